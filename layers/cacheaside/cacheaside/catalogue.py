@@ -1,0 +1,234 @@
+"""The catalogue: every query and command that can be called, read from .sql files and checked as it is loaded.
+
+Whatever could be found wrong by a caller at run time is found wrong here instead; the error names file, line and remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal, Self, cast
+
+from cacheaside.durations import parse_duration_ms
+from cacheaside.errors import CatalogueError, UnknownStatement
+from cacheaside.keys import Keys, statement_keys
+from cacheaside.parameters import SCALAR_TYPES, Parameter, Value
+from cacheaside.policy import Policy
+from cacheaside.sql_file import SqlFile, read_sql_file
+from cacheaside.tags import TAGS_AT_MOST, check_tag, resolve_tags
+
+__all__ = ["BoundQuery", "Catalogue", "Command", "Query", "Returns", "Statement"]
+
+Returns = Literal["many", "one"]
+
+_STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "tags", "params"})
+_QUERY_KEYS: Final = _STATEMENT_KEYS | {"ttl", "stale", "negative_ttl", "client"}
+_PARAMETER_KEYS: Final = frozenset(
+    "type required default example min max min_length max_length pattern values description".split()
+)
+# API Gateway gives up after 30 s, and the function needs a moment to answer.
+_TIMEOUT_AT_MOST_MS: Final = 25_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What queries and commands have in common."""
+
+    name: str
+    summary: str
+    sql: str
+    returns: Returns
+    timeout_ms: int
+    tags: tuple[str, ...]
+    parameters: Mapping[str, Parameter]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query(Statement):
+    """A statement that reads, and whose answer is cached as `policy` says."""
+
+    policy: Policy
+
+    def bind(self, values: Mapping[str, Value]) -> BoundQuery:
+        """Return this query with checked values (see `parameters.bind_text`) for all its parameters."""
+        return BoundQuery(self, values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(Statement):
+    """A statement that writes. `tags` are taken out of the cache once it has committed."""
+
+
+@dataclass(frozen=True)
+class BoundQuery:
+    """A query with values for its parameters: one question, with one place in the cache."""
+
+    query: Query
+    values: Mapping[str, Value]
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Where its answer lives."""
+        tags = resolve_tags(self.query.tags, self.values)
+        return statement_keys(self.query.name, self.query.sql, self.values, tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All queries and commands, by name."""
+
+    queries: Mapping[str, Query]
+    commands: Mapping[str, Command]
+
+    @classmethod
+    def load(cls, functions: Path) -> Self:
+        """Read the .sql files below the folder of all functions. Raises CatalogueError for the first that is wrong."""
+        queries = sorted((functions / "query" / "queries").glob("*.sql"))
+        commands = sorted((functions / "command" / "commands").glob("*.sql"))
+        return cls(
+            {path.stem: _query(read_sql_file(path)) for path in queries},
+            {path.stem: _command(read_sql_file(path)) for path in commands},
+        )
+
+    def query(self, name: str) -> Query:
+        """Return the query `name`. Raises UnknownStatement."""
+        if name not in self.queries:
+            raise UnknownStatement("there is no query of that name; GET /queries lists all")
+        return self.queries[name]
+
+    def command(self, name: str) -> Command:
+        """Return the command `name`. Raises UnknownStatement."""
+        if name not in self.commands:
+            raise UnknownStatement("there is no command of that name; GET /openapi.json lists all")
+        return self.commands[name]
+
+
+def _query(file: SqlFile) -> Query:
+    common = _statement(file, _QUERY_KEYS)
+    if "ttl" not in file.header:
+        raise file.error("ttl", 'ttl is missing; say how long an answer stays fresh, such as ttl = "60s"')
+    ttl_ms = _duration(file, "ttl")
+    if ttl_ms == 0:
+        raise file.error("ttl", 'ttl must be longer than nothing, such as ttl = "60s"')
+    policy = Policy(
+        ttl_ms=ttl_ms,
+        stale_ms=_duration(file, "stale", "0s"),
+        negative_ttl_ms=_duration(file, "negative_ttl", f"{min(ttl_ms, 5_000)}ms"),
+        timeout_ms=common["timeout_ms"],
+        client_ms=_duration(file, "client", "0s"),
+    )
+    return Query(**common, policy=policy)
+
+
+def _command(file: SqlFile) -> Command:
+    return Command(**_statement(file, _STATEMENT_KEYS))
+
+
+def _statement(file: SqlFile, keys: frozenset[str]) -> dict[str, Any]:
+    for key in file.header.keys() - keys:
+        raise file.error(key, f"{key} is not a setting; it takes {', '.join(sorted(keys))}")
+    summary = file.header.get("summary")
+    if not isinstance(summary, str) or not summary:
+        raise file.error("summary", 'summary is missing; say in a few words what it does, such as summary = "…"')
+    returns = file.header.get("returns", "many")
+    if returns not in ("many", "one"):
+        raise file.error("returns", f'returns must be "many" or "one", not {returns!r}')
+    timeout_ms = _duration(file, "timeout", "10s")
+    if not 0 < timeout_ms <= _TIMEOUT_AT_MOST_MS:
+        raise file.error("timeout", f"timeout must be more than 0 and at most {_TIMEOUT_AT_MOST_MS // 1000}s")
+    parameters = _parameters(file)
+    return {
+        "name": file.name,
+        "summary": summary,
+        "sql": file.sql,
+        "returns": cast(Returns, returns),
+        "timeout_ms": timeout_ms,
+        "tags": _tags(file, parameters),
+        "parameters": parameters,
+    }
+
+
+def _duration(file: SqlFile, key: str, default: str | None = None) -> int:
+    try:
+        return parse_duration_ms(file.header.get(key, default))
+    except ValueError as error:
+        raise file.error(key, f"{key}: {error}") from None
+
+
+def _tags(file: SqlFile, parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
+    tags = file.header.get("tags")
+    if not isinstance(tags, list):
+        raise file.error("tags", 'tags is missing; list the tables that are read or written, such as tags = ["orders"]')
+    if len(tags) > TAGS_AT_MOST:
+        raise file.error("tags", f"{len(tags)} tags are too many; at most {TAGS_AT_MOST}, a view's tables can share one")
+    for tag in tags:
+        try:
+            check_tag(tag, parameters)
+        except ValueError as error:
+            raise file.error("tags", str(error)) from None
+    return tuple(dict.fromkeys(tags))
+
+
+def _parameters(file: SqlFile) -> dict[str, Parameter]:
+    declared = file.header.get("params", {})
+    if not isinstance(declared, dict):
+        raise file.error("params", 'write one line per parameter: params.limit = { type = "integer" }')
+    parameters = {name: _parameter(file, name, options) for name, options in declared.items()}
+    for name, line in file.placeholders.items():
+        if name not in parameters:
+            raise CatalogueError(file.path, line, f'%({name})s is not declared; add -- params.{name} = {{ type = "…" }}')
+    for name in parameters.keys() - file.placeholders.keys():
+        raise file.error(f"params.{name}", f"{name} is declared but the SQL does not use %({name})s")
+    return parameters
+
+
+def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
+    key = f"params.{name}"
+    if not isinstance(options, dict):
+        raise file.error(key, f'{key} must be a table, such as {{ type = "integer", default = 10 }}')
+    for option in options.keys() - _PARAMETER_KEYS:
+        raise file.error(key, f"{option} is not an option of a parameter; it takes {', '.join(sorted(_PARAMETER_KEYS))}")
+    written = options.get("type")
+    scalar, is_list = (written.removesuffix("[]"), written.endswith("[]")) if isinstance(written, str) else ("", False)
+    if scalar not in SCALAR_TYPES:
+        raise file.error(key, f"type must be one of {', '.join(SCALAR_TYPES)}, or a list of one, such as integer[]")
+    if (scalar == "enum") != bool(options.get("values")):
+        raise file.error(key, f'values = ["…"] goes with type enum and only with it; {name} is of type {written}')
+    try:
+        plain = Parameter(name=name, type=scalar)
+        parameter = Parameter(
+            name=name,
+            type=scalar,
+            is_list=is_list,
+            required=bool(options.get("required", "default" not in options)),
+            minimum=_bound(plain, options, "min"),
+            maximum=_bound(plain, options, "max"),
+            min_length=_length(options, "min_length"),
+            max_length=_length(options, "max_length"),
+            pattern=re.compile(options["pattern"]) if "pattern" in options else None,
+            values=tuple(options.get("values", ())),
+            description=options.get("description", ""),
+        )
+        # Default and example must pass the parameter's own checks, so it has to exist before they are read.
+        default, example = (_sample(parameter, options, key) for key in ("default", "example"))
+        return replace(parameter, default=default, example=example)
+    except (ValueError, TypeError, re.error) as error:
+        raise file.error(key, f"{key}: {error}") from None
+
+
+def _bound(plain: Parameter, options: Mapping[str, Any], option: str) -> Any:
+    return plain.from_json(options[option]) if option in options else None
+
+
+def _length(options: Mapping[str, Any], option: str) -> int | None:
+    length = options.get(option)
+    if length is not None and (not isinstance(length, int) or length < 0):
+        raise ValueError(f"{option} must be a whole number, not {length!r}")
+    return length
+
+
+def _sample(parameter: Parameter, options: Mapping[str, Any], option: str) -> Value:
+    return parameter.from_json(options[option]) if option in options else None

@@ -1,0 +1,1 @@
+"""What talks to servers: the cache, the database, and the signer of their passwords."""

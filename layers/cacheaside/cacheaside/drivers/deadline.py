@@ -1,0 +1,51 @@
+"""A limit in time for everything that psycopg2 waits for.
+
+A server that is frozen, or a network that swallows packets, never lets `statement_timeout` fire, and libpq's own
+`connect_timeout` does not apply to connections opened this way. psycopg2 calls a wait callback whenever it would block
+(https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries); ours gives up at the deadline.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE, connection, set_wait_callback
+
+__all__ = ["DeadlineExceeded", "deadline"]
+
+
+class DeadlineExceeded(psycopg2.OperationalError):
+    """The server was silent until the deadline. The connection is unusable."""
+
+
+_current = threading.local()
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Within this block, in this thread, no wait for PostgreSQL outlasts `seconds` from now, nor an outer deadline."""
+    before: float | None = getattr(_current, "at", None)
+    _current.at = min(time.monotonic() + seconds, before or float("inf"))
+    try:
+        yield
+    finally:
+        _current.at = before
+
+
+def _wait(conn: connection) -> None:
+    at = getattr(_current, "at", None)
+    while (state := conn.poll()) != POLL_OK:
+        left = None if at is None else max(0.0, at - time.monotonic())
+        descriptor = conn.fileno()
+        reads = [descriptor] if state == POLL_READ else []
+        writes = [descriptor] if state == POLL_WRITE else []
+        if not any(select.select(reads, writes, [], left)):
+            raise DeadlineExceeded("no answer before the deadline")
+
+
+set_wait_callback(_wait)

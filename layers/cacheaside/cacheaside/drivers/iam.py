@@ -1,0 +1,102 @@
+"""IAM passwords for RDS and ElastiCache: presigned requests that are never sent, made here without a network call.
+
+The signature is AWS Signature Version 4 in query form
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). botocore has it too, but
+importing botocore's signer takes longer than everything else at a cold start together; the tests compare the two byte for byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from cacheaside.errors import SettingsError
+
+__all__ = ["Credentials", "cache_token", "database_token", "lambda_credentials"]
+
+# The longest that either service accepts. Only opening a connection needs a token that is still valid.
+_VALID_S: Final = 900
+_ALGORITHM: Final = "AWS4-HMAC-SHA256"
+_EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who signs."""
+
+    access_key: str
+    secret_key: str
+    session_token: str | None
+
+    def __repr__(self) -> str:
+        return f"Credentials(access_key={self.access_key!r})"  # a log must not learn the rest
+
+
+def lambda_credentials(environment: Mapping[str, str] = os.environ) -> Credentials:
+    """Return what Lambda gives every function. Raises SettingsError outside of Lambda."""
+    try:
+        return Credentials(
+            environment["AWS_ACCESS_KEY_ID"],
+            environment["AWS_SECRET_ACCESS_KEY"],
+            environment.get("AWS_SESSION_TOKEN"),
+        )
+    except KeyError as error:
+        raise SettingsError(f"{error.args[0]} is missing, and AUTHENTICATION is iam; outside of AWS use url") from None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def database_token(
+    credentials: Credentials,
+    region: str,
+    host: str,
+    port: int,
+    user: str,
+    now: Callable[[], datetime] = _utc_now,
+) -> str:
+    """Return the password with which `user` may open a connection to RDS during the next 15 minutes."""
+    parameters = {"Action": "connect", "DBUser": user}
+    return _presign(credentials, region, "rds-db", f"{host}:{port}", parameters, now())
+
+
+def cache_token(
+    credentials: Credentials, region: str, cache_name: str, user: str, now: Callable[[], datetime] = _utc_now
+) -> str:
+    """Return the password with which `user` may open a connection to ElastiCache during the next 15 minutes."""
+    parameters = {"Action": "connect", "User": user}
+    return _presign(credentials, region, "elasticache", cache_name, parameters, now())
+
+
+def _presign(
+    credentials: Credentials, region: str, service: str, host: str, parameters: dict[str, str], now: datetime
+) -> str:
+    moment = now.strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{moment[:8]}/{region}/{service}/aws4_request"
+    query = parameters | {
+        "X-Amz-Algorithm": _ALGORITHM,
+        "X-Amz-Credential": f"{credentials.access_key}/{scope}",
+        "X-Amz-Date": moment,
+        "X-Amz-Expires": str(_VALID_S),
+        "X-Amz-SignedHeaders": "host",
+    }
+    if credentials.session_token:
+        query["X-Amz-Security-Token"] = credentials.session_token
+    canonical = "\n".join(("GET", "/", _encode(sorted(query.items())), f"host:{host}", "", "host", _EMPTY_SHA256))
+    to_sign = "\n".join((_ALGORITHM, moment, scope, hashlib.sha256(canonical.encode()).hexdigest()))
+    key = f"AWS4{credentials.secret_key}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
+    return f"{host}/?{_encode(query.items())}&X-Amz-Signature={signature}"
+
+
+def _encode(query: Iterable[tuple[str, str]]) -> str:
+    return urlencode(list(query), quote_via=quote, safe="-_.~")

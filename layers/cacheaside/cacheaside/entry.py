@@ -1,0 +1,100 @@
+"""The entry: what the cache holds for one answer, as bytes.
+
+     offset  size  field
+          0     2  magic "ca"
+          2     1  format version
+          3     1  flags: bit 0 set when there is a body (clear: "no such row")
+          4     4  CRC-32 of everything after this field
+          8     8  created, ms since the epoch: the moment before the load began
+         16     8  fresh until, ms since the epoch
+         24     4  load time, ms
+         28    16  token of the lease under which it was stored
+         44    16  entity tag: BLAKE2b of the body
+         60     1  number of tag versions
+         61  16 n  tag versions, in the catalogue's order
+              …    the body, ready to send
+
+Numbers are big-endian. Whatever does not read as exactly this is a miss: foreign, truncated, corrupt, or written
+by another version of the library.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+__all__ = ["FORMAT_VERSION", "TOKEN_BYTES", "Entry", "decode", "encode"]
+
+FORMAT_VERSION: Final = 1
+TOKEN_BYTES: Final = 16
+
+_MAGIC: Final = b"ca"
+_PREAMBLE: Final = struct.Struct(">2sBBI")
+_FIELDS: Final = struct.Struct(">QQI16s16sB")
+_HAS_BODY: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One answer with all that is needed to judge and to send it. `body` is None when there is no such row."""
+
+    body: bytes | None
+    created_ms: int
+    fresh_until_ms: int
+    load_ms: int
+    token: bytes
+    tag_versions: tuple[bytes, ...]
+    etag: bytes
+
+    def is_fresh(self, now_ms: int) -> bool:
+        """True until the end of its time to live."""
+        return now_ms < self.fresh_until_ms
+
+    def age_ms(self, now_ms: int) -> int:
+        """How old the answer is, never negative: clocks of two machines differ a little."""
+        return max(0, now_ms - self.created_ms)
+
+    def ttl_ms(self, now_ms: int) -> int:
+        """How long it stays fresh; negative once it is stale."""
+        return self.fresh_until_ms - now_ms
+
+
+def entity_tag(body: bytes | None) -> bytes:
+    """Return 16 bytes that identify the body: the same for the same bytes, whoever loaded them."""
+    return blake2b(body or b"", digest_size=16).digest()
+
+
+def encode(entry: Entry) -> bytes:
+    """Return the bytes of `entry` in the current format."""
+    fields = _FIELDS.pack(
+        entry.created_ms, entry.fresh_until_ms, entry.load_ms, entry.token, entry.etag, len(entry.tag_versions)
+    )
+    rest = b"".join((fields, *entry.tag_versions, entry.body or b""))
+    flags = 0 if entry.body is None else _HAS_BODY
+    return _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, flags, zlib.crc32(rest)) + rest
+
+
+def decode(data: bytes) -> Entry | None:
+    """Return the entry that `data` holds, or None if it holds none that this version can read. Never raises."""
+    if len(data) < _PREAMBLE.size + _FIELDS.size:
+        return None
+    magic, version, flags, checksum = _PREAMBLE.unpack_from(data)
+    if magic != _MAGIC or version != FORMAT_VERSION or zlib.crc32(memoryview(data)[_PREAMBLE.size :]) != checksum:
+        return None
+    created_ms, fresh_until_ms, load_ms, token, etag, tags = _FIELDS.unpack_from(data, _PREAMBLE.size)
+    start = _PREAMBLE.size + _FIELDS.size
+    end = start + tags * TOKEN_BYTES
+    if end > len(data):
+        return None
+    return Entry(
+        body=data[end:] if flags & _HAS_BODY else None,
+        created_ms=created_ms,
+        fresh_until_ms=fresh_until_ms,
+        load_ms=load_ms,
+        token=token,
+        tag_versions=tuple(data[at : at + TOKEN_BYTES] for at in range(start, end, TOKEN_BYTES)),
+        etag=etag,
+    )

@@ -1,0 +1,134 @@
+"""Everything that can go wrong, as one small tree.
+
+    CacheasideError
+    ├── CatalogueError          a .sql file of the catalogue is wrong; names file and line        (at init)
+    ├── SettingsError           environment variables are missing or bad; names every one         (at init)
+    ├── UnknownStatement        no query or command of that name                                  404
+    ├── NotFound                a query or command about one row found none                       404
+    ├── BadParameters           parameters or body fields are wrong; names every one              400
+    ├── BadBody                 the request body is not a JSON object of the expected shape       400
+    ├── BodyTooLarge            the request body is larger than any command needs                  413
+    ├── UnsupportedMedia        the request body is not application/json                          415
+    ├── CacheUnavailable        the cache did not answer in time, or not sensibly                 503, only of /invalidations
+    └── DatabaseError
+        ├── DatabaseUnavailable no connection, or it was lost                                     503
+        ├── StatementTimeout    the statement ran into its own timeout                            504
+        ├── ConstraintViolated  a write conflicts with what is stored                             409
+        ├── StatementFailed     PostgreSQL refused the statement                                  500
+        └── AnswerTooLarge      the answer would not fit in a Lambda response                     500
+
+The HTTP status of each is decided in `cacheaside.http.problems`, nowhere else. Messages of the classes that reach
+a caller never hold SQL, host names or credentials; what PostgreSQL said travels as `__cause__`, for the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = [
+    "AnswerTooLarge",
+    "BadBody",
+    "BadParameters",
+    "BodyTooLarge",
+    "CacheUnavailable",
+    "CacheasideError",
+    "CatalogueError",
+    "ConstraintViolated",
+    "DatabaseError",
+    "DatabaseUnavailable",
+    "NotFound",
+    "ParameterProblem",
+    "SettingsError",
+    "StatementFailed",
+    "StatementTimeout",
+    "UnknownStatement",
+    "UnsupportedMedia",
+]
+
+
+class CacheasideError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+class CatalogueError(CacheasideError):
+    """A file of the catalogue is wrong. The message starts with `file:line:`, as compilers write it."""
+
+    def __init__(self, path: Path, line: int, message: str) -> None:
+        super().__init__(f"{path}:{line}: {message}")
+
+
+class SettingsError(CacheasideError):
+    """One or more environment variables are missing or bad; the message has a line for each."""
+
+
+class UnknownStatement(CacheasideError):
+    """The catalogue holds no query or command of that name."""
+
+
+class NotFound(CacheasideError):
+    """A query or command about one row found none. For a query that is an answer, and cached as such.
+
+    `headers` are those of the answer: where it came from and how old it is.
+    """
+
+    def __init__(self, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterProblem:
+    """What is wrong with one parameter, and what would be right."""
+
+    parameter: str
+    detail: str
+
+
+class BadParameters(CacheasideError):
+    """Parameters are missing, malformed or unknown. `problems` holds one item for each, never only the first."""
+
+    def __init__(self, problems: list[ParameterProblem]) -> None:
+        super().__init__("; ".join(problem.detail for problem in problems))
+        self.problems = problems
+
+
+class BadBody(CacheasideError):
+    """The request body is not what the route takes."""
+
+
+class BodyTooLarge(CacheasideError):
+    """The request body is larger than the route takes."""
+
+
+class UnsupportedMedia(CacheasideError):
+    """The request body is of a media type that the route does not take."""
+
+
+class CacheUnavailable(CacheasideError):
+    """The cache refused, was silent past its timeout, or answered with something that is no answer."""
+
+
+class DatabaseError(CacheasideError):
+    """Base of what can go wrong between us and PostgreSQL."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """There is no connection to PostgreSQL, or it was lost before the answer came."""
+
+
+class StatementTimeout(DatabaseError):
+    """The statement was cancelled when its own timeout ended."""
+
+
+class ConstraintViolated(DatabaseError):
+    """A write conflicts with what is stored (SQLSTATE class 23)."""
+
+
+class StatementFailed(DatabaseError):
+    """PostgreSQL refused the statement, or it returned more rows than it may."""
+
+
+class AnswerTooLarge(DatabaseError):
+    """The answer is larger than a Lambda function can return."""

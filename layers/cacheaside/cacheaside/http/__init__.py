@@ -1,0 +1,1 @@
+"""HTTP: how outcomes and errors look to a caller, and the documents generated from the catalogue."""

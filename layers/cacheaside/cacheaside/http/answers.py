@@ -1,0 +1,73 @@
+"""An answer as an HTTP response: the body as it was stored, and headers that say where it came from and how old it is.
+
+    Cache-Status    RFC 9211      Age, ETag, If-None-Match    RFC 9110, 9111
+    Cache-Control   RFC 5861      Server-Timing               W3C Server Timing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aws_lambda_powertools.event_handler import Response
+
+from cacheaside.catalogue import Query
+from cacheaside.errors import NotFound
+from cacheaside.outcome import Outcome, Source
+from cacheaside.reader import Answer
+
+__all__ = ["JSON", "answer_headers", "respond"]
+
+JSON = "application/json"
+
+
+def respond(query: Query, answer: Answer, headers: Mapping[str, str]) -> Response[str]:
+    """Return 200 with the body, or 304 without when the caller has it. Raises NotFound, with headers, for no row."""
+    entry = answer.outcome.entry
+    own = answer_headers(query, answer)
+    if entry.body is None:
+        raise NotFound(f"{query.name} has no row for these parameters", own)
+    if _matches(headers.get("if-none-match", ""), own["ETag"]):
+        return Response(status_code=304, headers=own)
+    return Response(status_code=200, content_type=JSON, body=entry.body.decode(), headers=own)
+
+
+def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
+    """Return the headers of every answer to a query, found or not."""
+    entry, at_ms = answer.outcome.entry, answer.at_ms
+    return {
+        "Cache-Status": _cache_status(answer.outcome, at_ms),
+        "Age": str(entry.age_ms(at_ms) // 1000),
+        "ETag": f'"{entry.etag.hex()}"',
+        "Cache-Control": _cache_control(query, entry.ttl_ms(at_ms)),
+        "Server-Timing": _server_timing(answer),
+    }
+
+
+def _cache_status(outcome: Outcome, at_ms: int) -> str:
+    parts = ["cacheaside", outcome.source.value]
+    if outcome.source is Source.HIT:
+        parts.append(f"ttl={outcome.entry.ttl_ms(at_ms) // 1000}")
+    if outcome.stored:
+        parts.append("stored")
+    if outcome.detail is not None:
+        parts.append(f"detail={outcome.detail}")
+    return "; ".join(parts)
+
+
+def _cache_control(query: Query, ttl_ms: int) -> str:
+    # A copy that a browser or CDN keeps cannot be taken out by an invalidation, so that is for each query to allow.
+    if query.policy.client_ms == 0:
+        return "no-cache"
+    stale_s = query.policy.stale_ms // 1000
+    max_age_s = max(0, min(query.policy.client_ms, ttl_ms)) // 1000
+    return f"max-age={max_age_s}, stale-while-revalidate={stale_s}, stale-if-error={stale_s}"
+
+
+def _server_timing(answer: Answer) -> str:
+    spent = {"cache": answer.cache_ms, "db": answer.database_ms, "total": answer.total_ms}
+    return ", ".join(f"{name};dur={ms:.2f}" for name, ms in spent.items() if ms is not None)
+
+
+def _matches(if_none_match: str, etag: str) -> bool:
+    # RFC 9110 section 13.1.2: weak comparison, so the prefix W/ does not count.
+    return any(tag.strip().removeprefix("W/") in (etag, "*") for tag in if_none_match.split(","))

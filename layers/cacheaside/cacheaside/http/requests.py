@@ -1,0 +1,65 @@
+"""What a request carries, taken apart strictly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final, NoReturn
+from urllib.parse import parse_qsl
+
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+from cacheaside.errors import BadBody, BodyTooLarge, UnsupportedMedia
+
+__all__ = ["json_object", "query_parameters"]
+
+_BODY_AT_MOST: Final = 256 * 1024
+
+
+def query_parameters(event: APIGatewayProxyEventV2) -> dict[str, list[str]]:
+    """Return each parameter of the URL with all its values, in order.
+
+    It reads the raw string because API Gateway joins repeated parameters with commas, which a value may hold too.
+    """
+    parameters: dict[str, list[str]] = {}
+    for name, value in parse_qsl(event.raw_query_string, keep_blank_values=True):
+        parameters.setdefault(name, []).append(value)
+    return parameters
+
+
+def json_object(event: APIGatewayProxyEventV2) -> dict[str, object]:
+    """Return the JSON object of the request body, numbers with a point as Decimal.
+
+    Raises UnsupportedMedia unless the body is declared as JSON, BodyTooLarge, and BadBody unless it is a JSON object.
+    """
+    media_type = event.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedMedia("send a JSON object, with the header content-type: application/json")
+    if len(event.body or "") > _BODY_AT_MOST:
+        raise BodyTooLarge(f"the body is larger than {_BODY_AT_MOST // 1024} KiB")
+    try:
+        parsed = json.loads(
+            event.decoded_body or "", parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_object
+        )
+    except (json.JSONDecodeError, _Refused) as error:
+        raise BadBody(f"the body is not JSON: {error}") from None
+    except (ValueError, RecursionError):
+        raise BadBody("the body is not JSON in UTF-8, or a number or nesting in it is beyond all bounds") from None
+    if not isinstance(parsed, dict):
+        raise BadBody('the body must be a JSON object, such as {"id": 42}')
+    return parsed
+
+
+class _Refused(Exception):
+    """JSON that Python would read but nobody should send."""
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise _Refused(f"{constant} is not a JSON number")
+
+
+def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise _Refused("an object names a field twice")
+    return dict(pairs)

@@ -1,0 +1,245 @@
+"""Typed parameters of queries and commands: declared in the catalogue, checked before anything else sees them.
+
+A value has one canonical Python form however it was written (`1.50` and `1.5`, `+00:00` and `Z`), because the cache
+key is made of it: two ways of asking the same must share one entry.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from cacheaside.errors import BadParameters, ParameterProblem
+
+__all__ = ["SCALAR_TYPES", "Parameter", "Value", "bind_json", "bind_text", "canonical"]
+
+Scalar = str | int | Decimal | bool | date | datetime
+Value = Scalar | list[Scalar] | None
+
+_BIGINT: Final = range(-(2**63), 2**63)
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIMESTAMP: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DIGITS_AT_MOST: Final = 100
+
+
+def _text(raw: str) -> str:
+    if "\0" in raw:
+        raise ValueError("text without NUL characters")
+    return raw
+
+
+def _integer(raw: str) -> int:
+    if not _INTEGER.fullmatch(raw) or int(raw) not in _BIGINT:
+        raise ValueError("a whole number of at most 64 bits, such as 42")
+    return int(raw)
+
+
+def _number(raw: str) -> Decimal:
+    if not _NUMBER.fullmatch(raw) or len(raw) > _DIGITS_AT_MOST:
+        raise ValueError("a number, such as 9.99")
+    value = Decimal(raw)
+    # Plain digits without trailing zeros; Decimal.normalize would write 100 as 1E+2, and keep the sign of -0.
+    digits = format(value, "f")
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return Decimal(digits) if value else Decimal(0)
+
+
+def _boolean(raw: str) -> bool:
+    if raw not in ("true", "false"):
+        raise ValueError("true or false")
+    return raw == "true"
+
+
+def _date(raw: str) -> date:
+    try:
+        return date.fromisoformat(raw if _DATE.fullmatch(raw) else "")
+    except ValueError:
+        raise ValueError("a date, such as 2024-12-31") from None
+
+
+def _timestamp(raw: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(raw if _TIMESTAMP.fullmatch(raw) else "")
+        value = value.replace(tzinfo=value.tzinfo or UTC)
+        return value.astimezone(UTC)
+    except (ValueError, OverflowError):
+        # A bare + in a query string means a space, and is the usual reason for ending up here.
+        raise ValueError(
+            "a timestamp, such as 2024-12-31T23:59:00Z (UTC if no offset is given; in a URL write + as %2B)"
+        ) from None
+
+
+def _uuid(raw: str) -> str:
+    if not _UUID.fullmatch(raw):
+        raise ValueError("a UUID, such as 0e37df36-f698-11e6-8dd4-cb9ced3df976")
+    return str(UUID(raw))
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    """How one type is read from text, which JSON it takes, and how OpenAPI describes it."""
+
+    parse: Callable[[str], Scalar]
+    json: tuple[type, ...]
+    schema: Mapping[str, str]
+
+
+SCALAR_TYPES: Final[Mapping[str, _Type]] = {
+    "text": _Type(_text, (str,), {"type": "string"}),
+    "integer": _Type(_integer, (int,), {"type": "integer", "format": "int64"}),
+    "number": _Type(_number, (int, Decimal), {"type": "number"}),
+    "boolean": _Type(_boolean, (bool,), {"type": "boolean"}),
+    "date": _Type(_date, (str,), {"type": "string", "format": "date"}),
+    "timestamp": _Type(_timestamp, (str,), {"type": "string", "format": "date-time"}),
+    "uuid": _Type(_uuid, (str,), {"type": "string", "format": "uuid"}),
+    "enum": _Type(_text, (str,), {"type": "string"}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One declared parameter. `minimum` and `maximum` bound values; the lengths bound characters, or a list's items."""
+
+    name: str
+    type: str  # a key of SCALAR_TYPES
+    is_list: bool = False
+    required: bool = True
+    default: Value = None
+    example: Value = None
+    minimum: Scalar | None = None
+    maximum: Scalar | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: re.Pattern[str] | None = None
+    values: tuple[str, ...] = ()
+    description: str = ""
+
+    def from_text(self, raw: Sequence[str]) -> Value:
+        """Return the value written as `raw`, one string per time the parameter was given.
+
+        Raises ValueError with a sentence that says what would be right.
+        """
+        if self.is_list:
+            return self._checked_list([self._scalar(item) for item in raw])
+        if len(raw) > 1:
+            raise ValueError(f"{self.name} must be given once, not {len(raw)} times")
+        return self._scalar(raw[0])
+
+    def from_json(self, raw: object) -> Value:
+        """Return the value of decoded JSON or TOML (numbers with a point as Decimal). Raises ValueError as above."""
+        if raw is None and not self.required:
+            return None
+        if not self.is_list:
+            return self._scalar(self._json_text(raw))
+        if not isinstance(raw, list):
+            raise ValueError(f"{self.name} must be a list")
+        return self._checked_list([self._scalar(self._json_text(item)) for item in raw])
+
+    def _json_text(self, raw: object) -> str:
+        takes = SCALAR_TYPES[self.type].json
+        if isinstance(raw, bool):
+            raw, fits = str(raw).lower(), bool in takes
+        elif isinstance(raw, date):  # TOML has dates of its own
+            raw, fits = raw.isoformat(), self.type in ("date", "timestamp")
+        else:
+            fits = isinstance(raw, takes)
+        if not fits:
+            article = "an" if self.type in ("integer", "enum") else "a"
+            raise ValueError(f"{self.name} must be {article} {self.type}, written as JSON {self.json_kind}")
+        return str(raw)
+
+    @property
+    def json_kind(self) -> str:
+        """The JSON type that carries a value: string, integer, number or boolean."""
+        return SCALAR_TYPES[self.type].schema["type"]
+
+    def _scalar(self, raw: str) -> Scalar:
+        try:
+            value = SCALAR_TYPES[self.type].parse(raw)
+        except ValueError as wanted:
+            raise ValueError(f"{self.name} must be {wanted}, not {_quoted(raw)}") from None
+        if self.values and value not in self.values:
+            raise ValueError(f"{self.name} must be one of {', '.join(self.values)}, not {_quoted(raw)}")
+        if self.minimum is not None and value < self.minimum:  # type: ignore[operator]  # of one type since load
+            raise ValueError(f"{self.name} must be at least {canonical(self.minimum)}, not {_quoted(raw)}")
+        if self.maximum is not None and value > self.maximum:  # type: ignore[operator]
+            raise ValueError(f"{self.name} must be at most {canonical(self.maximum)}, not {_quoted(raw)}")
+        if self.pattern is not None and not self.pattern.fullmatch(raw):
+            raise ValueError(f"{self.name} must match {self.pattern.pattern}, not {_quoted(raw)}")
+        if self.type == "text" and not self.is_list:
+            self._check_length(len(raw), "characters")
+        return value
+
+    def _checked_list(self, values: list[Scalar]) -> list[Scalar]:
+        self._check_length(len(values), "items")
+        return values
+
+    def _check_length(self, length: int, of: str) -> None:
+        if self.min_length is not None and length < self.min_length:
+            raise ValueError(f"{self.name} must have at least {self.min_length} {of}, not {length}")
+        if self.max_length is not None and length > self.max_length:
+            raise ValueError(f"{self.name} must have at most {self.max_length} {of}, not {length}")
+
+
+def bind_text(declared: Mapping[str, Parameter], given: Mapping[str, Sequence[str]]) -> dict[str, Value]:
+    """Return a value for every declared parameter, from a decoded query string. Raises BadParameters naming all."""
+    return _bind(declared, given, Parameter.from_text)
+
+
+def bind_json(declared: Mapping[str, Parameter], given: Mapping[str, object]) -> dict[str, Value]:
+    """Return a value for every declared parameter, from a decoded JSON object. Raises BadParameters naming all."""
+    return _bind(declared, given, Parameter.from_json)
+
+
+def _bind(
+    declared: Mapping[str, Parameter], given: Mapping[str, Any], read: Callable[[Parameter, Any], Value]
+) -> dict[str, Value]:
+    problems = [ParameterProblem(name, _unknown(name, declared)) for name in given if name not in declared]
+    values: dict[str, Value] = {}
+    for name, parameter in declared.items():
+        if name not in given:
+            values[name] = parameter.default
+            if parameter.required:
+                problems.append(ParameterProblem(name, f"{name} is required ({parameter.type})"))
+            continue
+        try:
+            values[name] = read(parameter, given[name])
+        except ValueError as error:
+            problems.append(ParameterProblem(name, str(error)))
+    if problems:
+        raise BadParameters(problems)
+    return values
+
+
+def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
+    near = difflib.get_close_matches(name, declared, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(declared) or 'no parameters'}"
+    return f"{_quoted(name)} is not a parameter here; {hint}"
+
+
+def _quoted(raw: str) -> str:
+    return repr(raw if len(raw) <= 40 else raw[:37] + "...")
+
+
+def canonical(value: Value) -> Any:
+    """Return `value` as JSON can hold it, one form per value: it makes the cache key and the row tags."""
+    if isinstance(value, list):
+        return [canonical(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value

@@ -1,0 +1,124 @@
+"""What the environment says, read once when the function starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self
+from urllib.parse import urlsplit
+
+from cacheaside.errors import SettingsError
+
+__all__ = ["Authentication", "CacheSettings", "DatabaseSettings", "Settings"]
+
+
+class Authentication(Enum):
+    """Where passwords come from."""
+
+    IAM = "iam"  # a token, signed here when a connection is opened
+    URL = "url"  # whatever the URL says, often none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """How to reach PostgreSQL: DATABASE_URL, AUTHENTICATION, AWS_REGION."""
+
+    url: str
+    authentication: Authentication
+    region: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
+        variables = _Variables(environment)
+        settings = cls._read(variables)
+        variables.complain()
+        return settings
+
+    @classmethod
+    def _read(cls, variables: _Variables) -> Self:
+        authentication = variables.authentication()
+        return cls(
+            url=variables.url("DATABASE_URL", "postgresql", "postgres"),
+            authentication=authentication,
+            region=variables.text("AWS_REGION", needed=authentication is Authentication.IAM),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings:
+    """How to reach the cache: CACHE_URL, AUTHENTICATION, AWS_REGION, CACHE_NAME (the replication group, for IAM)."""
+
+    url: str
+    authentication: Authentication
+    region: str
+    name: str
+
+    @classmethod
+    def _read(cls, variables: _Variables) -> Self:
+        authentication = variables.authentication()
+        iam = authentication is Authentication.IAM
+        return cls(
+            url=variables.url("CACHE_URL", "rediss", "redis"),
+            authentication=authentication,
+            region=variables.text("AWS_REGION", needed=iam),
+            name=variables.text("CACHE_NAME", needed=iam),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole of the environment contract."""
+
+    database: DatabaseSettings
+    cache: CacheSettings
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
+        variables = _Variables(environment)
+        settings = cls(DatabaseSettings._read(variables), CacheSettings._read(variables))
+        variables.complain()
+        return settings
+
+
+class _Variables:
+    """Reads variables and remembers what was wrong, so that all of it can be said at once."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._problems: dict[str, str] = {}
+
+    def text(self, name: str, *, needed: bool) -> str:
+        value = self._environment.get(name, "")
+        if needed and not value:
+            self._problems[name] = "is missing"
+        return value
+
+    def url(self, name: str, *schemes: str) -> str:
+        value = self.text(name, needed=True)
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            good = False
+        if value and not good:
+            # The value may hold a password, so it is not repeated.
+            self._problems[name] = f"is not a URL such as {schemes[0]}://user@host:port"
+        return value
+
+    def authentication(self) -> Authentication:
+        value = self.text("AUTHENTICATION", needed=True)
+        try:
+            return Authentication(value)
+        except ValueError:
+            if value:
+                self._problems["AUTHENTICATION"] = f"must be iam or url, not {value!r}"
+        return Authentication.URL
+
+    def complain(self) -> None:
+        if self._problems:
+            lines = [f"{name} {problem}" for name, problem in self._problems.items()]
+            raise SettingsError("\n".join(["the environment is not complete:", *lines]))

@@ -1,0 +1,81 @@
+"""One .sql file of the catalogue: leading comment lines that are TOML once uncommented, then one SQL statement."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from cacheaside.errors import CatalogueError
+
+__all__ = ["SqlFile", "read_sql_file"]
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_PLACEHOLDER: Final = re.compile(r"%(?:\((?P<name>[^)]*)\)s|(?P<escaped>%)|(?P<stray>.?))", re.DOTALL)
+_TOML_POSITION: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class SqlFile:
+    """A parsed file. `placeholders` maps each name used as %(name)s to the line where it is used first."""
+
+    path: Path
+    name: str
+    header: dict[str, Any]
+    header_lines: tuple[str, ...]
+    sql: str
+    placeholders: dict[str, int]
+
+    def line_of(self, key: str) -> int:
+        """Return the line of the header that sets `key` (or a part of it), else the first line."""
+        setting = re.compile(rf"--\s*{re.escape(key)}\s*[=.]")
+        return next((number for number, line in enumerate(self.header_lines, 1) if setting.match(line)), 1)
+
+    def error(self, key: str, message: str) -> CatalogueError:
+        """Return the error that says what is wrong with the header's `key`."""
+        return CatalogueError(self.path, self.line_of(key), message)
+
+
+def read_sql_file(path: Path) -> SqlFile:
+    """Read one file. Raises CatalogueError, naming the line, if it is not a header and one SQL statement."""
+    name = path.stem
+    if not _NAME.fullmatch(name):
+        raise CatalogueError(path, 1, f"{name!r} cannot be a route; name the file with a-z, 0-9 and _, such as top_products.sql")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise CatalogueError(path, 1, f"not UTF-8: {error.reason}; save the file as UTF-8") from None
+    length = next((at for at, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    header_lines = tuple(lines[:length])
+    header = _parse_header(path, header_lines)
+    sql = "\n".join(lines[length:])
+    placeholders = _placeholders(path, sql, first_line=length + 1)
+    sql = sql.strip().removesuffix(";").rstrip()
+    if not sql:
+        raise CatalogueError(path, length + 1, "there is no SQL statement below the header")
+    return SqlFile(path, name, header, header_lines, sql, placeholders)
+
+
+def _parse_header(path: Path, lines: tuple[str, ...]) -> dict[str, Any]:
+    toml = "\n".join(line.removeprefix("--").strip() for line in lines)
+    try:
+        return tomllib.loads(toml, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        position = _TOML_POSITION.search(str(error))
+        line = int(position[1] or len(lines)) if position else 1
+        message = _TOML_POSITION.sub("", str(error))
+        raise CatalogueError(path, max(line, 1), f"the header is not TOML: {message}") from None
+
+
+def _placeholders(path: Path, sql: str, first_line: int) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for match in _PLACEHOLDER.finditer(sql):
+        line = first_line + sql.count("\n", 0, match.start())
+        if match["name"] is not None:
+            found.setdefault(match["name"], line)
+        elif not match["escaped"]:
+            raise CatalogueError(path, line, "write %(name)s for a parameter, and %% for a percent sign")
+    return found

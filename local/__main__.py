@@ -1,0 +1,115 @@
+"""`python -m local run` serves until Ctrl-C; `python -m local demo` measures and leaves."""
+
+import argparse
+import contextlib
+import errno
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from local.demo import measure, table
+from local.environment import function_environment
+from local.errors import LocalError
+from local.gateway import Gateway
+from local.stack import Stack, up
+from local.template import Template, read
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_PORT = 3000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("command", choices=["run", "demo"])
+    command = parser.parse_args().command
+    _end_on_signals()
+    try:
+        return run() if command == "run" else demo()
+    except KeyboardInterrupt:
+        return 0 if command == "run" else 130
+    except LocalError as error:
+        problem = str(error)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        problem = f"no space left on the disk of {error.filename or ROOT}: free some and start again"
+    print(f"make {command}: {problem}", file=sys.stderr)
+    return 1
+
+
+def run() -> int:
+    template = read(ROOT / "template.yaml")
+    with _serving(template, ROOT / ".local", _port(), access=True) as (gateway, stack):
+        _tell(
+            f"""
+  {gateway.url}   (Ctrl-C stops)
+
+  curl -i '{gateway.url}/queries/version'                 # five seconds, then again: a hit
+  curl -i '{gateway.url}/queries/top_products?limit=3'
+  curl -s '{gateway.url}/queries'                         # what else there is
+
+  Logs of functions and servers: {_short(stack.log)}    Addresses: {_short(stack.log.with_name("endpoints.env"))}
+"""
+        )
+        threading.Event().wait()
+    return 0
+
+
+def demo() -> int:
+    """In a folder of its own, so that it runs beside `make run`, on a cache that is cold and a port that is free."""
+    template = read(ROOT / "template.yaml")
+    with _serving(template, ROOT / ".local" / "demo", port=0, access=False) as (gateway, stack):
+        rows = []
+        for row in measure(gateway.url, stack.cache_url):
+            rows.append(row)
+            _tell(f"{row.query}: {row.miss_ms:,.0f} ms, then {row.hit_ms:,.1f} ms")
+    _tell("\n" + table(rows))
+    return 0 if all(row.is_hit for row in rows) else 1
+
+
+@contextmanager
+def _serving(template: Template, folder: Path, port: int, *, access: bool) -> Iterator[tuple[Gateway, Stack]]:
+    with closing(Gateway(port)) as gateway, up(folder, _tell, api_url=gateway.url) as stack:
+        environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
+        with gateway.serving(template, environment, stack.log, tell=_tell, access=access):
+            yield gateway, stack
+
+
+def _port() -> int:
+    given = os.environ.get("PORT") or str(DEFAULT_PORT)
+    if not given.isdecimal() or not 0 < int(given) < 65536:
+        raise LocalError(f"PORT is {given!r}: give a number from 1 to 65535")
+    return int(given)
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):  # a closed terminal must not keep us from stopping in order
+        print(text, flush=True)
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _end_on_signals() -> None:
+    """Ctrl-C, `kill` and a closed terminal unwind every `with` once; impatience does not interrupt that."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+        numbers.append(signal.SIGHUP)
+
+    def unwind(_number: int, _frame: FrameType | None) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, unwind)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

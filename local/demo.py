@@ -1,0 +1,93 @@
+"""Every query of the catalogue, once cold and once warm, over HTTP."""
+
+import http.client
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import redis
+
+from local.errors import LocalError
+
+__all__ = ["Row", "measure", "table"]
+
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Row:
+    query: str
+    miss_ms: float
+    hit_ms: float
+    status: int
+    cache_status: str  # of the second answer
+
+    @property
+    def is_hit(self) -> bool:
+        """RFC 9211: the parameter `hit` of the cache's own entry."""
+        parameters = [part.strip() for part in self.cache_status.split(";")]
+        return self.status == 200 and "hit" in parameters[1:]
+
+
+def measure(api_url: str, cache_url: str) -> Iterator[Row]:
+    """Ask for everything twice. What earlier runs left in the cache goes first, and nothing else in it."""
+    with redis.from_url(cache_url) as cache:
+        for key in cache.scan_iter("cacheaside:*", count=1000):
+            cache.delete(key)
+    client = http.client.HTTPConnection(urlsplit(api_url).netloc, timeout=PATIENCE)
+    _, _, body = _get(client, "/queries")
+    queries = json.loads(body)["data"]
+    if not queries:
+        raise LocalError("the catalogue is empty: put a .sql file into functions/query/queries")
+    for query in queries:
+        path = f"/queries/{quote(query['name'])}{_parameters(query)}"
+        miss_ms, _, _ = _get(client, path)
+        hit_ms, response, _ = _get(client, path)
+        yield Row(query["name"], miss_ms, hit_ms, response.status, response.headers.get("Cache-Status", ""))
+    client.close()
+
+
+def table(rows: list[Row]) -> str:
+    head = ("query", "miss ms", "hit ms", "ratio", "Cache-Status of the second call")
+    cells = [
+        (row.query, f"{row.miss_ms:,.1f}", f"{row.hit_ms:,.1f}", f"{row.miss_ms / row.hit_ms:,.0f}×", _outcome(row))
+        for row in rows
+    ]
+    widths = [max(len(line[column]) for line in (head, *cells)) for column in range(4)]
+    rule = tuple("─" * width for width in (*widths, len(head[4])))
+    return "\n".join(
+        f"{query:<{widths[0]}}  {miss:>{widths[1]}}  {hit:>{widths[2]}}  {ratio:>{widths[3]}}  {status}"
+        for query, miss, hit, ratio, status in (head, rule, *cells)
+    )
+
+
+def _outcome(row: Row) -> str:
+    answer = row.cache_status or "none" if row.status == 200 else f"answered {row.status}"
+    return answer if row.is_hit else f"{answer}  ← not a hit"
+
+
+def _parameters(query: dict[str, Any]) -> str:
+    needed = {name: given for name, given in query["parameters"].items() if given.get("required")}
+    for name, given in needed.items():
+        if "example" not in given:
+            raise LocalError(f"query {query['name']}: give the required parameter {name} an example to be tried with")
+    values = {name: _text(given["example"]) for name, given in needed.items()}
+    return f"?{urlencode(values)}" if values else ""
+
+
+def _text(example: Any) -> str:
+    """As a query string carries it: lists are separated by commas, booleans are lower-case."""
+    if isinstance(example, list):
+        return ",".join(map(_text, example))
+    return example if isinstance(example, str) else json.dumps(example)
+
+
+def _get(client: http.client.HTTPConnection, path: str) -> tuple[float, http.client.HTTPResponse, bytes]:
+    started = time.perf_counter()
+    client.request("GET", path)
+    response = client.getresponse()
+    body = response.read()
+    return (time.perf_counter() - started) * 1000, response, body

@@ -1,0 +1,52 @@
+"""What each function finds in its environment on this machine: here, and through `sam local`.
+
+Only differences from the template are named; every one of these variables is declared there, because `sam local`
+overrides no others.
+"""
+
+from urllib.parse import urlsplit, urlunsplit
+
+__all__ = ["ROLES", "function_environment"]
+
+LOOPBACK = frozenset(["127.0.0.1", "localhost", "::1"])
+
+# Who each function is in the embedded database, as in the deployed one. Migrating takes the owner.
+ROLES = {
+    "QueryFunction": "cacheaside_query",
+    "CommandFunction": "cacheaside_command",
+    "InvalidateFunction": "cacheaside_invalidate",
+    "MigrateFunction": "postgres",
+}
+
+
+def function_environment(
+    database_url: str, cache_url: str, embedded: bool, host: str | None = None
+) -> dict[str, dict[str, str]]:
+    """Variables by function, then by name.
+
+    `embedded`: `database_url` is the embedded server's, which trusts this machine, so each function signs in as its
+    own role. Someone's own server is used as its URL says. `host` replaces the loopback address: inside a container
+    that name means the container.
+    """
+    database_url, cache_url = _reachable(database_url, host), _reachable(cache_url, host)
+    variables = {}
+    for function, role in ROLES.items():
+        own = _replaced(database_url, user=role) if embedded else database_url
+        variables[function] = {"AUTHENTICATION": "url", "DATABASE_URL": own}
+        if function != "MigrateFunction":
+            variables[function]["CACHE_URL"] = cache_url
+    return variables
+
+
+def _reachable(url: str, host: str | None) -> str:
+    return _replaced(url, host=host) if host and urlsplit(url).hostname in LOOPBACK else url
+
+
+def _replaced(url: str, *, user: str | None = None, host: str | None = None) -> str:
+    parts = urlsplit(url)
+    credentials, at, address = parts.netloc.rpartition("@")
+    if user is not None:
+        credentials, at = user, "@"
+    if host is not None:
+        address = host if parts.port is None else f"{host}:{parts.port}"
+    return urlunsplit(parts._replace(netloc=f"{credentials}{at}{address}"))

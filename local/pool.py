@@ -1,0 +1,214 @@
+"""The sandboxes of one function: Lambda's side of an invocation."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from local.template import Function
+
+__all__ = ["FunctionFailed", "GatewayTimeout", "Pool"]
+
+Json = dict[str, Any]
+
+LIMIT = 16
+INIT_LIMIT = 60.0
+GATEWAY_LIMIT = 30.0  # an HTTP API waits no longer for any integration
+ANSWER_LIMIT = 6 * 1024 * 1024  # Lambda's, for a synchronous answer
+SANDBOX = Path(__file__).with_name("sandbox.py")
+
+
+class FunctionFailed(Exception):
+    """The function raised, died, took too long or answered too much. The caller gets a 500, its log the message."""
+
+
+class GatewayTimeout(Exception):
+    """API Gateway would wait no longer. The caller gets a 503."""
+
+
+class Pool:
+    """Grows by a sandbox when all are busy, up to `limit`; further requests wait. The warmest sandbox goes first."""
+
+    def __init__(self, function: Function, environment: Mapping[str, str], log: Path, *, limit: int = LIMIT) -> None:
+        """`environment` overrides what the template gives the function."""
+        self._function = function
+        self._environment = {**_environment(function), **function.environment, **environment}
+        self._log = log
+        self._places = threading.BoundedSemaphore(limit)
+        self._idle: list[_Sandbox] = []
+        self._all: set[_Sandbox] = set()
+        self._closed = False
+
+    def invoke(self, event: Any) -> Any:
+        """The function's answer. Raises `FunctionFailed` or `GatewayTimeout`."""
+        patience = time.monotonic() + GATEWAY_LIMIT
+        if not self._places.acquire(timeout=GATEWAY_LIMIT):
+            raise GatewayTimeout(f"all sandboxes stayed busy for {GATEWAY_LIMIT:.0f} s")
+        try:
+            sandbox = self._take()
+            try:
+                answer = sandbox.serve(event, patience)
+            except BaseException:
+                self._discard(sandbox)
+                raise
+            self._idle.append(sandbox)
+        finally:
+            self._places.release()
+        if "error" in answer:
+            raise FunctionFailed(answer["error"])
+        return answer["result"]
+
+    def warm(self) -> None:
+        """Import the handler before the first request does. Raises `FunctionFailed`."""
+        self._idle.append(self._grow())
+
+    def close(self) -> None:
+        self._closed = True
+        for sandbox in list(self._all):
+            sandbox.kill()
+        while self._idle:
+            self._discard(self._idle.pop())
+
+    def _take(self) -> "_Sandbox":
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._grow()
+
+    def _grow(self) -> "_Sandbox":
+        try:
+            sandbox = _Sandbox(self._function, self._environment, self._log)
+        except OSError as error:
+            raise FunctionFailed(f"no sandbox can be started: {error}") from None
+        self._all.add(sandbox)
+        try:
+            sandbox.await_ready()
+            if self._closed:
+                raise FunctionFailed("the stack is stopping")
+        except BaseException:
+            self._discard(sandbox)
+            raise
+        return sandbox
+
+    def _discard(self, sandbox: "_Sandbox") -> None:
+        sandbox.kill()
+        sandbox.close()
+        self._all.discard(sandbox)
+
+
+class _Sandbox:
+    """One process, from the outside. Any exception from here means that it is of no further use."""
+
+    def __init__(self, function: Function, environment: Mapping[str, str], log: Path) -> None:
+        self._timeout = function.timeout
+        self._killed = False
+        self._socket, theirs = socket.socketpair()
+        self._channel = self._socket.makefile("rw", encoding="utf-8", newline="\n")
+        their_lifeline, lifeline = os.pipe()
+        self._lifeline = os.fdopen(lifeline, "wb", buffering=0)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        fds = theirs.fileno(), their_lifeline
+        with theirs, log.open("ab") as output:
+            self._process = subprocess.Popen(
+                # -P: the folder of sandbox.py must not be on the path of the function.
+                [sys.executable, "-P", SANDBOX, *map(str, fds), function.handler],
+                cwd=function.paths[0],
+                env=dict(environment),
+                pass_fds=fds,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # a group of its own, to end with all it has started
+            )
+        os.close(their_lifeline)
+
+    def await_ready(self) -> None:
+        """Return once the handler is imported."""
+        self._socket.settimeout(INIT_LIMIT)
+        try:
+            answer = self._receive()
+        except TimeoutError:
+            raise FunctionFailed(f"the import of the handler took longer than {INIT_LIMIT:.0f} s") from None
+        if "error" in answer:
+            raise FunctionFailed(f"the handler cannot be imported: {answer['error']}")
+
+    def serve(self, event: Any, patience: float) -> Json:
+        """{"result": …} or {"error": …}. Lambda would let a request run on that the gateway waits for no longer
+        (`patience` is over); here its sandbox ends with it.
+        """
+        message = {"event": event, "request_id": str(uuid.uuid4()), "deadline": time.time() + self._timeout}
+        remaining = max(patience - time.monotonic(), 0.001)
+        self._socket.settimeout(min(self._timeout, remaining))
+        try:
+            self._channel.write(json.dumps(message) + "\n")
+            self._channel.flush()
+            return self._receive()
+        except TimeoutError:
+            if remaining < self._timeout:
+                raise GatewayTimeout(f"no answer within {GATEWAY_LIMIT:.0f} s") from None
+            raise FunctionFailed(f"timed out after {self._timeout:.2f} seconds") from None
+        except OSError:
+            raise self._death() from None
+
+    def kill(self) -> None:
+        if self._killed:
+            return
+        self._killed = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: not permitted for a zombie
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what was written to a dead sandbox cannot be flushed
+            self._channel.close()
+        self._socket.close()
+        self._lifeline.close()
+
+    def _receive(self) -> Json:
+        line = self._channel.readline()
+        if not line:
+            raise self._death()
+        answer: Json = json.loads(line)
+        if len(line) > ANSWER_LIMIT and (size := _size(answer.get("result"))) > ANSWER_LIMIT:
+            return {"error": f"the answer has {size:,} bytes, more than Lambda's limit of {ANSWER_LIMIT:,}"}
+        return answer
+
+    def _death(self) -> FunctionFailed:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        return FunctionFailed(f"the sandbox ended with status {self._process.returncode}")
+
+
+def _size(answer: Any) -> int:
+    """In bytes, as the runtime sends it. On our channel, where all but ASCII is escaped, it is never smaller."""
+    return len(json.dumps(answer, ensure_ascii=False).encode(errors="surrogatepass"))
+
+
+def _environment(function: Function) -> dict[str, str]:
+    """What Lambda gives every function, and no more of this machine's environment than Python needs to start."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "TZ": ":UTC",
+        "PYTHONPATH": os.pathsep.join(str(path) for path in function.paths),
+        "PYTHONUNBUFFERED": "1",
+        "_HANDLER": function.handler,
+        "AWS_REGION": (region := os.environ.get("AWS_REGION", "us-east-1")),
+        "AWS_DEFAULT_REGION": region,
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+        "LAMBDA_TASK_ROOT": str(function.paths[0]),
+    }

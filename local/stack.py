@@ -1,0 +1,154 @@
+"""Both servers, the schema and the sample data, for as long as a `with` block lasts."""
+
+import fcntl
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import redis
+
+from local.errors import LocalError
+from local.postgres import PostgresServer
+from local.progress import Progress
+from local.valkey import ValkeyServer
+from migrate import sample_data
+from migrate.upgrade import MigrationFailed, upgrade
+
+__all__ = ["Stack", "up"]
+
+SAMPLE_PRODUCTS = 20_000
+BYTES_PER_PRODUCT = 20_000  # with its share of the orders and of their write-ahead log
+BYTES_OF_SERVER = 100_000_000
+WAL_SEGMENT = 16 * 1024 * 1024
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    database_url: str  # the superuser's, or whose DATABASE_URL says
+    cache_url: str
+    embedded: bool  # the database is our own
+    log: Path
+
+
+@contextmanager
+def up(folder: Path, tell: Tell, *, api_url: str | None = None) -> Iterator[Stack]:
+    """Servers in `folder`, or those that DATABASE_URL and CACHE_URL name, migrated and with data.
+
+    Meanwhile `folder/endpoints.env` says where everything is. Raises `LocalError`.
+    """
+    products = _sample_products()
+    log = folder / "log"
+    with ExitStack() as exits:
+        exits.enter_context(_only_one(folder))
+        for stale in (*log.glob("*.log"), folder / "endpoints.env"):
+            stale.unlink(missing_ok=True)
+        cache_url = os.environ.get("CACHE_URL") or exits.enter_context(_valkey(folder, log)).url
+        database_url = os.environ.get("DATABASE_URL")
+        stack = Stack(
+            database_url or exits.enter_context(_postgres(folder, log, products)).url,
+            cache_url,
+            embedded=not database_url,
+            log=log,
+        )
+        _check_cache(cache_url)
+        _fill(stack.database_url, products, folder, tell)
+        exits.enter_context(_endpoints(folder, stack, api_url))
+        yield stack
+
+
+def _valkey(folder: Path, log: Path) -> ValkeyServer:
+    return ValkeyServer(folder / "valkey", log=log / "valkey.log")
+
+
+def _postgres(folder: Path, log: Path, products: int) -> PostgresServer:
+    data = folder / "postgres"
+    needed = BYTES_OF_SERVER + products * BYTES_PER_PRODUCT
+    free = shutil.disk_usage(folder).free
+    if not data.exists() and free < needed:
+        raise LocalError(
+            f"{free // 1_000_000:,} MB are free for {folder}, and a database with {products:,} products takes "
+            f"{needed // 1_000_000:,} MB: free some, or choose fewer with SAMPLE_PRODUCTS=…"
+        )
+    return PostgresServer(data, log=log / "postgres.log")
+
+
+def _sample_products() -> int:
+    given = os.environ.get("SAMPLE_PRODUCTS") or str(SAMPLE_PRODUCTS)
+    if not given.isdecimal():
+        raise LocalError(f"SAMPLE_PRODUCTS is {given!r}: give a number of products, 0 for an empty shop")
+    return int(given)
+
+
+def _check_cache(url: str) -> None:
+    try:
+        with redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise LocalError(f"CACHE_URL: {_line(error)}") from None
+
+
+def _fill(url: str, products: int, folder: Path, tell: Tell) -> None:
+    """Schema and sample data, as the migrate function gives them to a deployed database."""
+    if urlsplit(url).scheme not in ("postgresql", "postgres"):
+        raise LocalError("DATABASE_URL is no postgresql:// URL")
+    try:
+        connection = psycopg2.connect(url, connect_timeout=5)
+    except psycopg2.Error as error:
+        raise LocalError(f"DATABASE_URL: {_line(error)}") from None
+    with closing(connection):
+        try:
+            if applied := upgrade(connection):
+                tell(f"Migrations applied: {', '.join(applied)}")
+            if products:
+                sample_data.load(connection, products, Progress("Sample data"))
+        except MigrationFailed as error:
+            raise LocalError(f"migration {error}") from None
+        except psycopg2.Error as error:
+            # A full disk ends the server, and all that a client hears is that the connection was closed.
+            if shutil.disk_usage(folder).free < WAL_SEGMENT:
+                raise LocalError(f"no space left on the disk of {folder}: free some and start again") from None
+            raise LocalError(f"the database cannot be filled: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """The system lets go of the lock when we die, however we die."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            raise LocalError(f"already running in this checkout, as process {owner}: stop that one first") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextmanager
+def _endpoints(folder: Path, stack: Stack, api_url: str | None) -> Iterator[None]:
+    """KEY=value lines for the shell and others. Readers see the whole file or none; a URL may hold a password."""
+    lines = {"API_URL": api_url, "DATABASE_URL": stack.database_url, "CACHE_URL": stack.cache_url}
+    path, fresh = folder / "endpoints.env", folder / "endpoints.env.new"
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    fresh.write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in lines.items() if value))
+    fresh.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

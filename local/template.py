@@ -1,0 +1,137 @@
+"""Reads template.yaml: which functions there are, and which route leads to which.
+
+The template is the only list of routes, timeouts and variables; what it says is what runs here. CloudFormation itself
+is not evaluated: a parameter is its default, and what only a deployment knows is the empty string, as in `sam local`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.errors import LocalError
+
+__all__ = ["Function", "Route", "Template", "read"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Function:
+    name: str  # the logical id
+    handler: str
+    paths: tuple[Path, ...]  # where Lambda would look for modules: the code, then the layers
+    timeout: float
+    memory: int
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Route:
+    method: str  # ANY for all; empty for $default
+    path: str
+    function: str
+
+    @property
+    def key(self) -> str:
+        """As API Gateway writes it: `GET /queries/{name}`, `$default`."""
+        return f"{self.method} {self.path}".strip()
+
+
+@dataclass(frozen=True)
+class Template:
+    functions: Mapping[str, Function]
+    routes: tuple[Route, ...]
+
+
+def read(path: Path) -> Template:
+    """Raises `LocalError` when there is no such file, or it holds no function."""
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError:
+        raise LocalError(f"there is no {path}: run in the folder of the checkout") from None
+    except yaml.YAMLError as error:
+        raise LocalError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
+        raise LocalError(f"{path} has no Resources")
+    return _Reader(path.parent, document).template()
+
+
+class _Reader:
+    def __init__(self, root: Path, document: Json) -> None:
+        self._root = root
+        self._resources: Json = document["Resources"]
+        self._globals: Json = document.get("Globals", {}).get("Function", {})
+        parameters = document.get("Parameters", {})
+        self._defaults = {name: _text(parameter.get("Default", "")) for name, parameter in parameters.items()}
+
+    def template(self) -> Template:
+        functions = {}
+        routes: list[Route] = []
+        for name, resource in self._resources.items():
+            if resource.get("Type") == "AWS::Serverless::Function":
+                properties = resource.get("Properties", {})
+                functions[name] = self._function(name, properties)
+                routes += self._routes(name, properties.get("Events", {}))
+        return Template(functions, tuple(routes))
+
+    def _function(self, name: str, properties: Json) -> Function:
+        merged = {**self._globals, **properties}
+        layers = [*self._globals.get("Layers", []), *properties.get("Layers", [])]
+        variables = {
+            key: self._value(value)
+            for section in (self._globals, properties)
+            for key, value in section.get("Environment", {}).get("Variables", {}).items()
+        }
+        return Function(
+            name,
+            handler=merged["Handler"],
+            paths=(self._root / merged["CodeUri"], *self._layer_paths(layers)),
+            timeout=float(self._value(merged.get("Timeout", 3))),
+            memory=int(self._value(merged.get("MemorySize", 128))),
+            environment=variables,
+        )
+
+    def _layer_paths(self, layers: list[Any]) -> list[Path]:
+        named = [self._resources.get(layer["Ref"]) for layer in layers if isinstance(layer, dict) and "Ref" in layer]
+        return [self._root / layer["Properties"]["ContentUri"] for layer in named if layer is not None]
+
+    def _routes(self, function: str, events: Json) -> list[Route]:
+        properties = [event.get("Properties", {}) for event in events.values() if event.get("Type") == "HttpApi"]
+        return [_route(given.get("Method", ""), given.get("Path", "$default"), function) for given in properties]
+
+    def _value(self, value: Any) -> str:
+        if isinstance(value, dict):
+            return self._defaults.get(value.get("Ref", ""), "")
+        return _text(value)
+
+
+def _route(method: str, path: str, function: str) -> Route:
+    if path == "$default":
+        return Route("", path, function)
+    method = method.upper()
+    return Route("ANY" if method in ("*", "X-AMAZON-APIGATEWAY-ANY-METHOD") else method, path, function)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML with CloudFormation's short forms, which become the long ones: `!Ref X` is {"Ref": "X"}."""
+
+
+def _long_form(loader: _Loader, suffix: str, node: yaml.Node) -> Json:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _long_form)

