@@ -6,11 +6,12 @@ import errno
 import os
 import signal
 import sys
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from local.demo import measure, table
 from local.environment import function_environment
@@ -42,7 +43,7 @@ def main() -> int:
     return 1
 
 
-def run() -> int:
+def run() -> NoReturn:
     template = read(ROOT / "template.yaml")
     with _serving(template, ROOT / ".local", _port(), access=True) as (gateway, stack):
         _tell(
@@ -56,8 +57,9 @@ def run() -> int:
   Logs of functions and servers: {_short(stack.log)}    Addresses: {_short(stack.log.with_name("endpoints.env"))}
 """
         )
-        threading.Event().wait()
-    return 0
+        # Not one long wait: where another thread takes the signal, nothing would wake this one to handle it.
+        while True:
+            time.sleep(0.5)
 
 
 def demo() -> int:
@@ -98,17 +100,18 @@ def _short(path: Path) -> Path:
 
 def _end_on_signals() -> None:
     """Ctrl-C, `kill` and a closed terminal unwind every `with` once; impatience does not interrupt that."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
-        numbers.append(signal.SIGHUP)
+    unwinding = False
 
     def unwind(_number: int, _frame: FrameType | None) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        nonlocal unwinding
+        if not unwinding:
+            unwinding = True
+            raise KeyboardInterrupt
 
-    for number in numbers:
-        signal.signal(number, unwind)
+    signal.signal(signal.SIGINT, unwind)
+    signal.signal(signal.SIGTERM, unwind)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, unwind)
 
 
 if __name__ == "__main__":

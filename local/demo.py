@@ -38,7 +38,9 @@ def measure(api_url: str, cache_url: str) -> Iterator[Row]:
         for key in cache.scan_iter("cacheaside:*", count=1000):
             cache.delete(key)
     client = http.client.HTTPConnection(urlsplit(api_url).netloc, timeout=PATIENCE)
-    _, _, body = _get(client, "/queries")
+    _, response, body = _get(client, "/queries")
+    if response.status != 200:
+        raise LocalError(f"GET /queries answered {response.status}: the log of the query function says why")
     queries = json.loads(body)["data"]
     if not queries:
         raise LocalError("the catalogue is empty: put a .sql file into functions/query/queries")

@@ -56,7 +56,7 @@ def read(path: Path) -> Template:
         raise LocalError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise LocalError(f"{path} has no Resources")
-    return _Reader(path.parent, document).template()
+    return _Reader(path.resolve().parent, document).template()
 
 
 class _Reader:

@@ -103,8 +103,8 @@ class Stack:
     def _intrinsics(self) -> dict[str, Callable[[Any], Any]]:
         return {
             "Ref": self._ref,
-            "Condition": lambda name: self._holds(name) if isinstance(name, str) else {"Condition": self._value(name)},
-            "Fn::GetAtt": lambda argument: self._attribute(argument if isinstance(argument, str) else ".".join(argument)),
+            "Condition": self._holds,
+            "Fn::GetAtt": self._attribute,
             "Fn::Sub": self._sub,
             "Fn::If": lambda argument: self._value(argument[1] if self._holds(argument[0]) else argument[2]),
             "Fn::Equals": lambda pair: self._value(pair[0]) == self._value(pair[1]),
@@ -122,7 +122,8 @@ class Stack:
         known = PSEUDO | self.parameters
         return known[name] if name in known else self._reference(name)
 
-    def _attribute(self, path: str) -> str:
+    def _attribute(self, argument: str | list[str]) -> str:
+        path = argument if isinstance(argument, str) else ".".join(argument)
         self._reference(path.partition(".")[0])
         return path
 

@@ -1,6 +1,6 @@
 """The catalogue: every query and command that can be called, read from .sql files and checked as it is loaded.
 
-Whatever could be found wrong by a caller at run time is found wrong here instead; the error names file, line and remedy.
+What a caller could find wrong at run time is found wrong here instead; the error names file, line and remedy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ Returns = Literal["many", "one"]
 _STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "tags", "params"})
 _QUERY_KEYS: Final = _STATEMENT_KEYS | {"ttl", "stale", "negative_ttl", "client"}
 _PARAMETER_KEYS: Final = frozenset(
-    "type required default example min max min_length max_length pattern values description".split()
+    {
+        *("type", "required", "default", "example", "description"),
+        *("min", "max", "min_length", "max_length", "pattern", "values"),
+    }
 )
 # API Gateway gives up after 30 s, and the function needs a moment to answer.
 _TIMEOUT_AT_MOST_MS: Final = 25_000
@@ -144,7 +147,7 @@ def _statement(file: SqlFile, keys: frozenset[str]) -> dict[str, Any]:
         "name": file.name,
         "summary": summary,
         "sql": file.sql,
-        "returns": cast(Returns, returns),
+        "returns": cast("Returns", returns),
         "timeout_ms": timeout_ms,
         "tags": _tags(file, parameters),
         "parameters": parameters,
@@ -163,7 +166,9 @@ def _tags(file: SqlFile, parameters: Mapping[str, Parameter]) -> tuple[str, ...]
     if not isinstance(tags, list):
         raise file.error("tags", 'tags is missing; list the tables that are read or written, such as tags = ["orders"]')
     if len(tags) > TAGS_AT_MOST:
-        raise file.error("tags", f"{len(tags)} tags are too many; at most {TAGS_AT_MOST}, a view's tables can share one")
+        raise file.error(
+            "tags", f"{len(tags)} tags are too many; at most {TAGS_AT_MOST}, a view's tables can share one"
+        )
     for tag in tags:
         try:
             check_tag(tag, parameters)
@@ -179,7 +184,9 @@ def _parameters(file: SqlFile) -> dict[str, Parameter]:
     parameters = {name: _parameter(file, name, options) for name, options in declared.items()}
     for name, line in file.placeholders.items():
         if name not in parameters:
-            raise CatalogueError(file.path, line, f'%({name})s is not declared; add -- params.{name} = {{ type = "…" }}')
+            raise CatalogueError(
+                file.path, line, f'%({name})s is not declared; add -- params.{name} = {{ type = "…" }}'
+            )
     for name in parameters.keys() - file.placeholders.keys():
         raise file.error(f"params.{name}", f"{name} is declared but the SQL does not use %({name})s")
     return parameters
@@ -190,7 +197,9 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
     if not isinstance(options, dict):
         raise file.error(key, f'{key} must be a table, such as {{ type = "integer", default = 10 }}')
     for option in options.keys() - _PARAMETER_KEYS:
-        raise file.error(key, f"{option} is not an option of a parameter; it takes {', '.join(sorted(_PARAMETER_KEYS))}")
+        raise file.error(
+            key, f"{option} is not an option of a parameter; it takes {', '.join(sorted(_PARAMETER_KEYS))}"
+        )
     written = options.get("type")
     scalar, is_list = (written.removesuffix("[]"), written.endswith("[]")) if isinstance(written, str) else ("", False)
     if scalar not in SCALAR_TYPES:

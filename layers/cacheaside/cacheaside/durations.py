@@ -15,5 +15,7 @@ def parse_duration_ms(text: object) -> int:
     """Return the duration in milliseconds. Raises ValueError, saying how to write one, if `text` is none."""
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError(f'{text!r} is not a duration; write a whole number and a unit, such as "500ms", "60s" or "10m"')
+        raise ValueError(
+            f'{text!r} is not a duration; write a whole number and a unit, such as "500ms", "60s" or "10m"'
+        )
     return int(match[1]) * _MILLISECONDS[match[2]]

@@ -9,7 +9,7 @@
     ├── BadBody                 the request body is not a JSON object of the expected shape       400
     ├── BodyTooLarge            the request body is larger than any command needs                  413
     ├── UnsupportedMedia        the request body is not application/json                          415
-    ├── CacheUnavailable        the cache did not answer in time, or not sensibly                 503, only of /invalidations
+    ├── CacheUnavailable        the cache did not answer in time, or not sensibly                 503 of /invalidations
     └── DatabaseError
         ├── DatabaseUnavailable no connection, or it was lost                                     503
         ├── StatementTimeout    the statement ran into its own timeout                            504

@@ -1,7 +1,7 @@
 """The read path: answer from the cache, else from one load, and leave its answer for others.
 
-It does no I/O. It is a generator that yields the steps it wants done (see `cacheaside.steps`) and decides from what it
-is sent back, so that what is tested against a model is what runs against Valkey and PostgreSQL.
+It does no I/O. It is a generator that yields the steps it wants done (see `cacheaside.steps`) and decides from what
+it is sent back, so that what is tested against a model is what runs against Valkey and PostgreSQL.
 
     Look ──── fresh and its tags unchanged ─────────────────────► HIT
      │
@@ -13,13 +13,14 @@ is sent back, so that what is tested against a model is what runs against Valkey
 
 Why no stale answer is ever stored: tag versions are read before the load begins, are random, and a missing one equals
 nothing. An invalidation at any instant after they were read changes a tag, and the entry made from that load no longer
-matches; one before it is seen by the load, which reads the primary. The lease has a token of its own for each fill, so a
-holder that was slower than its lease stores nothing (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, §3.2.1).
+matches; one before it is seen by the load, which reads the primary. The lease has a token of its own for each fill, so
+a holder slower than its lease stores nothing (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, §3.2.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any
 
 from cacheaside.catalogue import BoundQuery
@@ -113,7 +114,5 @@ def _embeddable(version: bytes | None) -> bytes:
 
 
 def _release(bound: BoundQuery, token: bytes) -> Generator[Step, Any, None]:
-    try:
+    with suppress(CacheUnavailable):  # then the lease ends by itself
         yield Release(bound.keys, token)
-    except CacheUnavailable:
-        pass  # the lease ends by itself

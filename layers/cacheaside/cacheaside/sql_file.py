@@ -43,7 +43,9 @@ def read_sql_file(path: Path) -> SqlFile:
     """Read one file. Raises CatalogueError, naming the line, if it is not a header and one SQL statement."""
     name = path.stem
     if not _NAME.fullmatch(name):
-        raise CatalogueError(path, 1, f"{name!r} cannot be a route; name the file with a-z, 0-9 and _, such as top_products.sql")
+        raise CatalogueError(
+            path, 1, f"{name!r} cannot be a route; name the file with a-z, 0-9 and _, such as top_products.sql"
+        )
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:

@@ -26,7 +26,7 @@ def check_tag(tag: object, parameters: Mapping[str, Parameter]) -> None:
     parameter = parameters.get(match[1])
     if parameter is None:
         raise ValueError(f"tag {tag!r} names the parameter {match[1]}, which is not declared")
-    if parameter.is_list or not parameter.required and parameter.default is None:
+    if parameter.is_list or (not parameter.required and parameter.default is None):
         raise ValueError(f"tag {tag!r} needs the parameter {match[1]} to be one value that is always there")
 
 

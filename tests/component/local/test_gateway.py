@@ -6,9 +6,8 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,16 +30,27 @@ def told() -> list[str]:
     return []
 
 
+@contextmanager
+def serving(function: Function, routes: tuple[Route, ...] = ROUTES, **options: Any) -> Iterator[Gateway]:
+    template = Template({"ToldFunction": function}, routes)
+    log = function.paths[0] / "log"
+    with closing(Gateway(options.pop("port", 0))) as gateway, gateway.serving(template, {}, log, **options):
+        yield gateway
+
+
+def connected(gateway: Gateway) -> closing[http.client.HTTPConnection]:
+    return closing(http.client.HTTPConnection(HOST, gateway.port, timeout=30))
+
+
 @pytest.fixture
-def gateway(function: Function, tmp_path: Path, told: list[str]) -> Iterator[Gateway]:
-    template = Template({"ToldFunction": replace(function, timeout=1.5)}, ROUTES)
-    with closing(Gateway(0)) as gateway, gateway.serving(template, {}, tmp_path / "log", tell=told.append):
+def gateway(function: Function, told: list[str]) -> Iterator[Gateway]:
+    with serving(replace(function, timeout=1.5), tell=told.append) as gateway:
         yield gateway
 
 
 @pytest.fixture
 def client(gateway: Gateway) -> Iterator[http.client.HTTPConnection]:
-    with closing(http.client.HTTPConnection(HOST, gateway.port, timeout=10)) as client:
+    with connected(gateway) as client:
         yield client
 
 
@@ -104,14 +114,12 @@ def test_a_connection_is_kept_for_the_next_request(gateway: Gateway, client: htt
     assert client.sock is kept is not None
 
 
-def test_without_a_route_the_gateway_says_not_found_itself(function: Function, tmp_path: Path) -> None:
-    template = Template({"ToldFunction": function}, ROUTES[:2])
-    with closing(Gateway(0)) as gateway, gateway.serving(template, {}, tmp_path, tell=print):
-        with closing(http.client.HTTPConnection(HOST, gateway.port)) as client:
-            for path, method in [("/nowhere", "GET"), ("/only/post", "GET"), ("/context/a/b", "GET")]:
-                status, headers, body = ask(client, path, method)
-                assert (status, body) == (404, b'{"message":"Not Found"}')
-                assert headers["content-type"] == "application/json"
+@pytest.mark.parametrize("path", ["/nowhere", "/only/post", "/context/a/b"])
+def test_without_a_route_the_gateway_says_not_found_itself(function: Function, path: str) -> None:
+    with serving(function, ROUTES[:2], tell=print) as gateway, connected(gateway) as client:
+        status, headers, body = ask(client, path)
+    assert (status, body) == (404, b'{"message":"Not Found"}')
+    assert headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +152,7 @@ def test_past_the_gateways_own_limit_the_service_is_unavailable(
 
 def test_fifty_requests_at_once_are_served_by_several_sandboxes(gateway: Gateway) -> None:
     def one(_: int) -> tuple[int, int]:
-        with closing(http.client.HTTPConnection(HOST, gateway.port, timeout=30)) as client:
+        with connected(gateway) as client:
             status, _, body = ask(client, "/any")
             return status, json.loads(body)["pid"]
 
@@ -197,26 +205,20 @@ def test_a_body_of_unknown_length_is_refused_and_not_taken_for_the_next_request(
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_the_access_log_shows_what_the_cache_did(function: Function, tmp_path: Path, told: list[str]) -> None:
-    template = Template({"ToldFunction": function}, ROUTES)
-    with closing(Gateway(0)) as gateway, gateway.serving(template, {}, tmp_path, tell=told.append, access=True):
-        with closing(http.client.HTTPConnection(HOST, gateway.port)) as client:
-            ask(client, "/cached?a=1")
-    assert len(told) == 1
+def test_the_access_log_shows_what_the_cache_did(function: Function, told: list[str]) -> None:
+    with serving(function, tell=told.append, access=True) as gateway, connected(gateway) as client:
+        ask(client, "/cached?a=1")
+        ask(client, "/empty")
     assert told[0].startswith("304 ")
     assert told[0].endswith(" ms  GET /cached?a=1  cacheaside; hit")
 
 
-def test_an_import_error_is_told_at_the_start_and_answered_with_500(
-    function: Function, tmp_path: Path, told: list[str]
-) -> None:
+def test_an_import_error_is_told_at_the_start_and_answered_with_500(function: Function, told: list[str]) -> None:
     (function.paths[0] / "told" / "app.py").write_text("import no_such_module\n")
-    template = Template({"ToldFunction": function}, ROUTES)
-    with closing(Gateway(0)) as gateway, gateway.serving(template, {}, tmp_path, tell=told.append):
+    with serving(function, tell=told.append) as gateway, connected(gateway) as client:
         assert "No module named 'no_such_module'" in told[0]
         assert "told/app.py:1" in told[0]
-        with closing(http.client.HTTPConnection(HOST, gateway.port)) as client:
-            assert ask(client, "/")[0] == 500
+        assert ask(client, "/")[0] == 500
 
 
 def test_a_taken_port_is_told_before_anything_starts() -> None:
@@ -224,9 +226,8 @@ def test_a_taken_port_is_told_before_anything_starts() -> None:
         Gateway(first.port)
 
 
-def test_the_port_is_free_again_at_once(function: Function, tmp_path: Path) -> None:
-    port, template = free_port(), Template({"ToldFunction": function}, ROUTES)
+def test_the_port_is_free_again_at_once(function: Function) -> None:
+    port = free_port()
     for _ in range(2):
-        with closing(Gateway(port)) as gateway, gateway.serving(template, {}, tmp_path, tell=print):
-            with closing(http.client.HTTPConnection(HOST, port)) as client:
-                assert ask(client, "/queries")[0] == 200
+        with serving(function, tell=print, port=port) as gateway, connected(gateway) as client:
+            assert ask(client, "/queries")[0] == 200

@@ -176,21 +176,20 @@ def test_a_second_start_has_nothing_left_to_load(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_in_order_leaving_no_process(
-    checkout: Checkout, number: signal.Signals, wait_for_end: Callable[[list[int]], None]
-) -> None:
+def test_a_signal_ends_it_in_order_leaving_no_process(checkout: Checkout, number: signal.Signals) -> None:
     with checkout.running() as process:
         family = descendants(process.pid)
         assert len(family) >= 6, "two servers, their watchdogs, a sandbox for each of two functions"
-        busy = threading.Thread(target=lambda: pytest.raises(OSError, checkout.get, "/sleep/9"))
+        busy = threading.Thread(target=checkout.get, args=["/sleep/9"])
         busy.start()
         time.sleep(0.2)
         started = time.monotonic()
         process.send_signal(number)
         process.send_signal(signal.SIGINT)  # impatience must not leave half of it behind
-        out, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=30)
         assert time.monotonic() - started < 5
-        assert (process.returncode, err) == (0, err.replace("Traceback", ""))
+        assert process.returncode == 0
+        assert "Error" not in err
         assert not [pid for pid in family if alive(pid)], "all gone before it ends"
         assert "database system is shut down" in (checkout.folder / ".local/log/postgres.log").read_text()
         busy.join()
@@ -209,7 +208,7 @@ def test_a_signal_in_the_middle_of_starting_leaves_no_process(
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert delay < 0.2 or "Traceback" not in err, err  # before that Python is still importing
+    assert not family or "Traceback" not in err, err  # without a family Python was still importing
     wait_for_end([*family])
     with checkout.running():
         assert checkout.get("/")
@@ -277,13 +276,10 @@ def test_a_missing_template_is_told(checkout: Checkout) -> None:
 
 
 def test_a_failing_migration_is_told_by_file_and_line(checkout: Checkout) -> None:
-    (checkout.folder / "functions/migrate/migrations/0099_broken.sql").write_text("select 1;\nselect no_such_column;\n")
-    for file in (checkout.folder / "functions/migrate/migrations").glob("*.sql"):
-        if not file.name.startswith("0099"):
-            file.unlink()
-    (checkout.folder / "functions/migrate/migrations/0099_broken.sql").rename(
-        checkout.folder / "functions/migrate/migrations/0001_broken.sql"
-    )
+    migrations = checkout.folder / "functions/migrate/migrations"
+    for file in migrations.glob("*.sql"):
+        file.unlink()
+    (migrations / "0001_broken.sql").write_text("select 1;\nselect no_such_column;\n")
     status, _, err = checkout.finish("run")
     assert status == 1
     assert err.startswith("make run: migration 0001_broken.sql:2: ")
@@ -307,7 +303,7 @@ def test_the_demo_shows_every_query_cold_and_warm_beside_a_run(checkout: Checkou
         status, out, err = checkout.finish("demo")
     assert (status, err.count("Traceback")) == (0, 0)
     table = out.splitlines()[-4:]
-    assert table[0].split() == ["query", "miss", "ms", "hit", "ms", "ratio", *"Cache-Status of the second call".split()]
+    assert re.fullmatch("query +miss ms +hit ms +ratio +Cache-Status of the second call", table[0])
     assert [line.split()[0] for line in table[2:]] == ["slow", "one"]
     assert all(line.endswith("cacheaside; hit; ttl=60") for line in table[2:])
 

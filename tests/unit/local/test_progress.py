@@ -13,7 +13,7 @@ class Terminal(io.StringIO):
 def test_a_log_gets_a_line_per_quarter() -> None:
     stream = io.StringIO()
     progress = Progress("Loading", stream)
-    for done in range(0, 2001):
+    for done in range(2001):
         progress(done, 2000)
     assert stream.getvalue().splitlines() == [
         "Loading    0 %  0 of 2,000",
@@ -27,7 +27,7 @@ def test_a_log_gets_a_line_per_quarter() -> None:
 def test_a_terminal_keeps_one_line_until_the_end() -> None:
     stream = Terminal()
     progress = Progress("Loading", stream)
-    for done in range(0, 101):
+    for done in range(101):
         progress(done, 100)
     assert stream.getvalue().count("\r") == 101
     assert stream.getvalue().count("\n") == 1

@@ -42,7 +42,8 @@ _ANSWER_AT_MOST: Final = 5_000_000
 
 # Statements of one message are one transaction, and what they set ends with it: nothing is left on the connection.
 _SET: Final = "set local statement_timeout = {timeout_ms}; set local timezone = 'UTC'; "
-_READ: Final = "set transaction read only; " + _SET + "select row_to_json(answer)::text from (\n{sql}\n) as answer"
+_ROWS: Final = "select row_to_json(answer)::text from (\n{sql}\n) as answer"  # the catalogue's own SQL
+_READ: Final = "set transaction read only; " + _SET + _ROWS
 _BEGIN: Final = "begin; " + _SET
 # PostgreSQL takes no data-modifying CTE inside another query, so a function of ours runs the statement.
 _WRITE: Final = "select cacheaside.run_command(%s)::text"
@@ -133,7 +134,7 @@ def connect(settings: DatabaseSettings) -> connection:
         )
     with deadline(_CONNECT_S):
         # After a freeze the peer may be gone without a word; then unacknowledged bytes must not be waited for.
-        opened = psycopg2.connect(settings.url, tcp_user_timeout=3_000, **extra)
+        opened: connection = psycopg2.connect(settings.url, tcp_user_timeout=3_000, **extra)
     opened.autocommit = True
     return opened
 
@@ -156,7 +157,9 @@ def _body(statement: Statement, rows: list[str]) -> bytes | None:
     data = rows[0] if statement.returns == "one" else f"[{','.join(rows)}]"
     body = f'{{"data":{data}}}'.encode()
     if len(body) > _ANSWER_AT_MOST:
-        raise AnswerTooLarge(f"{statement.name} answered with {len(body):,} bytes; at most {_ANSWER_AT_MOST:,} can be sent")
+        raise AnswerTooLarge(
+            f"{statement.name} answered with {len(body):,} bytes; at most {_ANSWER_AT_MOST:,} can be sent"
+        )
     return body
 
 

@@ -1,11 +1,12 @@
 """An answer as an HTTP response: the body as it was stored, and headers that say where it came from and how old it is.
 
-    Cache-Status    RFC 9211      Age, ETag, If-None-Match    RFC 9110, 9111
-    Cache-Control   RFC 5861      Server-Timing               W3C Server Timing
+Cache-Status    RFC 9211      Age, ETag, If-None-Match    RFC 9110, 9111
+Cache-Control   RFC 5861      Server-Timing               W3C Server Timing
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from aws_lambda_powertools.event_handler import Response
@@ -14,8 +15,9 @@ from cacheaside.catalogue import Query
 from cacheaside.errors import NotFound
 from cacheaside.outcome import Outcome, Source
 from cacheaside.reader import Answer
+from cacheaside.writer import Written
 
-__all__ = ["JSON", "answer_headers", "respond"]
+__all__ = ["JSON", "answer_headers", "confirm", "json_response", "respond"]
 
 JSON = "application/json"
 
@@ -29,6 +31,18 @@ def respond(query: Query, answer: Answer, headers: Mapping[str, str]) -> Respons
     if _matches(headers.get("if-none-match", ""), own["ETag"]):
         return Response(status_code=304, headers=own)
     return Response(status_code=200, content_type=JSON, body=entry.body.decode(), headers=own)
+
+
+def confirm(written: Written) -> Response[str]:
+    """Return 200 for a committed write: its answer, and whether the old answers are out of the cache."""
+    body = f'{written.body.decode().removesuffix("}")},"invalidation":"{written.invalidation.value}"}}'
+    return Response(status_code=200, content_type=JSON, body=body, headers={"Cache-Control": "no-store"})
+
+
+def json_response(document: object, status: int = 200) -> Response[str]:
+    """Return a document of ours, not to be kept: it describes the moment, or the deployment."""
+    body = json.dumps(document, ensure_ascii=False)
+    return Response(status_code=status, content_type=JSON, body=body, headers={"Cache-Control": "no-store"})
 
 
 def answer_headers(query: Query, answer: Answer) -> dict[str, str]:

@@ -36,13 +36,11 @@ def application(logger: Logger) -> APIGatewayHttpResolver:
     def request_id() -> str:
         return str(app.lambda_context.aws_request_id)
 
-    @app.exception_handler(Exception)
     def show(error: Exception) -> Response[str]:
         if problems.problem_of(error).status >= 500:
             logger.error(str(error), exc_info=error)
         return problems.render(error, request_id())
 
-    @app.exception_handler(NotFoundError)
     def show_no_route(_: NotFoundError) -> Response[str]:
         path = app.current_event.path
         allow = next((methods for route, methods in _METHODS.items() if re.fullmatch(route, path)), None)
@@ -50,4 +48,7 @@ def application(logger: Logger) -> APIGatewayHttpResolver:
             return problems.no_such_route(request_id())
         return problems.method_not_allowed(allow, request_id())
 
+    # Not as decorators: those of Powertools have no types.
+    app.exception_handler(Exception)(show)
+    app.not_found(show_no_route)
     return app

@@ -38,7 +38,10 @@ _BAD_PARAMETERS: Final = Problem(
     "Each one that is wrong is listed in errors, with what would be right.",
 )
 _BAD_BODY: Final = Problem(
-    "bad-body", HTTPStatus.BAD_REQUEST, "The body cannot be read", "Send one JSON object that names each parameter once."
+    "bad-body",
+    HTTPStatus.BAD_REQUEST,
+    "The body cannot be read",
+    "Send one JSON object that names each parameter once.",
 )
 _BODY_TOO_LARGE: Final = Problem(
     "body-too-large",

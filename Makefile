@@ -1,0 +1,66 @@
+# `make help` lists what there is. Nothing but Python >= 3.11, git and make is needed; what else a target needs, it installs
+# into this folder: .venv (library and tests), .venv-sam (SAM CLI, which pins a boto3 of its own), .local (data).
+
+PYTHON ?= python3
+SHELL  := bash
+BIN    := .venv/bin
+SAM    := .venv-sam/bin/sam
+
+export PYTHONPATH := layers/cacheaside:functions:.
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint format build validate invoke api lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAMPLE_PRODUCTS=, DATABASE_URL=, CACHE_URL=)
+	@$(BIN)/python -m local run
+
+demo: .venv ## the same unattended: every query cold and warm, as a table
+	@$(BIN)/python -m local demo
+
+test: lint .venv-sam ## every check and test; those in containers are skipped where no Docker engine runs
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: .venv ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: .venv ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+validate: .venv-sam ## sam validate --lint
+	@$(SAM) validate --lint
+
+build: .venv-sam ## sam build
+	@$(SAM) build
+
+invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_version.json
+	@$(BIN)/python -m local.sam invoke $(EVENT)
+
+api: .venv .venv-sam ## sam local start-api against the same servers
+	@$(BIN)/python -m local.sam api
+
+lock: .venv ## pin the newest versions that the .in files allow, with hashes
+	@$(BIN)/python -m pip install --quiet uv
+	@for name in layers/dependencies/requirements requirements/dev requirements/sam requirements/stand_in; do \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-annotate --no-header $$name.in --output-file $$name.txt; done
+
+clean: ## remove everything that can be made again, and the local data
+	rm -rf .venv .venv-sam .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv: requirements/dev.txt
+	$(call environment,$@,$<)
+
+.venv-sam: requirements/sam.txt
+	$(call environment,$@,$<)
+
+# $(1): folder, $(2): requirements. A half-made environment is removed, so that the next call begins again.
+define environment
+@echo "installing $(2) into $(1) …"
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0])'
+@$(PYTHON) -m venv --clear $(1) && $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2) \
+  && touch $(1) || { rm -rf $(1); exit 1; }
+endef

@@ -1,0 +1,39 @@
+"""POST /commands/{name}: writes, each one transaction, and the answers that they made old."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from cacheaside.catalogue import Catalogue
+from cacheaside.drivers.cache import Cache
+from cacheaside.drivers.database import Database
+from cacheaside.http.answers import confirm
+from cacheaside.http.application import application
+from cacheaside.http.requests import json_object
+from cacheaside.parameters import bind_json
+from cacheaside.settings import Settings
+from cacheaside.writer import Writer
+
+logger = Logger()
+settings = Settings.from_environment()
+catalogue = Catalogue.load(Path(__file__).parents[1])
+writer = Writer(Cache(settings.cache), Database(settings.database))
+app = application(logger)
+
+
+@app.post("/commands/<name>")
+def run_command(name: str) -> Response[str]:
+    command = catalogue.command(name)
+    values = bind_json(command.parameters, json_object(app.current_event))
+    return confirm(writer.write(command, values))
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

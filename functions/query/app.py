@@ -1,0 +1,72 @@
+"""GET routes: the cached answers, the page, and what describes them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from cacheaside.catalogue import Catalogue
+from cacheaside.drivers.cache import Cache
+from cacheaside.drivers.database import Database
+from cacheaside.health import check_health
+from cacheaside.http.answers import json_response, respond
+from cacheaside.http.application import READ, application
+from cacheaside.http.listing import listing
+from cacheaside.http.openapi import openapi
+from cacheaside.http.requests import query_parameters
+from cacheaside.metrics import measured_read
+from cacheaside.parameters import bind_text
+from cacheaside.reader import Reader
+from cacheaside.settings import Settings
+from query import documentation, page
+
+logger = Logger()
+settings = Settings.from_environment()
+catalogue = Catalogue.load(Path(__file__).parents[1])
+cache, database = Cache(settings.cache), Database(settings.database)
+reader = Reader(cache, database)
+app = application(logger)
+
+
+@app.route("/queries/<name>", method=READ)
+def answer_query(name: str) -> Response[str]:
+    query = catalogue.query(name)
+    bound = query.bind(bind_text(query.parameters, query_parameters(app.current_event)))
+    return respond(query, measured_read(reader, bound), app.current_event.headers)
+
+
+@app.route("/queries", method=READ)
+def list_queries() -> Response[str]:
+    return json_response({"data": listing(catalogue)})
+
+
+@app.route("/health", method=READ)
+def report_health() -> Response[str]:
+    health = check_health(cache, database)
+    return json_response({"status": health.status, **asdict(health)}, 503 if health.status == "unavailable" else 200)
+
+
+@app.route("/openapi.json", method=READ)
+def describe_api() -> Response[str]:
+    return json_response(openapi(catalogue))
+
+
+@app.route("/docs", method=READ)
+def show_documentation() -> Response[str]:
+    return page.respond("cacheaside: documentation", documentation.render(catalogue))
+
+
+@app.route("/", method=READ)
+def show_page() -> Response[str]:
+    return page.respond("cacheaside", page.asset("page.html"), page.asset("page.js"))
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return app.resolve(event, context)

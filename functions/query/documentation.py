@@ -1,0 +1,87 @@
+"""GET /docs: the catalogue for people. What it says is what GET /openapi.json says for programs."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import Any
+from urllib.parse import urlencode
+
+from cacheaside.catalogue import Catalogue, Command, Query, Statement
+from cacheaside.http.problems import PROBLEMS
+from cacheaside.http.schemas import described, jsonable
+from cacheaside.parameters import Parameter, canonical
+
+__all__ = ["render"]
+
+
+def render(catalogue: Catalogue) -> str:
+    """Return the body of the document."""
+    parts = [
+        '<header><h1>cacheaside</h1><nav><a href="/">page</a> <a href="/openapi.json">openapi.json</a></nav></header>',
+        "<h2>Queries</h2><p>An answer comes from the cache while it is fresh, else from PostgreSQL.</p>",
+        *(_query(query) for query in catalogue.queries.values()),
+        "<h2>Commands</h2><p>One transaction each; then the answers that it made old are taken out of the cache.</p>",
+        *(_command(command) for command in catalogue.commands.values()),
+        "<h2>Problems</h2><p>Errors are <code>application/problem+json</code> (RFC 9457).</p>",
+        *(
+            f'<section id="{problem.slug}"><h3>{problem.status.value} {escape(problem.title)}</h3>'
+            f"<p>{escape(problem.explanation)}</p></section>"
+            for problem in PROBLEMS
+        ),
+    ]
+    return f'<main class="docs">{"".join(parts)}</main>'
+
+
+def _query(query: Query) -> str:
+    sample = urlencode([(name, text) for name, value in _sample(query).items() for text in _texts(value)])
+    path = f"/queries/{query.name}{'?' if sample else ''}{sample}"
+    times = f"fresh for {query.policy.ttl_ms / 1000:g} s, then kept for {query.policy.stale_ms / 1000:g} s"
+    return _section(
+        query, f"GET /queries/{query.name}", times, f'<a href="{escape(path)}"><code>{escape(path)}</code></a>'
+    )
+
+
+def _command(command: Command) -> str:
+    body = {name: jsonable(value) for name, value in _sample(command).items()}
+    changes = f"takes out {', '.join(command.tags)}" if command.tags else "takes nothing out"
+    return _section(command, f"POST /commands/{command.name}", changes, f"<pre>{escape(json.dumps(body))}</pre>")
+
+
+def _section(statement: Statement, route: str, about: str, sample: str) -> str:
+    rows = "".join(_row(parameter) for parameter in statement.parameters.values())
+    head = "<tr><th>parameter</th><th>type</th><th>rules</th><th>about</th></tr>"
+    table = f"<table>{head}{rows}</table>" if rows else "<p>It takes no parameters.</p>"
+    return (
+        f"<section><h3><code>{escape(route)}</code></h3><p>{escape(statement.summary)}; {escape(about)}.</p>"
+        f"{table}<p>{sample}</p></section>"
+    )
+
+
+def _row(parameter: Parameter) -> str:
+    facts = described(parameter)
+    about = facts.pop("description", "")
+    cells = [f"<code>{escape(parameter.name)}</code>", escape(facts.pop("type")), escape(_rules(facts)), escape(about)]
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _rules(facts: dict[str, Any]) -> str:
+    words = ["required"] if facts.pop("required") else []
+    return ", ".join(words + [f"{name.replace('_', ' ')} {_words(value)}" for name, value in facts.items()])
+
+
+def _words(value: Any) -> str:
+    return " | ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _sample(statement: Statement) -> dict[str, Any]:
+    return {
+        parameter.name: parameter.example
+        for parameter in statement.parameters.values()
+        if parameter.example is not None
+    }
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [str(canonical(each)).lower() if isinstance(each, bool) else str(canonical(each)) for each in values]

@@ -1,0 +1,26 @@
+"""The catalogue as GET /queries lists it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cacheaside.catalogue import Catalogue
+from cacheaside.http.schemas import described
+
+__all__ = ["listing"]
+
+
+def listing(catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Return one item for each query; times in seconds."""
+    return [
+        {
+            "name": query.name,
+            "summary": query.summary,
+            "returns": query.returns,
+            "ttl": query.policy.ttl_ms / 1000,
+            "stale": query.policy.stale_ms / 1000,
+            "tags": list(query.tags),
+            "parameters": {name: described(parameter) for name, parameter in query.parameters.items()},
+        }
+        for query in catalogue.queries.values()
+    ]

@@ -1,0 +1,45 @@
+"""The certificate authorities by which functions know the database."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import time
+from datetime import timedelta
+
+import pytest
+
+from tests.template.stack import ROOT, TEMPLATE, Stack
+
+BUNDLE = ROOT / "layers" / "dependencies" / "certificates" / "rds-global-bundle.pem"
+REGIONS = re.findall(r"^    ([a-z]+-[a-z]+-\d): {", TEMPLATE.read_text(), re.MULTILINE)
+
+
+def authorities() -> list[dict[str, object]]:
+    return ssl.create_default_context(cafile=str(BUNDLE)).get_ca_certs()  # type: ignore[return-value]
+
+
+def common_name(part: object) -> str:
+    return dict(pair for (pair,) in part)["commonName"]  # type: ignore[attr-defined]
+
+
+def test_every_certificate_is_a_different_root_that_lasts() -> None:
+    found = authorities()
+    assert len(found) == BUNDLE.read_text().count("BEGIN CERTIFICATE") == len({str(a["serialNumber"]) for a in found})
+    for authority in found:
+        assert authority["subject"] == authority["issuer"]
+        left = ssl.cert_time_to_seconds(str(authority["notAfter"])) - time.time()
+        assert timedelta(seconds=left) > timedelta(days=365), authority["subject"]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_each_region_of_the_template_has_its_three_roots(region: str) -> None:
+    names = {common_name(authority["subject"]) for authority in authorities() if "Amazon RDS" in str(authority)}
+    for algorithm in ("RSA2048", "RSA4096", "ECC384"):
+        assert f"Amazon RDS {region} Root CA {algorithm} G1" in names
+
+
+def test_the_path_that_functions_are_given_is_where_the_layer_puts_it(default: Stack) -> None:
+    for function in default.functions.values():
+        url = function["Environment"]["Variables"]["DATABASE_URL"]
+        assert url.endswith(f"sslrootcert=/opt/certificates/{BUNDLE.name}")

@@ -1,0 +1,69 @@
+"""Layers hold exactly what is pinned, for the CPU that the functions run on."""
+
+from __future__ import annotations
+
+import re
+import struct
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.template.stack import ROOT
+
+LAYER: Final = ROOT / "layers" / "dependencies" / "requirements.txt"
+TOOLS: Final = ROOT / "requirements" / "sam.txt"
+ELF_MACHINES: Final = {"arm64": 183, "x86_64": 62}
+_BLOCK: Final = re.compile(r"^([\w.-]+)==(\S+)(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def pins(file: Path) -> dict[str, str]:
+    """Return name -> version."""
+    return {name: pinned for name, pinned, _ in _BLOCK.findall(file.read_text())}
+
+
+def test_the_layer_holds_what_runs_on_lambda_and_nothing_else() -> None:
+    declared = re.findall(r"^[a-z].*$", LAYER.with_suffix(".in").read_text(), re.MULTILINE)
+    needed_by_them = {"jmespath", "typing-extensions"}
+    assert pins(LAYER).keys() == {*declared, *needed_by_them}
+    assert "boto3" not in pins(LAYER)
+
+
+@pytest.mark.parametrize("file", [LAYER, TOOLS], ids=lambda file: file.parent.name)
+def test_every_requirement_is_pinned_with_hashes_and_names_no_host(file: Path) -> None:
+    text = file.read_text()
+    blocks = _BLOCK.findall(text)
+    assert len(blocks) == len(re.findall(r"^\w", text, re.MULTILINE))
+    assert all("--hash=sha256:" in rest for _, _, rest in blocks)
+    assert not re.findall(r"https?://|file:|--index|--find-links", text)
+
+
+def test_these_tests_translate_as_sam_does() -> None:
+    assert version("aws-sam-translator") == pins(TOOLS)["aws-sam-translator"]
+
+
+@pytest.mark.parametrize("architecture", ELF_MACHINES)
+def test_build_follows_the_architecture_parameter(
+    architecture: str, sam: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    choice = f"Architecture={architecture}"
+    built = sam("build", "--no-cached", "--build-dir", tmp_path, "--parameter-overrides", choice)
+    assert built.returncode == 0, built.stderr
+
+    libraries = [*tmp_path.glob("DependenciesLayer/python/psycopg2/*.so"), *tmp_path.glob("*/python/*.libs/*.so*")]
+    assert libraries
+    for library in libraries:
+        assert struct.unpack_from("<H", library.read_bytes(), 18) == (ELF_MACHINES[architecture],)
+    content = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/*/*")}
+    assert content >= {
+        "DependenciesLayer/certificates/rds-global-bundle.pem",
+        "DependenciesLayer/python/redis",
+        "DependenciesLayer/python/aws_lambda_powertools",
+        "CacheasideLayer/python/cacheaside",
+    }
+    for name, pinned in pins(LAYER).items():
+        assert f"DependenciesLayer/python/{name.replace('-', '_')}-{pinned}.dist-info" in content
+    assert not list(tmp_path.glob("**/__pycache__"))

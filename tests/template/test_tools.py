@@ -1,0 +1,46 @@
+"""What the tools say of the template, and that samconfig.toml asks them for something that exists."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from collections.abc import Callable
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.template.stack import ROOT, TEMPLATE, Dangling, Stack
+
+CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
+
+
+def test_lint_is_clean(sam: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    checked = sam("validate", "--lint")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_lint_is_what_validate_does_when_nobody_says_more() -> None:
+    assert CONFIG["default"]["validate"]["parameters"]["lint"] is True
+
+
+@pytest.mark.parametrize("environment", ["default", "dev", "prod"])
+def test_environment_deploys_a_stack_that_resolves(environment: str) -> None:
+    settings = CONFIG[environment]
+    # ElastiCache takes lower-case ids of at most 40 characters; "-invalidate" is the longest that follows.
+    assert settings["global"]["parameters"]["stack_name"].islower()
+    assert len(settings["global"]["parameters"]["stack_name"]) <= 29
+    assert settings["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
+    chosen = dict(item.split("=") for item in settings["global"]["parameters"]["parameter_overrides"])
+    declared = yaml_parse(TEMPLATE.read_text())["Parameters"]
+    assert chosen.keys() == declared.keys()
+    for name, value in chosen.items():
+        assert value in declared[name].get("AllowedValues", [value])
+    assert Stack(**chosen).resources
+    assert ("prod" in settings["global"]["parameters"]["stack_name"]) == (chosen["Stage"] == "prod")
+
+
+def test_a_reference_to_what_a_mode_leaves_out_is_found() -> None:
+    text = TEMPLATE.read_text().replace("ServiceToken: !Ref MigrateFunction.Alias", "ServiceToken: !Ref NatGatewayA")
+    assert Stack(text, Egress="nat").resources
+    with pytest.raises(Dangling, match="Migrations refers to NatGatewayA"):
+        Stack(text, Egress="isolated")
