@@ -10,7 +10,7 @@ export PYTHONPATH := layers/cacheaside:functions:.
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format build validate invoke api lock clean
+.PHONY: help run demo test lint format build validate invoke api lock clean .venv .venv-sam
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,16 +51,18 @@ lock: .venv ## pin the newest versions that the .in files allow, with hashes
 clean: ## remove everything that can be made again, and the local data
 	rm -rf .venv .venv-sam .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv: requirements/dev.txt
-	$(call environment,$@,$<)
+.venv: .venv/installed
+.venv/installed: requirements/dev.txt
+	$(call environment,.venv,$<)
 
-.venv-sam: requirements/sam.txt
-	$(call environment,$@,$<)
+.venv-sam: .venv-sam/installed
+.venv-sam/installed: requirements/sam.txt
+	$(call environment,.venv-sam,$<)
 
-# $(1): folder, $(2): requirements. A half-made environment is removed, so that the next call begins again.
+# $(1): folder, $(2): requirements, each with all that it needs in turn. A half-made environment is made again.
 define environment
 @echo "installing $(2) into $(1) …"
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is " + sys.version.split()[0])'
-@$(PYTHON) -m venv --clear $(1) && $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2) \
-  && touch $(1) || { rm -rf $(1); exit 1; }
+@$(PYTHON) -m venv --clear $(1) && $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(2)
+@touch $(1)/installed
 endef

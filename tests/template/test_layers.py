@@ -17,7 +17,7 @@ from tests.template.stack import ROOT
 LAYER: Final = ROOT / "layers" / "dependencies" / "requirements.txt"
 TOOLS: Final = ROOT / "requirements" / "sam.txt"
 ELF_MACHINES: Final = {"arm64": 183, "x86_64": 62}
-_BLOCK: Final = re.compile(r"^([\w.-]+)==(\S+)(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(r"^([\w.-]+)(?:\[.*?\])?==(\S+)(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def pins(file: Path) -> dict[str, str]:

@@ -75,6 +75,11 @@ def test_only_nat_opens_a_rule_or_route_to_everywhere(stack: Stack) -> None:
     assert opened == (out if stack.parameters["Egress"] == "nat" else set())
 
 
+def test_no_group_keeps_the_open_egress_rule_that_ec2_adds(stack: Stack) -> None:
+    for group in stack.of_type("AWS::EC2::SecurityGroup").values():
+        assert group["SecurityGroupEgress"]
+
+
 def test_no_mode_gives_the_data_a_way_out(stack: Stack) -> None:
     tables = {
         p["RouteTableId"]

@@ -4,7 +4,7 @@
           0     2  magic "ca"
           2     1  format version
           3     1  flags: bit 0 set when there is a body (clear: "no such row")
-          4     4  CRC-32 of everything after this field
+          4     4  CRC-32 of all other fields
           8     8  created, ms since the epoch: the moment before the load began
          16     8  fresh until, ms since the epoch
          24     4  load time, ms
@@ -32,8 +32,10 @@ FORMAT_VERSION: Final = 1
 TOKEN_BYTES: Final = 16
 
 _MAGIC: Final = b"ca"
-_PREAMBLE: Final = struct.Struct(">2sBBI")
+_PREAMBLE: Final = struct.Struct(">2sBB")
+_CHECKSUM: Final = struct.Struct(">I")
 _FIELDS: Final = struct.Struct(">QQI16s16sB")
+_FIELDS_AT: Final = _PREAMBLE.size + _CHECKSUM.size
 _HAS_BODY: Final = 1
 
 
@@ -69,23 +71,25 @@ def entity_tag(body: bytes | None) -> bytes:
 
 def encode(entry: Entry) -> bytes:
     """Return the bytes of `entry` in the current format."""
+    flags = 0 if entry.body is None else _HAS_BODY
+    preamble = _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, flags)
     fields = _FIELDS.pack(
         entry.created_ms, entry.fresh_until_ms, entry.load_ms, entry.token, entry.etag, len(entry.tag_versions)
     )
     rest = b"".join((fields, *entry.tag_versions, entry.body or b""))
-    flags = 0 if entry.body is None else _HAS_BODY
-    return _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, flags, zlib.crc32(rest)) + rest
+    return b"".join((preamble, _CHECKSUM.pack(_checksum(preamble, rest)), rest))
 
 
 def decode(data: bytes) -> Entry | None:
     """Return the entry that `data` holds, or None if it holds none that this version can read. Never raises."""
-    if len(data) < _PREAMBLE.size + _FIELDS.size:
+    if len(data) < _FIELDS_AT + _FIELDS.size:
         return None
-    magic, version, flags, checksum = _PREAMBLE.unpack_from(data)
-    if magic != _MAGIC or version != FORMAT_VERSION or zlib.crc32(memoryview(data)[_PREAMBLE.size :]) != checksum:
+    magic, version, flags = _PREAMBLE.unpack_from(data)
+    (checksum,) = _CHECKSUM.unpack_from(data, _PREAMBLE.size)
+    if magic != _MAGIC or version != FORMAT_VERSION or checksum != _checksum(data[: _PREAMBLE.size], data[_FIELDS_AT:]):
         return None
-    created_ms, fresh_until_ms, load_ms, token, etag, tags = _FIELDS.unpack_from(data, _PREAMBLE.size)
-    start = _PREAMBLE.size + _FIELDS.size
+    created_ms, fresh_until_ms, load_ms, token, etag, tags = _FIELDS.unpack_from(data, _FIELDS_AT)
+    start = _FIELDS_AT + _FIELDS.size
     end = start + tags * TOKEN_BYTES
     if end > len(data):
         return None
@@ -98,3 +102,7 @@ def decode(data: bytes) -> Entry | None:
         tag_versions=tuple(data[at : at + TOKEN_BYTES] for at in range(start, end, TOKEN_BYTES)),
         etag=etag,
     )
+
+
+def _checksum(preamble: bytes, rest: bytes) -> int:
+    return zlib.crc32(rest, zlib.crc32(preamble))

@@ -1,0 +1,20 @@
+-- summary = "Latest orders of one customer"
+-- ttl     = "30s"
+-- stale   = "5m"
+-- tags    = ["orders", "order_items"]
+-- params.customer_id = { type = "integer", min = 1, example = 7, description = "number of the customer" }
+-- params.status      = { type = "enum[]", values = ["placed", "paid", "shipped", "delivered", "cancelled"], required = false, max_length = 5, description = "only orders in one of these states" }
+-- params.limit       = { type = "integer", default = 20, min = 1, max = 100, description = "how many orders" }
+select
+    orders.id,
+    orders.placed_at,
+    orders.status,
+    count(*) as lines,
+    sum(order_items.quantity * order_items.unit_price) as total
+from orders
+join order_items on order_items.order_id = orders.id
+where orders.customer_id = %(customer_id)s
+  and (%(status)s::text[] is null or orders.status = any (%(status)s::text[]))
+group by orders.id
+order by orders.placed_at desc, orders.id desc
+limit %(limit)s

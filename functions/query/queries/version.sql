@@ -1,0 +1,6 @@
+-- summary = "The version of PostgreSQL, the slow way: what the challenge began with"
+-- ttl     = "10s"
+-- timeout = "20s"
+-- returns = "one"
+-- tags    = []
+select slow_version() as version
