@@ -8,6 +8,8 @@ SAM    := .venv-sam/bin/sam
 
 export PYTHONPATH := layers/cacheaside:functions:.
 export SAM_CLI_TELEMETRY := 0
+# functions/ is packaged as it lies there: bytecode in it would be shipped, and make every build a new version.
+export PYTHONPYCACHEPREFIX := .local/bytecode
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test lint format build validate invoke api lock clean .venv .venv-sam
@@ -44,9 +46,10 @@ api: .venv .venv-sam ## sam local start-api against the same servers
 
 lock: .venv ## pin the newest versions that the .in files allow, with hashes
 	@$(BIN)/python -m pip install --quiet uv
-	@for name in layers/dependencies/requirements requirements/dev requirements/sam requirements/stand_in; do \
-	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-emit-find-links --no-annotate --no-header $$name.in --output-file $$name.txt; done
+	@$(call pin,layers/dependencies/requirements,3.13)
+	@$(call pin,requirements/dev,3.11)
+	@$(call pin,requirements/sam,3.11)
+	@$(call pin,requirements/stand_in,3.13)
 
 clean: ## remove everything that can be made again, and the local data
 	rm -rf .venv .venv-sam .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -66,3 +69,7 @@ define environment
 @$(PYTHON) -m venv --clear $(1) && $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(2)
 @touch $(1)/installed
 endef
+
+# $(1): requirements without suffix, $(2): the oldest Python that installs them.
+pin = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(2) --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header $(1).in --output-file $(1).txt

@@ -76,15 +76,14 @@ def _parameters(query: dict[str, Any]) -> str:
     for name, given in needed.items():
         if "example" not in given:
             raise LocalError(f"query {query['name']}: give the required parameter {name} an example to be tried with")
-    values = {name: _text(given["example"]) for name, given in needed.items()}
-    return f"?{urlencode(values)}" if values else ""
+    values = {name: _texts(given["example"]) for name, given in needed.items()}
+    return f"?{urlencode(values, doseq=True)}" if values else ""
 
 
-def _text(example: Any) -> str:
-    """As a query string carries it: lists are separated by commas, booleans are lower-case."""
-    if isinstance(example, list):
-        return ",".join(map(_text, example))
-    return example if isinstance(example, str) else json.dumps(example)
+def _texts(example: Any) -> list[str]:
+    """As a query string carries it: a list repeats its parameter, booleans are lower-case."""
+    items = example if isinstance(example, list) else [example]
+    return [item if isinstance(item, str) else json.dumps(item) for item in items]
 
 
 def _get(client: http.client.HTTPConnection, path: str) -> tuple[float, http.client.HTTPResponse, bytes]:

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from cacheaside import steps
 from cacheaside.drivers.iam import cache_token, lambda_credentials
 from cacheaside.errors import CacheUnavailable
-from cacheaside.keys import tag_key
+from cacheaside.keys import Keys, tag_key
 from cacheaside.settings import Authentication, CacheSettings
 
 __all__ = ["Cache"]
@@ -52,7 +52,7 @@ class Cache:
     def look(self, step: steps.Look) -> steps.Looked:
         """Return entry, lease and tag versions as they were at one instant. Raises CacheUnavailable."""
         with _only_cache_unavailable():
-            return _looked(self._client.mget([step.keys.entry, step.keys.lease, *step.keys.tags]))
+            return _looked(self._client.mget(_all(step.keys)), step.keys)
 
     def acquire(self, step: steps.Acquire) -> steps.Acquired:
         """Return whether the lease is now held under the step's token, and what was there. Raises CacheUnavailable."""
@@ -63,8 +63,8 @@ class Cache:
                 pipeline.set(tag, version, nx=True, px=step.tag_ms)
                 # Another query may have made this tag with a shorter life than our entry needs.
                 pipeline.pexpire(tag, step.tag_ms, gt=True)
-            pipeline.mget([keys.entry, keys.lease, *keys.tags])
-            looked = _looked(pipeline.execute()[-1])
+            pipeline.mget(_all(keys))
+            looked = _looked(pipeline.execute()[-1], keys)
         return steps.Acquired(won=looked.lease == step.token, looked=looked)
 
     def store(self, step: steps.Store) -> bool:
@@ -87,14 +87,14 @@ class Cache:
         with _only_cache_unavailable(), self._client.pipeline(transaction=False) as pipeline:
             for tag in tags:
                 pipeline.delete(tag_key(tag))
-            return sum(pipeline.execute())
+            return sum(_deleted(pipeline.execute()))
 
     def invalidate_entry(self, entry: str, lease: str) -> bool:
         """Take out one answer, and refuse the one that may be loading now. Returns whether there was one."""
         with _only_cache_unavailable(), self._client.pipeline(transaction=False) as pipeline:
             pipeline.delete(entry)
             pipeline.delete(lease)
-            return bool(pipeline.execute()[0])
+            return bool(_deleted(pipeline.execute())[0])
 
     def ping(self) -> None:
         """Return if the cache answers. Raises CacheUnavailable."""
@@ -102,9 +102,24 @@ class Cache:
             self._client.ping()
 
 
-def _looked(values: Any) -> steps.Looked:
+def _all(keys: Keys) -> list[str]:
+    return [keys.entry, keys.lease, *keys.tags]
+
+
+# What redis-py hands on is whatever the server said, so it is checked before anyone believes it.
+
+
+def _looked(values: Any, keys: Keys) -> steps.Looked:
     entry, lease, *tags = values
+    if len(tags) != len(keys.tags) or not all(value is None or isinstance(value, bytes) for value in values):
+        raise ValueError("not an answer to MGET")
     return steps.Looked(entry, lease, tuple(tags))
+
+
+def _deleted(counts: list[Any]) -> list[int]:
+    if not set(counts) <= {0, 1}:
+        raise ValueError("not answers to DEL of one key each")
+    return counts
 
 
 @contextmanager

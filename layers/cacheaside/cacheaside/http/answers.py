@@ -27,6 +27,7 @@ def respond(query: Query, answer: Answer, headers: Mapping[str, str]) -> Respons
     entry = answer.outcome.entry
     own = answer_headers(query, answer)
     if entry.body is None:
+        del own["ETag"]  # it names the absence, not the problem document that tells of it
         raise NotFound(f"{query.name} has no row for these parameters", own)
     if _matches(headers.get("if-none-match", ""), own["ETag"]):
         return Response(status_code=304, headers=own)

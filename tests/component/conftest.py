@@ -1,0 +1,164 @@
+"""Real servers for a whole session, and the real handlers called with real API Gateway events."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+import pytest
+import redis
+
+from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
+from local.environment import function_environment
+from local.events import Request, to_event, to_response
+from local.postgres import PostgresServer
+from local.routing import Router
+from local.template import read
+from local.valkey import ValkeyServer
+from migrate import sample_data
+from migrate.upgrade import upgrade
+
+ROOT = Path(__file__).parents[2]
+PRODUCTS = 100
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    """Not pytest's own: that is closed to other users, and PostgreSQL, started by root, runs as one."""
+    path = Path(tempfile.mkdtemp(prefix="cacheaside-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
+    with PostgresServer(servers_folder / "postgres", durable=False) as server:
+        with closing(psycopg2.connect(server.url)) as connection:
+            upgrade(connection)
+            sample_data.load(connection, PRODUCTS, lambda _done, _total: None)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(servers_folder: Path) -> Iterator[ValkeyServer]:
+    with ValkeyServer(servers_folder / "valkey") as server:
+        yield server
+
+
+@pytest.fixture
+def client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
+    """The cache, empty, from the side."""
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def sql(postgres: PostgresServer) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """The database, from the side, as its owner."""
+    with closing(psycopg2.connect(postgres.url)) as connection:
+        connection.autocommit = True
+
+        def run(statement: str, *values: object) -> list[tuple[Any, ...]]:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, values)
+                return list(cursor.fetchall()) if cursor.description else []
+
+        yield run
+
+
+@pytest.fixture
+def cache_settings(valkey: ValkeyServer) -> CacheSettings:
+    return CacheSettings(url=valkey.url, authentication=Authentication.URL, region="", name="")
+
+
+@pytest.fixture
+def database_settings(postgres: PostgresServer) -> DatabaseSettings:
+    url = postgres.url_for("cacheaside_query")
+    return DatabaseSettings(url=url, authentication=Authentication.URL, region="")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response, its headers by lower-case name."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def cache_status(self) -> str:
+        return self.headers.get("cache-status", "")
+
+
+class Api:
+    """The functions behind the routes of template.yaml, in this process."""
+
+    def __init__(self, environment: dict[str, dict[str, str]], patch: pytest.MonkeyPatch) -> None:
+        template = read(ROOT / "template.yaml")
+        self._router = Router(template.routes)
+        self._handlers: dict[str, Any] = {}
+        for name in ("QueryFunction", "CommandFunction", "InvalidateFunction"):
+            function = template.functions[name]
+            for variable, value in {**function.environment, **environment[name]}.items():
+                patch.setenv(variable, value)
+            module, _, attribute = function.handler.rpartition(".")
+            # Imported anew, because settings are read at import, as in a new sandbox.
+            self._handlers[name] = getattr(importlib.reload(importlib.import_module(module)), attribute)
+
+    def module(self, function: str) -> Any:
+        """The module of a function's handler, with its drivers and its catalogue."""
+        return sys.modules[self._handlers[function].__module__]
+
+    def get(self, target: str, **headers: str) -> Answer:
+        return self.call("GET", target, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def post(self, target: str, body: object, media_type: str = "application/json") -> Answer:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.call("POST", target, data, {"content-type": media_type})
+
+    def call(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
+        match = self._router.match(method, target.partition("?")[0])
+        assert match is not None
+        event = to_event(Request(method, target, list((headers or {}).items()), body), match, 3000)
+        context = SimpleNamespace(
+            aws_request_id=str(uuid4()),
+            function_name=match.route.function,
+            memory_limit_in_mb=128,
+            invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:local",
+            get_remaining_time_in_millis=lambda: 29_000,
+        )
+        response = to_response(self._handlers[match.route.function](event, context))
+        return Answer(response.status, {name.lower(): value for name, value in response.headers}, response.body)
+
+
+@pytest.fixture
+def start_api(postgres: PostgresServer, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Api]:
+    """Makes an API of new sandboxes, by default on both servers."""
+
+    def start(database_url: str = postgres.url, cache_url: str = valkey.url) -> Api:
+        return Api(function_environment(database_url, cache_url, embedded=True), monkeypatch)
+
+    return start
+
+
+@pytest.fixture
+def api(start_api: Callable[..., Api], client: redis.Redis) -> Api:
+    """An API of new sandboxes on both servers, with an empty cache."""
+    return start_api()
