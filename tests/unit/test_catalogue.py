@@ -33,7 +33,8 @@ def test_file_is_read(tmp_path: Path) -> None:
     query = load(tmp_path, GOOD)
     assert (query.name, query.returns, query.timeout_ms) == ("some_query", "many", 10_000)
     assert (query.policy.ttl_ms, query.policy.stale_ms, query.policy.client_ms) == (60_000, 600_000, 0)
-    assert query.sql.startswith("select") and query.sql.endswith("any(%(state)s)")
+    assert query.sql.startswith("select")
+    assert query.sql.endswith("any(%(state)s)")
     assert query.parameters["state"].default == ["open"]
     assert query.parameters["id"].example == 7
 

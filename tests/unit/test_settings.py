@@ -1,0 +1,59 @@
+"""Settings: everything that is wrong with the environment is said at once, and no password is repeated."""
+
+from __future__ import annotations
+
+import pytest
+
+from cacheaside.errors import SettingsError
+from cacheaside.settings import Authentication, DatabaseSettings, Settings
+
+GOOD = {
+    "AUTHENTICATION": "iam",
+    "AWS_REGION": "eu-central-1",
+    "CACHE_NAME": "shop-cache",
+    "CACHE_URL": "rediss://shop-query@cache.example:6379",
+    "DATABASE_URL": "postgresql://cacheaside_query@db.example:5432/cacheaside?sslmode=verify-full",
+}
+
+
+def wrong(**changes: str | None) -> list[str]:
+    environment = {name: value for name, value in (GOOD | changes).items() if value is not None}
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment(environment)
+    return str(caught.value).splitlines()[1:]
+
+
+def test_complete_environment_is_read() -> None:
+    settings = Settings.from_environment(GOOD)
+    assert settings.database.authentication is Authentication.IAM
+    assert (settings.cache.name, settings.cache.region) == ("shop-cache", "eu-central-1")
+
+
+def test_every_missing_variable_is_named() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({"AUTHENTICATION": "iam"})
+    assert str(caught.value).splitlines() == [
+        "the environment is not complete:",
+        "DATABASE_URL is missing",
+        "AWS_REGION is missing",
+        "CACHE_URL is missing",
+        "CACHE_NAME is missing",
+    ]
+
+
+def test_bad_values_are_told_with_what_would_be_right() -> None:
+    assert wrong(AUTHENTICATION="magic") == ["AUTHENTICATION must be iam or url, not 'magic'"]
+    assert wrong(CACHE_URL="cache.example:6379") == ["CACHE_URL is not a URL such as rediss://user@host:port"]
+    assert wrong(DATABASE_URL="postgresql://u:hunter2@db:port") == [
+        "DATABASE_URL is not a URL such as postgresql://user@host:port"
+    ]
+
+
+def test_without_iam_neither_region_nor_name_is_needed() -> None:
+    url = {name: value for name, value in GOOD.items() if name not in ("AWS_REGION", "CACHE_NAME")}
+    assert Settings.from_environment(url | {"AUTHENTICATION": "url"}).cache.name == ""
+
+
+def test_migrate_needs_no_cache() -> None:
+    environment = {name: value for name, value in GOOD.items() if not name.startswith("CACHE")}
+    assert DatabaseSettings.from_environment(environment).region == "eu-central-1"
