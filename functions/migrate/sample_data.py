@@ -61,8 +61,8 @@ class _Shop:
 def load(connection: Connection, products: int, report: Callable[[int, int], None]) -> bool:
     """Load a shop of `products`, calling `report(done, total)` with rows as they are committed.
 
-    Returns False, and leaves the shop alone, if it holds data already. What a load that was cut off has left behind is no
-    such data: that load is completed, in the size that it was begun with. An exception of `report` cuts off a load.
+    Returns False, and leaves the shop alone, if it holds data already. What a load that was cut off has left behind is
+    no such data: that load is completed, in the size that it was begun with. An exception of `report` cuts off a load.
     """
     shop, done = _begin(connection, products)
     if done == shop.total:
@@ -102,9 +102,8 @@ def _load_chunk(connection: Connection, shop: _Shop) -> int:
 
 
 def _number(cursor: Cursor) -> int:
-    row = cursor.fetchone()
-    assert row is not None
-    return int(row[0])
+    [(number,)] = cursor.fetchall()
+    return int(number)
 
 
 def _read(name: str) -> str:

@@ -1,0 +1,40 @@
+"""An empty database for each test, on the server of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import count
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from local.postgres import PostgresServer
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def database(postgres: PostgresServer, sql: Callable[..., Any]) -> Iterator[str]:
+    """The name of a database without anything in it."""
+    name = f"empty_{next(_numbers)}"
+    sql(f"create database {name}")
+    yield name
+    sql(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def connect(postgres: PostgresServer, database: str) -> Iterator[Callable[..., Connection]]:
+    """Opens connections to that database, as its owner or as one of the roles."""
+    opened: list[Connection] = []
+
+    def connect(role: str = "postgres") -> Connection:
+        opened.append(psycopg2.connect(postgres.url_for(role, database)))
+        return opened[-1]
+
+    yield connect
+    for each in opened:
+        with closing(each):
+            pass

@@ -1,0 +1,156 @@
+"""The migrate function as CloudFormation calls it: a real database, and a real server for the answer."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from local.postgres import PostgresServer
+
+Send = Callable[..., dict[str, Any]]
+
+
+class Receiver(HTTPServer):
+    """What the presigned URL leads to. Fails as often as it is told to, then keeps the answer."""
+
+    failures = 0
+    answers: list[tuple[str, bytes]]
+
+
+class _Put(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.failures:
+            self.server.failures -= 1
+            self.send_error(503)
+            return
+        self.server.answers.append((self.headers["Content-Type"], body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver(("127.0.0.1", 0), _Put) as server:
+        server.answers = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def send(postgres: PostgresServer, database: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Send:
+    """Sends one request to the function and returns the answer that CloudFormation gets."""
+    monkeypatch.setenv("AUTHENTICATION", "url")
+    monkeypatch.setenv("DATABASE_URL", postgres.url_for("postgres", database))
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "migrate")
+    app = importlib.reload(importlib.import_module("migrate.app"))
+
+    def send(kind: str, remaining_ms: int = 900_000, **properties: str) -> dict[str, Any]:
+        event = {
+            "RequestType": kind,
+            "ResponseURL": f"http://127.0.0.1:{receiver.server_port}/answer",
+            "StackId": "stack",
+            "RequestId": "request",
+            "LogicalResourceId": "Migrations",
+            "ResourceProperties": properties,
+        }
+        context = SimpleNamespace(
+            aws_request_id="id",
+            function_name="migrate",
+            memory_limit_in_mb=128,
+            invoked_function_arn="arn",
+            get_remaining_time_in_millis=lambda: remaining_ms,
+        )
+        app.handler(event, context)
+        content_type, body = receiver.answers.pop()
+        assert content_type == ""
+        assert len(body) <= 4096
+        answer: dict[str, Any] = json.loads(body)
+        assert (answer["StackId"], answer["RequestId"], answer["LogicalResourceId"]) == (
+            "stack",
+            "request",
+            "Migrations",
+        )
+        return answer
+
+    return send
+
+
+def test_create_update_and_delete_succeed_under_one_id(send: Send) -> None:
+    create, update, delete = send("Create", SampleProducts="10"), send("Update", SampleProducts="10"), send("Delete")
+    assert {answer["Status"] for answer in (create, update, delete)} == {"SUCCESS"}
+    assert len({answer["PhysicalResourceId"] for answer in (create, update, delete)}) == 1
+    assert create["Data"] == {"Applied": "0001_roles,0002_shop,0003_commands"}
+    assert update["Data"] == {"Applied": ""}
+
+
+def test_delete_drops_nothing(send: Send, connect: Any) -> None:
+    send("Create", SampleProducts="10")
+    send("Delete")
+    with connect().cursor() as cursor:
+        cursor.execute("select count(*) from products")
+        assert cursor.fetchone() == (10,)
+
+
+def test_failing_migration_fails_the_deployment_with_the_sql_error(
+    send: Send, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "0001_bad.sql").write_text("select 1;\nalter table nothing add column x int;\n")
+    # The default of `upgrade` is bound when it is defined, so the function is given another.
+    app = importlib.import_module("migrate.app")
+    monkeypatch.setattr(app, "upgrade", lambda connection: upgrade_from(connection, tmp_path))
+    answer = send("Update")
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith('0001_bad.sql: relation "nothing" does not exist (SQLSTATE 42P01)')
+
+
+def upgrade_from(connection: Any, folder: Path) -> list[str]:
+    from migrate.upgrade import upgrade
+
+    return upgrade(connection, folder)
+
+
+def test_long_reason_is_cut_to_what_cloudformation_takes(send: Send, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "0001_bad.sql").write_text(f"do $$ begin raise exception '{'ä' * 9000}'; end $$")
+    app = importlib.import_module("migrate.app")
+    monkeypatch.setattr(app, "upgrade", lambda connection: upgrade_from(connection, tmp_path))
+    assert send("Update")["Reason"].endswith("…")
+
+
+def test_unreachable_database_is_told_without_its_address(send: Send, monkeypatch: Any) -> None:
+    app = importlib.import_module("migrate.app")
+    monkeypatch.setattr(app, "settings", app.settings.__class__(
+        url="postgresql://owner:hunter2@127.0.0.1:1/x", authentication=app.settings.authentication, region=""
+    ))  # fmt: skip
+    answer = send("Create")
+    assert answer["Status"] == "FAILED"
+    assert not [leak for leak in ("127.0.0.1", "hunter2", "owner") if leak in answer["Reason"]]
+
+
+def test_bad_property_is_told(send: Send) -> None:
+    answer = send("Create", SampleProducts="many")
+    assert (answer["Status"], "many" in answer["Reason"]) == ("FAILED", True)
+
+
+def test_time_that_runs_out_is_told_before_it_is_over(send: Send) -> None:
+    answer = send("Create", remaining_ms=60_500, SampleProducts="20000")
+    assert answer["Status"] == "FAILED"
+
+
+def test_answer_is_sent_again_when_the_url_fails(send: Send, receiver: Receiver) -> None:
+    receiver.failures = 1
+    assert send("Delete")["Status"] == "SUCCESS"

@@ -1,0 +1,70 @@
+"""What each role may do, and nothing else: a table of role, statement and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from migrate.upgrade import upgrade
+
+Connect = Callable[..., Connection]
+
+READ = ["customers", "products", "orders", "order_items"]
+ALLOWED = [
+    *(("cacheaside_query", f"select * from {table}") for table in READ),
+    ("cacheaside_query", "select * from added_later"),
+    ("cacheaside_command", "select cacheaside.run_command('select 1')"),
+    ("cacheaside_command", "insert into orders (customer_id) select 1 where false"),
+    ("cacheaside_command", "update products set price = 1 where id = 1"),
+]
+REFUSED = [
+    *(("cacheaside_query", f"delete from {table}") for table in READ),
+    ("cacheaside_query", "set default_transaction_read_only = off; update products set price = 1"),
+    ("cacheaside_query", "create table mine ()"),
+    ("cacheaside_query", "select cacheaside.run_command('select 1')"),
+    ("cacheaside_query", "select * from cacheaside.migrations"),
+    ("cacheaside_command", "select * from customers"),
+    ("cacheaside_command", "update products set name = ''"),
+    ("cacheaside_command", "delete from orders"),
+    ("cacheaside_command", "select cacheaside.run_command('delete from orders')"),
+    ("cacheaside_command", "create table mine ()"),
+    ("cacheaside_command", "truncate order_items"),
+    ("cacheaside_invalidate", "select * from products"),
+    ("cacheaside_invalidate", "select cacheaside.run_command('select 1')"),
+    ("cacheaside_invalidate", "create table cacheaside.mine ()"),
+]
+
+
+@pytest.fixture
+def act(connect: Connect) -> Callable[[str, str], None]:
+    owner = connect()
+    upgrade(owner)
+    with owner, owner.cursor() as cursor:
+        cursor.execute("create table added_later ()")
+
+    def act(role: str, statement: str) -> None:
+        with connect(role) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    return act
+
+
+def test_allowed(act: Any) -> None:
+    for role, statement in ALLOWED:
+        act(role, statement)
+
+
+def test_refused(act: Any) -> None:
+    for role, statement in REFUSED:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            act(role, statement)
+            pytest.fail(f"{role} may: {statement}")
+
+
+def test_query_role_reads_only_even_what_it_is_granted(act: Any) -> None:
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        act("cacheaside_query", "create temporary table mine ()")
