@@ -59,7 +59,7 @@ def send(postgres: PostgresServer, database: str, receiver: Receiver, monkeypatc
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "migrate")
     app = importlib.reload(importlib.import_module("migrate.app"))
 
-    def send(kind: str, remaining_ms: int = 900_000, **properties: str) -> dict[str, Any]:
+    def send(kind: str, remaining_ms: Callable[[], int] = lambda: 900_000, **properties: str) -> dict[str, Any]:
         event = {
             "RequestType": kind,
             "ResponseURL": f"http://127.0.0.1:{receiver.server_port}/answer",
@@ -73,18 +73,18 @@ def send(postgres: PostgresServer, database: str, receiver: Receiver, monkeypatc
             function_name="migrate",
             memory_limit_in_mb=128,
             invoked_function_arn="arn",
-            get_remaining_time_in_millis=lambda: remaining_ms,
+            get_remaining_time_in_millis=remaining_ms,
         )
         app.handler(event, context)
         content_type, body = receiver.answers.pop()
         assert content_type == ""
         assert len(body) <= 4096
         answer: dict[str, Any] = json.loads(body)
-        assert (answer["StackId"], answer["RequestId"], answer["LogicalResourceId"]) == (
+        assert [answer[key] for key in ("StackId", "RequestId", "LogicalResourceId")] == [
             "stack",
             "request",
             "Migrations",
-        )
+        ]
         return answer
 
     return send
@@ -147,8 +147,11 @@ def test_bad_property_is_told(send: Send) -> None:
 
 
 def test_time_that_runs_out_is_told_before_it_is_over(send: Send) -> None:
-    answer = send("Create", remaining_ms=60_500, SampleProducts="20000")
+    seconds = iter(range(65, 0, -1))
+    answer = send("Create", remaining_ms=lambda: next(seconds) * 1000, SampleProducts="5000")
     assert answer["Status"] == "FAILED"
+    assert "deploy again to go on" in answer["Reason"]
+    assert send("Update", SampleProducts="5000")["Status"] == "SUCCESS"
 
 
 def test_answer_is_sent_again_when_the_url_fails(send: Send, receiver: Receiver) -> None:

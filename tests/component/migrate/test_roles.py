@@ -23,7 +23,7 @@ ALLOWED = [
 ]
 REFUSED = [
     *(("cacheaside_query", f"delete from {table}") for table in READ),
-    ("cacheaside_query", "set default_transaction_read_only = off; update products set price = 1"),
+    ("cacheaside_query", "update products set price = 1"),
     ("cacheaside_query", "create table mine ()"),
     ("cacheaside_query", "select cacheaside.run_command('select 1')"),
     ("cacheaside_query", "select * from cacheaside.migrations"),
@@ -46,8 +46,12 @@ def act(connect: Connect) -> Callable[[str, str], None]:
     with owner, owner.cursor() as cursor:
         cursor.execute("create table added_later ()")
 
-    def act(role: str, statement: str) -> None:
-        with connect(role) as connection, connection.cursor() as cursor:
+    def act(role: str, statement: str, *, guarded: bool = False) -> None:
+        connection = connect(role)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            if not guarded:
+                cursor.execute("set default_transaction_read_only = off")
             cursor.execute(statement)
 
     return act
@@ -62,9 +66,8 @@ def test_refused(act: Any) -> None:
     for role, statement in REFUSED:
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             act(role, statement)
-            pytest.fail(f"{role} may: {statement}")
 
 
 def test_query_role_reads_only_even_what_it_is_granted(act: Any) -> None:
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
-        act("cacheaside_query", "create temporary table mine ()")
+        act("cacheaside_query", "create temporary table mine ()", guarded=True)

@@ -34,7 +34,8 @@ def test_second_upgrade_finds_nothing_to_do(connect: Connect) -> None:
 
 def test_upgrades_at_once_apply_each_file_once(connect: Connect) -> None:
     applied: list[str] = []
-    threads = [threading.Thread(target=lambda c=connect(): applied.extend(upgrade(c))) for _ in range(4)]
+    connections = [connect() for _ in range(4)]
+    threads = [threading.Thread(target=lambda each=each: applied.extend(upgrade(each))) for each in connections]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -55,7 +56,7 @@ def test_failing_file_leaves_nothing_of_itself_and_names_its_line(connect: Conne
 def test_edited_file_is_refused(connect: Connect, tmp_path: Path) -> None:
     upgrade(connect(), write(tmp_path, **{"0001_a": "create table a ();"}))
     write(tmp_path, **{"0001_a": "create table a (id int);", "0002_b": "create table b ();"})
-    with pytest.raises(MigrationFailed, match="0001_a.sql: was edited after it was applied"):
+    with pytest.raises(MigrationFailed, match=r"0001_a\.sql: was edited after it was applied"):
         upgrade(connect(), tmp_path)
     assert tables(connect()) == {"a"}
 
