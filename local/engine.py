@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 HOST = "host.docker.internal"  # what containers call this machine
@@ -9,7 +10,7 @@ _STAND_IN = Path(__file__).with_name("stand_in_image.sh")
 
 
 class EngineMissing(Exception):
-    """No Docker engine answers, or it cannot get the Lambda image. The text is one line for the person at the terminal."""
+    """No Docker engine answers, or it cannot get the Lambda image. The text is one line for the terminal."""
 
 
 def require() -> None:
@@ -33,20 +34,23 @@ def require_image(image: str) -> None:
     if _docker("image", "inspect", image).returncode == 0:
         return
     print(f"Pulling {image}", file=sys.stderr)
-    if subprocess.run(["docker", "pull", "--quiet", image], stdout=sys.stderr).returncode == 0:
+    if subprocess.run(["docker", "pull", "--quiet", image], stdout=sys.stderr, check=False).returncode == 0:
         return
     print("It cannot be pulled here: building a stand-in", file=sys.stderr)
-    if subprocess.run([_STAND_IN, image], stdout=sys.stderr).returncode != 0:
+    if subprocess.run([_STAND_IN, image], stdout=sys.stderr, check=False).returncode != 0:
         raise EngineMissing(f"{image} can be neither pulled nor built here; the reason stands above")
 
 
 def gateway() -> str:
     """The address of this machine on the network that containers join."""
-    answer = _docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    what = "{{with index .IPAM.Config 0}}{{.Subnet}} {{.Gateway}}{{end}}"
+    answer = _docker("network", "inspect", "bridge", "--format", what)
     if answer.returncode != 0:
         raise EngineMissing(f"the Docker engine has no bridge network: {answer.stderr.strip()}")
-    return answer.stdout.strip()
+    subnet, _, gateway = answer.stdout.strip().partition(" ")
+    # Some engines do not say; it is the first address unless somebody configured another, and then they do say.
+    return gateway or str(next(ip_network(subnet).hosts()))
 
 
 def _docker(*arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout)
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout, check=False)

@@ -104,7 +104,7 @@ class PostgresServer(Server):
             return False
         with connection.cursor() as cursor:
             cursor.execute("show data_directory")
-            (folder,) = cursor.fetchone()
+            [(folder,)] = cursor.fetchall()
         connection.close()
         return self._data.samefile(folder)
 

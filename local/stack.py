@@ -65,7 +65,8 @@ def up(folder: Path, tell: Tell, *, api_url: str | None = None) -> Iterator[Stac
 
 
 def _valkey(folder: Path, log: Path) -> ValkeyServer:
-    return ValkeyServer(folder / "valkey", log=log / "valkey.log")
+    # With a save point Valkey also saves when it is stopped: a cache on ElastiCache outlives our commands too.
+    return ValkeyServer(folder / "valkey", log=log / "valkey.log", settings={"save": "3600 1"})
 
 
 def _postgres(folder: Path, log: Path, products: int) -> PostgresServer:

@@ -1,5 +1,5 @@
 -- summary = "The version of PostgreSQL, the slow way: what the challenge began with"
--- ttl     = "10s"
+-- ttl     = "60s"
 -- timeout = "20s"
 -- returns = "one"
 -- tags    = []

@@ -30,7 +30,7 @@ REFUSED = [
     ("cacheaside_command", "select * from customers"),
     ("cacheaside_command", "update products set name = ''"),
     ("cacheaside_command", "delete from orders"),
-    ("cacheaside_command", "select cacheaside.run_command('delete from orders')"),
+    ("cacheaside_command", "select cacheaside.run_command('delete from orders returning id')"),
     ("cacheaside_command", "create table mine ()"),
     ("cacheaside_command", "truncate order_items"),
     ("cacheaside_invalidate", "select * from products"),
