@@ -50,8 +50,8 @@ def up(folder: Path, tell: Tell, *, api_url: str | None = None) -> Iterator[Stac
         exits.enter_context(_only_one(folder))
         for stale in (*log.glob("*.log"), folder / "endpoints.env"):
             stale.unlink(missing_ok=True)
-        cache_url = os.environ.get("CACHE_URL") or exits.enter_context(_valkey(folder, log)).url
         database_url = os.environ.get("DATABASE_URL")
+        cache_url = os.environ.get("CACHE_URL") or exits.enter_context(_valkey(folder, log, keep=not database_url)).url
         stack = Stack(
             database_url or exits.enter_context(_postgres(folder, log, products)).url,
             cache_url,
@@ -64,9 +64,12 @@ def up(folder: Path, tell: Tell, *, api_url: str | None = None) -> Iterator[Stac
         yield stack
 
 
-def _valkey(folder: Path, log: Path) -> ValkeyServer:
+def _valkey(folder: Path, log: Path, *, keep: bool) -> ValkeyServer:
     # With a save point Valkey also saves when it is stopped: a cache on ElastiCache outlives our commands too.
-    return ValkeyServer(folder / "valkey", log=log / "valkey.log", settings={"save": "3600 1"})
+    # What it keeps belongs to the embedded database; answers of one database must never stand for another's.
+    if keep:
+        return ValkeyServer(folder / "valkey", log=log / "valkey.log", settings={"save": "3600 1"})
+    return ValkeyServer(folder / "valkey-unsaved", log=log / "valkey.log")
 
 
 def _postgres(folder: Path, log: Path, products: int) -> PostgresServer:

@@ -1,4 +1,4 @@
-"""The embedded cache: Valkey from the wheel, in memory only, as ElastiCache would run it."""
+"""The embedded cache: Valkey from the wheel, in memory only unless its settings say otherwise."""
 
 import signal
 from collections.abc import Mapping

@@ -298,6 +298,23 @@ def test_servers_that_are_there_already_are_used(checkout: Checkout, folder: Pat
             assert client.ping(), "and they outlive us"
 
 
+def test_the_cache_outlives_a_run_but_never_answers_for_another_database(checkout: Checkout, folder: Path) -> None:
+    def keys() -> list[bytes]:
+        with redis.from_url(checkout.endpoints["CACHE_URL"]) as client:
+            found: list[bytes] = client.keys()
+            client.set("cacheaside:entry:1", "an answer")
+            return found
+
+    with checkout.running():
+        assert keys() == []
+    with checkout.running():
+        assert keys() == [b"cacheaside:entry:1"]
+    with PostgresServer(folder / "theirs", durable=False) as database:
+        for _ in range(2):
+            with checkout.running(DATABASE_URL=database.url):
+                assert keys() == []
+
+
 def test_the_demo_shows_every_query_cold_and_warm_beside_a_run(checkout: Checkout) -> None:
     with checkout.running():
         status, out, err = checkout.finish("demo")

@@ -1,0 +1,62 @@
+"""The page in a real browser, served by the local gateway from the real functions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from local.environment import function_environment
+from local.gateway import Gateway
+from local.stack import up
+from local.template import read
+
+ROOT = Path(__file__).parents[2]
+# A browser that looks for updates and the like waits for networks that tests do not have.
+QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is not installed")
+        pytest.skip("the browser tests need Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    # Not pytest's own folder: that is closed to other users, and PostgreSQL, started by root, runs as one.
+    folder = Path(tempfile.mkdtemp(prefix="cacheaside-"))
+    folder.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch, closing(Gateway(0)) as gateway:
+        patch.setenv("SAMPLE_PRODUCTS", "100")
+        with up(folder, print) as stack:
+            environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
+            with gateway.serving(read(ROOT / "template.yaml"), environment, stack.log, tell=print):
+                yield gateway.url
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """GET / in a new window. Whatever the console says fails the test: policy violations among others."""
+    page = browser.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address)
+    yield page
+    page.close()
+    assert said == []

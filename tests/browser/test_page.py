@@ -1,0 +1,53 @@
+"""What a person sees who opens the page and runs queries."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+
+def run(page: Page, times: int = 1) -> None:
+    for _ in range(times):
+        bars = page.locator("#bars li").count()
+        page.get_by_role("button").click()
+        expect(page.locator("#bars li")).to_have_count(bars + 1)
+
+
+def test_second_run_comes_from_the_cache(page: Page) -> None:
+    page.get_by_label("Query").select_option("customer_orders")
+    page.get_by_label("customer_id").fill("3")
+    run(page)
+    expect(page.locator("#facts")).to_contain_text("miss: PostgreSQL")
+    run(page)
+    expect(page.locator("#facts")).to_contain_text("hit: the cache")
+    expect(page.locator("#cache-status")).to_contain_text("cacheaside; hit; ttl=")
+    expect(page.locator("#bars meter.hit")).to_have_count(1)
+    expect(page.locator("#bars meter.miss")).to_have_count(1)
+
+
+def test_parameters_are_those_of_the_chosen_query_with_something_to_start_from(page: Page) -> None:
+    expect(page.get_by_label("Query")).to_have_value("version")
+    expect(page.locator("#parameters input")).to_have_count(0)
+    page.get_by_label("Query").select_option("product")
+    expect(page.get_by_label("id")).to_have_value("42")
+    run(page)
+    expect(page.locator("#body")).to_contain_text('"sku": "SKU-0000042"')
+
+
+def test_list_is_sent_as_several_values(page: Page) -> None:
+    page.get_by_label("Query").select_option("customer_orders")
+    page.get_by_label("status").fill("placed, paid")
+    with page.expect_request("**/queries/customer_orders*") as sent:
+        run(page)
+    assert "status=placed&status=paid" in sent.value.url
+
+
+def test_keyboard_alone_is_enough(page: Page) -> None:
+    page.get_by_label("Query").select_option("product")
+    page.get_by_label("id").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#facts")).to_contain_text("server time")
+
+
+def test_documentation_is_one_click_away(page: Page) -> None:
+    page.get_by_role("link", name="documentation").click()
+    expect(page.get_by_role("heading", name="Problems")).to_be_visible()
