@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import psycopg2
 
 from local.errors import LocalError
 from local.processes import HOST
-from local.server import Server
+from local.server import Server, StartFailed
 
 __all__ = ["DATABASE", "PostgresServer"]
 
@@ -59,13 +60,14 @@ class PostgresServer(Server):
 
     def start(self) -> None:
         super().start()
-        connection = psycopg2.connect(self.url_for("postgres", "postgres"))
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("select from pg_database where datname = %s", [DATABASE])
-            if cursor.fetchone() is None:
-                cursor.execute(f"create database {DATABASE}")
-        connection.close()
+        try:
+            self._create_database()
+        except psycopg2.Error as error:
+            self.kill()
+            raise StartFailed(f"the database {DATABASE} cannot be created: {' '.join(str(error).split())}") from None
+        except BaseException:
+            self.kill()
+            raise
 
     def _prepare(self) -> None:
         if self._data.exists():
@@ -84,11 +86,11 @@ class PostgresServer(Server):
             *("--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
             *(() if self._durable else ("--no-sync",)),
         ]
-        done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, start_new_session=True, check=False
-        )
+        known = self.log.stat().st_size
+        with self.log.open("ab") as log:
+            done = subprocess.run(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True, check=False)
         if done.returncode != 0:
-            raise self._explained(f"initdb ended with status {done.returncode}", done.stdout + done.stderr)
+            raise self._explained(f"initdb ended with status {done.returncode}", self._said(since=known))
         fresh.rename(self._data)
 
     def _command(self, port: int) -> list[str]:
@@ -98,15 +100,22 @@ class PostgresServer(Server):
         return command
 
     def _answers(self, port: int, pid: int) -> bool:
+        url = f"postgresql://postgres@{HOST}:{port}/postgres?connect_timeout=2"
         try:
-            connection = psycopg2.connect(host=HOST, port=port, user="postgres", dbname="postgres", connect_timeout=2)
+            with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+                cursor.execute("show data_directory")
+                [(folder,)] = cursor.fetchall()
         except psycopg2.OperationalError:
             return False
-        with connection.cursor() as cursor:
-            cursor.execute("show data_directory")
-            [(folder,)] = cursor.fetchall()
-        connection.close()
         return self._data.samefile(folder)
+
+    def _create_database(self) -> None:
+        with closing(psycopg2.connect(self.url_for("postgres", "postgres"))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("select from pg_database where datname = %s", [DATABASE])
+                if cursor.fetchone() is None:
+                    cursor.execute(f"create database {DATABASE}")
 
 
 def _bin() -> Path:

@@ -79,16 +79,16 @@ class Server(ABC):
         """Return once a connection is served. Raises `StartFailed`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self._prepare()
         self.log.touch()
+        self._prepare()
         patience = time.monotonic() + BUSY_LIMIT
         while True:
-            port, heard = self._port or free_port(), self.log.stat().st_size
+            port, known = self._port or free_port(), self.log.stat().st_size
             try:
                 self._await(self._launch(port), port)
             except StartFailed as failure:
                 self.kill()
-                said = self._said(since=heard)
+                said = self._said(since=known)
                 if not any(reason in said for reason in BUSY) or time.monotonic() > patience:
                     raise self._explained(str(failure), said) from None
                 time.sleep(0.1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -36,17 +35,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    # Not pytest's own folder: that is closed to other users, and PostgreSQL, started by root, runs as one.
-    folder = Path(tempfile.mkdtemp(prefix="cacheaside-"))
-    folder.chmod(0o755)
+def address(servers_folder: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch, closing(Gateway(0)) as gateway:
         patch.setenv("SAMPLE_PRODUCTS", "100")
-        with up(folder, print) as stack:
+        with up(servers_folder / "browser", print) as stack:
             environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
             with gateway.serving(read(ROOT / "template.yaml"), environment, stack.log, tell=print):
                 yield gateway.url
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,15 +29,6 @@ from migrate.upgrade import upgrade
 
 ROOT = Path(__file__).parents[2]
 PRODUCTS = 100
-
-
-@pytest.fixture(scope="session")
-def servers_folder() -> Iterator[Path]:
-    """Not pytest's own: that is closed to other users, and PostgreSQL, started by root, runs as one."""
-    path = Path(tempfile.mkdtemp(prefix="cacheaside-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,21 +14,17 @@ from local.stack import Stack, up
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def stack(servers_folder: Path) -> Iterator[Stack]:
     try:
         engine.require()
     except engine.EngineMissing as missing:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"the emulator tests need containers: {missing}")
-    # Not pytest's own folder: that is closed to other users, and PostgreSQL, started by root, runs as one.
-    folder = Path(tempfile.mkdtemp(prefix="cacheaside-"))
-    folder.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAMPLE_PRODUCTS", "100")
-        with up(folder, print) as stack:
+        with up(servers_folder / "emulator", print) as stack:
             yield stack
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

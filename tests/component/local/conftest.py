@@ -10,6 +10,7 @@ import pytest
 
 from local.processes import alive
 from local.template import Function
+from tests.component.local.checkout import TEMPLATE, Checkout
 
 
 @pytest.fixture
@@ -33,6 +34,8 @@ def wait_for_end() -> Callable[[list[int]], None]:
 
     return wait
 
+
+ROOT = Path(__file__).parents[3]
 
 HANDLER = '''
 import base64, json, os, subprocess, sys, threading, time
@@ -109,3 +112,14 @@ def function(tmp_path: Path) -> Function:
     return Function(
         "ToldFunction", "told.app.handler", (code, layer), timeout=5, memory=256, environment={"A": "1", "B": "1"}
     )
+
+
+@pytest.fixture
+def checkout(folder: Path, function: Function, tmp_path: Path) -> Checkout:
+    """This project's `local` and `migrate`, with a function and a template of the test's."""
+    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "functions/migrate", folder / "functions/migrate")
+    shutil.copytree(tmp_path / "functions/told", folder / "functions/told")
+    shutil.copytree(tmp_path / "layer", folder / "layer")
+    (folder / "template.yaml").write_text(TEMPLATE)
+    return Checkout(folder)

@@ -1,20 +1,14 @@
-"""`python -m local run | demo` in a checkout of its own: what is up, what is told, what is left."""
+"""`python -m local run` in a checkout of its own: what is up, what is told, what is left."""
 
-import http.client
 import json
-import os
 import re
-import shlex
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,91 +19,7 @@ import redis
 from local.postgres import PostgresServer
 from local.processes import HOST, alive, descendants, free_port
 from local.valkey import ValkeyServer
-
-ROOT = Path(__file__).parents[3]
-
-TEMPLATE = """
-Globals:
-  Function: {CodeUri: functions/, Timeout: 10}
-Resources:
-  QueryFunction:
-    Type: AWS::Serverless::Function
-    Properties:
-      Handler: told.app.handler
-      Layers: [!Ref LibraryLayer]
-      Environment: {Variables: {DATABASE_URL: !GetAtt Database.Endpoint.Address, CACHE_URL: "", FORGETFUL: "0"}}
-      Events:
-        Rest: {Type: HttpApi}
-  CommandFunction:
-    Type: AWS::Serverless::Function
-    Properties:
-      Handler: told.app.handler
-      Layers: [!Ref LibraryLayer]
-      Events:
-        Command: {Type: HttpApi, Properties: {Path: "/commands/{name}", Method: POST}}
-  LibraryLayer: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layer}}
-"""
-
-
-@dataclass
-class Checkout:
-    folder: Path
-    port: int = field(default_factory=free_port)
-
-    @property
-    def endpoints(self) -> dict[str, str]:
-        text = (self.folder / ".local/endpoints.env").read_text()
-        return dict(shlex.split(line)[0].split("=", 1) for line in text.splitlines())
-
-    def start(self, command: str, **environment: str) -> subprocess.Popen[str]:
-        given = {"PORT": str(self.port), "SAMPLE_PRODUCTS": "20", "PYTHONPATH": "functions:."}
-        inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-        return subprocess.Popen(
-            [sys.executable, "-m", "local", command],
-            cwd=self.folder,
-            env=inherited | given | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def finish(self, command: str, **environment: str) -> tuple[int, str, str]:
-        """Exit status, stdout and stderr."""
-        process = self.start(command, **environment)
-        out, err = process.communicate(timeout=60)
-        return process.returncode, out, err
-
-    @contextmanager
-    def running(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        """`run`, from its first answer on; ended by SIGTERM if the test has not done so."""
-        process = self.start("run", **environment)
-        try:
-            deadline = time.monotonic() + 30
-            while not (self.folder / ".local/endpoints.env").exists():
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            self.get("/")
-            yield process
-        finally:
-            process.terminate()
-            process.communicate(timeout=30)
-
-    def get(self, path: str, method: str = "GET") -> bytes:
-        with closing(http.client.HTTPConnection(HOST, self.port, timeout=20)) as client:
-            client.request(method, path)
-            return client.getresponse().read()
-
-
-@pytest.fixture
-def checkout(folder: Path, function: object, tmp_path: Path) -> Checkout:
-    """This project's `local` and `migrate`, with a function and a template of the test's."""
-    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "functions/migrate", folder / "functions/migrate")
-    shutil.copytree(tmp_path / "functions/told", folder / "functions/told")
-    shutil.copytree(tmp_path / "layer", folder / "layer")
-    (folder / "template.yaml").write_text(TEMPLATE)
-    return Checkout(folder)
+from tests.component.local.checkout import Checkout
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
@@ -313,28 +223,3 @@ def test_the_cache_outlives_a_run_but_never_answers_for_another_database(checkou
         for _ in range(2):
             with checkout.running(DATABASE_URL=database.url):
                 assert keys() == []
-
-
-def test_the_demo_shows_every_query_cold_and_warm_beside_a_run(checkout: Checkout) -> None:
-    with checkout.running():
-        status, out, err = checkout.finish("demo")
-    assert (status, err.count("Traceback")) == (0, 0)
-    table = out.splitlines()[-4:]
-    assert re.fullmatch("query +miss ms +hit ms +ratio +Cache-Status of the second call", table[0])
-    assert [line.split()[0] for line in table[2:]] == ["slow", "one"]
-    assert all(line.endswith("cacheaside; hit; ttl=60") for line in table[2:])
-
-
-def test_the_demo_fails_when_a_second_call_is_no_hit(checkout: Checkout) -> None:
-    template = checkout.folder / "template.yaml"
-    template.write_text(template.read_text().replace('FORGETFUL: "0"', 'FORGETFUL: "1"'))
-    status, out, _ = checkout.finish("demo")
-    assert status == 1
-    assert out.count("← not a hit") == 2
-
-
-def test_the_demo_takes_only_our_own_keys_out_of_a_cache_that_is_somebodys(checkout: Checkout, folder: Path) -> None:
-    with ValkeyServer(folder / "cache") as cache, redis.from_url(cache.url) as client:
-        client.mset({"cacheaside:entry:1": 1, "cacheaside:tag:products": 1, "other": 1})
-        assert checkout.finish("demo", CACHE_URL=cache.url)[0] == 0
-        assert client.keys() == [b"other"]

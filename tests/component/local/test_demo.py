@@ -1,0 +1,49 @@
+"""`python -m local demo`: the table, and when it fails."""
+
+import re
+import shutil
+from pathlib import Path
+
+import redis
+
+from local.valkey import ValkeyServer
+from tests.component.local.checkout import Checkout
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_demo_shows_every_query_cold_and_warm_beside_a_run(checkout: Checkout) -> None:
+    with checkout.running():
+        status, out, err = checkout.finish("demo")
+    assert (status, err.count("Traceback")) == (0, 0)
+    table = out.splitlines()[-4:]
+    assert re.fullmatch("query +miss ms +hit ms +ratio +Cache-Status of the second call", table[0])
+    assert [line.split()[0] for line in table[2:]] == ["slow", "one"]
+    assert all(line.endswith("cacheaside; hit; ttl=60") for line in table[2:])
+
+
+def test_the_demo_fails_when_a_second_call_is_no_hit(checkout: Checkout) -> None:
+    template = checkout.folder / "template.yaml"
+    template.write_text(template.read_text().replace('FORGETFUL: "0"', 'FORGETFUL: "1"'))
+    status, out, _ = checkout.finish("demo")
+    assert status == 1
+    assert out.count("← not a hit") == 2
+
+
+def test_the_demo_takes_only_our_own_keys_out_of_a_cache_that_is_somebodys(checkout: Checkout, folder: Path) -> None:
+    with ValkeyServer(folder / "cache") as cache, redis.from_url(cache.url) as client:
+        client.mset({"cacheaside:entry:1": 1, "cacheaside:tag:products": 1, "other": 1})
+        assert checkout.finish("demo", CACHE_URL=cache.url)[0] == 0
+        assert client.keys() == [b"other"]
+
+
+def test_the_real_catalogue_is_served_warm(folder: Path) -> None:
+    for name in ("local", "functions", "layers"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "template.yaml", folder)
+    status, out, err = Checkout(folder).finish(
+        "demo", SAMPLE_PRODUCTS="200", PYTHONPATH="layers/cacheaside:functions:."
+    )
+    assert status == 0, out + err
+    queries = {path.stem for path in (ROOT / "functions/query/queries").glob("*.sql")}
+    assert {line.split()[0] for line in out.splitlines()[-len(queries) :]} == queries

@@ -1,0 +1,19 @@
+"""What every kind of test may need."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    """Not pytest's own: that is closed to other users, and PostgreSQL, started by root, runs as one."""
+    path = Path(tempfile.mkdtemp(prefix="cacheaside-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
