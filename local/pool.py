@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ LIMIT = 16
 INIT_LIMIT = 60.0
 GATEWAY_LIMIT = 30.0  # an HTTP API waits no longer for any integration
 ANSWER_LIMIT = 6 * 1024 * 1024  # Lambda's, for a synchronous answer
+SETTLE_PATIENCE = 0.05  # how long to hope for a sandbox that has answered, before a new one is started
 SANDBOX = Path(__file__).with_name("sandbox.py")
 
 
@@ -36,7 +38,10 @@ class GatewayTimeout(Exception):
 
 
 class Pool:
-    """Grows by a sandbox when all are busy, up to `limit`; further requests wait. The warmest sandbox goes first."""
+    """Grows by a sandbox when all are busy, up to `limit`; further requests wait. The warmest sandbox goes first.
+
+    A sandbox that has answered stays busy until its extension, if it has one, is done too: it settles.
+    """
 
     def __init__(self, function: Function, environment: Mapping[str, str], log: Path, *, limit: int = LIMIT) -> None:
         """`environment` overrides what the template gives the function."""
@@ -44,7 +49,8 @@ class Pool:
         self._environment = {**_environment(function), **function.environment, **environment}
         self._log = log
         self._places = threading.BoundedSemaphore(limit)
-        self._idle: list[_Sandbox] = []
+        self._idle: queue.LifoQueue[_Sandbox] = queue.LifoQueue()
+        self._settling: set[_Sandbox] = set()
         self._all: set[_Sandbox] = set()
         self._closed = False
 
@@ -60,29 +66,50 @@ class Pool:
             except BaseException:
                 self._discard(sandbox)
                 raise
-            self._idle.append(sandbox)
-        finally:
+        except BaseException:
             self._places.release()
+            raise
+        if sandbox.extended:
+            self._settling.add(sandbox)
+            threading.Thread(target=self._settle, args=[sandbox], daemon=True).start()
+        else:
+            self._settle(sandbox)
         if "error" in answer:
             raise FunctionFailed(answer["error"])
         return answer["result"]
 
     def warm(self) -> None:
         """Import the handler before the first request does. Raises `FunctionFailed`."""
-        self._idle.append(self._grow())
+        self._idle.put(self._grow())
 
     def close(self) -> None:
         self._closed = True
         for sandbox in list(self._all):
             sandbox.kill()
-        while self._idle:
-            self._discard(self._idle.pop())
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._discard(self._idle.get_nowait())
 
     def _take(self) -> "_Sandbox":
         try:
-            return self._idle.pop()
-        except IndexError:
+            # Most extensions are done a moment after the answer, and a caller may be as quick with the next request.
+            return self._idle.get(timeout=SETTLE_PATIENCE if self._settling else 0)
+        except queue.Empty:
             return self._grow()
+
+    def _settle(self, sandbox: "_Sandbox") -> None:
+        """Give the sandbox and its place back, when it is ready for the next request."""
+        try:
+            sandbox.settle()
+            self._idle.put(sandbox)
+        except FunctionFailed as failure:
+            self._discard(sandbox)
+            if not self._closed:
+                with self._log.open("a") as log:
+                    print(f"after the response: {failure}", file=log)
+        finally:
+            self._settling.discard(sandbox)
+            self._places.release()
 
     def _grow(self) -> "_Sandbox":
         try:
@@ -109,7 +136,9 @@ class _Sandbox:
     """One process, from the outside. Any exception from here means that it is of no further use."""
 
     def __init__(self, function: Function, environment: Mapping[str, str], log: Path) -> None:
+        self.extended = False  # whether the function has registered an extension
         self._timeout = function.timeout
+        self._deadline = 0.0
         self._killed = False
         self._socket, theirs = socket.socketpair()
         self._channel = self._socket.makefile("rw", encoding="utf-8", newline="\n")
@@ -140,12 +169,14 @@ class _Sandbox:
             raise FunctionFailed(f"the import of the handler took longer than {INIT_LIMIT:.0f} s") from None
         if "error" in answer:
             raise FunctionFailed(f"the handler cannot be imported: {answer['error']}")
+        self.extended = answer["extended"]
 
     def serve(self, event: Any, patience: float) -> Json:
         """{"result": …} or {"error": …}. Lambda would let a request run on that the gateway waits for no longer
         (`patience` is over); here its sandbox ends with it.
         """
         message = {"event": event, "request_id": str(uuid.uuid4()), "deadline": time.time() + self._timeout}
+        self._deadline = time.monotonic() + self._timeout
         remaining = max(patience - time.monotonic(), 0.001)
         self._socket.settimeout(min(self._timeout, remaining))
         try:
@@ -155,7 +186,19 @@ class _Sandbox:
         except TimeoutError:
             if remaining < self._timeout:
                 raise GatewayTimeout(f"no answer within {GATEWAY_LIMIT:.0f} s") from None
-            raise FunctionFailed(f"timed out after {self._timeout:.2f} seconds") from None
+            raise self._out_of_time() from None
+        except OSError:
+            raise self._death() from None
+
+    def settle(self) -> None:
+        """Return once the extension, if there is one, has asked for the next event: within the function's timeout."""
+        if not self.extended:
+            return
+        self._socket.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        try:
+            self._receive()
+        except TimeoutError:
+            raise self._out_of_time() from None
         except OSError:
             raise self._death() from None
 
@@ -181,6 +224,9 @@ class _Sandbox:
         if len(line) > ANSWER_LIMIT and (size := _size(answer.get("result"))) > ANSWER_LIMIT:
             return {"error": f"the answer has {size:,} bytes, more than Lambda's limit of {ANSWER_LIMIT:,}"}
         return answer
+
+    def _out_of_time(self) -> FunctionFailed:
+        return FunctionFailed(f"timed out after {self._timeout:.2f} seconds")
 
     def _death(self) -> FunctionFailed:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -3,6 +3,9 @@
 As in Lambda, the handler is imported once and then serves one request at a time, and what its modules keep is kept.
 The channel is a socket of its own, so that whatever the function prints ends up in its log. Standard library only:
 nothing here may change what the function can import.
+
+The function may register an extension. Its sandbox then says twice that it is done: with the answer, and with a line
+{"settled": true} when the extension has asked for the next event.
 """
 
 import importlib
@@ -14,8 +17,12 @@ import sys
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from queue import SimpleQueue
+from socketserver import ThreadingTCPServer
 from typing import Any
 
 Json = dict[str, Any]
@@ -42,6 +49,7 @@ def main(channel_fd: int, lifeline_fd: int, handler_name: str) -> None:
     os.set_inheritable(channel_fd, False)
     os.set_inheritable(lifeline_fd, False)
     threading.Thread(target=_end_with_owner, args=[lifeline_fd], daemon=True).start()
+    extensions = _ExtensionsApi()
     with socket.socket(fileno=channel_fd).makefile("rw", encoding="utf-8", newline="\n") as channel:
         try:
             handler = _load(handler_name)
@@ -49,9 +57,76 @@ def main(channel_fd: int, lifeline_fd: int, handler_name: str) -> None:
             traceback.print_exc()
             print(json.dumps({"error": _described(error)}), file=channel, flush=True)
             return
-        print(json.dumps({"ready": True}), file=channel, flush=True)
+        extended = extensions.end_init()
+        print(json.dumps({"ready": True, "extended": extended}), file=channel, flush=True)
         for line in channel:
-            print(_serve(handler, json.loads(line)), file=channel, flush=True)
+            message = json.loads(line)
+            if extended:
+                extensions.invoke(message)
+            print(_serve(handler, message), file=channel, flush=True)
+            if extended:
+                extensions.settle()
+                print(json.dumps({"settled": True}), file=channel, flush=True)
+
+
+class _ExtensionsApi(ThreadingTCPServer):
+    """The part of Lambda's Extensions API that one internal extension needs, where the function looks for it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _ExtensionsCall)
+        self.open = True  # to a registration: during init, and for the first that comes
+        self.identifier = str(uuid.uuid4())
+        self.registered = False
+        self.asked: SimpleQueue[None] = SimpleQueue()
+        self.events: SimpleQueue[Json] = SimpleQueue()
+        threading.Thread(target=self.serve_forever, args=[3600], daemon=True).start()  # polls for a shutdown in vain
+        os.environ["AWS_LAMBDA_RUNTIME_API"] = "{}:{}".format(*self.server_address)
+
+    def end_init(self) -> bool:
+        """Whether there is an extension; if so, it is ready for its first event."""
+        self.open = False
+        if self.registered:
+            self.settle()
+        return self.registered
+
+    def invoke(self, message: Json) -> None:
+        deadline_ms = int(message["deadline"] * 1000)
+        self.events.put({"eventType": "INVOKE", "requestId": message["request_id"], "deadlineMs": deadline_ms})
+
+    def settle(self) -> None:
+        """Return when the extension has asked for the next event."""
+        self.asked.get()
+
+
+class _ExtensionsCall(BaseHTTPRequestHandler):
+    server: _ExtensionsApi
+
+    def do_POST(self) -> None:
+        events = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)))["events"]
+        if self.path != "/2020-01-01/extension/register" or events != ["INVOKE"] or not self.server.open:
+            return self._answer(403, {"errorType": "Extension.RegistrationRefused"})
+        self.server.open, self.server.registered = False, True
+        return self._answer(200, {"functionName": os.environ["AWS_LAMBDA_FUNCTION_NAME"]})
+
+    def do_GET(self) -> None:
+        if self.headers["Lambda-Extension-Identifier"] != self.server.identifier:
+            return self._answer(403, {"errorType": "Extension.UnknownExtensionIdentifier"})
+        self.server.asked.put(None)
+        return self._answer(200, self.server.events.get())
+
+    def _answer(self, status: int, body: Json) -> None:
+        self.send_response(status)
+        self.send_header("Lambda-Extension-Identifier", self.server.identifier)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing of the sandbox's own belongs in the function's log."""
 
 
 def _load(name: str) -> Callable[[Any, Context], Any]:

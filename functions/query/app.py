@@ -38,7 +38,9 @@ app = application(logger)
 def answer_query(name: str) -> Response[str]:
     query = catalogue.query(name)
     bound = query.bind(bind_text(query.parameters, query_parameters(app.current_event)))
-    return respond(query, measured_read(reader, bound), app.current_event.headers)
+    answer = measured_read(reader, bound, app.lambda_context.get_remaining_time_in_millis)
+    after_response.refresh(reader, answer)
+    return respond(query, answer, app.current_event.headers)
 
 
 @app.route("/queries", method=READ)

@@ -28,7 +28,7 @@ ENTRY = Entry(
 
 
 def headers(outcome: Outcome, client_ms: int = 0, database_ms: float | None = None) -> dict[str, str]:
-    policy = Policy(ttl_ms=60_000, stale_ms=600_000, negative_ttl_ms=5_000, timeout_ms=10_000, client_ms=client_ms)
+    policy = Policy(ttl_ms=60_000, stale_ms=600_000, stale_if_error_ms=900_000, client_ms=client_ms)
     query = Query(
         name="q", summary="", sql="", returns="one", timeout_ms=1, tags=(), parameters={}, policy=policy
     )  # fmt: skip
@@ -58,7 +58,7 @@ def test_age_and_server_timing() -> None:
 
 def test_client_may_keep_an_answer_only_if_the_query_allows_it_and_never_past_its_freshness() -> None:
     hit = Outcome(source=Source.HIT, entry=ENTRY)
-    windows = "stale-while-revalidate=600, stale-if-error=600"
+    windows = "stale-while-revalidate=600, stale-if-error=900"
     assert headers(hit)["Cache-Control"] == "no-cache"
     assert headers(hit, client_ms=30_000)["Cache-Control"] == f"max-age=30, {windows}"
     assert headers(hit, client_ms=90_000)["Cache-Control"] == f"max-age=41, {windows}"

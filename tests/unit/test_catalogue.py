@@ -9,6 +9,7 @@ import pytest
 from cacheaside.catalogue import Catalogue, Query
 from cacheaside.errors import CatalogueError, UnknownStatement
 from cacheaside.parameters import bind_text
+from cacheaside.policy import Policy, WaitedOut
 
 GOOD = """\
 -- summary = "Orders of a customer"
@@ -60,6 +61,8 @@ def test_file_is_read(tmp_path: Path) -> None:
         ("and state = any(%(state)s)", "", 6, "state is declared but the SQL does not use"),
         ("%%", "%", 7, "%% for a percent sign"),
         ("-- stale ", '-- returns = "two"\n-- stale ', 3, 'returns must be "many" or "one"'),
+        ("-- stale ", '-- waited_out = "503s"\n-- stale ', 3, 'waited_out must be "503" or "load"'),
+        ("-- stale ", "-- jitter = 0.6\n-- stale ", 3, "jitter must be a number from 0 to 0.5"),
         ("-- stale ", '-- timeout = "1m"\n-- stale ', 3, "timeout must be more than 0 and at most 25s"),
     ],
 )
@@ -116,7 +119,25 @@ def test_entry_and_lease_share_a_slot_and_tags_name_the_row(tmp_path: Path) -> N
     assert bound.keys.tags == ("cacheaside:tag:orders", "cacheaside:tag:customers:7")
 
 
-def test_lease_outlasts_the_load_and_tags_outlast_entries(tmp_path: Path) -> None:
+def test_tags_outlast_entries(tmp_path: Path) -> None:
     policy = load(tmp_path, GOOD).policy
-    assert policy.lease_ms > policy.timeout_ms
-    assert policy.tag_ms >= 2 * policy.lifetime_ms(found=True)
+    assert policy.tag_ms >= 2 * policy.lifetime_ms(policy.ttl_ms)
+
+
+def test_policy_of_a_query_is_read(tmp_path: Path) -> None:
+    settings = """-- stale_if_error = "1h"
+-- negative_ttl = "2s"
+-- jitter = 0.1
+-- early_refresh = 0
+-- wait = "3s"
+-- waited_out = "load"
+-- stale """
+    policy = load(tmp_path, GOOD.replace("-- stale ", settings)).policy
+    assert (policy.stale_if_error_ms, policy.negative_ttl_ms, policy.wait_ms) == (3_600_000, 2_000, 3_000)
+    assert (policy.jitter, policy.early_refresh, policy.waited_out) == (0.1, 0.0, WaitedOut.LOAD)
+
+
+def test_jitter_only_shortens() -> None:
+    policy = Policy(ttl_ms=1_000, jitter=0.1)
+    times = [policy.fresh_ms(found=True, chance=chance) for chance in (0.0, 0.5, 0.999)]
+    assert times == [1_000, 950, 901]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Generator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,39 +11,57 @@ from typing import Any
 import pytest
 
 from cacheaside.catalogue import BoundQuery, Query
-from cacheaside.entry import Entry, decode
-from cacheaside.errors import CacheUnavailable, DatabaseUnavailable
+from cacheaside.entry import Entry, decode, encode
+from cacheaside.errors import CacheUnavailable, DatabaseUnavailable, WaitedTooLong
 from cacheaside.outcome import Outcome, Source
-from cacheaside.policy import Policy
-from cacheaside.read_path import read
-from cacheaside.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Step, Store
+from cacheaside.policy import Policy, WaitedOut
+from cacheaside.read_path import Surroundings, read
+from cacheaside.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Step, Store, Wait
 
-POLICY = Policy(ttl_ms=60_000, stale_ms=10_000, negative_ttl_ms=5_000, timeout_ms=10_000, client_ms=0)
-QUERY = Query(
-    name="product", summary="", sql="select 1", returns="one", timeout_ms=10_000, tags=("products",), parameters={},
-    policy=POLICY,
-)  # fmt: skip
+POLICY = Policy(
+    ttl_ms=60_000,
+    stale_ms=10_000,
+    stale_if_error_ms=30_000,
+    negative_ttl_ms=5_000,
+    timeout_ms=10_000,
+    wait_ms=5_000,
+)
+START_MS = 1_000_000
 VERSION, OTHER = b"v" * 16, b"w" * 16
 NOTHING = Looked(None, None, (None,))
 
 
 class Read:
-    """One read in progress."""
+    """One read in progress. Its clock stands still unless the test moves it."""
 
-    def __init__(self, at_ms: int = 1_000_000) -> None:
+    def __init__(self, at_ms: int = START_MS, *, time_left_ms: int = 29_000, chance: float = 0.0, **rules: Any) -> None:
         self.now_ms = at_ms
+        query = Query(
+            name="product",
+            summary="",
+            sql="select 1",
+            returns="one",
+            timeout_ms=10_000,
+            tags=("products",),
+            parameters={},
+            policy=replace(POLICY, **rules),
+        )
         numbers = count(1)
-        random: Callable[[int], bytes] = lambda size: next(numbers).to_bytes(size, "big")  # noqa: E731
-        self.path = read(BoundQuery(QUERY, {}), lambda: self.now_ms, random)
+        around = Surroundings(
+            now_ms=lambda: self.now_ms,
+            token=lambda: next(numbers).to_bytes(16, "big"),
+            chance=lambda: chance,
+            time_left_ms=lambda: time_left_ms,
+        )
+        self.path: Generator[Step, Any, Any] = read(BoundQuery(query, {}), around)
         self.step: Step = next(self.path)
-        self.outcome: Outcome | None = None
 
-    def answer(self, result: object) -> Step | Outcome:
+    def answer(self, result: object) -> Any:
+        """Send `result` for the step asked for. Returns the next step, or how the read ended."""
         try:
             self.step = self.path.throw(result) if isinstance(result, Exception) else self.path.send(result)
         except StopIteration as done:
-            self.outcome = done.value
-            return self.outcome
+            return done.value
         return self.step
 
 
@@ -51,7 +70,7 @@ def expect(step: object, kind: type[Any]) -> Any:
     return step
 
 
-def filled(at_ms: int = 1_000_000) -> bytes:
+def filled(at_ms: int = START_MS) -> bytes:
     """The entry that a read stores which finds nothing."""
     one = Read(at_ms)
     one.answer(NOTHING)
@@ -68,7 +87,7 @@ def test_cold_read_loads_once_and_stores_under_its_lease() -> None:
     store = expect(one.answer(Loaded(b"{}")), Store)
     outcome = expect(one.answer(True), Outcome)
     assert store.token == acquire.token
-    assert store.lifetime_ms == POLICY.ttl_ms + POLICY.stale_ms
+    assert store.lifetime_ms == POLICY.ttl_ms + POLICY.stale_if_error_ms
     assert (outcome.source, outcome.stored, outcome.entry.load_ms) == (Source.MISS, True, 250)
 
 
@@ -94,11 +113,76 @@ def test_changed_or_missing_tag_is_a_miss(tag: bytes | None) -> None:
 
 
 def test_expired_entry_is_loaded_again() -> None:
-    one = Read(1_060_000)
+    one = Read(START_MS + 70_000)
     one.answer(Looked(filled(), None, (VERSION,)))
     one.answer(Acquired(True, Looked(filled(), b"", (VERSION,))))
     one.answer(Loaded(b"{}"))
     assert expect(one.answer(True), Outcome).source is Source.EXPIRED
+
+
+def test_stale_entry_is_served_at_once_and_one_request_is_elected_to_refresh_it() -> None:
+    one = Read(START_MS + 60_000)
+    acquire = expect(one.answer(Looked(filled(), None, (VERSION,))), Acquire)
+    outcome = expect(one.answer(Acquired(True, Looked(filled(), acquire.token, (VERSION,)))), Outcome)
+    assert outcome.source is Source.STALE
+    load = expect(next(outcome.refresh), Load)
+    assert load.direct is False
+    store = expect(outcome.refresh.send(Loaded(b"{}")), Store)
+    assert store.token == acquire.token
+    with pytest.raises(StopIteration) as done:
+        outcome.refresh.send(True)
+    assert done.value.value is True
+
+
+def test_stale_entry_that_somebody_refreshes_takes_one_round_trip() -> None:
+    outcome = expect(Read(START_MS + 60_000).answer(Looked(filled(), b"x" * 16, (VERSION,))), Outcome)
+    assert (outcome.source, outcome.refresh) == (Source.STALE, None)
+
+
+def test_refresh_that_fails_leaves_the_lease_to_its_end() -> None:
+    one = Read(START_MS + 60_000)
+    acquire = expect(one.answer(Looked(filled(), None, (VERSION,))), Acquire)
+    refresh = expect(one.answer(Acquired(True, Looked(filled(), acquire.token, (VERSION,)))), Outcome).refresh
+    next(refresh)
+    with pytest.raises(DatabaseUnavailable):
+        refresh.throw(DatabaseUnavailable("down"))
+
+
+def test_cache_that_fails_at_the_election_does_not_cost_the_answer() -> None:
+    one = Read(START_MS + 60_000)
+    one.answer(Looked(filled(), None, (VERSION,)))
+    outcome = expect(one.answer(CacheUnavailable()), Outcome)
+    assert (outcome.source, outcome.refresh) == (Source.STALE, None)
+
+
+def test_early_refresh_elects_few_long_before_the_end_and_all_at_it() -> None:
+    entry = replace(decode(filled()), load_ms=5_000)
+    looked = Looked(encode(entry), None, (VERSION,))
+    assert isinstance(Read(START_MS + 10_000, early_refresh=1.0, chance=0.5).answer(looked), Outcome)
+    assert isinstance(Read(START_MS + 59_000, early_refresh=1.0, chance=0.5).answer(looked), Acquire)
+    assert isinstance(Read(START_MS + 59_000, early_refresh=0.0, chance=0.5).answer(looked), Outcome)
+
+
+def test_failed_load_serves_what_is_past_its_time_and_keeps_the_lease_as_throttle() -> None:
+    one = Read(START_MS + 80_000)
+    one.answer(Looked(filled(), None, (VERSION,)))
+    one.answer(Acquired(True, Looked(filled(), b"", (VERSION,))))
+    outcome = expect(one.answer(DatabaseUnavailable("down")), Outcome)
+    assert (outcome.source, outcome.detail) == (Source.STALE_IF_ERROR, "stale-if-error")
+
+
+def test_failed_load_never_serves_what_was_taken_out() -> None:
+    one = Read(START_MS + 80_000)
+    one.answer(Looked(filled(), None, (OTHER,)))
+    one.answer(Acquired(True, Looked(filled(), b"", (OTHER,))))
+    expect(one.answer(DatabaseUnavailable("down")), Release)
+
+
+def test_failed_load_past_the_cache_serves_what_was_seen_before_the_cache_failed() -> None:
+    one = Read(START_MS + 80_000)
+    one.answer(Looked(filled(), None, (VERSION,)))
+    expect(one.answer(CacheUnavailable()), Load)
+    assert expect(one.answer(DatabaseUnavailable("down")), Outcome).source is Source.STALE_IF_ERROR
 
 
 def test_versions_are_those_from_before_the_load() -> None:
@@ -120,12 +204,91 @@ def test_tag_evicted_before_the_load_makes_an_entry_that_nothing_matches() -> No
         expect(Read().answer(Looked(store.entry, None, (tag,))), Acquire)
 
 
-def test_loser_of_the_lease_stores_nothing() -> None:
-    one = Read()
+def waiting(**rules: Any) -> Read:
+    """A read that lost the lease to another, and waits."""
+    one = Read(**rules)
     one.answer(NOTHING)
-    expect(one.answer(Acquired(False, Looked(None, b"someone else", (VERSION,)))), Load)
+    expect(one.answer(Acquired(False, Looked(None, b"x" * 16, (VERSION,)))), Wait)
+    return one
+
+
+def test_who_sees_a_lease_waits_without_asking_for_it() -> None:
+    expect(Read().answer(Looked(None, b"x" * 16, (None,))), Wait)
+
+
+def test_loser_of_the_lease_takes_what_the_winner_stored() -> None:
+    one = waiting()
+    expect(one.answer(None), Look)
+    outcome = expect(one.answer(Looked(filled(), None, (VERSION,))), Outcome)
+    assert (outcome.source, outcome.entry.body) == (Source.COLLAPSED, b"{}")
+
+
+def test_waiter_takes_a_fill_that_began_after_it_whatever_was_written_since() -> None:
+    one = waiting()
+    one.answer(None)
+    assert expect(one.answer(Looked(filled(), None, (OTHER,))), Outcome).source is Source.COLLAPSED
+
+
+def test_waiter_refuses_a_fill_that_began_before_it_and_was_taken_out() -> None:
+    before = filled()
+    token = decode(before).token
+    one = Read()
+    expect(one.answer(Looked(None, token, (VERSION,))), Wait)
+    one.answer(None)
+    expect(one.answer(Looked(before, None, (OTHER,))), Acquire)
+
+
+def test_waiter_takes_the_place_of_a_holder_that_is_gone() -> None:
+    one = waiting()
+    one.answer(None)
+    acquire = expect(one.answer(Looked(None, None, (VERSION,))), Acquire)
+    expect(one.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
+
+
+def test_pauses_grow_and_end_with_the_patience() -> None:
+    one = waiting(chance=0.5, wait_ms=300)
+    pauses = []
+    while isinstance(one.step, Wait):
+        pauses.append(one.step.ms)
+        one.now_ms += one.step.ms
+        one.answer(None)
+        try:
+            one.answer(Looked(None, b"x" * 16, (VERSION,)))
+        except WaitedTooLong:
+            break
+    assert sum(pauses) == 300
+    assert pauses[:3] == [10, 20, 40]
+
+
+def test_waiter_out_of_patience_may_load_for_itself() -> None:
+    one = waiting(waited_out=WaitedOut.LOAD)
+    one.now_ms += 5_000
+    one.answer(None)
+    load = expect(one.answer(Looked(None, b"x" * 16, (VERSION,))), Load)
+    assert load.direct is True
     outcome = expect(one.answer(Loaded(b"{}")), Outcome)
-    assert (outcome.source, outcome.stored) == (Source.MISS, False)
+    assert (outcome.source, outcome.stored, outcome.detail) == (Source.MISS, False, "waited-out")
+
+
+def test_waiter_out_of_patience_takes_the_last_resort() -> None:
+    one = Read(START_MS + 80_000)
+    expect(one.answer(Looked(filled(), b"x" * 16, (VERSION,))), Wait)
+    one.now_ms += 5_000
+    one.answer(None)
+    outcome = expect(one.answer(Looked(filled(), b"x" * 16, (VERSION,))), Outcome)
+    assert (outcome.source, outcome.detail) == (Source.STALE_IF_ERROR, "waited-out")
+
+
+def test_lease_and_load_end_before_the_runtime_does() -> None:
+    one = Read(time_left_ms=7_000)
+    acquire = expect(one.answer(NOTHING), Acquire)
+    load = expect(one.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
+    assert load.timeout_ms == 5_000
+    assert load.timeout_ms < acquire.lease_ms <= 7_000
+
+
+def test_load_past_the_cache_is_marked_as_one_of_many() -> None:
+    assert expect(Read().answer(CacheUnavailable()), Load).direct is True
 
 
 def test_entry_that_came_between_look_and_acquire_is_used_and_the_lease_given_back() -> None:

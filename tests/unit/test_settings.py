@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cacheaside.errors import SettingsError
-from cacheaside.settings import Authentication, DatabaseSettings, Settings
+from cacheaside.settings import Authentication, CacheMode, DatabaseSettings, Settings
 
 GOOD = {
     "AUTHENTICATION": "iam",
@@ -43,10 +43,17 @@ def test_every_missing_variable_is_named() -> None:
 
 def test_bad_values_are_told_with_what_would_be_right() -> None:
     assert wrong(AUTHENTICATION="magic") == ["AUTHENTICATION must be iam or url, not 'magic'"]
+    assert wrong(CACHE_MODE="ring") == ["CACHE_MODE must be node or cluster, not 'ring'"]
     assert wrong(CACHE_URL="cache.example:6379") == ["CACHE_URL is not a URL such as rediss://user@host:port"]
     assert wrong(DATABASE_URL="postgresql://u:hunter2@db:port") == [
         "DATABASE_URL is not a URL such as postgresql://user@host:port"
     ]
+
+
+def test_cache_is_a_node_unless_it_is_said_to_be_a_cluster() -> None:
+    assert Settings.from_environment(GOOD).cache.mode is CacheMode.NODE
+    assert Settings.from_environment(GOOD | {"CACHE_MODE": ""}).cache.mode is CacheMode.NODE
+    assert Settings.from_environment(GOOD | {"CACHE_MODE": "cluster"}).cache.mode is CacheMode.CLUSTER
 
 
 def test_without_iam_neither_region_nor_name_is_needed() -> None:

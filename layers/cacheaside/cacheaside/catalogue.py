@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, Self, cast
@@ -16,7 +17,7 @@ from cacheaside.durations import parse_duration_ms
 from cacheaside.errors import CatalogueError, UnknownStatement
 from cacheaside.keys import Keys, statement_keys
 from cacheaside.parameters import SCALAR_TYPES, Parameter, Value
-from cacheaside.policy import Policy
+from cacheaside.policy import Policy, WaitedOut
 from cacheaside.sql_file import SqlFile, read_sql_file
 from cacheaside.tags import TAGS_AT_MOST, check_tag, resolve_tags
 
@@ -25,7 +26,10 @@ __all__ = ["BoundQuery", "Catalogue", "Command", "Query", "Returns", "Statement"
 Returns = Literal["many", "one"]
 
 _STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "tags", "params"})
-_QUERY_KEYS: Final = _STATEMENT_KEYS | {"ttl", "stale", "negative_ttl", "client"}
+_QUERY_KEYS: Final = _STATEMENT_KEYS | {
+    *("ttl", "stale", "stale_if_error", "negative_ttl", "jitter", "early_refresh"),
+    *("wait", "waited_out", "client"),
+}
 _PARAMETER_KEYS: Final = frozenset(
     {
         *("type", "required", "default", "example", "description"),
@@ -119,11 +123,30 @@ def _query(file: SqlFile) -> Query:
     policy = Policy(
         ttl_ms=ttl_ms,
         stale_ms=_duration(file, "stale", "0s"),
+        stale_if_error_ms=_duration(file, "stale_if_error", file.header.get("stale", "0s")),
         negative_ttl_ms=_duration(file, "negative_ttl", f"{min(ttl_ms, 5_000)}ms"),
         timeout_ms=common["timeout_ms"],
+        wait_ms=_duration(file, "wait", "10s"),
+        waited_out=_waited_out(file),
+        jitter=_number(file, "jitter", default="0.05", at_most=0.5),
+        early_refresh=_number(file, "early_refresh", default="1", at_most=10),
         client_ms=_duration(file, "client", "0s"),
     )
     return Query(**common, policy=policy)
+
+
+def _waited_out(file: SqlFile) -> WaitedOut:
+    try:
+        return WaitedOut(file.header.get("waited_out", "503"))
+    except ValueError:
+        raise file.error("waited_out", 'waited_out must be "503" or "load"') from None
+
+
+def _number(file: SqlFile, key: str, *, default: str, at_most: float) -> float:
+    value = file.header.get(key, Decimal(default))
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= at_most:
+        raise file.error(key, f"{key} must be a number from 0 to {at_most:g}")
+    return float(value)
 
 
 def _command(file: SqlFile) -> Command:

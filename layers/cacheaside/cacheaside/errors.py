@@ -10,6 +10,7 @@
     ├── BodyTooLarge            the request body is larger than any command needs                  413
     ├── UnsupportedMedia        the request body is not application/json                          415
     ├── CacheUnavailable        the cache did not answer in time, or not sensibly                 503 of /invalidations
+    ├── WaitedTooLong           another request's load took longer than this one may wait         503
     └── DatabaseError
         ├── DatabaseUnavailable no connection, or it was lost                                     503
         ├── StatementTimeout    the statement ran into its own timeout                            504
@@ -45,6 +46,7 @@ __all__ = [
     "StatementTimeout",
     "UnknownStatement",
     "UnsupportedMedia",
+    "WaitedTooLong",
 ]
 
 
@@ -108,6 +110,10 @@ class UnsupportedMedia(CacheasideError):
 
 class CacheUnavailable(CacheasideError):
     """The cache refused, was silent past its timeout, or answered with something that is no answer."""
+
+
+class WaitedTooLong(CacheasideError):
+    """Another request is loading the same answer, and takes longer than this one may wait."""
 
 
 class DatabaseError(CacheasideError):

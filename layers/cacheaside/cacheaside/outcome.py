@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, Final
 
 from cacheaside.entry import Entry
+from cacheaside.steps import Step
 
-__all__ = ["Outcome", "Source"]
+__all__ = ["Outcome", "Refresh", "Source"]
+
+Refresh = Generator[Step, Any, bool]
+"""A fill that was elected to run after the answer was sent; returns whether it was stored."""
 
 
 class Source(Enum):
-    """Where an answer came from. The value is how Cache-Status names it (RFC 9211 section 2)."""
+    """Where an answer came from."""
 
-    HIT = "hit"
-    MISS = "fwd=miss"  # nothing usable was in the cache
-    EXPIRED = "fwd=stale"  # an entry was, but past its time to live
-    BYPASS = "fwd=bypass"  # the cache could not be asked
+    HIT = "fresh in the cache"
+    STALE = "past its time to live, while somebody refreshes it"
+    COLLAPSED = "the load of another request, which this one waited for"
+    MISS = "a load: nothing usable was in the cache"
+    EXPIRED = "a load: what was in the cache was past its time"
+    STALE_IF_ERROR = "past its time, because the load failed"
+    BYPASS = "a load: the cache could not be asked"
+
+    @property
+    def status(self) -> str:
+        """How Cache-Status names it (RFC 9211 section 2)."""
+        return _STATUS[self]
+
+
+_STATUS: Final = {
+    Source.HIT: "hit",
+    Source.STALE: "hit",  # its ttl is negative
+    Source.COLLAPSED: "fwd=miss; collapsed",
+    Source.MISS: "fwd=miss",
+    Source.EXPIRED: "fwd=stale",
+    Source.STALE_IF_ERROR: "fwd=stale",
+    Source.BYPASS: "fwd=bypass",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +52,4 @@ class Outcome:
     entry: Entry
     stored: bool = False
     detail: str | None = None
+    refresh: Refresh | None = None

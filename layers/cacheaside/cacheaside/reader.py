@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from cacheaside import steps
 from cacheaside.catalogue import BoundQuery
+from cacheaside.entry import TOKEN_BYTES
 from cacheaside.errors import CacheasideError
-from cacheaside.outcome import Outcome
-from cacheaside.read_path import Clock, RandomBytes, read
+from cacheaside.outcome import Outcome, Refresh
+from cacheaside.read_path import Surroundings, read
 
 __all__ = ["Answer", "EntryStore", "Loader", "Reader", "epoch_ms"]
+
+_T = TypeVar("_T")
 
 
 class EntryStore(Protocol):
@@ -42,6 +47,13 @@ class Answer:
     total_ms: float
 
 
+@dataclass(slots=True)
+class _Spent:
+    cache_s: float = 0.0
+    database_s: float = 0.0
+    began: float = field(default_factory=time.perf_counter)
+
+
 def epoch_ms() -> int:
     """Milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
@@ -50,47 +62,44 @@ def epoch_ms() -> int:
 class Reader:
     """Answers bound queries. Holds nothing between two reads but its two drivers."""
 
-    def __init__(
-        self,
-        cache: EntryStore,
-        database: Loader,
-        now_ms: Clock = epoch_ms,
-        random: RandomBytes = secrets.token_bytes,
-    ) -> None:
+    def __init__(self, cache: EntryStore, database: Loader, now_ms: Callable[[], int] = epoch_ms) -> None:
         self._cache = cache
         self._database = database
         self._now_ms = now_ms
-        self._random = random
 
-    def read(self, bound: BoundQuery) -> Answer:
-        """Return the answer to `bound`. Raises DatabaseError when nothing but a failed load could answer."""
-        began = time.perf_counter()
-        cache_s = database_s = 0.0
-        path = read(bound, self._now_ms, self._random)
-        step = next(path)
-        while True:
-            started = time.perf_counter()
-            result = self._attempt(step)
-            took = time.perf_counter() - started
-            if isinstance(step, steps.Load):
-                database_s += took
-            else:
-                cache_s += took
-            try:
-                step = path.throw(result) if isinstance(result, CacheasideError) else path.send(result)
-            except StopIteration as done:
-                outcome: Outcome = done.value
-                break
+    def read(self, bound: BoundQuery, time_left_ms: Callable[[], int]) -> Answer:
+        """Return the answer to `bound`, in less than `time_left_ms` says.
+
+        Raises DatabaseError when nothing but a failed load could answer, WaitedTooLong when another's load takes long.
+        """
+        around = Surroundings(self._now_ms, lambda: secrets.token_bytes(TOKEN_BYTES), random.random, time_left_ms)
+        spent = _Spent()
+        outcome = self._run(read(bound, around), spent)
         return Answer(
             outcome=outcome,
             at_ms=self._now_ms(),
-            cache_ms=cache_s * 1000,
-            database_ms=database_s * 1000 or None,
-            total_ms=(time.perf_counter() - began) * 1000,
+            cache_ms=spent.cache_s * 1000,
+            database_ms=spent.database_s * 1000 or None,
+            total_ms=(time.perf_counter() - spent.began) * 1000,
         )
 
-    def _attempt(self, step: steps.Step) -> object:
+    def refresh(self, refresh: Refresh) -> bool:
+        """Run the refresh that an outcome carries. Returns whether it was stored. Raises CacheasideError."""
+        return self._run(refresh, _Spent())
+
+    def _run(self, path: Generator[steps.Step, Any, _T], spent: _Spent) -> _T:
+        step = next(path)
+        while True:
+            result = self._attempt(step, spent)
+            try:
+                step = path.throw(result) if isinstance(result, CacheasideError) else path.send(result)
+            except StopIteration as done:
+                value: _T = done.value
+                return value
+
+    def _attempt(self, step: steps.Step, spent: _Spent) -> object:
         """Do one step; what it raises is returned, because it is the read path that decides what it means."""
+        began = time.perf_counter()
         try:
             match step:
                 case steps.Look():
@@ -103,5 +112,13 @@ class Reader:
                     return self._cache.store(step)
                 case steps.Release():
                     return self._cache.release(step)
+                case steps.Wait():
+                    return time.sleep(step.ms / 1000)
         except CacheasideError as error:
             return error
+        finally:
+            took = time.perf_counter() - began
+            if isinstance(step, steps.Load):
+                spent.database_s += took
+            elif not isinstance(step, steps.Wait):
+                spent.cache_s += took

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 from cacheaside.errors import SettingsError
 
-__all__ = ["Authentication", "CacheSettings", "DatabaseSettings", "Settings"]
+__all__ = ["Authentication", "CacheMode", "CacheSettings", "DatabaseSettings", "Settings"]
+
+_E = TypeVar("_E", bound=Enum)
 
 
 class Authentication(Enum):
@@ -19,6 +22,13 @@ class Authentication(Enum):
 
     IAM = "iam"  # a token, signed here when a connection is opened
     URL = "url"  # whatever the URL says, often none
+
+
+class CacheMode(Enum):
+    """What CACHE_URL leads to."""
+
+    NODE = "node"  # one server, or the primary of a replication group
+    CLUSTER = "cluster"  # any node, or the configuration endpoint, of a cluster; ElastiCache Serverless is one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +49,7 @@ class DatabaseSettings:
 
     @classmethod
     def _read(cls, variables: _Variables) -> Self:
-        authentication = variables.authentication()
+        authentication = variables.choice("AUTHENTICATION", Authentication)
         return cls(
             url=variables.url("DATABASE_URL", "postgresql", "postgres"),
             authentication=authentication,
@@ -49,22 +59,24 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSettings:
-    """How to reach the cache: CACHE_URL, AUTHENTICATION, AWS_REGION, CACHE_NAME (the replication group, for IAM)."""
+    """How to reach the cache: CACHE_URL, CACHE_MODE, AUTHENTICATION, AWS_REGION, CACHE_NAME (its own name, for IAM)."""
 
     url: str
     authentication: Authentication
     region: str
     name: str
+    mode: CacheMode = CacheMode.NODE
 
     @classmethod
     def _read(cls, variables: _Variables) -> Self:
-        authentication = variables.authentication()
+        authentication = variables.choice("AUTHENTICATION", Authentication)
         iam = authentication is Authentication.IAM
         return cls(
             url=variables.url("CACHE_URL", "rediss", "redis"),
             authentication=authentication,
             region=variables.text("AWS_REGION", needed=iam),
             name=variables.text("CACHE_NAME", needed=iam),
+            mode=variables.choice("CACHE_MODE", CacheMode, default=CacheMode.NODE),
         )
 
 
@@ -109,14 +121,13 @@ class _Variables:
             self._problems[name] = f"is not a URL such as {schemes[0]}://user@host:port"
         return value
 
-    def authentication(self) -> Authentication:
-        value = self.text("AUTHENTICATION", needed=True)
-        try:
-            return Authentication(value)
-        except ValueError:
-            if value:
-                self._problems["AUTHENTICATION"] = f"must be iam or url, not {value!r}"
-        return Authentication.URL
+    def choice(self, name: str, choices: type[_E], default: _E | None = None) -> _E:
+        value = self.text(name, needed=default is None)
+        with suppress(ValueError):
+            return choices(value)
+        if value:
+            self._problems[name] = f"must be {' or '.join(choice.value for choice in choices)}, not {value!r}"
+        return default or next(iter(choices))  # by now there is a problem to complain of, or the default is meant
 
     def complain(self) -> None:
         if self._problems:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cacheaside.catalogue import BoundQuery
 from cacheaside.keys import Keys
 
-__all__ = ["Acquire", "Acquired", "Load", "Loaded", "Look", "Looked", "Release", "Step", "Store"]
+__all__ = ["Acquire", "Acquired", "Load", "Loaded", "Look", "Looked", "Release", "Step", "Store", "Wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,14 @@ class Acquired:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Ask PostgreSQL. Sent: `Loaded`. Raises DatabaseError."""
+    """Ask PostgreSQL, which cancels the statement after `timeout_ms`. Sent: `Loaded`. Raises DatabaseError.
+
+    `direct`: nobody holds a lease for this load, so the loads of a whole fleet could come at once; they are capped.
+    """
 
     query: BoundQuery
+    timeout_ms: int
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +92,11 @@ class Release:
     token: bytes
 
 
-Step = Look | Acquire | Load | Store | Release
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for a while. Sent: None."""
+
+    ms: int
+
+
+Step = Look | Acquire | Load | Store | Release | Wait

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha1
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 import redis
-from redis.backoff import NoBackoff
-from redis.credentials import CredentialProvider
-from redis.retry import Retry
+from redis.exceptions import NoScriptError, RedisClusterException
 
 from cacheaside import steps
-from cacheaside.drivers.iam import cache_token, lambda_credentials
+from cacheaside.drivers.cache_client import Command, connect
 from cacheaside.errors import CacheUnavailable
 from cacheaside.keys import Keys, tag_key
-from cacheaside.settings import Authentication, CacheSettings
+from cacheaside.settings import CacheSettings
 
 __all__ = ["Cache"]
 
-_TIMEOUT_S: Final = 0.2
+# Besides its own errors, redis-py lets through what its parser makes of an answer that is no Redis protocol.
+_NONSENSE: Final = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
 
 # KEYS: entry, lease. ARGV: token, entry, lifetime in ms. One slot, so it runs in cluster mode too.
 _STORE: Final = """
@@ -42,41 +41,40 @@ return 0
 
 
 class Cache:
-    """Connections to one cache, opened when first needed and kept for the life of the process."""
+    """Connections to one cache, opened when first needed and kept for the life of the process.
+
+    On a node a look is one MGET of everything. In a cluster it is one MGET of entry and lease, which share a slot and
+    must be seen at one instant, and one of each tag; a tag may be read at any instant after the caller came.
+    """
 
     def __init__(self, settings: CacheSettings) -> None:
-        self._client = _client(settings)
-        self._store = self._client.register_script(_STORE)
-        self._release = self._client.register_script(_RELEASE)
+        self._client = connect(settings)
 
     def look(self, step: steps.Look) -> steps.Looked:
-        """Return entry, lease and tag versions as they were at one instant. Raises CacheUnavailable."""
+        """Return entry and lease as they were at one instant, and tag versions. Raises CacheUnavailable."""
         with _only_cache_unavailable():
-            return _looked(self._client.mget(_all(step.keys)), step.keys)
+            return _looked(self._client.run(self._read(step.keys)), step.keys)
 
     def acquire(self, step: steps.Acquire) -> steps.Acquired:
         """Return whether the lease is now held under the step's token, and what was there. Raises CacheUnavailable."""
         keys = step.keys
-        with _only_cache_unavailable(), self._client.pipeline(transaction=False) as pipeline:
-            pipeline.set(keys.lease, step.token, nx=True, px=step.lease_ms)
-            for tag, version in zip(keys.tags, step.new_versions, strict=True):
-                pipeline.set(tag, version, nx=True, px=step.tag_ms)
-                # Another query may have made this tag with a shorter life than our entry needs.
-                pipeline.pexpire(tag, step.tag_ms, gt=True)
-            pipeline.mget(_all(keys))
-            looked = _looked(pipeline.execute()[-1], keys)
+        commands = [_command("SET", keys.lease, step.token, "NX", "PX", step.lease_ms)]
+        for tag, version in zip(keys.tags, step.new_versions, strict=True):
+            commands.append(_command("SET", tag, version, "NX", "PX", step.tag_ms))
+            # Another query may have made this tag with a shorter life than our entry needs.
+            commands.append(_command("PEXPIRE", tag, step.tag_ms, "GT"))
+        with _only_cache_unavailable():
+            looked = _looked(self._client.run(commands + self._read(keys))[len(commands) :], keys)
         return steps.Acquired(won=looked.lease == step.token, looked=looked)
 
     def store(self, step: steps.Store) -> bool:
         """Return True if the entry was written, False if the lease had moved on. Raises CacheUnavailable."""
-        with _only_cache_unavailable():
-            keys = [step.keys.entry, step.keys.lease]
-            return bool(self._store(keys=keys, args=[step.token, step.entry, step.lifetime_ms]))
+        keys = step.keys
+        return bool(self._script(_STORE, [keys.entry, keys.lease], step.token, step.entry, step.lifetime_ms))
 
     def release(self, step: steps.Release) -> None:
         """Give the lease back, if it is still held under the step's token. Raises CacheUnavailable."""
-        with _only_cache_unavailable():
-            self._release(keys=[step.keys.lease], args=[step.token])
+        self._script(_RELEASE, [step.keys.lease], step.token)
 
     def invalidate_tags(self, tags: Sequence[str]) -> int:
         """Take out every answer made from any of `tags`. Returns how many of them any answer had been made from.
@@ -84,41 +82,55 @@ class Cache:
         A tag is deleted, not changed: missing equals nothing, and the next fill gives it a new random version. So rows
         that nobody reads leave nothing behind. Raises CacheUnavailable: some, all or none may have been taken out.
         """
-        with _only_cache_unavailable(), self._client.pipeline(transaction=False) as pipeline:
-            for tag in tags:
-                pipeline.delete(tag_key(tag))
-            return sum(_deleted(pipeline.execute()))
+        with _only_cache_unavailable():
+            return sum(_deleted(self._client.run([_command("DEL", tag_key(tag)) for tag in tags])))
 
     def invalidate_entry(self, entry: str, lease: str) -> bool:
         """Take out one answer, and refuse the one that may be loading now. Returns whether there was one."""
-        with _only_cache_unavailable(), self._client.pipeline(transaction=False) as pipeline:
-            pipeline.delete(entry)
-            pipeline.delete(lease)
-            return bool(_deleted(pipeline.execute())[0])
+        with _only_cache_unavailable():
+            return bool(_deleted(self._client.run([_command("DEL", entry), _command("DEL", lease)]))[0])
 
     def ping(self) -> None:
-        """Return if the cache answers. Raises CacheUnavailable."""
+        """Return if the cache answers, in a cluster every primary of it. Raises CacheUnavailable."""
         with _only_cache_unavailable():
             self._client.ping()
 
+    def _read(self, keys: Keys) -> list[Command]:
+        if self._client.clustered:
+            return [_command("MGET", keys.entry, keys.lease), *(_command("MGET", tag) for tag in keys.tags)]
+        return [_command("MGET", keys.entry, keys.lease, *keys.tags)]
 
-def _all(keys: Keys) -> list[str]:
-    return [keys.entry, keys.lease, *keys.tags]
+    def _script(self, script: str, keys: Sequence[str], *arguments: str | bytes | int) -> int:
+        """Run a script whose keys share a slot. It is not sent again, because it may have run: it would then say no."""
+        digest = sha1(script.encode(), usedforsecurity=False).hexdigest()
+        run = Command(keys[0], ("EVALSHA", digest, len(keys), *keys, *arguments))
+        with _only_cache_unavailable():
+            try:
+                reply = self._client.run([run], again=False)[-1]
+            except NoScriptError:
+                load = Command(keys[0], ("SCRIPT", "LOAD", script))
+                reply = self._client.run([load, run], again=False)[-1]
+            return _deleted([reply])[0]
+
+
+def _command(name: str, key: str, *arguments: str | bytes | int) -> Command:
+    return Command(key, (name, key, *arguments))
 
 
 # What redis-py hands on is whatever the server said, so it is checked before anyone believes it.
 
 
-def _looked(values: Any, keys: Keys) -> steps.Looked:
-    entry, lease, *tags = values
-    if len(tags) != len(keys.tags) or not all(value is None or isinstance(value, bytes) for value in values):
+def _looked(replies: list[Any], keys: Keys) -> steps.Looked:
+    values = [value for reply in replies for value in reply]
+    if len(values) != 2 + len(keys.tags) or not all(value is None or isinstance(value, bytes) for value in values):
         raise ValueError("not an answer to MGET")
+    entry, lease, *tags = values
     return steps.Looked(entry, lease, tuple(tags))
 
 
 def _deleted(counts: list[Any]) -> list[int]:
     if not set(counts) <= {0, 1}:
-        raise ValueError("not answers to DEL of one key each")
+        raise ValueError("not answers to DEL of one key each, nor of a script")
     return counts
 
 
@@ -126,41 +138,5 @@ def _deleted(counts: list[Any]) -> list[int]:
 def _only_cache_unavailable() -> Iterator[None]:
     try:
         yield
-    except (redis.RedisError, OSError, ValueError, TypeError, IndexError) as error:
-        # Besides its own errors, redis-py lets through what its parser makes of an answer that is no Redis protocol.
+    except (redis.RedisError, RedisClusterException, OSError, *_NONSENSE) as error:
         raise CacheUnavailable("the cache did not answer") from error
-
-
-def _client(settings: CacheSettings) -> redis.Redis:
-    url = urlsplit(settings.url)
-    iam = settings.authentication is Authentication.IAM
-    return redis.Redis(
-        host=url.hostname or "",
-        port=url.port or 6379,
-        ssl=url.scheme == "rediss",
-        username=None if iam else _or_none(url.username),
-        password=None if iam else _or_none(url.password),
-        credential_provider=_IamCredentials(settings, _or_none(url.username) or "") if iam else None,
-        socket_connect_timeout=_TIMEOUT_S,
-        socket_timeout=_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-        # RESP 2 and no client name: opening a connection takes no round trip but AUTH.
-        protocol=2,
-        driver_info=None,
-    )
-
-
-def _or_none(part: str | None) -> str | None:
-    return unquote(part) if part else None
-
-
-class _IamCredentials(CredentialProvider):
-    """Signs a new token each time that a connection is opened."""
-
-    def __init__(self, settings: CacheSettings, user: str) -> None:
-        self._settings = settings
-        self._user = user
-
-    def get_credentials(self) -> tuple[str, str]:
-        region, name = self._settings.region, self._settings.name
-        return self._user, cache_token(lambda_credentials(), region, name, self._user)

@@ -62,8 +62,8 @@ class Database:
         Raises DatabaseUnavailable, StatementTimeout, StatementFailed or AnswerTooLarge.
         """
         query = step.query.query
-        sql = _READ.format(timeout_ms=query.timeout_ms, sql=query.sql)
-        rows = self._ask_again_if_dead(lambda cur: _rows(cur, sql, step.query.values), _limit_s(query))
+        sql = _READ.format(timeout_ms=step.timeout_ms, sql=query.sql)
+        rows = self._ask_again_if_dead(lambda cur: _rows(cur, sql, step.query.values), _limit_s(step.timeout_ms))
         return steps.Loaded(_body(query, rows))
 
     def execute(self, command: Command, values: Mapping[str, Value]) -> bytes | None:
@@ -72,7 +72,7 @@ class Database:
         Raises StatementTimeout, ConstraintViolated, StatementFailed or AnswerTooLarge: then nothing was written.
         Raises DatabaseUnavailable: if the connection was lost during COMMIT, nobody can tell whether it was.
         """
-        limit_s = _limit_s(command)
+        limit_s = _limit_s(command.timeout_ms)
         begin = _BEGIN.format(timeout_ms=command.timeout_ms)
         # A kept connection that has died shows it here, before anything is written, so asking again is safe.
         self._ask_again_if_dead(lambda cur: cur.execute(begin), limit_s)
@@ -139,8 +139,8 @@ def connect(settings: DatabaseSettings) -> connection:
     return opened
 
 
-def _limit_s(statement: Statement) -> float:
-    return statement.timeout_ms / 1000 + _GRACE_S
+def _limit_s(timeout_ms: int) -> float:
+    return timeout_ms / 1000 + _GRACE_S
 
 
 def _rows(cur: cursor, sql: str, values: Mapping[str, Value] | tuple[str, ...]) -> list[str]:

@@ -59,8 +59,8 @@ def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
 
 
 def _cache_status(outcome: Outcome, at_ms: int) -> str:
-    parts = ["cacheaside", outcome.source.value]
-    if outcome.source is Source.HIT:
+    parts = ["cacheaside", outcome.source.status]
+    if outcome.source in (Source.HIT, Source.STALE):
         parts.append(f"ttl={outcome.entry.ttl_ms(at_ms) // 1000}")
     if outcome.stored:
         parts.append("stored")
@@ -73,9 +73,9 @@ def _cache_control(query: Query, ttl_ms: int) -> str:
     # A copy that a browser or CDN keeps cannot be taken out by an invalidation, so that is for each query to allow.
     if query.policy.client_ms == 0:
         return "no-cache"
-    stale_s = query.policy.stale_ms // 1000
+    stale_s, error_s = query.policy.stale_ms // 1000, query.policy.stale_if_error_ms // 1000
     max_age_s = max(0, min(query.policy.client_ms, ttl_ms)) // 1000
-    return f"max-age={max_age_s}, stale-while-revalidate={stale_s}, stale-if-error={stale_s}"
+    return f"max-age={max_age_s}, stale-while-revalidate={stale_s}, stale-if-error={error_s}"
 
 
 def _server_timing(answer: Answer) -> str:

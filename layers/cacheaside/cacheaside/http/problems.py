@@ -95,6 +95,13 @@ _UNAVAILABLE: Final = Problem(
     "Nothing in the cache could answer either. Try again after the time in Retry-After.",
     retry=True,
 )
+_WAITED_TOO_LONG: Final = Problem(
+    "waited-too-long",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The answer is still being loaded",
+    "Another request is loading it. Try again after the time in Retry-After: it will probably be there.",
+    retry=True,
+)
 _CACHE_UNAVAILABLE: Final = Problem(
     "cache-unavailable",
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -125,6 +132,7 @@ _BY_ERROR: Final[Mapping[type[Exception], Problem]] = {
     errors.ConstraintViolated: _CONFLICT,
     errors.AnswerTooLarge: _TOO_LARGE,
     errors.DatabaseUnavailable: _UNAVAILABLE,
+    errors.WaitedTooLong: _WAITED_TOO_LONG,
     errors.CacheUnavailable: _CACHE_UNAVAILABLE,
     errors.StatementTimeout: _TIMEOUT,
 }

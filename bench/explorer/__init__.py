@@ -1,0 +1,1 @@
+"""Runs the production read path through every interleaving of a few readers, writers and accidents."""

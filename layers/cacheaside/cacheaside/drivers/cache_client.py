@@ -1,0 +1,172 @@
+"""How commands get to the one node, or to the nodes, of a cache, and their replies back.
+
+    Node       all commands to one server, in one write
+    Cluster    each command to the server of its slot, in one write per server, all before the first reply is awaited
+
+redis-py keeps the connections and the map of the cluster. How commands are sent is ours: its cluster client would
+answer trouble by sending one command after the other, asking for the map between them and sleeping 250 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, Protocol
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.crc import key_slot
+from redis.exceptions import AskError, ClusterDownError, MovedError, SlotNotCoveredError
+from redis.retry import Retry
+
+from cacheaside.drivers.bounded import deadline
+from cacheaside.drivers.cache_connections import CALL_S, Lost, address, connection_options, exchange, no_errors
+from cacheaside.settings import CacheMode, CacheSettings
+
+__all__ = ["Client", "Command", "connect"]
+
+# A slot that moves while we ask sends us on; to be sent on more often than this is a cluster that has lost its head.
+_REDIRECTIONS: Final = 3
+
+
+class Command(NamedTuple):
+    """What to send, and the key whose slot says where to."""
+
+    key: str
+    words: tuple[str | bytes | int, ...]
+
+
+class Client(Protocol):
+    """One call is one deadline of `CALL_S`. Both methods raise redis-py's errors."""
+
+    clustered: bool
+
+    def run(self, commands: Sequence[Command], *, again: bool = True) -> list[Any]:
+        """Return the reply to each command, or raise the first that is an error.
+
+        `again`: if a kept connection turns out to have died, everything is sent once more on a new one.
+        """
+
+    def ping(self) -> None:
+        """Return if every server answers."""
+
+
+def connect(settings: CacheSettings) -> Client:
+    """Return a client of the kind that the settings name. Connections are opened when they are first needed."""
+    return Cluster(settings) if settings.mode is CacheMode.CLUSTER else Node(settings)
+
+
+class Node:
+    """One server."""
+
+    clustered = False
+
+    def __init__(self, settings: CacheSettings) -> None:
+        host, port = address(settings)
+        retry = Retry(NoBackoff(), 0)
+        self._pool = redis.ConnectionPool(host=host, port=port, retry=retry, **connection_options(settings))
+
+    def run(self, commands: Sequence[Command], *, again: bool = True) -> list[Any]:
+        with deadline(CALL_S):
+            replies = exchange({self._pool: [command.words for command in commands]}, again=again)
+        return no_errors(replies[0])
+
+    def ping(self) -> None:
+        with deadline(CALL_S):
+            no_errors(exchange({self._pool: [("PING",)]}, again=True)[0])
+
+
+class Cluster:
+    """The servers of a cluster, found from any of them when the first command is sent."""
+
+    clustered = True
+
+    def __init__(self, settings: CacheSettings) -> None:
+        self._settings = settings
+        self._options = connection_options(settings)
+        self._client: RedisCluster | None = None
+        self._lost: str | None = None  # the node that failed us last: others may know who has its slots now
+
+    def run(self, commands: Sequence[Command], *, again: bool = True) -> list[Any]:
+        with deadline(CALL_S), self._noting_who_fails():
+            client = self._mapped()
+            replies: dict[int | None, Any] = dict.fromkeys(range(len(commands)))
+            waiting = list(range(len(commands)))
+            for _ in range(1 + _REDIRECTIONS):
+                self._send(client, {index: commands[index] for index in waiting}, replies, again)
+                waiting = [index for index in waiting if isinstance(replies[index], AskError)]
+                if not waiting:
+                    break
+            return no_errors([replies[index] for index in range(len(commands))])
+
+    def ping(self) -> None:
+        with deadline(CALL_S), self._noting_who_fails():
+            client = self._mapped()
+            everyone = {_pool(client, node): [("PING",)] for node in _primaries(client)}
+            for replies in exchange(everyone, again=True):
+                no_errors(replies)
+
+    def _send(
+        self, client: RedisCluster, commands: Mapping[int, Command], replies: dict[int | None, Any], again: bool
+    ) -> None:
+        """Send each command where it belongs, or where its last reply says, and put down what comes back."""
+        plan: dict[redis.ConnectionPool, list[tuple[int | None, tuple[Any, ...]]]] = {}
+        for index, command in commands.items():
+            match replies[index]:
+                case MovedError() as moved:
+                    client.nodes_manager.move_slot(moved)
+                    lines = plan.setdefault(_pool(client, _owner(client, command.key)), [])
+                case AskError() as asked:  # this once: the slot is still on its way
+                    lines = plan.setdefault(_pool(client, _asked(client, asked)), [])
+                    lines.append((None, ("ASKING",)))
+                case _:
+                    lines = plan.setdefault(_pool(client, _owner(client, command.key)), [])
+            lines.append((index, command.words))
+        words = {pool: [line for _, line in lines] for pool, lines in plan.items()}
+        for lines, got in zip(plan.values(), exchange(words, again=again), strict=True):
+            replies.update((index, reply) for (index, _), reply in zip(lines, got, strict=True))
+
+    def _mapped(self) -> RedisCluster:
+        """Return the client with a map of the cluster: made when first needed, and again after a node has failed."""
+        host, port = address(self._settings)
+        if self._client is None:
+            # The scheme is of no account: it is the class of connection that speaks TLS.
+            self._client = RedisCluster(url=f"redis://{host}:{port}", require_full_coverage=False, **self._options)
+        elif self._lost is not None:
+            self._client.nodes_manager.initialize(
+                additional_startup_nodes_info=[(host, port)],
+                disconnect_startup_nodes_pools=False,
+                last_failed_node_name=self._lost,
+            )
+            self._lost = None
+        return self._client
+
+    @contextmanager
+    def _noting_who_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except Lost as error:
+            self._lost = error.node
+            raise
+        except (ClusterDownError, SlotNotCoveredError):
+            self._lost = ""  # nobody in particular
+            raise
+
+
+def _owner(client: RedisCluster, key: str) -> ClusterNode:
+    return client.nodes_manager.get_node_from_slot(key_slot(key.encode()))
+
+
+def _primaries(client: RedisCluster) -> list[ClusterNode]:
+    return client.nodes_manager.get_nodes_by_server_type("primary")
+
+
+def _asked(client: RedisCluster, error: AskError) -> ClusterNode:
+    known = client.nodes_manager.get_node(error.host, error.port)
+    # A node that has no slot yet is not on the map.
+    return known or ClusterNode(error.host, error.port)  # type: ignore[no-untyped-call]
+
+
+def _pool(client: RedisCluster, node: ClusterNode) -> redis.ConnectionPool:
+    return client.get_redis_connection(node).connection_pool

@@ -1,0 +1,142 @@
+"""Connections to the servers of a cache, and how commands cross them: all are written before a reply is awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import redis
+from redis.cluster import get_node_name
+from redis.credentials import CredentialProvider
+
+from cacheaside.drivers.bounded import BoundedConnection, BoundedSSLConnection, tls
+from cacheaside.drivers.iam import cache_token, lambda_credentials
+from cacheaside.settings import Authentication, CacheSettings
+
+__all__ = ["CALL_S", "Batches", "Lost", "address", "connection_options", "exchange", "no_errors"]
+
+# The cache must never cost more than it saves. Opening connections may take as long again, see bounded.py.
+CALL_S: Final = 0.2
+
+# The commands for each server.
+Batches = Mapping[redis.ConnectionPool, Iterable[tuple[Any, ...]]]
+
+
+class Lost(redis.ConnectionError):
+    """A node did not answer. `died`: it was a kept connection that had ended, so a new one may do better."""
+
+    def __init__(self, pool: redis.ConnectionPool, died: bool) -> None:
+        self.node = get_node_name(pool.connection_kwargs["host"], pool.connection_kwargs["port"])
+        self.died = died
+        super().__init__(f"no answer from {self.node}")
+
+
+def exchange(batches: Batches, *, again: bool) -> list[list[Any]]:
+    """Return the replies to each batch, in order; an error that is a server's reply is returned as one.
+
+    `again`: if a kept connection turns out to have died, everything is sent once more on new ones. Raises Lost.
+    """
+    try:
+        return _exchange_once(batches)
+    except Lost as error:
+        if not (again and error.died):
+            raise
+    return _exchange_once(batches)
+
+
+def _exchange_once(batches: Batches) -> list[list[Any]]:
+    with ExitStack() as borrowed:
+        written = []
+        for pool, lines in batches.items():
+            connection = borrowed.enter_context(_borrowed(pool))
+            with _lost(pool, connection):
+                connection.send_packed_command(connection.pack_commands(lines))
+            written.append((pool, connection, lines))
+        replies = []
+        for pool, connection, lines in written:
+            with _lost(pool, connection):
+                replies.append([_reply(connection) for _ in lines])
+        return replies
+
+
+@contextmanager
+def _borrowed(pool: redis.ConnectionPool) -> Iterator[Any]:
+    """A BoundedConnection, closed before it is given back if anything went wrong: replies may still be on their way."""
+    try:
+        connection = pool.get_connection()
+    except (redis.RedisError, OSError) as error:
+        raise Lost(pool, died=False) from error
+    try:
+        yield connection
+    except BaseException:
+        connection.disconnect()
+        raise
+    finally:
+        pool.release(connection)
+
+
+@contextmanager
+def _lost(pool: redis.ConnectionPool, connection: Any) -> Iterator[None]:
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        # Silence is not death: asking again would only double the wait.
+        raise Lost(pool, died=connection.kept and isinstance(error, redis.ConnectionError)) from error
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+def no_errors(replies: list[Any]) -> list[Any]:
+    """Return the replies, or raise the first that is an error."""
+    for reply in replies:
+        if isinstance(reply, redis.ResponseError):
+            raise reply
+    return replies
+
+
+def address(settings: CacheSettings) -> tuple[str, int]:
+    """Return host and port."""
+    url = urlsplit(settings.url)
+    return url.hostname or "", url.port or 6379
+
+
+def connection_options(settings: CacheSettings) -> dict[str, Any]:
+    """Return what every connection is made of, but its host, port and retries."""
+    url = urlsplit(settings.url)
+    iam = settings.authentication is Authentication.IAM
+    encrypted = url.scheme == "rediss"
+    if encrypted:
+        tls()  # now, while Lambda starts the function, not when a request waits for it
+    return {
+        "connection_class": BoundedSSLConnection if encrypted else BoundedConnection,
+        "username": None if iam else _or_none(url.username),
+        "password": None if iam else _or_none(url.password),
+        "credential_provider": _IamCredentials(settings, _or_none(url.username) or "") if iam else None,
+        "socket_timeout": CALL_S,
+        # RESP 2 and no client name: opening a connection takes no round trip but AUTH.
+        "protocol": 2,
+        "driver_info": None,
+    }
+
+
+def _or_none(part: str | None) -> str | None:
+    return unquote(part) if part else None
+
+
+class _IamCredentials(CredentialProvider):
+    """Signs a new token each time that a connection is opened."""
+
+    def __init__(self, settings: CacheSettings, user: str) -> None:
+        self._settings = settings
+        self._user = user
+
+    def get_credentials(self) -> tuple[str, str]:
+        region, name = self._settings.region, self._settings.name
+        return self._user, cache_token(lambda_credentials(), region, name, self._user)

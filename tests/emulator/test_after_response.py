@@ -1,0 +1,108 @@
+"""Work after the response in a Lambda container: the library as a layer, and the emulator's own Extensions API.
+
+Unlike Lambda, the emulator holds the response back until the extension is done; the log tells what came first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import engine
+from local.sam import ARCHITECTURES, IMAGE, ROOT
+
+ARCHITECTURE = ARCHITECTURES[platform.machine().lower()]
+TEMPLATE = f"""
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  RefreshingFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Architectures: [{ARCHITECTURE}]
+      Handler: app.handler
+      CodeUri: function/
+      Timeout: 10
+      Layers: [!Ref LibraryLayer]
+  LibraryLayer:
+    Type: AWS::Serverless::LayerVersion
+    Properties:
+      ContentUri: layer/
+"""
+HANDLER = """
+import json, os, time
+
+from cacheaside.after_response import AfterResponse
+
+after_response = AfterResponse.start(os.environ)
+
+
+def tell(what):
+    print(json.dumps({"told": what, "at": time.time()}), flush=True)
+
+
+def refresh():
+    tell("refresh began")
+    time.sleep(1)
+    tell("refresh ended")
+
+
+@after_response.around
+def handler(event, context):
+    after_response.submit(lambda: 1 / 0)
+    after_response.submit(lambda: tell("started too late"), needs_ms=60_000)
+    after_response.submit(refresh)
+    tell("handler returns")
+    if event.get("raise"):
+        raise ValueError("boom")
+    return {"inline": after_response.inline}
+"""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scratch function, with the library's folder as its layer."""
+    try:
+        engine.require()
+        engine.require_image(IMAGE.format(architecture=ARCHITECTURE))
+    except engine.EngineMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"the emulator tests need containers: {missing}")
+    folder = tmp_path_factory.mktemp("refreshing")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "layers/cacheaside/cacheaside", folder / "layer/python/cacheaside", ignore=ignored)
+    (folder / "function").mkdir()
+    (folder / "function/app.py").write_text(HANDLER)
+    (folder / "template.yaml").write_text(TEMPLATE)
+    return folder / "template.yaml"
+
+
+def invoke(template: Path, event: dict[str, Any]) -> tuple[Any, dict[str, float], str]:
+    """The answer, when each line was told, and the log."""
+    program = os.environ.get("SAM") or str(ROOT / ".venv-sam/bin/sam")
+    command = [program, "local", "invoke", "RefreshingFunction", "--template", str(template)]
+    command += ["--event", "-", "--skip-pull-image", "--layer-cache-basedir", str(template.parent / "layers")]
+    done = subprocess.run(
+        command, cwd=template.parent, input=json.dumps(event), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith('{"told"')]
+    return json.loads(done.stdout), {line["told"]: line["at"] for line in lines}, done.stderr
+
+
+@pytest.mark.parametrize("event", [{}, {"raise": True}], ids=["returns", "raises"])
+def test_the_task_begins_when_the_handler_has_ended_and_is_not_cut_off(template: Path, event: dict[str, Any]) -> None:
+    answer, at, log = invoke(template, event)
+    assert list(at) == ["handler returns", "refresh began", "refresh ended"], log
+    assert at["refresh ended"] - at["handler returns"] >= 1
+    assert "ZeroDivisionError" in log
+    assert "60000 needed" in log
+    assert answer.get("errorMessage") == "boom" if event else answer == {"inline": False}
