@@ -10,5 +10,7 @@
 | `gateway`     | HTTP, answered as API Gateway has it answered                | `routing`, `events`  |
 | `pool`        | Lambda's side of a function: who serves which request        | `sandbox`            |
 | `environment` | what differs from the template here: addresses and sign-in   |                      |
-| `sam`         | the SAM CLI against the same servers                         | `engine`, `forward`  |
+| `sam`         | `make invoke` and `make api`                                 |                      |
+| `emulator`    | the SAM CLI against the same servers                         | `engine`, `forward`  |
+| `response_url`| CloudFormation's part in an event of the migrate function    |                      |
 """
