@@ -1,5 +1,6 @@
 """The Docker engine: is one there, has it the Lambda image, and where do its containers see this machine?"""
 
+import os
 import subprocess
 import sys
 from ipaddress import ip_network
@@ -37,7 +38,12 @@ def require_image(image: str) -> None:
     if subprocess.run(["docker", "pull", "--quiet", image], stdout=sys.stderr, check=False).returncode == 0:
         return
     print("It cannot be pulled here: building a stand-in", file=sys.stderr)
-    if subprocess.run([_STAND_IN, image], stdout=sys.stderr, check=False).returncode != 0:
+    # The first python3 on its path must have pip, which the system's own may lack; this one's environment has.
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
+    if subprocess.run([_STAND_IN, image], env=environment, stdout=sys.stderr, check=False).returncode != 0:
         raise EngineMissing(f"{image} can be neither pulled nor built here; the reason stands above")
 
 

@@ -65,10 +65,9 @@ def up(folder: Path, tell: Tell, *, api_url: str | None = None) -> Iterator[Stac
 
 
 def _valkey(folder: Path, log: Path, *, keep: bool) -> ValkeyServer:
-    # With a save point Valkey also saves when it is stopped: a cache on ElastiCache outlives our commands too.
     # What it keeps belongs to the embedded database; answers of one database must never stand for another's.
     if keep:
-        return ValkeyServer(folder / "valkey", log=log / "valkey.log", settings={"save": "3600 1"})
+        return ValkeyServer(folder / "valkey", log=log / "valkey.log", kept=True)
     return ValkeyServer(folder / "valkey-unsaved", log=log / "valkey.log")
 
 

@@ -39,11 +39,12 @@ class ValkeyServer(Server):
         log: Path | None = None,
         settings: Mapping[str, str] | None = None,
         version: int = 8,
+        kept: bool = False,
     ) -> None:
-        """`version`: 8, as on ElastiCache, or 9, for tests."""
+        """`version`: 8, as on ElastiCache, or 9, for tests. `kept`: what is in it outlives a stop, as on ElastiCache."""
         super().__init__(folder, port=port, log=log)
         self._binary = _binary(version)
-        self._settings = {**SETTINGS, **(settings or {})}
+        self._settings = {**SETTINGS, **({"shutdown-on-sigterm": "save"} if kept else {}), **(settings or {})}
 
     @property
     def url(self) -> str:
@@ -52,6 +53,12 @@ class ValkeyServer(Server):
     def url_for(self, role: str) -> str:
         """Every role's URL is the same: the embedded server has one user, the default one, without a password."""
         return self.url
+
+    def start(self) -> None:
+        super().start()
+        # Read once, by the start after a clean stop. Read again after a crash it would bring back tags, and with them
+        # answers, that were taken out since.
+        (self.folder / "dump.rdb").unlink(missing_ok=True)
 
     def _prepare(self) -> None:
         pass

@@ -111,7 +111,9 @@ class ValkeyCluster:
                 _ask(client, "SET-CONFIG-EPOCH", number + 1)
         with _client(self.nodes[0]) as client:
             for node in self.nodes[1:]:
-                _ask(client, "MEET", HOST, node.port, node._own_bus_port)
+                with _client(node) as other:
+                    bus = other.config_get("cluster-port")["cluster-port"]
+                _ask(client, "MEET", HOST, node.port, bus)
 
     def _await(self) -> None:
         deadline = time.monotonic() + START_LIMIT
@@ -133,10 +135,5 @@ def _client(node: ValkeyServer) -> redis.Redis:
 
 
 def _ask(client: redis.Redis, *words: str | int) -> Any:
-    """The answer to a CLUSTER command as it came; redis-py would make something else of each."""
-    connection = client.connection_pool.get_connection()
-    try:
-        connection.send_command("CLUSTER", *words)
-        return connection.read_response()
-    finally:
-        client.connection_pool.release(connection)
+    """The answer to a CLUSTER command as it came: redis-py makes something else only of CLUSTER and a verb in one word."""
+    return client.execute_command("CLUSTER", *words)

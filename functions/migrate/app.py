@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, Final
 
@@ -11,20 +11,17 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.drivers.database import connect
+from cacheaside.errors import SettingsError
 from cacheaside.settings import DatabaseSettings
 from migrate import sample_data
 from migrate.custom_resource import respond
+from migrate.time_limit import OutOfTime, time_limit
 from migrate.upgrade import MigrationFailed, upgrade
 
 logger = Logger()
-settings = DatabaseSettings.from_environment()
 
 # What the answer to CloudFormation needs, with all its attempts.
-_RESERVE_MS: Final = 60_000
-
-
-class OutOfTime(Exception):
-    """The function's time is over before its work is."""
+_RESERVE_S: Final = 60
 
 
 @logger.inject_lambda_context
@@ -32,7 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Answer one request of CloudFormation. Never fails without telling it why."""
     try:
         data = _serve(event, context)
-    except (MigrationFailed, psycopg2.Error, OutOfTime, ValueError) as error:
+    except (MigrationFailed, OutOfTime, SettingsError, psycopg2.Error, ValueError) as error:
         logger.exception("the schema was not upgraded")
         respond(event, "FAILED", _reason(error))
     except Exception:
@@ -46,35 +43,32 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     if event["RequestType"] == "Delete":
         # The database goes with the stack, or stays as a snapshot or as somebody's own; none of these wants it emptied.
         return {}
-    products = int(event["ResourceProperties"].get("SampleProducts", 0))
-    with closing(connect(settings)) as connection:
-        with connection.cursor() as cursor:
-            # A migration that takes longer than the function has must fail while there is still time to say so.
-            cursor.execute("set statement_timeout = %s", [max(1, _time_left_ms(context))])
+    products = _whole_number(event["ResourceProperties"], "SampleProducts")
+    # Not at init: a function that fails there cannot answer, and the deployment would wait for it in vain.
+    settings = DatabaseSettings.from_environment()
+    seconds = context.get_remaining_time_in_millis() / 1000 - _RESERVE_S
+    with closing(connect(settings)) as connection, time_limit(connection, seconds):
         applied = upgrade(connection)
         logger.info("upgraded", extra={"applied": applied})
         if products > 0:
-            sample_data.load(connection, products, _in_time(context))
+            sample_data.load(connection, products, _report)
     return {"Applied": ",".join(applied)}
 
 
-def _in_time(context: LambdaContext) -> Callable[[int, int], None]:
-    """Return a report of progress that stops the load while there is still time to say so."""
-
-    def report(done: int, total: int) -> None:
-        logger.info("sample data", extra={"done": done, "total": total})
-        if _time_left_ms(context) <= 0:
-            raise OutOfTime(f"sample data: {done:,} of {total:,} rows when time was over; deploy again to go on")
-
-    return report
+def _whole_number(properties: Mapping[str, str], name: str) -> int:
+    written = properties.get(name, "0")  # CloudFormation writes every property as text
+    if not (written.isascii() and written.isdigit()):
+        raise ValueError(f"{name} must be a whole number, not {written!r}")
+    return int(written)
 
 
-def _time_left_ms(context: LambdaContext) -> int:
-    return context.get_remaining_time_in_millis() - _RESERVE_MS
+def _report(done: int, total: int) -> None:
+    logger.info("sample data", extra={"done": done, "total": total})
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, psycopg2.Error) and error.diag.message_primary is None:
         # What libpq says of a connection names the host and may quote the URL.
         return "the database could not be reached, or the connection was lost; the log has the details"
-    return " ".join(str(error).split())
+    where = f"{error.__cause__.name}.sql: " if isinstance(error.__cause__, MigrationFailed) else ""
+    return where + " ".join(str(error).split())

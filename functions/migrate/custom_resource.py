@@ -14,8 +14,8 @@ from typing import Any, Final, Literal
 
 __all__ = ["respond"]
 
-# The whole answer may have 4,096 bytes. A reason of this many characters leaves room for the rest in any alphabet.
-_REASON_AT_MOST: Final = 800
+# The whole answer may have 4,096 bytes. A text of this many characters leaves room for the rest in any alphabet.
+_TEXT_AT_MOST: Final = 800
 _ATTEMPTS: Final = 4
 _TIMEOUT_S: Final = 10
 
@@ -26,13 +26,13 @@ def respond(event: Mapping[str, Any], status: Status, reason: str = "", data: Ma
     """Answer the request `event`. Raises OSError if the URL cannot be reached in several attempts."""
     document = {
         "Status": status,
-        "Reason": reason if len(reason) <= _REASON_AT_MOST else reason[: _REASON_AT_MOST - 1] + "…",
+        "Reason": _cut(reason),
         # One schema for each stack. An id that changed would make CloudFormation delete the old "resource".
         "PhysicalResourceId": event.get("PhysicalResourceId") or f"{event['LogicalResourceId']}-schema",
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
-        "Data": dict(data or {}),
+        "Data": {name: _cut(value) for name, value in (data or {}).items()},
     }
     # The URL is presigned for an empty content type; urllib would add one of its own.
     request = urllib.request.Request(  # noqa: S310  # CloudFormation's URL, https
@@ -46,3 +46,7 @@ def respond(event: Mapping[str, Any], status: Status, reason: str = "", data: Ma
             if attempt == _ATTEMPTS:
                 raise
             time.sleep(2**attempt)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT_AT_MOST else text[: _TEXT_AT_MOST - 1] + "…"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from cacheaside.http.application import READ, application
 from cacheaside.http.listing import listing
 from cacheaside.http.openapi import openapi
 from cacheaside.http.requests import query_parameters
-from cacheaside.metrics import measured_read
+from cacheaside.metrics import measured_read, measured_refresh
 from cacheaside.parameters import bind_text
 from cacheaside.reader import Reader
 from cacheaside.settings import Settings
@@ -32,6 +34,7 @@ catalogue = Catalogue.load(Path(__file__).parents[1])
 cache, database = Cache(settings.cache), Database(settings.database)
 reader = Reader(cache, database)
 app = application(logger)
+after_response = AfterResponse.start(os.environ)
 
 
 @app.route("/queries/<name>", method=READ)
@@ -39,7 +42,9 @@ def answer_query(name: str) -> Response[str]:
     query = catalogue.query(name)
     bound = query.bind(bind_text(query.parameters, query_parameters(app.current_event)))
     answer = measured_read(reader, bound, app.lambda_context.get_remaining_time_in_millis)
-    after_response.refresh(reader, answer)
+    if refresh := answer.outcome.refresh:
+        run = partial(measured_refresh, reader, bound, refresh, inline=after_response.inline)
+        after_response.submit(run, needs_ms=query.timeout_ms)
     return respond(query, answer, app.current_event.headers)
 
 
@@ -69,6 +74,7 @@ def show_page() -> Response[str]:
     return page.respond("cacheaside", page.asset("page.html"), page.asset("page.js"))
 
 
+@after_response.around
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)

@@ -1,13 +1,13 @@
 with drawn as (
     select
         id,
-        -- Some customers come often and most rarely; numbers are spread over the table by a prime that no size divides.
+        -- Some customers come often and most rarely; a prime, which shares no factor with any size, spreads them.
         1 + floor(pg_temp.chance(id, 1) * pg_temp.chance(id, 1) * %(customers)s)::bigint * 2147483647 %% %(customers)s as customer_id,
         -- From 2024-01-01 to 2025-12-31 in the order of the ids. The root makes the last day three times as busy as the first.
         timestamptz '2024-01-01 00:00:00+00' + interval '1 second' * floor(
             731 * 86400 * (sqrt(1 + 8 * (id - pg_temp.chance(id, 2)) / %(orders)s) - 1) / 2
         ) as placed_at,
-        pg_temp.pick(array[1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 8], id, 3) as lines
+        pg_temp.pick(array[1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 6, 8], id, 3) as lines
     from generate_series(%(first)s::bigint, %(last)s::bigint) as id
 ),
 new_orders as (

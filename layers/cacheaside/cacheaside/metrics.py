@@ -8,11 +8,11 @@ from typing import Final
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from cacheaside.catalogue import BoundQuery
-from cacheaside.errors import DatabaseError, WaitedTooLong
-from cacheaside.outcome import Source
+from cacheaside.errors import CacheasideError, DatabaseError, WaitedTooLong
+from cacheaside.outcome import Refresh, Source
 from cacheaside.reader import Answer, Reader
 
-__all__ = ["measured_read"]
+__all__ = ["measured_read", "measured_refresh"]
 
 _COUNTED_AS: Final = {
     Source.HIT: "Hit",
@@ -38,6 +38,23 @@ def measured_read(reader: Reader, bound: BoundQuery, time_left_ms: Callable[[], 
         return answer
     except (DatabaseError, WaitedTooLong):
         metrics.add_metric("Error", MetricUnit.Count, 1)
+        raise
+    finally:
+        metrics.flush_metrics()
+
+
+def measured_refresh(reader: Reader, bound: BoundQuery, refresh: Refresh, *, inline: bool) -> None:
+    """Run a refresh, and publish whether it was stored, and whether it had to delay the response (RefreshInline)."""
+    metrics = EphemeralMetrics()
+    metrics.add_dimension("query", bound.query.name)
+    if inline:
+        metrics.add_metric("RefreshInline", MetricUnit.Count, 1)
+    try:
+        stored = reader.refresh(refresh)
+        metrics.add_metric("Refreshed" if stored else "RefreshLost", MetricUnit.Count, 1)
+    except CacheasideError:
+        # The answer was sent, nobody waits for this one. The lease keeps others from trying until it ends.
+        metrics.add_metric("RefreshFailed", MetricUnit.Count, 1)
         raise
     finally:
         metrics.flush_metrics()

@@ -170,7 +170,7 @@ def test_a_task_past_the_functions_timeout_ends_with_its_sandbox_and_costs_no_la
 
 def test_a_sandbox_that_dies_in_a_task_costs_no_later_request(refreshing: Function, log: Path) -> None:
     code = refreshing.paths[0] / "told" / "app.py"
-    code.write_text(HANDLER.replace("time.sleep(seconds)", "os._exit(5) if number == 5 else None"))
+    code.write_text(HANDLER.replace("time.sleep(seconds)", "time.sleep(0.2); number == 5 and os._exit(5)"))
     with closing(Pool(refreshing, {}, log, limit=1)) as pool:
         first, second = pool.invoke({"number": 5}), pool.invoke({"number": 6})
         assert second["pid"] != first["pid"]

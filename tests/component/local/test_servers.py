@@ -260,3 +260,22 @@ def test_as_root_in_a_closed_folder_postgresql_still_starts_and_is_not_root(
 def test_as_root_in_an_open_folder_postgresql_keeps_no_right_of_roots(folder: Path) -> None:
     with postgres(folder) as server:
         assert "CapEff:\t0000000000000000" in Path(f"/proc/{server.pid}/status").read_text()
+
+
+def test_a_kept_cache_outlives_a_stop_but_never_comes_back_after_a_crash(folder: Path) -> None:
+    server = ValkeyServer(folder, kept=True)
+
+    def tags(**changes: str | None) -> set[bytes]:
+        with redis.Redis(HOST, server.port) as client:
+            for name, value in changes.items():
+                client.delete(name) if value is None else client.set(name, value)
+            return set(client.keys())
+
+    with server:
+        tags(one="1", two="2")
+    with server:
+        assert tags() == {b"one", b"two"}
+        tags(one=None)
+        server.kill()
+        server.start()
+        assert tags() == set()

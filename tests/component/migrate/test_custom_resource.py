@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from local.postgres import PostgresServer
+from migrate import app
+from migrate.upgrade import upgrade
 
 Send = Callable[..., dict[str, Any]]
 
@@ -57,9 +59,8 @@ def send(postgres: PostgresServer, database: str, receiver: Receiver, monkeypatc
     monkeypatch.setenv("AUTHENTICATION", "url")
     monkeypatch.setenv("DATABASE_URL", postgres.url_for("postgres", database))
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "migrate")
-    app = importlib.reload(importlib.import_module("migrate.app"))
 
-    def send(kind: str, remaining_ms: Callable[[], int] = lambda: 900_000, **properties: str) -> dict[str, Any]:
+    def send(kind: str, seconds: float = 900, **properties: str) -> dict[str, Any]:
         event = {
             "RequestType": kind,
             "ResponseURL": f"http://127.0.0.1:{receiver.server_port}/answer",
@@ -73,7 +74,7 @@ def send(postgres: PostgresServer, database: str, receiver: Receiver, monkeypatc
             function_name="migrate",
             memory_limit_in_mb=128,
             invoked_function_arn="arn",
-            get_remaining_time_in_millis=remaining_ms,
+            get_remaining_time_in_millis=lambda: seconds * 1000,
         )
         app.handler(event, context)
         content_type, body = receiver.answers.pop()
@@ -106,36 +107,39 @@ def test_delete_drops_nothing(send: Send, connect: Any) -> None:
         assert cursor.fetchone() == (10,)
 
 
+@pytest.fixture
+def migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes one file of this text all that there is to apply."""
+
+    def migration(sql: str) -> None:
+        (tmp_path / "0001_bad.sql").write_text(sql)
+        monkeypatch.setattr(app, "upgrade", lambda connection: upgrade(connection, tmp_path))
+
+    return migration
+
+
 def test_failing_migration_fails_the_deployment_with_the_sql_error(
-    send: Send, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    send: Send, migration: Callable[[str], None]
 ) -> None:
-    (tmp_path / "0001_bad.sql").write_text("select 1;\nalter table nothing add column x int;\n")
-    # The default of `upgrade` is bound when it is defined, so the function is given another.
-    app = importlib.import_module("migrate.app")
-    monkeypatch.setattr(app, "upgrade", lambda connection: upgrade_from(connection, tmp_path))
+    migration("select 1;\nalter table nothing add column x int;\n")
     answer = send("Update")
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith('0001_bad.sql: relation "nothing" does not exist (SQLSTATE 42P01)')
 
 
-def upgrade_from(connection: Any, folder: Path) -> list[str]:
-    from migrate.upgrade import upgrade
-
-    return upgrade(connection, folder)
-
-
-def test_long_reason_is_cut_to_what_cloudformation_takes(send: Send, tmp_path: Path, monkeypatch: Any) -> None:
-    (tmp_path / "0001_bad.sql").write_text(f"do $$ begin raise exception '{'ä' * 9000}'; end $$")
-    app = importlib.import_module("migrate.app")
-    monkeypatch.setattr(app, "upgrade", lambda connection: upgrade_from(connection, tmp_path))
+def test_long_reason_is_cut_to_what_cloudformation_takes(send: Send, migration: Callable[[str], None]) -> None:
+    migration(f"do $$ begin raise exception '{'ä' * 9000}'; end $$")
     assert send("Update")["Reason"].endswith("…")
 
 
+def test_hundreds_of_migrations_are_cut_to_what_cloudformation_takes(send: Send, monkeypatch: Any) -> None:
+    names = [f"{number:04}_add_something" for number in range(1, 400)]
+    monkeypatch.setattr(app, "upgrade", lambda _connection: names)
+    assert send("Create")["Data"]["Applied"].startswith("0001_add_something,0002_add_something")
+
+
 def test_unreachable_database_is_told_without_its_address(send: Send, monkeypatch: Any) -> None:
-    app = importlib.import_module("migrate.app")
-    monkeypatch.setattr(app, "settings", app.settings.__class__(
-        url="postgresql://owner:hunter2@127.0.0.1:1/x", authentication=app.settings.authentication, region=""
-    ))  # fmt: skip
+    monkeypatch.setenv("DATABASE_URL", "postgresql://owner:hunter2@127.0.0.1:1/x")
     answer = send("Create")
     assert answer["Status"] == "FAILED"
     assert not [leak for leak in ("127.0.0.1", "hunter2", "owner") if leak in answer["Reason"]]
@@ -143,12 +147,34 @@ def test_unreachable_database_is_told_without_its_address(send: Send, monkeypatc
 
 def test_bad_property_is_told(send: Send) -> None:
     answer = send("Create", SampleProducts="many")
-    assert (answer["Status"], "many" in answer["Reason"]) == ("FAILED", True)
+    assert (answer["Status"], answer["Reason"]) == ("FAILED", "SampleProducts must be a whole number, not 'many'")
 
 
-def test_time_that_runs_out_is_told_before_it_is_over(send: Send) -> None:
-    seconds = iter(range(65, 0, -1))
-    answer = send("Create", remaining_ms=lambda: next(seconds) * 1000, SampleProducts="5000")
+def test_bad_environment_is_told_and_does_not_keep_a_stack_from_being_deleted(send: Send, monkeypatch: Any) -> None:
+    monkeypatch.setenv("DATABASE_URL", "hunter2")
+    answer = send("Create")
+    assert (answer["Status"], "DATABASE_URL" in answer["Reason"]) == ("FAILED", True)
+    assert "hunter2" not in answer["Reason"]
+    assert send("Delete")["Status"] == "SUCCESS"
+
+
+def test_migration_that_takes_too_long_is_told_before_time_is_over(
+    send: Send, migration: Callable[[str], None], connect: Any
+) -> None:
+    # No statement is long, all together are: what a timeout of statements would not notice.
+    migration("create table mine (); " + "select pg_sleep(0.3); " * 100)
+    began = time.monotonic()
+    answer = send("Update", seconds=61)
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"] == "0001_bad.sql: time was over; what is finished is kept, deploy again to go on"
+    assert time.monotonic() - began < 10
+    with connect().cursor() as cursor:
+        cursor.execute("select to_regclass('mine') is null")
+        assert cursor.fetchone() == (True,)
+
+
+def test_sample_data_goes_on_where_time_was_over(send: Send) -> None:
+    answer = send("Create", seconds=60.4, SampleProducts="5000")
     assert answer["Status"] == "FAILED"
     assert "deploy again to go on" in answer["Reason"]
     assert send("Update", SampleProducts="5000")["Status"] == "SUCCESS"

@@ -6,8 +6,9 @@ from subprocess import CompletedProcess
 import pytest
 
 from local import engine
+from local.emulator import ROOT, function_of
 from local.errors import LocalError
-from local.sam import ROOT, function_of, invoke
+from local.sam import invoke
 
 
 def test_first_word_of_an_event_names_its_function() -> None:

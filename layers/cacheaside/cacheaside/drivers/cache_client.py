@@ -159,7 +159,8 @@ def _owner(client: RedisCluster, key: str) -> ClusterNode:
 
 
 def _primaries(client: RedisCluster) -> list[ClusterNode]:
-    return client.nodes_manager.get_nodes_by_server_type("primary")
+    nodes: list[ClusterNode] = client.nodes_manager.get_nodes_by_server_type("primary")
+    return nodes
 
 
 def _asked(client: RedisCluster, error: AskError) -> ClusterNode:

@@ -65,7 +65,7 @@ def _exchange_once(batches: Batches) -> list[list[Any]]:
 def _borrowed(pool: redis.ConnectionPool) -> Iterator[Any]:
     """A BoundedConnection, closed before it is given back if anything went wrong: replies may still be on their way."""
     try:
-        connection = pool.get_connection()
+        connection: Any = pool.get_connection()
     except (redis.RedisError, OSError) as error:
         raise Lost(pool, died=False) from error
     try:
