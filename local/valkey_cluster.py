@@ -76,7 +76,7 @@ class ValkeyCluster:
 
     @contextmanager
     def moving(self, key: str, to: ValkeyServer) -> Iterator[None]:
-        """Move the slot of `key`: within the block it is on its way, its keys moved (ASK); after it, it is there (MOVED)."""
+        """Move the slot of `key`: within the block it is on its way, its keys gone ahead (ASK); after it, there (MOVED)."""
         slot, source = key_slot(key.encode()), self.owner(key)
         with _client(source) as giving, _client(to) as taking:
             giver, taker = _ask(giving, "MYID").decode(), _ask(taking, "MYID").decode()
@@ -135,5 +135,5 @@ def _client(node: ValkeyServer) -> redis.Redis:
 
 
 def _ask(client: redis.Redis, *words: str | int) -> Any:
-    """The answer to a CLUSTER command as it came: redis-py makes something else only of CLUSTER and a verb in one word."""
+    """The answer to a CLUSTER command as it came: redis-py reworks only those that are given to it as one word."""
     return client.execute_command("CLUSTER", *words)

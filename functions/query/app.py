@@ -13,6 +13,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from cacheaside.after_response import AfterResponse
 from cacheaside.catalogue import Catalogue
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.database import Database

@@ -13,7 +13,7 @@ from tests.component.problem import problem
 def test_first_call_is_a_miss_and_the_second_a_hit_with_the_same_bytes(api: Any) -> None:
     miss, hit = api.get("/queries/top_products?limit=3"), api.get("/queries/top_products?limit=3")
     assert miss.cache_status == "cacheaside; fwd=miss; stored"
-    assert re.fullmatch(r"cacheaside; hit; ttl=(60|59)", hit.cache_status)
+    assert re.fullmatch(r"cacheaside; hit; ttl=(60|5[6-9])", hit.cache_status)
     assert miss.body == hit.body
     assert miss.headers["etag"] == hit.headers["etag"]
     assert len(hit.json["data"]) == 3

@@ -9,20 +9,26 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local import engine
-from local.sam import ARCHITECTURES, IMAGE, ROOT
+from local.emulator import ARCHITECTURES, IMAGE, ROOT, Emulator
+
+try:
+    engine.require()
+except engine.EngineMissing as missing:
+    if os.environ.get("CI"):
+        raise
+    pytest.skip(f"the emulator tests need containers: {missing}", allow_module_level=True)
 
 ARCHITECTURE = ARCHITECTURES[platform.machine().lower()]
 TEMPLATE = f"""
 Transform: AWS::Serverless-2016-10-31
 Resources:
-  RefreshingFunction:
+  QueryFunction:
     Type: AWS::Serverless::Function
     Properties:
       Runtime: python3.13
@@ -67,40 +73,30 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lambdas(tmp_path_factory: pytest.TempPathFactory) -> Emulator:
     """A scratch function, with the library's folder as its layer."""
-    try:
-        engine.require()
-        engine.require_image(IMAGE.format(architecture=ARCHITECTURE))
-    except engine.EngineMissing as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"the emulator tests need containers: {missing}")
+    engine.require_image(IMAGE.format(architecture=ARCHITECTURE))
     folder = tmp_path_factory.mktemp("refreshing")
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "layers/cacheaside/cacheaside", folder / "layer/python/cacheaside", ignore=ignored)
     (folder / "function").mkdir()
     (folder / "function/app.py").write_text(HANDLER)
     (folder / "template.yaml").write_text(TEMPLATE)
-    return folder / "template.yaml"
-
-
-def invoke(template: Path, event: dict[str, Any]) -> tuple[Any, dict[str, float], str]:
-    """The answer, when each line was told, and the log."""
-    program = os.environ.get("SAM") or str(ROOT / ".venv-sam/bin/sam")
-    command = [program, "local", "invoke", "RefreshingFunction", "--template", str(template)]
-    command += ["--event", "-", "--skip-pull-image", "--layer-cache-basedir", str(template.parent / "layers")]
-    done = subprocess.run(
-        command, cwd=template.parent, input=json.dumps(event), capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith('{"told"')]
-    return json.loads(done.stdout), {line["told"]: line["at"] for line in lines}, done.stderr
+    program = shutil.which("sam", path=f"{ROOT / '.venv-sam/bin'}{os.pathsep}{os.environ['PATH']}")
+    assert program is not None
+    return Emulator(Path(program), ("--template", str(folder / "template.yaml"), "--skip-pull-image"))
 
 
 @pytest.mark.parametrize("event", [{}, {"raise": True}], ids=["returns", "raises"])
-def test_the_task_begins_when_the_handler_has_ended_and_is_not_cut_off(template: Path, event: dict[str, Any]) -> None:
-    answer, at, log = invoke(template, event)
+def test_the_task_begins_when_the_handler_has_ended_and_is_not_cut_off(
+    lambdas: Emulator, tmp_path: Path, capfd: pytest.CaptureFixture[str], event: dict[str, Any]
+) -> None:
+    path = tmp_path / "query_event.json"
+    path.write_text(json.dumps(event))
+    answer = lambdas.invoke(path)
+    log = capfd.readouterr().err
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith('{"told"')]
+    at = {line["told"]: line["at"] for line in lines}
     assert list(at) == ["handler returns", "refresh began", "refresh ended"], log
     assert at["refresh ended"] - at["handler returns"] >= 1
     assert "ZeroDivisionError" in log

@@ -23,7 +23,6 @@ POLICY = Policy(
     stale_ms=10_000,
     stale_if_error_ms=30_000,
     negative_ttl_ms=5_000,
-    timeout_ms=10_000,
     wait_ms=5_000,
 )
 START_MS = 1_000_000

@@ -125,7 +125,6 @@ def _query(file: SqlFile) -> Query:
         stale_ms=_duration(file, "stale", "0s"),
         stale_if_error_ms=_duration(file, "stale_if_error", file.header.get("stale", "0s")),
         negative_ttl_ms=_duration(file, "negative_ttl", f"{min(ttl_ms, 5_000)}ms"),
-        timeout_ms=common["timeout_ms"],
         wait_ms=_duration(file, "wait", "10s"),
         waited_out=_waited_out(file),
         jitter=_number(file, "jitter", default="0.05", at_most=0.5),

@@ -1,4 +1,4 @@
-"""How long an answer may be served, and how long its load may take: the freshness policy of one query.
+"""How long an answer may be served, and who waits how long for it: the freshness policy of one query.
 
 created          fresh until                          gone
    ├───── ttl ───────┼────── stale ───────┤              │
@@ -20,6 +20,9 @@ __all__ = ["LEASE_MARGIN_MS", "Freshness", "Policy", "WaitedOut"]
 
 # What a holder needs besides the load itself: two round trips to the cache, and a pause of the runtime.
 LEASE_MARGIN_MS: Final = 2_000
+
+# No request lives longer: API Gateway gives up.
+_LONGEST_LOAD_MS: Final = 30_000
 
 
 class Freshness(Enum):
@@ -46,7 +49,6 @@ class Policy:
     stale_ms: int = 0
     stale_if_error_ms: int = 0
     negative_ttl_ms: int = 0  # for "no such row", which is an answer too
-    timeout_ms: int = 10_000  # of the load, enforced by PostgreSQL
     wait_ms: int = 10_000  # for another's load
     waited_out: WaitedOut = WaitedOut.FAIL
     jitter: float = 0.0  # share of the ttl by which it may be shortened, so that keys filled together part
@@ -56,7 +58,7 @@ class Policy:
     @property
     def tag_ms(self) -> int:
         """A tag outlives every entry that embeds its version; one that went early could only cause a miss."""
-        return 2 * self.lifetime_ms(max(self.ttl_ms, self.negative_ttl_ms)) + self.timeout_ms + LEASE_MARGIN_MS
+        return 2 * self.lifetime_ms(max(self.ttl_ms, self.negative_ttl_ms)) + _LONGEST_LOAD_MS
 
     def fresh_ms(self, *, found: bool, chance: float) -> int:
         """How long a new answer is fresh. A row that is missing now may well appear; `chance` is in [0, 1)."""

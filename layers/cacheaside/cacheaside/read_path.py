@@ -234,7 +234,7 @@ def _load(
 
 def _timeout_ms(bound: BoundQuery, around: Surroundings) -> int:
     """The query's own timeout, or less if the runtime would end this request before."""
-    return max(1, min(bound.query.policy.timeout_ms, around.time_left_ms() - LEASE_MARGIN_MS))
+    return max(1, min(bound.query.timeout_ms, around.time_left_ms() - LEASE_MARGIN_MS))
 
 
 def _embeddable(version: bytes | None) -> bytes:
