@@ -41,7 +41,7 @@ class ValkeyServer(Server):
         version: int = 8,
         kept: bool = False,
     ) -> None:
-        """`version`: 8, as on ElastiCache, or 9, for tests. `kept`: what is in it outlives a stop, as on ElastiCache."""
+        """`kept`: what is in it outlives a stop, as on ElastiCache. `version`: 8, as there too, or 9."""
         super().__init__(folder, port=port, log=log)
         self._binary = _binary(version)
         self._settings = {**SETTINGS, **({"shutdown-on-sigterm": "save"} if kept else {}), **(settings or {})}

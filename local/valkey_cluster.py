@@ -1,15 +1,15 @@
 """An embedded cluster: three Valkey primaries that share the slots, without replicas.
 
-    start, stop      as of `Server`, for all of them; `start` returns when every node serves every slot of its own
-    nodes            each a `ValkeyServer`, to be killed, frozen or thawed alone
-    move_slot        as resharding does, with or without the last step
+    start, stop, kill, freeze, thaw    as of `Server`, for all nodes
+    nodes                              each a `ValkeyServer`, to be killed, frozen and so on alone
+    moving                             a slot on its way from one node to another
 
 A node that is down takes only its own slots with it, as on ElastiCache.
 """
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,11 +38,15 @@ class ValkeyCluster:
     name = "Valkey cluster"
 
     def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None, version: int = 8) -> None:
-        self._own_settings = {**SETTINGS, **(settings or {})}
-        self._folder = folder
-        self._version = version
-        self._exits = ExitStack()
-        self.nodes: list[ValkeyServer] = []
+        self.nodes = [
+            # By itself the bus takes the port plus 10,000, which may be none, or somebody else's.
+            ValkeyServer(
+                folder / str(number),
+                settings={**SETTINGS, "cluster-port": str(free_port()), **(settings or {})},
+                version=version,
+            )
+            for number in range(PRIMARIES)
+        ]
 
     @property
     def url(self) -> str:
@@ -50,20 +54,31 @@ class ValkeyCluster:
         return self.nodes[0].url
 
     def start(self) -> None:
-        """Return once every slot is served and every node knows it. Raises `StartFailed`."""
-        with ExitStack() as exits:
-            self.nodes = [exits.enter_context(self._node(number)) for number in range(PRIMARIES)]
+        """Return once every slot is served and every node knows it, about 2 s. Raises `StartFailed`."""
+        try:
+            for node in self.nodes:
+                node.start()
             self._introduce()
             self._await()
-            self._exits = exits.pop_all()
+        except BaseException:
+            self.kill()
+            raise
 
     def stop(self) -> None:
-        self._exits.close()
-
-    def flush(self) -> None:
         for node in self.nodes:
-            with _client(node) as client:
-                client.flushall()
+            node.stop()
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+    def freeze(self) -> None:
+        for node in self.nodes:
+            node.freeze()
+
+    def thaw(self) -> None:
+        for node in self.nodes:
+            node.thaw()
 
     def owner(self, key: str) -> ValkeyServer:
         """The node that serves the slot of `key`."""
@@ -76,7 +91,7 @@ class ValkeyCluster:
 
     @contextmanager
     def moving(self, key: str, to: ValkeyServer) -> Iterator[None]:
-        """Move the slot of `key`: within the block it is on its way, its keys gone ahead (ASK); after it, there (MOVED)."""
+        """Move the slot of `key`: within the block it is on its way, its keys gone ahead (ASK); then there (MOVED)."""
         slot, source = key_slot(key.encode()), self.owner(key)
         with _client(source) as giving, _client(to) as taking:
             giver, taker = _ask(giving, "MYID").decode(), _ask(taking, "MYID").decode()
@@ -96,24 +111,20 @@ class ValkeyCluster:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
-    def _node(self, number: int) -> ValkeyServer:
-        folder = self._folder / str(number)
-        # By itself the bus takes the port plus 10,000, which may be none, or somebody else's.
-        settings = {**self._own_settings, "cluster-port": str(free_port())}
-        return ValkeyServer(folder, settings=settings, version=self._version)
-
     def _introduce(self) -> None:
-        """Give each node its share of the slots, and tell the first of the others; the rest is gossip."""
+        """Give each node its share of the slots, and tell the first of the others: the rest is gossip.
+
+        After a kill they know already, from a file of their own.
+        """
         bounds = [SLOTS * number // PRIMARIES for number in range(PRIMARIES + 1)]
-        for number, node in enumerate(self.nodes):
-            with _client(node) as client:
-                _ask(client, "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
-                _ask(client, "SET-CONFIG-EPOCH", number + 1)
-        with _client(self.nodes[0]) as client:
-            for node in self.nodes[1:]:
-                with _client(node) as other:
-                    bus = other.config_get("cluster-port")["cluster-port"]
-                _ask(client, "MEET", HOST, node.port, bus)
+        with _client(self.nodes[0]) as first:
+            if _ask(first, "SLOTS"):
+                return
+            for number, node in enumerate(self.nodes):
+                with _client(node) as client:
+                    _ask(client, "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+                    _ask(client, "SET-CONFIG-EPOCH", number + 1)
+                    _ask(first, "MEET", HOST, node.port, client.config_get("cluster-port")["cluster-port"])
 
     def _await(self) -> None:
         deadline = time.monotonic() + START_LIMIT
@@ -136,4 +147,4 @@ def _client(node: ValkeyServer) -> redis.Redis:
 
 def _ask(client: redis.Redis, *words: str | int) -> Any:
     """The answer to a CLUSTER command as it came: redis-py reworks only those that are given to it as one word."""
-    return client.execute_command("CLUSTER", *words)
+    return client.execute_command("CLUSTER", *words)  # type: ignore[no-untyped-call]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,14 +17,16 @@ from uuid import uuid4
 import psycopg2
 import pytest
 import redis
+from redis.cluster import RedisCluster
 
-from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
+from cacheaside.settings import Authentication, CacheMode, CacheSettings, DatabaseSettings
 from local.environment import function_environment
 from local.events import Request, to_event, to_response
 from local.postgres import PostgresServer
 from local.routing import Router
 from local.template import read
 from local.valkey import ValkeyServer
+from local.valkey_cluster import ValkeyCluster
 from migrate import sample_data
 from migrate.upgrade import upgrade
 
@@ -40,16 +43,65 @@ def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
         yield server
 
 
+CacheServer = ValkeyServer | ValkeyCluster
+
+# The driver's own tests run on each; all others on the one that CACHE_SERVER names, by default the first.
+CACHE_SERVERS: dict[str, Callable[[Path], CacheServer]] = {
+    "node-8": ValkeyServer,
+    "node-9": lambda folder: ValkeyServer(folder, version=9),
+    "cluster-8": ValkeyCluster,
+}
+
+
 @pytest.fixture(scope="session")
-def valkey(servers_folder: Path) -> Iterator[ValkeyServer]:
-    with ValkeyServer(servers_folder / "valkey") as server:
-        yield server
+def cache_servers(servers_folder: Path) -> Iterator[Callable[[str], CacheServer]]:
+    """Starts a kind of cache when it is first asked for."""
+    with ExitStack() as exits:
+        started: dict[str, CacheServer] = {}
+
+        def start(kind: str) -> CacheServer:
+            if kind not in started:
+                started[kind] = exits.enter_context(CACHE_SERVERS[kind](servers_folder / kind))
+            return started[kind]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def valkey(cache_servers: Callable[[str], CacheServer]) -> CacheServer:
+    return cache_servers(os.environ.get("CACHE_SERVER", "node-8"))
+
+
+@pytest.fixture(scope="session", params=CACHE_SERVERS)
+def cache_server(request: pytest.FixtureRequest, cache_servers: Callable[[str], CacheServer]) -> CacheServer:
+    """One kind of cache after the other."""
+    return cache_servers(request.param)
+
+
+class WholeCluster(RedisCluster):
+    """Asks every node what redis-py would ask only one."""
+
+    def keys(self, pattern: Any = "*", **options: Any) -> Any:
+        return super().keys(pattern, target_nodes=self.PRIMARIES, **options)
+
+    def client_kill_filter(self, *arguments: Any, **options: Any) -> Any:
+        return super().client_kill_filter(*arguments, target_nodes=self.PRIMARIES, **options)
+
+
+def client_of(server: CacheServer) -> Any:
+    """Somebody else's connection, who is patient."""
+    return (WholeCluster if isinstance(server, ValkeyCluster) else redis.Redis).from_url(server.url)
+
+
+def settings_of(server: CacheServer) -> CacheSettings:
+    mode = CacheMode.CLUSTER if isinstance(server, ValkeyCluster) else CacheMode.NODE
+    return CacheSettings(url=server.url, authentication=Authentication.URL, region="", name="", mode=mode)
 
 
 @pytest.fixture
-def client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
+def client(valkey: CacheServer) -> Iterator[redis.Redis]:
     """The cache, empty, from the side."""
-    with redis.Redis.from_url(valkey.url) as client:
+    with client_of(valkey) as client:
         client.flushall()
         yield client
 
@@ -69,8 +121,8 @@ def sql(postgres: PostgresServer) -> Iterator[Callable[..., list[tuple[Any, ...]
 
 
 @pytest.fixture
-def cache_settings(valkey: ValkeyServer) -> CacheSettings:
-    return CacheSettings(url=valkey.url, authentication=Authentication.URL, region="", name="")
+def cache_settings(valkey: CacheServer) -> CacheSettings:
+    return settings_of(valkey)
 
 
 @pytest.fixture
@@ -138,11 +190,16 @@ class Api:
 
 
 @pytest.fixture
-def start_api(postgres: PostgresServer, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Api]:
+def start_api(
+    postgres: PostgresServer, valkey: CacheServer, cache_settings: CacheSettings, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Api]:
     """Makes an API of new sandboxes, by default on both servers."""
 
     def start(database_url: str = postgres.url, cache_url: str = valkey.url) -> Api:
-        return Api(function_environment(database_url, cache_url, embedded=True), monkeypatch)
+        environment = function_environment(database_url, cache_url, embedded=True)
+        for variables in environment.values():
+            variables["CACHE_MODE"] = cache_settings.mode.value
+        return Api(environment, monkeypatch)
 
     return start
 

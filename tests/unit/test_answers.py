@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import zlib
+from base64 import b64decode
+from dataclasses import replace
 
 import pytest
+from aws_lambda_powertools.event_handler import Response
 
 from cacheaside.catalogue import Query
-from cacheaside.entry import Entry, entity_tag
-from cacheaside.errors import CacheasideError
-from cacheaside.http.answers import answer_headers
+from cacheaside.entry import Encoding, Entry, entity_tag, pack
+from cacheaside.errors import CacheasideError, NotFound
+from cacheaside.http.answers import answer_headers, respond
 from cacheaside.http.problems import PROBLEMS, problem_of, render
 from cacheaside.outcome import Outcome, Source
 from cacheaside.policy import Policy
@@ -33,6 +37,22 @@ def headers(outcome: Outcome, client_ms: int = 0, database_ms: float | None = No
         name="q", summary="", sql="", returns="one", timeout_ms=1, tags=(), parameters={}, policy=policy
     )  # fmt: skip
     return answer_headers(query, Answer(outcome, NOW, 0.5, database_ms, 1.25))
+
+
+BODY = b'{"data":[' + b",".join(b'{"id":%d,"name":"mug"}' % number for number in range(100)) + b"]}"
+TAG = entity_tag(BODY).hex()
+PLAIN = replace(ENTRY, body=BODY, etag=entity_tag(BODY))
+PACKED = replace(PLAIN, encoding=Encoding.GZIP, body=pack(BODY)[1])
+TAKES_GZIP = ["gzip", "gzip, deflate, br", "GZIP;q=0.5", "*", "identity;q=0.1, gzip"]
+TAKES_NO_GZIP = [None, "", "br", "identity", "gzip;q=0", "gzip;q=0, *", "gzip;q=0.1, identity"]
+
+
+def answered(entry: Entry, accept_encoding: str | None, if_none_match: str | None = None) -> Response[str]:
+    policy = Policy(ttl_ms=60_000)
+    query = Query(name="q", summary="", sql="", returns="one", timeout_ms=1, tags=(), parameters={}, policy=policy)
+    answer = Answer(Outcome(source=Source.HIT, entry=entry), NOW, 0.5, None, 1.25)
+    sent = {"accept-encoding": accept_encoding, "if-none-match": if_none_match}
+    return respond(query, answer, {name: value for name, value in sent.items() if value is not None})
 
 
 @pytest.mark.parametrize(
@@ -62,6 +82,54 @@ def test_client_may_keep_an_answer_only_if_the_query_allows_it_and_never_past_it
     assert headers(hit)["Cache-Control"] == "no-cache"
     assert headers(hit, client_ms=30_000)["Cache-Control"] == f"max-age=30, {windows}"
     assert headers(hit, client_ms=90_000)["Cache-Control"] == f"max-age=41, {windows}"
+
+
+@pytest.mark.parametrize("accepted", TAKES_GZIP)
+def test_compressed_body_is_sent_as_stored_to_who_takes_it(accepted: str) -> None:
+    response = answered(PACKED, accepted)
+    assert response.base64_encoded
+    assert b64decode(str(response.body)) == PACKED.body
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert response.headers["ETag"] == f'"{TAG}-gzip"'
+    assert response.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("entry", "accepted"),
+    [*((PACKED, field) for field in TAKES_NO_GZIP), *((PLAIN, field) for field in TAKES_GZIP + TAKES_NO_GZIP)],
+)
+def test_everyone_else_gets_the_plain_body(entry: Entry, accepted: str | None) -> None:
+    response = answered(entry, accepted)
+    assert (response.body, response.base64_encoded) == (BODY.decode(), False)
+    assert "Content-Encoding" not in response.headers
+    assert response.headers["ETag"] == f'"{TAG}"'
+    assert response.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("accepted", [None, "gzip"])
+def test_condition_is_about_the_encoding_that_would_be_sent(accepted: str | None) -> None:
+    own, other = (f'"{TAG}-gzip"', f'"{TAG}"') if accepted else (f'"{TAG}"', f'"{TAG}-gzip"')
+    assert answered(PACKED, accepted, other).status_code == 200
+    whole = answered(PACKED, accepted)
+    for condition in (own, f"W/{own}", f"{other}, {own}", "*"):
+        unchanged = answered(PACKED, accepted, condition)
+        assert (unchanged.status_code, unchanged.body) == (304, None)
+        assert {**unchanged.headers, "Content-Type": "application/json"} == whole.headers
+
+
+def test_no_such_row_varies_too_and_has_no_tag() -> None:
+    with pytest.raises(NotFound) as absent:
+        answered(replace(ENTRY, body=None), "gzip")
+    assert absent.value.headers["Vary"] == "Accept-Encoding"
+    assert not {"ETag", "Content-Encoding"} & absent.value.headers.keys()
+
+
+def test_body_that_is_no_gzip_is_an_error_only_where_it_must_be_read() -> None:
+    broken = replace(PACKED, body=b"not gzip")
+    assert b64decode(str(answered(broken, "gzip").body)) == b"not gzip"
+    with pytest.raises(zlib.error):
+        answered(broken, None)
+    assert problem_of(zlib.error()).status == 500
 
 
 def leaves(kind: type[Exception]) -> list[type[Exception]]:

@@ -21,6 +21,9 @@ __all__ = ["LEASE_MARGIN_MS", "Freshness", "Policy", "WaitedOut"]
 # What a holder needs besides the load itself: two round trips to the cache, and a pause of the runtime.
 LEASE_MARGIN_MS: Final = 2_000
 
+# Those who waited for a load may take its answer even if it is past its time already, so it must be there to be seen.
+_FOR_WAITERS_MS: Final = 2_000
+
 # No request lives longer: API Gateway gives up.
 _LONGEST_LOAD_MS: Final = 30_000
 
@@ -67,7 +70,7 @@ class Policy:
 
     def lifetime_ms(self, fresh_ms: int) -> int:
         """How long the cache keeps an answer that is fresh for `fresh_ms`."""
-        return fresh_ms + max(self.stale_ms, self.stale_if_error_ms)
+        return fresh_ms + max(self.stale_ms, self.stale_if_error_ms, _FOR_WAITERS_MS)
 
     def freshness(self, entry: Entry, now_ms: int) -> Freshness:
         """Return what `entry` is good for now."""

@@ -1,18 +1,21 @@
 """An answer as an HTTP response: the body as it was stored, and headers that say where it came from and how old it is.
 
-Cache-Status    RFC 9211      Age, ETag, If-None-Match    RFC 9110, 9111
-Cache-Control   RFC 5861      Server-Timing               W3C Server Timing
+Cache-Status    RFC 9211      Age, ETag, If-None-Match, Vary    RFC 9110, 9111
+Cache-Control   RFC 5861      Server-Timing                     W3C Server Timing
 """
 
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 
 from aws_lambda_powertools.event_handler import Response
 
 from cacheaside.catalogue import Query
+from cacheaside.entry import Encoding, Entry, unpack
 from cacheaside.errors import NotFound
+from cacheaside.http.encoding import accepts_gzip
 from cacheaside.outcome import Outcome, Source
 from cacheaside.reader import Answer
 from cacheaside.writer import Written
@@ -27,11 +30,17 @@ def respond(query: Query, answer: Answer, headers: Mapping[str, str]) -> Respons
     entry = answer.outcome.entry
     own = answer_headers(query, answer)
     if entry.body is None:
-        del own["ETag"]  # it names the absence, not the problem document that tells of it
         raise NotFound(f"{query.name} has no row for these parameters", own)
+    sent = entry.encoding if accepts_gzip(headers.get("accept-encoding", "")) else Encoding.IDENTITY
+    own |= _representation_headers(entry, sent)
     if _matches(headers.get("if-none-match", ""), own["ETag"]):
         return Response(status_code=304, headers=own)
-    return Response(status_code=200, content_type=JSON, body=entry.body.decode(), headers=own)
+    if sent is Encoding.IDENTITY:
+        return Response(200, JSON, unpack(entry.encoding, entry.body).decode(), own)
+    # Powertools encodes bytes too, but not those of JSON: it would serialize them once more.
+    response = Response(200, JSON, b64encode(entry.body).decode(), own)
+    response.base64_encoded = True
+    return response
 
 
 def confirm(written: Written) -> Response[str]:
@@ -52,10 +61,18 @@ def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
     return {
         "Cache-Status": _cache_status(answer.outcome, at_ms),
         "Age": str(entry.age_ms(at_ms) // 1000),
-        "ETag": f'"{entry.etag.hex()}"',
+        # Also on what is never compressed: the next answer to the same request may be.
+        "Vary": "Accept-Encoding",
         "Cache-Control": _cache_control(query, entry.ttl_ms(at_ms)),
         "Server-Timing": _server_timing(answer),
     }
+
+
+def _representation_headers(entry: Entry, sent: Encoding) -> dict[str, str]:
+    # A strong tag names the very bytes that are sent, so each encoding has its own (RFC 9110 section 8.8.3.3).
+    if sent is Encoding.IDENTITY:
+        return {"ETag": f'"{entry.etag.hex()}"'}
+    return {"ETag": f'"{entry.etag.hex()}-{sent.value}"', "Content-Encoding": sent.value}
 
 
 def _cache_status(outcome: Outcome, at_ms: int) -> str:

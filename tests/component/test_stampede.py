@@ -1,0 +1,124 @@
+"""256 at once: one load, as PostgreSQL's own log counts them, and nobody waits who need not."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+import redis
+
+from cacheaside.catalogue import BoundQuery, Query
+from cacheaside.drivers.cache import Cache
+from cacheaside.drivers.database import Database
+from cacheaside.outcome import Source
+from cacheaside.policy import Policy
+from cacheaside.reader import Reader
+from cacheaside.settings import CacheSettings, DatabaseSettings, Settings
+from local.postgres import PostgresServer
+
+PROCESSES: Final = 8
+THREADS: Final = 32
+
+_fork = multiprocessing.get_context("fork")
+
+
+@pytest.fixture
+def settings(cache_settings: CacheSettings, database_settings: DatabaseSettings) -> Settings:
+    return Settings(database_settings, cache_settings)
+
+
+@pytest.fixture
+def loads(sql: Callable[..., Any], postgres: PostgresServer) -> Iterator[Callable[[str], int]]:
+    """How often a query has run that calls `counted_load`: each run writes a line to the server's log."""
+    sql(
+        """create or replace function counted_load(mark text, seconds double precision) returns text
+           language plpgsql as $$
+           begin
+               raise log 'counted load %%', mark;
+               perform pg_sleep(seconds);
+               return mark;
+           end $$"""
+    )
+    yield lambda mark: postgres.log.read_text(errors="replace").count(f"counted load {mark}\n")
+    sql("drop function counted_load")
+
+
+def slow_query(mark: str, seconds: float, policy: Policy) -> BoundQuery:
+    return BoundQuery(
+        Query(
+            name="stampede",
+            summary="",
+            sql=f"select counted_load('{mark}', {seconds})",
+            returns="one",
+            timeout_ms=10_000,
+            tags=("stampede",),
+            parameters={},
+            policy=policy,
+        ),
+        {},
+    )
+
+
+def all_at_once(settings: Settings, bound: BoundQuery) -> Counter[str]:
+    """Ask in 256 threads of 8 processes, each with connections of its own. Returns how their reads ended."""
+    start, ended = _fork.Barrier(PROCESSES), _fork.SimpleQueue()
+
+    def ask(gate: threading.Barrier) -> None:
+        reader = Reader(Cache(settings.cache), Database(settings.database))
+        gate.wait()
+        outcome = reader.read(bound, lambda: 29_000).outcome
+        ended.put((outcome.source.name, outcome.refresh is not None))
+        if outcome.refresh is not None:
+            reader.refresh(outcome.refresh)
+
+    def crowd() -> None:
+        gate = threading.Barrier(THREADS, action=start.wait)
+        threads = [threading.Thread(target=ask, args=[gate]) for _ in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    processes = [_fork.Process(target=crowd) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    answers = [ended.get() for _ in range(PROCESSES * THREADS)]
+    for process in processes:
+        process.join()
+    return Counter(f"{source}{' + refresh' if refresh else ''}" for source, refresh in answers)
+
+
+def test_cold_key_is_loaded_once(settings: Settings, loads: Callable[[str], int], client: redis.Redis) -> None:
+    mark = uuid4().hex
+    ended = all_at_once(settings, slow_query(mark, 1.0, Policy(ttl_ms=60_000)))
+    assert loads(mark) == 1, ended
+    assert ended["MISS"] == 1
+    assert ended["COLLAPSED"] + ended["HIT"] == PROCESSES * THREADS - 1
+
+
+def test_expiry_under_load_is_one_load_for_which_nobody_waits(
+    settings: Settings, loads: Callable[[str], int], client: redis.Redis
+) -> None:
+    mark = uuid4().hex
+    bound = slow_query(mark, 1.0, Policy(ttl_ms=1_500, stale_ms=600_000))
+    Reader(Cache(settings.cache), Database(settings.database)).read(bound, lambda: 29_000)
+    time.sleep(1.0)
+    ended = all_at_once(settings, bound)
+    assert loads(mark) == 2, ended  # the first fill, and the refresh
+    assert ended["STALE + refresh"] == 1
+    assert ended["STALE"] == PROCESSES * THREADS - 1
+
+
+def test_loads_longer_than_the_ttl_are_shared_too(
+    settings: Settings, loads: Callable[[str], int], client: redis.Redis
+) -> None:
+    mark = uuid4().hex
+    ended = all_at_once(settings, slow_query(mark, 3.0, Policy(ttl_ms=1_000)))
+    assert loads(mark) == 1, ended
+    assert Source.COLLAPSED.name in ended
