@@ -25,7 +25,7 @@ LIMIT = 16
 INIT_LIMIT = 60.0
 GATEWAY_LIMIT = 30.0  # an HTTP API waits no longer for any integration
 ANSWER_LIMIT = 6 * 1024 * 1024  # Lambda's, for a synchronous answer
-SETTLE_PATIENCE = 0.05  # how long to hope for a sandbox that has answered, before a new one is started
+SETTLE_PATIENCE = 0.1  # how long to hope for a sandbox that has answered, before a new one is started
 SANDBOX = Path(__file__).with_name("sandbox.py")
 
 

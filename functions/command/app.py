@@ -23,6 +23,7 @@ from cacheaside.writer import Writer
 logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1])
+# No breaker before this cache: an answer that a write made old is worth a timeout of its own to take it out.
 writer = Writer(Cache(settings.cache), Database(settings.database))
 app = application(logger)
 

@@ -17,13 +17,14 @@ from cacheaside.after_response import AfterResponse
 from cacheaside.catalogue import Catalogue
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.database import Database
+from cacheaside.drivers.guarded import GuardedCache, GuardedDatabase
 from cacheaside.health import check_health
 from cacheaside.http.answers import json_response, respond
 from cacheaside.http.application import READ, application
 from cacheaside.http.listing import listing
 from cacheaside.http.openapi import openapi
 from cacheaside.http.requests import query_parameters
-from cacheaside.metrics import measured_read, measured_refresh
+from cacheaside.metrics import breaker_counter, measured_read, measured_refresh
 from cacheaside.parameters import bind_text
 from cacheaside.reader import Reader
 from cacheaside.settings import Settings
@@ -32,7 +33,8 @@ from query import documentation, page
 logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1])
-cache, database = Cache(settings.cache), Database(settings.database)
+cache = GuardedCache(Cache(settings.cache), breaker_counter("Cache"))
+database = GuardedDatabase(Database(settings.database), breaker_counter("Database"))
 reader = Reader(cache, database)
 app = application(logger)
 after_response = AfterResponse.start(os.environ)

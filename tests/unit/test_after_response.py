@@ -296,9 +296,11 @@ def test_nobody_at_the_address_means_inline() -> None:
 
 def test_silence_at_the_address_costs_a_moment_and_means_inline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[AfterResponse.__module__], "_REGISTER_S", 0.1)
+    started = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = "{}:{}".format(*silent.getsockname())
         assert AfterResponse.start({"AWS_LAMBDA_RUNTIME_API": address}).inline
+    assert time.monotonic() - started < 5
 
 
 def test_a_failing_event_api_loses_no_task_and_leaves_the_rest_inline(

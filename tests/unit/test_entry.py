@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 import zlib
 from dataclasses import replace
+from hashlib import shake_256
 
 import pytest
 from hypothesis import given
@@ -108,11 +108,13 @@ def test_damage_anywhere_is_a_miss_whatever_the_body(body: bytes, data: st.DataO
     assert decode(bytes(written[: data.draw(st.integers(0, len(written) - 1))])) is None
 
 
-@pytest.mark.parametrize("flags", set(range(256)) - {0, 1, 3})
-def test_flags_of_a_future_version_are_a_miss_even_if_the_checksum_fits(flags: int) -> None:
-    preamble = bytes([*b"ca", FORMAT_VERSION, flags])
-    rest = VERSION_1[8:]
-    assert decode(preamble + zlib.crc32(preamble + rest).to_bytes(4, "big") + rest) is None
+def test_unknown_flags_are_a_miss_even_if_the_checksum_fits() -> None:
+    read = set()
+    for flags in range(256):
+        preamble, rest = bytes([*b"ca", FORMAT_VERSION, flags]), VERSION_1[8:]
+        if decode(preamble + zlib.crc32(preamble + rest).to_bytes(4, "big") + rest) is not None:
+            read.add(flags)
+    assert read == {0b00, 0b01, 0b11}
 
 
 def test_future_version_is_a_miss() -> None:
@@ -135,7 +137,7 @@ def test_what_was_packed_is_unpacked_and_never_larger(body: bytes, compress: boo
 
 
 def test_body_is_compressed_only_where_that_pays() -> None:
-    noise = random.Random(1).randbytes(10_000)
+    noise = shake_256(b"").digest(10_000)
     assert pack(SHOP)[0] is Encoding.GZIP
     assert pack(SHOP[:1_000]) == (Encoding.IDENTITY, SHOP[:1_000])
     assert pack(noise) == (Encoding.IDENTITY, noise)

@@ -9,8 +9,11 @@ asks once the tasks of the invocation are done, so that the sandbox stays awake 
     extension  next ┄┄► INVOKE ┄┄┄┄┄┄┄┴► task ► task ► next ┄┄┄┄┄┄┄┄┄┄┄┄┄▒┄┄┄┄┄┄┄┄▒┄┴► INVOKE ► …
 
 So Lambda never lets a task and the next handler run at the same time, and they may use the same connections. `around`
-does not rely on it: it waits for the tasks of the invocations before. Tasks count against the function's timeout, at
-whose end Lambda kills the sandbox; a task that says how long it needs is not started when less is left.
+does not rely on it: it waits for the tasks of the invocations before.
+
+A task starts when the handler has returned, so the runtime sends the response beside it: a task should wait more than
+it computes. Tasks count against the function's timeout, at whose end Lambda kills the sandbox; a task that says how
+long it needs is not started when less is left.
 
 The API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Standard library only.
 """

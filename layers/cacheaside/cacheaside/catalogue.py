@@ -28,7 +28,7 @@ Returns = Literal["many", "one"]
 _STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "tags", "params"})
 _QUERY_KEYS: Final = _STATEMENT_KEYS | {
     *("ttl", "stale", "stale_if_error", "negative_ttl", "jitter", "early_refresh"),
-    *("wait", "waited_out", "client"),
+    *("wait", "waited_out", "compress", "local", "client"),
 }
 _PARAMETER_KEYS: Final = frozenset(
     {
@@ -129,6 +129,8 @@ def _query(file: SqlFile) -> Query:
         waited_out=_waited_out(file),
         jitter=_number(file, "jitter", default="0.05", at_most=0.5),
         early_refresh=_number(file, "early_refresh", default="1", at_most=10),
+        compress=_switch(file, "compress", default=True),
+        local_ms=_duration(file, "local", "0s"),
         client_ms=_duration(file, "client", "0s"),
     )
     return Query(**common, policy=policy)
@@ -139,6 +141,13 @@ def _waited_out(file: SqlFile) -> WaitedOut:
         return WaitedOut(file.header.get("waited_out", "503"))
     except ValueError:
         raise file.error("waited_out", 'waited_out must be "503" or "load"') from None
+
+
+def _switch(file: SqlFile, key: str, *, default: bool) -> bool:
+    value = file.header.get(key, default)
+    if not isinstance(value, bool):
+        raise file.error(key, f"{key} must be true or false")
+    return value
 
 
 def _number(file: SqlFile, key: str, *, default: str, at_most: float) -> float:

@@ -13,6 +13,7 @@
     ├── WaitedTooLong           another request's load took longer than this one may wait         503
     └── DatabaseError
         ├── DatabaseUnavailable no connection, or it was lost                                     503
+        ├── Overloaded          as many direct loads as may run at once are running               503
         ├── StatementTimeout    the statement ran into its own timeout                            504
         ├── ConstraintViolated  a write conflicts with what is stored                             409
         ├── StatementFailed     PostgreSQL refused the statement                                  500
@@ -40,6 +41,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseUnavailable",
     "NotFound",
+    "Overloaded",
     "ParameterProblem",
     "SettingsError",
     "StatementFailed",
@@ -122,6 +124,10 @@ class DatabaseError(CacheasideError):
 
 class DatabaseUnavailable(DatabaseError):
     """There is no connection to PostgreSQL, or it was lost before the answer came."""
+
+
+class Overloaded(DatabaseError):
+    """As many loads that no lease holds back as may run at once, in the whole fleet, are running."""
 
 
 class StatementTimeout(DatabaseError):

@@ -7,14 +7,16 @@ from typing import Final
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from cacheaside.breaker import State
 from cacheaside.catalogue import BoundQuery
-from cacheaside.errors import CacheasideError, DatabaseError, WaitedTooLong
+from cacheaside.errors import CacheasideError, DatabaseError, Overloaded, WaitedTooLong
 from cacheaside.outcome import Refresh, Source
 from cacheaside.reader import Answer, Reader
 
-__all__ = ["measured_read", "measured_refresh"]
+__all__ = ["breaker_counter", "measured_read", "measured_refresh"]
 
 _COUNTED_AS: Final = {
+    Source.LOCAL: "Hit",
     Source.HIT: "Hit",
     Source.STALE: "Stale",
     Source.COLLAPSED: "Collapsed",
@@ -23,6 +25,8 @@ _COUNTED_AS: Final = {
     Source.STALE_IF_ERROR: "StaleIfError",
     Source.BYPASS: "Bypass",
 }
+
+_STATE: Final = {State.CLOSED: "Closed", State.OPEN: "Open", State.HALF_OPEN: "HalfOpen"}
 
 
 def measured_read(reader: Reader, bound: BoundQuery, time_left_ms: Callable[[], int]) -> Answer:
@@ -36,8 +40,10 @@ def measured_read(reader: Reader, bound: BoundQuery, time_left_ms: Callable[[], 
         if answer.database_ms is not None:
             metrics.add_metric("DatabaseTime", MetricUnit.Milliseconds, answer.database_ms)
         return answer
-    except (DatabaseError, WaitedTooLong):
+    except (DatabaseError, WaitedTooLong) as error:
         metrics.add_metric("Error", MetricUnit.Count, 1)
+        if isinstance(error, Overloaded):
+            metrics.add_metric("Overloaded", MetricUnit.Count, 1)
         raise
     finally:
         metrics.flush_metrics()
@@ -58,3 +64,18 @@ def measured_refresh(reader: Reader, bound: BoundQuery, refresh: Refresh, *, inl
         raise
     finally:
         metrics.flush_metrics()
+
+
+def breaker_counter(server: str) -> Callable[[State], None]:
+    """Return what counts the changes of a breaker: CacheBreakerOpen, CacheBreakerHalfOpen, CacheBreakerClosed.
+
+    While a server stays away, its breaker opens again after each probe. So an alarm on the sum of CacheBreakerOpen
+    over a minute, missing data being good, lasts as long as the trouble, given traffic.
+    """
+
+    def count(state: State) -> None:
+        metrics = EphemeralMetrics()
+        metrics.add_metric(f"{server}Breaker{_STATE[state]}", MetricUnit.Count, 1)
+        metrics.flush_metrics()
+
+    return count

@@ -19,6 +19,7 @@ Refresh = Generator[Step, Any, bool]
 class Source(Enum):
     """Where an answer came from."""
 
+    LOCAL = "kept by this process"
     HIT = "fresh in the cache"
     STALE = "past its time to live, while somebody refreshes it"
     COLLAPSED = "the load of another request, which this one waited for"
@@ -34,6 +35,7 @@ class Source(Enum):
 
 
 _STATUS: Final = {
+    Source.LOCAL: "hit",
     Source.HIT: "hit",
     Source.STALE: "hit",  # its ttl is negative
     Source.COLLAPSED: "fwd=miss; collapsed",

@@ -56,6 +56,8 @@ class Policy:
     waited_out: WaitedOut = WaitedOut.FAIL
     jitter: float = 0.0  # share of the ttl by which it may be shortened, so that keys filled together part
     early_refresh: float = 0.0  # β of XFetch; 0: never refresh before the ttl is over
+    compress: bool = True  # store the body compressed, where that pays
+    local_ms: int = 0  # how long one process may keep the answer for itself, where no invalidation reaches it
     client_ms: int = 0  # how long a browser or CDN may keep the answer without asking; 0: it must ask
 
     @property

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cacheaside.catalogue import BoundQuery
-from cacheaside.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag
+from cacheaside.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, pack
 from cacheaside.errors import CacheUnavailable, DatabaseError, WaitedTooLong
 from cacheaside.outcome import Outcome, Refresh, Source
 from cacheaside.policy import LEASE_MARGIN_MS, Freshness, WaitedOut
@@ -147,7 +147,8 @@ def _good_for_us(bound: BoundQuery, around: Surroundings, looked: Looked, before
 def _tokens(looked: Looked) -> frozenset[bytes]:
     """The fills that began before this instant. Entry and lease are read together, or one could slip in between."""
     entry = decode(looked.entry) if looked.entry is not None else None
-    return frozenset(token for token in (looked.lease, entry and entry.token) if token is not None)
+    tokens = {looked.lease, entry.token if entry is not None else None}
+    return frozenset(token for token in tokens if token is not None)
 
 
 def _unchanged(looked: Looked) -> Entry | None:
@@ -221,8 +222,10 @@ def _load(
     created_ms = around.now_ms()
     loaded: Loaded = yield Load(bound, _timeout_ms(bound, around), direct=captured is None)
     fresh_ms = bound.query.policy.fresh_ms(found=loaded.body is not None, chance=around.chance())
+    encoding, body = pack(loaded.body, compress=bound.query.policy.compress)
     return Entry(
-        body=loaded.body,
+        body=body,
+        encoding=encoding,
         created_ms=created_ms,
         fresh_until_ms=created_ms + fresh_ms,
         load_ms=around.now_ms() - created_ms,

@@ -13,7 +13,8 @@ from cacheaside import steps
 from cacheaside.catalogue import BoundQuery
 from cacheaside.entry import TOKEN_BYTES
 from cacheaside.errors import CacheasideError
-from cacheaside.outcome import Outcome, Refresh
+from cacheaside.local_level import LocalLevel
+from cacheaside.outcome import Outcome, Refresh, Source
 from cacheaside.read_path import Surroundings, read
 
 __all__ = ["Answer", "EntryStore", "Loader", "Reader", "epoch_ms"]
@@ -60,21 +61,28 @@ def epoch_ms() -> int:
 
 
 class Reader:
-    """Answers bound queries. Holds nothing between two reads but its two drivers."""
+    """Answers bound queries. Holds nothing between two reads but its drivers, and the first level where that is on."""
 
     def __init__(self, cache: EntryStore, database: Loader, now_ms: Callable[[], int] = epoch_ms) -> None:
         self._cache = cache
         self._database = database
         self._now_ms = now_ms
+        self._local = LocalLevel()
 
     def read(self, bound: BoundQuery, time_left_ms: Callable[[], int]) -> Answer:
         """Return the answer to `bound`, in less than `time_left_ms` says.
 
         Raises DatabaseError when nothing but a failed load could answer, WaitedTooLong when another's load takes long.
         """
+        spent, local_ms = _Spent(), bound.query.policy.local_ms
+        if local_ms and (kept := self._local.get(bound.keys.entry, self._now_ms())):
+            return self._answer(Outcome(source=Source.LOCAL, entry=kept), spent)
         around = Surroundings(self._now_ms, lambda: secrets.token_bytes(TOKEN_BYTES), random.random, time_left_ms)
-        spent = _Spent()
         outcome = self._run(read(bound, around), spent)
+        self._local.keep(bound.keys.entry, outcome.entry, self._now_ms(), local_ms)
+        return self._answer(outcome, spent)
+
+    def _answer(self, outcome: Outcome, spent: _Spent) -> Answer:
         return Answer(
             outcome=outcome,
             at_ms=self._now_ms(),
@@ -113,7 +121,8 @@ class Reader:
                 case steps.Release():
                     return self._cache.release(step)
                 case steps.Wait():
-                    return time.sleep(step.ms / 1000)
+                    time.sleep(step.ms / 1000)
+                    return None
         except CacheasideError as error:
             return error
         finally:

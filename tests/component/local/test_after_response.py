@@ -100,7 +100,7 @@ def test_the_answer_is_there_before_the_task_has_ended(pool: Pool, tasks: Callab
     answered = time.time()
     [task] = tasks(1)
     assert answer["inline"] is False
-    assert 0.5 < task["at"] - answered < 1.5
+    assert answered < task["at"]
     assert task["pid"] == answer["pid"]
 
 
@@ -213,4 +213,4 @@ def test_over_the_gateway_the_response_is_complete_before_the_task_has_ended(
             answered = time.time()
         [task] = tasks(1)
     assert body["inline"] is False
-    assert task["at"] - answered > 0.5
+    assert answered < task["at"]

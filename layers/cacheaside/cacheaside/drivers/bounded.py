@@ -5,10 +5,10 @@ A socket's own timeout limits one `recv`: a server that drips a byte at a time r
 
     with deadline(0.2):          0 ───────────────────────────────► 0.2 s
         sendall, recv, recv …      each may take what is left at that moment
-        opening a connection       has the same limit; if it succeeds, its time is given back to the call, once
+        opening                    has the same limit; if it succeeds, up to 0.2 s are given back to the call
 
-The last line is for a cold start: TLS and AUTH on a small Lambda may take as long as a whole call. What cannot be
-limited is the name lookup, which is the resolver's.
+The last line is for a cold start: TLS, AUTH and the map of a cluster on a small Lambda may take as long as a call.
+What cannot be limited is the name lookup, which is the resolver's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from redis.connection import Connection, SSLConnection
 
-__all__ = ["BoundedConnection", "BoundedSSLConnection", "deadline", "tls"]
+__all__ = ["BoundedConnection", "BoundedSSLConnection", "deadline", "opening", "tls"]
 
 # How much too long a socket's timeout may be before it is worth a system call to shorten it: a hit takes none.
 _SLACK_S: Final = 0.02
@@ -57,6 +57,16 @@ def deadline(seconds: float) -> Iterator[None]:
         yield
     finally:
         _call.ends = _FOREVER
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """What this block took is given back to the call, if it succeeds, and as far as there is anything left to give."""
+    began = time.monotonic()
+    yield
+    back = min(time.monotonic() - began, _call.opening_s)
+    _call.ends += back
+    _call.opening_s -= back
 
 
 @cache
@@ -103,13 +113,9 @@ class BoundedConnection(Connection):
 
     def connect(self) -> None:
         self.kept = self._sock is not None
-        if self.kept:
-            return
-        began = time.monotonic()
-        super().connect()  # type: ignore[no-untyped-call]
-        back = min(time.monotonic() - began, _call.opening_s)
-        _call.ends += back
-        _call.opening_s -= back
+        if not self.kept:
+            with opening():
+                super().connect()  # type: ignore[no-untyped-call]
 
     @property  # type: ignore[misc]  # redis-py's can be set, and nobody does
     def socket_connect_timeout(self) -> float | None:

@@ -20,7 +20,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, SlotNotCoveredError
 from redis.retry import Retry
 
-from cacheaside.drivers.bounded import deadline
+from cacheaside.drivers.bounded import deadline, opening
 from cacheaside.drivers.cache_connections import CALL_S, Lost, address, connection_options, exchange, no_errors
 from cacheaside.settings import CacheMode, CacheSettings
 
@@ -131,8 +131,9 @@ class Cluster:
         """Return the client with a map of the cluster: made when first needed, and again after a node has failed."""
         host, port = address(self._settings)
         if self._client is None:
-            # The scheme is of no account: it is the class of connection that speaks TLS.
-            self._client = RedisCluster(url=f"redis://{host}:{port}", require_full_coverage=False, **self._options)
+            with opening():
+                # The scheme is of no account: it is the class of connection that speaks TLS.
+                self._client = RedisCluster(url=f"redis://{host}:{port}", require_full_coverage=False, **self._options)
         elif self._lost is not None:
             self._client.nodes_manager.initialize(
                 additional_startup_nodes_info=[(host, port)],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -21,7 +20,7 @@ __all__ = ["CALL_S", "Batches", "Lost", "address", "connection_options", "exchan
 CALL_S: Final = 0.2
 
 # The commands for each server.
-Batches = Mapping[redis.ConnectionPool, Iterable[tuple[Any, ...]]]
+Batches = Mapping[redis.ConnectionPool, Sequence[tuple[Any, ...]]]
 
 
 class Lost(redis.ConnectionError):
@@ -47,43 +46,25 @@ def exchange(batches: Batches, *, again: bool) -> list[list[Any]]:
 
 
 def _exchange_once(batches: Batches) -> list[list[Any]]:
-    with ExitStack() as borrowed:
-        written = []
+    borrowed: dict[redis.ConnectionPool, Any] = {}
+    replies: list[list[Any]] = []
+    try:
         for pool, lines in batches.items():
-            connection = borrowed.enter_context(_borrowed(pool))
-            with _lost(pool, connection):
-                connection.send_packed_command(connection.pack_commands(lines))
-            written.append((pool, connection, lines))
-        replies = []
-        for pool, connection, lines in written:
-            with _lost(pool, connection):
-                replies.append([_reply(connection) for _ in lines])
-        return replies
-
-
-@contextmanager
-def _borrowed(pool: redis.ConnectionPool) -> Iterator[Any]:
-    """A BoundedConnection, closed before it is given back if anything went wrong: replies may still be on their way."""
-    try:
-        connection: Any = pool.get_connection()
-    except (redis.RedisError, OSError) as error:
-        raise Lost(pool, died=False) from error
-    try:
-        yield connection
-    except BaseException:
-        connection.disconnect()
-        raise
-    finally:
-        pool.release(connection)
-
-
-@contextmanager
-def _lost(pool: redis.ConnectionPool, connection: Any) -> Iterator[None]:
-    try:
-        yield
+            connection: Any = pool.get_connection()
+            borrowed[pool] = connection
+            connection.send_packed_command(connection.pack_commands(lines))
+        for pool, lines in batches.items():
+            replies.append([_reply(borrowed[pool]) for _ in lines])
     except (redis.ConnectionError, redis.TimeoutError) as error:
         # Silence is not death: asking again would only double the wait.
-        raise Lost(pool, died=connection.kept and isinstance(error, redis.ConnectionError)) from error
+        died = pool in borrowed and borrowed[pool].kept and isinstance(error, redis.ConnectionError)
+        raise Lost(pool, died) from error
+    finally:
+        for number, (pool, connection) in enumerate(borrowed.items()):
+            if number >= len(replies):  # what it was asked may still be answered, to whoever gets it next
+                connection.disconnect()
+            pool.release(connection)
+    return replies
 
 
 def _reply(connection: Any) -> Any:

@@ -23,6 +23,7 @@ from cacheaside.errors import (
     ConstraintViolated,
     DatabaseError,
     DatabaseUnavailable,
+    Overloaded,
     StatementFailed,
     StatementTimeout,
 )
@@ -45,6 +46,29 @@ _SET: Final = "set local statement_timeout = {timeout_ms}; set local timezone = 
 _ROWS: Final = "select row_to_json(answer)::text from (\n{sql}\n) as answer"  # the catalogue's own SQL
 _READ: Final = "set transaction read only; " + _SET + _ROWS
 _BEGIN: Final = "begin; " + _SET
+
+# How many loads that no lease holds back may run at once, in the whole fleet. A sandbox serves one request at a time,
+# so a counter in it would cap nothing: PostgreSQL counts. Ten slow queries are about what a small instance can bear.
+_DIRECT_AT_MOST: Final = 10
+# The first key of our advisory locks, "cach"; the second is the slot. Others who use advisory locks choose other ones.
+_SLOTS: Final = 0x63616368
+_NO_SLOT: Final = "OVRLD"  # classes of SQLSTATE from I to Z are free for applications
+# Each search starts at another slot, or all would queue up at the first. The lock ends with the transaction, which is
+# this message: it is held until the query is done, and given back however that ends, even when the connection is cut.
+_TAKE_SLOT: Final = f"""do $slot$
+declare
+    start constant int := floor(random() * {{at_most}});
+begin
+    for step in 0..{{at_most}} - 1 loop
+        if pg_try_advisory_xact_lock({_SLOTS}, mod(start + step, {{at_most}})) then
+            return;
+        end if;
+    end loop;
+    raise sqlstate '{_NO_SLOT}' using message = 'as many direct loads as may run at once are running';
+end
+$slot$; """
+_READ_DIRECTLY: Final = "set transaction read only; " + _SET + _TAKE_SLOT + _ROWS
+
 # PostgreSQL takes no data-modifying CTE inside another query, so a function of ours runs the statement.
 _WRITE: Final = "select cacheaside.run_command(%s)::text"
 
@@ -59,12 +83,20 @@ class Database:
     def load(self, step: steps.Load) -> steps.Loaded:
         """Return the answer to a query, read in one round trip that can change nothing.
 
-        Raises DatabaseUnavailable, StatementTimeout, StatementFailed or AnswerTooLarge.
+        Raises DatabaseUnavailable, StatementTimeout, StatementFailed, AnswerTooLarge, or Overloaded if it is direct.
         """
-        query = step.query.query
-        sql = _READ.format(timeout_ms=step.timeout_ms, sql=query.sql)
+        if step.direct:
+            return self.load_directly(step, _DIRECT_AT_MOST)
+        return self._load(step, _READ.format(timeout_ms=step.timeout_ms, sql=step.query.query.sql))
+
+    def load_directly(self, step: steps.Load, at_most: int) -> steps.Loaded:
+        """Return the same as `load`, in as many round trips, unless `at_most` others are doing so: then Overloaded."""
+        sql = _READ_DIRECTLY.format(timeout_ms=step.timeout_ms, at_most=at_most, sql=step.query.query.sql)
+        return self._load(step, sql)
+
+    def _load(self, step: steps.Load, sql: str) -> steps.Loaded:
         rows = self._ask_again_if_dead(lambda cur: _rows(cur, sql, step.query.values), _limit_s(step.timeout_ms))
-        return steps.Loaded(_body(query, rows))
+        return steps.Loaded(_body(step.query.query, rows))
 
     def execute(self, command: Command, values: Mapping[str, Value]) -> bytes | None:
         """Run a command, commit, and return its answer; None if it returns one row and touched none.
@@ -167,6 +199,8 @@ def _translated(error: psycopg2.Error, lost: bool) -> DatabaseError:
     code = error.pgcode or ""
     if lost:
         return DatabaseUnavailable("the database cannot be reached")
+    if code == _NO_SLOT:
+        return Overloaded("as many requests as may ask the database at once are asking it")
     if code == errorcodes.QUERY_CANCELED:
         return StatementTimeout("the statement ran into its timeout")
     if code.startswith(errorcodes.CLASS_INTEGRITY_CONSTRAINT_VIOLATION):

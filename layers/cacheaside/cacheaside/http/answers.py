@@ -77,7 +77,7 @@ def _representation_headers(entry: Entry, sent: Encoding) -> dict[str, str]:
 
 def _cache_status(outcome: Outcome, at_ms: int) -> str:
     parts = ["cacheaside", outcome.source.status]
-    if outcome.source in (Source.HIT, Source.STALE):
+    if outcome.source in (Source.HIT, Source.STALE, Source.LOCAL):
         parts.append(f"ttl={outcome.entry.ttl_ms(at_ms) // 1000}")
     if outcome.stored:
         parts.append("stored")

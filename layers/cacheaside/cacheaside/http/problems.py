@@ -95,6 +95,14 @@ _UNAVAILABLE: Final = Problem(
     "Nothing in the cache could answer either. Try again after the time in Retry-After.",
     retry=True,
 )
+_OVERLOADED: Final = Problem(
+    "overloaded",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Too many requests ask the database at once",
+    "They could not share one load, as they do when the cache works, and the database takes only so many at a time. "
+    "Try again after the time in Retry-After.",
+    retry=True,
+)
 _WAITED_TOO_LONG: Final = Problem(
     "waited-too-long",
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -132,6 +140,7 @@ _BY_ERROR: Final[Mapping[type[Exception], Problem]] = {
     errors.ConstraintViolated: _CONFLICT,
     errors.AnswerTooLarge: _TOO_LARGE,
     errors.DatabaseUnavailable: _UNAVAILABLE,
+    errors.Overloaded: _OVERLOADED,
     errors.WaitedTooLong: _WAITED_TOO_LONG,
     errors.CacheUnavailable: _CACHE_UNAVAILABLE,
     errors.StatementTimeout: _TIMEOUT,
