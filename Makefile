@@ -12,7 +12,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := .local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format build validate invoke api lock clean .venv .venv-sam
+.PHONY: help run demo test lint format build validate invoke api explore stress lock clean .venv .venv-sam
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,13 @@ invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_v
 
 api: .venv .venv-sam ## sam local start-api against the same servers
 	@$(BIN)/python -m local.sam api
+
+explore: .venv ## every interleaving of three readers and two writers on the production read path, about five minutes
+	@$(BIN)/python -m bench.explorer
+
+MINUTES ?= 10
+stress: .venv ## readers and writers as processes on real servers, readers killed at random: MINUTES=1
+	@$(BIN)/python -m bench.stress $$(($(MINUTES) * 60))
 
 lock: .venv ## pin the newest versions that the .in files allow, with hashes
 	@$(BIN)/python -m pip install --quiet uv

@@ -1,0 +1,342 @@
+"""The read path on a real cache, against a model: whatever happens between two steps, no answer is too old.
+
+Hypothesis is the scheduler. It has any number of reads under way at once, each stopped between two of its steps, which
+are done on Valkey by the real driver. Meanwhile it writes, evicts, lets time pass, loses replies and kills readers.
+The explorer (bench/explorer) tries every interleaving of few actors on a model of the cache; this tries some of many
+actors on the cache itself.
+
+Keys have real lifetimes, of 12 s at least, but all time that a read knows of is the test's: no outcome depends on how
+fast this machine is. A key expires when the test deletes it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from itertools import count
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from cacheaside.catalogue import BoundQuery, Query
+from cacheaside.drivers import cache_client, cache_connections
+from cacheaside.drivers.cache import Cache
+from cacheaside.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, unpack
+from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable
+from cacheaside.keys import tag_key
+from cacheaside.outcome import Outcome, Source
+from cacheaside.policy import LEASE_MARGIN_MS, Policy, WaitedOut
+from cacheaside.read_path import Surroundings, read
+from cacheaside.steps import Acquire, Acquired, Load, Loaded, Look, Release, Step, Store, Wait
+from tests.component.conftest import client_of, settings_of
+
+START_MS: Final = 1_000_000_000_000
+TIMEOUT_MS: Final = 10_000
+
+# Two rows of one table, read under different policies. They share a tag, which must outlive the entries of both.
+POLICIES: Final = (
+    Policy(
+        ttl_ms=60_000, stale_ms=30_000, stale_if_error_ms=120_000, negative_ttl_ms=20_000, jitter=0.1, early_refresh=1
+    ),
+    Policy(ttl_ms=300_000, negative_ttl_ms=30_000, wait_ms=1_000, waited_out=WaitedOut.LOAD),
+)
+ROWS: Final = range(len(POLICIES))
+# Within each window of the policies, past each, and a little of everything.
+PAUSES_MS: Final = (50, 3_000, 25_000, 61_000, 100_000, 400_000)
+
+
+def question(row: int) -> BoundQuery:
+    query = Query(
+        name="row",
+        summary="",
+        sql=f"select {row}",
+        returns="one",
+        timeout_ms=TIMEOUT_MS,
+        tags=("rows", f"rows:{row}"),
+        parameters={},
+        policy=POLICIES[row],
+    )
+    return BoundQuery(query, {})
+
+
+QUESTIONS: Final = tuple(question(row) for row in ROWS)
+ENTRIES: Final = tuple(bound.keys.entry for bound in QUESTIONS)
+LEASES: Final = tuple(bound.keys.lease for bound in QUESTIONS)
+TAGS: Final = tuple(dict.fromkeys(tag for bound in QUESTIONS for tag in bound.keys.tags))
+
+
+class TooOld(AssertionError):
+    """An answer did not show what had been acknowledged before it was asked for."""
+
+
+class Fault(Enum):
+    """What becomes of a step that fails."""
+
+    NOT_DONE = "it was never done"
+    NOT_HEARD = "it was done, and the reply was lost"
+
+
+@dataclass(eq=False)
+class Flight:
+    """A read or a refresh, stopped before `step`. A refresh answers nobody, so it has no `floor`."""
+
+    row: int
+    path: Generator[Step, Any, Any]
+    step: Step
+    floor: int | None
+    tokens: set[bytes] = field(default_factory=set)  # under which it may hold the lease
+    disturbed: bool = False  # the cache has failed it
+
+    def __repr__(self) -> str:
+        kind = "refresh" if self.floor is None else f"read, floor {self.floor}"
+        return f"<{kind}, row {self.row}, before {type(self.step).__name__}>"
+
+
+@dataclass(eq=False)
+class Write:
+    """A write that has committed, and whose writer still waits."""
+
+    row: int
+    version: int
+    tags: tuple[str, ...]
+
+
+class ReadPath(RuleBasedStateMachine):
+    """The rules are what can happen, the model is `history` and `acknowledged`."""
+
+    flights = Bundle("flights")
+    writes = Bundle("writes")
+
+    def __init__(self, cache: Cache, side: Any) -> None:
+        super().__init__()
+        self.cache = cache
+        self.side = side
+        self.side.flushall()
+        self.now_ms = START_MS
+        self.numbers = count(1)
+        self.history: list[list[bytes | None]] = [[self.body(row, 0)] for row in ROWS]  # by row and version
+        self.acknowledged = [0 for _ in ROWS]
+
+    def body(self, row: int, version: int) -> bytes:
+        """Row 1 is large enough to be compressed."""
+        return f'{{"row": {row}, "version": {version}, "text": "{"." * 2_000 * row}"}}'.encode()
+
+    def token(self) -> bytes:
+        return next(self.numbers).to_bytes(TOKEN_BYTES, "big")
+
+    # Reads and refreshes
+
+    @rule(target=flights, row=st.sampled_from(ROWS), chance=st.sampled_from((0.0, 0.5, 0.999)))
+    def begin(self, row: int, chance: float) -> Flight:
+        around = Surroundings(lambda: self.now_ms, lambda: self.token(), lambda: chance, lambda: 29_000)
+        path = read(QUESTIONS[row], around)
+        return Flight(row, path, next(path), floor=self.acknowledged[row])
+
+    @rule(target=flights, flight=consumes(flights), steps=st.integers(1, 3))
+    def advance(self, flight: Flight, steps: int) -> Any:
+        return self.run(flight, steps)
+
+    @rule(target=flights, flight=consumes(flights), fault=st.sampled_from(Fault))
+    def fail(self, flight: Flight, fault: Fault) -> Any:
+        return self.run(flight, 1, fault)
+
+    @rule(flight=consumes(flights))
+    def abandon(self, flight: Flight) -> None:
+        flight.path.close()
+
+    def run(self, flight: Flight, steps: int, fault: Fault | None = None) -> Any:
+        """Returns what is under way afterwards: the same flight, the refresh it was elected to, or nothing."""
+        for _ in range(steps):
+            result = self.attempt(flight, fault)
+            try:
+                failed = isinstance(result, CacheasideError)
+                flight.step = flight.path.throw(result) if failed else flight.path.send(result)
+            except StopIteration as end:
+                return self.ended(flight, end.value)
+            except CacheasideError:
+                # A refresh that fails keeps the lease to its end, on purpose: until then nobody tries again.
+                if flight.floor is not None:
+                    self.check_lease_is_back(flight)
+                return multiple()
+        return flight
+
+    def attempt(self, flight: Flight, fault: Fault | None) -> object:
+        if isinstance(flight.step, Acquire):
+            flight.tokens.add(flight.step.token)
+        if fault is not Fault.NOT_DONE or isinstance(flight.step, Wait):
+            result = self.do(flight, flight.step)
+        if fault is None or isinstance(flight.step, Wait):
+            return result
+        if isinstance(flight.step, Load):
+            return DatabaseUnavailable("the test says so")
+        flight.disturbed = True
+        return CacheUnavailable("the test says so")
+
+    def do(self, flight: Flight, step: Step) -> object:
+        match step:
+            case Look():
+                return self.cache.look(step)
+            case Acquire():
+                return self.cache.acquire(step)
+            case Load():
+                return Loaded(self.history[flight.row][-1])
+            case Store():
+                return self.cache.store(step)
+            case Release():
+                return self.cache.release(step)
+            case Wait():
+                self.now_ms += step.ms
+                return None
+
+    def ended(self, flight: Flight, value: Outcome | bool) -> Any:
+        if isinstance(value, Outcome):
+            self.check_answer(flight, value.entry)
+            if value.refresh is not None:
+                refresh = value.refresh
+                return Flight(flight.row, refresh, next(refresh), None, flight.tokens, flight.disturbed)
+            if value.source is Source.STALE_IF_ERROR:
+                return multiple()  # the lease stays, so that not every request tries the same again
+        self.check_lease_is_back(flight)
+        return multiple()
+
+    # The rest of the world
+
+    @rule(target=writes, row=st.sampled_from(ROWS), deletes=st.booleans(), tags=st.sampled_from(("row", "table")))
+    def commit(self, row: int, deletes: bool, tags: str) -> Write:
+        version = len(self.history[row])
+        self.history[row].append(None if deletes else self.body(row, version))
+        return Write(row, version, (f"rows:{row}",) if tags == "row" else ("rows",))
+
+    @rule(write=consumes(writes))
+    def invalidate_and_acknowledge(self, write: Write) -> None:
+        self.cache.invalidate_tags(write.tags)
+        self.acknowledged[write.row] = max(self.acknowledged[write.row], write.version)
+
+    @rule(ms=st.sampled_from(PAUSES_MS))
+    def let_time_pass(self, ms: int) -> None:
+        self.now_ms += ms
+
+    @rule(key=st.sampled_from((*ENTRIES, *LEASES, *TAGS)))
+    def evict(self, key: str) -> None:
+        self.side.delete(key)
+
+    @rule(row=st.sampled_from(ROWS))
+    def expire_lease(self, row: int) -> None:
+        self.side.delete(LEASES[row])
+
+    @rule()
+    def flush(self) -> None:
+        self.side.flushall()
+
+    @rule()
+    def forget_scripts(self) -> None:
+        self.side.script_flush()
+
+    # What must always be so
+
+    def check_answer(self, flight: Flight, entry: Entry) -> None:
+        history, floor = self.history[flight.row], flight.floor
+        body = entry.body if entry.body is None else unpack(entry.encoding, entry.body)
+        assert body in history, "never committed"
+        assert entry.etag == entity_tag(body)
+        if floor is not None and body not in history[floor:]:
+            raise TooOld(f"row {flight.row} was answered as of version {history.index(body)}, not {floor} or later")
+
+    def check_lease_is_back(self, flight: Flight) -> None:
+        if not flight.disturbed:
+            assert self.side.get(LEASES[flight.row]) not in flight.tokens, "the lease was left behind"
+
+    @invariant()
+    def what_is_kept_is_readable_and_ends_in_time(self) -> None:
+        keys = (*ENTRIES, *LEASES, *TAGS)
+        pipeline = self.side.pipeline(transaction=False)
+        for key in keys:
+            pipeline.get(key).pttl(key)
+        replies = pipeline.execute()
+        kept = {key: (value, ms) for key, value, ms in zip(keys, replies[::2], replies[1::2], strict=True) if value}
+        for bound in QUESTIONS:
+            policy = bound.query.policy
+            self.check_entry(bound, kept)
+            if bound.keys.lease in kept:
+                assert 0 <= kept[bound.keys.lease][1] <= TIMEOUT_MS + LEASE_MARGIN_MS
+            assert policy.tag_ms > policy.lifetime_ms(policy.ttl_ms)
+        for tag in TAGS:
+            if tag in kept:
+                assert 0 <= kept[tag][1] <= max(policy.tag_ms for policy in POLICIES)
+
+    def check_entry(self, bound: BoundQuery, kept: dict[str, tuple[bytes, int]]) -> None:
+        if bound.keys.entry not in kept:
+            return
+        data, ms = kept[bound.keys.entry]
+        entry = decode(data)
+        assert entry is not None, "nobody can read it"
+        fresh_ms = entry.fresh_until_ms - entry.created_ms
+        assert fresh_ms <= (bound.query.policy.negative_ttl_ms if entry.body is None else bound.query.policy.ttl_ms)
+        assert 0 <= ms <= bound.query.policy.lifetime_ms(fresh_ms)
+        for tag, version in zip(bound.keys.tags, entry.tag_versions, strict=True):
+            if tag in kept and kept[tag][0] == version:
+                assert kept[tag][1] >= ms, "the tag ends before the answer that needs it"
+
+    def teardown(self) -> None:
+        """Let all that is under way come to its end: nothing may be wrong with those answers either."""
+
+
+class VersionsAtStore(ReadPath):
+    """Wrong on purpose: an entry is stored with the tag versions of that moment, not of the one before the load."""
+
+    def do(self, flight: Flight, step: Step) -> object:
+        if isinstance(step, Store) and (entry := decode(step.entry)):
+            for tag in step.keys.tags:
+                self.side.set(tag, self.token(), nx=True, px=1_000_000)
+            versions = tuple(self.side.get(tag) for tag in step.keys.tags)
+            step = replace(step, entry=encode(replace(entry, tag_versions=versions)))
+        return super().do(flight, step)
+
+
+class OneToken(ReadPath):
+    """Wrong on purpose: each fill and each tag gets the same token as all others."""
+
+    def token(self) -> bytes:
+        return b"t" * TOKEN_BYTES
+
+
+class AcknowledgedTooSoon(ReadPath):
+    """Wrong on purpose: the writer is told before the tags are taken out."""
+
+    def commit(self, row: int, deletes: bool, tags: str) -> Write:
+        raise NotImplementedError
+
+
+SETTINGS: Final = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@pytest.fixture
+def parts(cache_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The driver, and a client from the side. The cache fails when the test says so, never for a busy machine."""
+    for module in (cache_client, cache_connections):
+        monkeypatch.setattr(module, "CALL_S", 10.0)
+    with client_of(cache_server) as side:
+        yield Cache(settings_of(cache_server)), side
+
+
+def test_no_answer_is_too_old(parts: tuple[Cache, Any]) -> None:
+    run_state_machine_as_test(lambda: ReadPath(*parts), settings=SETTINGS)

@@ -1,0 +1,32 @@
+"""A stale answer in a container: sent as it is, and refreshed by the time that the next request comes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import redis
+from cacheaside.entry import decode, encode
+from local.emulator import ROOT, Emulator
+from local.stack import Stack
+
+EVENT = ROOT / "events" / "query_revenue_by_month.json"
+
+
+def test_stale_answer_is_refreshed_after_it_was_sent(lambdas: Emulator, stack: Stack) -> None:
+    lambdas.invoke(EVENT)
+    with redis.Redis.from_url(stack.cache_url) as client:
+        [key] = client.keys("cacheaside:entry:{revenue_by_month:*")
+        entry = decode(client.get(key))
+        assert entry is not None
+        past_ms = entry.fresh_until_ms - entry.created_ms + 1_000
+        old = replace(entry, created_ms=entry.created_ms - past_ms, fresh_until_ms=entry.fresh_until_ms - past_ms)
+        client.set(key, encode(old), px=600_000)
+
+        stale = lambdas.invoke(EVENT)
+        assert stale["headers"]["Cache-Status"].startswith("cacheaside; hit; ttl=-"), stale
+        assert "db;dur" not in stale["headers"]["Server-Timing"]
+        refreshed = decode(client.get(key))
+        assert refreshed is not None
+        assert refreshed.created_ms > entry.created_ms
+    fresh = lambdas.invoke(EVENT)
+    assert fresh["headers"]["Cache-Status"].startswith("cacheaside; hit; ttl=2"), fresh
