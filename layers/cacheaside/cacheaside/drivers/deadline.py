@@ -14,7 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2
-from psycopg2.extensions import POLL_OK, POLL_READ, POLL_WRITE, connection, set_wait_callback
+from psycopg2.extensions import (
+    POLL_OK,
+    POLL_READ,
+    POLL_WRITE,
+    STATUS_SETUP,
+    connection,
+    parse_dsn,
+    set_wait_callback,
+)
 
 __all__ = ["DeadlineExceeded", "deadline"]
 
@@ -38,14 +46,22 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def _wait(conn: connection) -> None:
-    at = getattr(_current, "at", None)
+    at: float | None = getattr(_current, "at", None)
+    if at is None and conn.status == STATUS_SETUP:
+        at = _connect_timeout(conn)
     while (state := conn.poll()) != POLL_OK:
         left = None if at is None else max(0.0, at - time.monotonic())
         descriptor = conn.fileno()
         reads = [descriptor] if state == POLL_READ else []
         writes = [descriptor] if state == POLL_WRITE else []
         if not any(select.select(reads, writes, [], left)):
-            raise DeadlineExceeded("no answer before the deadline")
+            raise DeadlineExceeded("timed out: the server did not answer before the deadline")
+
+
+def _connect_timeout(conn: connection) -> float | None:
+    """The end of libpq's own limit, for connections of others in this process: the callback is for all of them."""
+    seconds = int(parse_dsn(conn.dsn).get("connect_timeout", 0))
+    return time.monotonic() + seconds if seconds > 0 else None
 
 
 set_wait_callback(_wait)
