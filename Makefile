@@ -25,6 +25,8 @@ demo: .venv ## the same unattended: every query cold and warm, as a table
 
 test: lint .venv-sam ## every check and test; those in containers are skipped where no Docker engine runs
 	@$(BIN)/python -m pytest $(TESTS)
+	@$(if $(TESTS),,for server in node-9 cluster-8; do echo "the contract again, on $$server"; \
+	  CACHE_SERVER=$$server $(BIN)/python -m pytest --quiet tests/component/test_{contract,faults,compression}.py || exit 1; done)
 
 lint: .venv ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

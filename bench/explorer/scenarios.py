@@ -22,7 +22,7 @@ BROKEN: Final = (
 )
 
 
-def scenarios(readers: int, writers: int = 2) -> list[Scenario]:
+def scenarios(readers: int, writers: int = 2, drops: int = 1) -> list[Scenario]:
     """Return one scenario for each thing that the cache can hold at the beginning."""
     worlds = {
         "cold": World(),
@@ -30,4 +30,4 @@ def scenarios(readers: int, writers: int = 2) -> list[Scenario]:
         "a stale entry": World(entry=entry_of(0, _TAG, fresh=False), tag=_TAG),
         "an entry that was taken out": World(entry=entry_of(0, _TAG, fresh=True), tag=_MOVED),
     }
-    return [Scenario(name, world, readers, writers) for name, world in worlds.items()]
+    return [Scenario(name, world, readers, writers, drops) for name, world in worlds.items()]

@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.component.pretender import pretender
 from tests.component.problem import problem
 
 BYPASSED = "cacheaside; fwd=bypass; detail=cache-unavailable"
-
-
-@contextmanager
-def pretender(reply: bytes | None) -> Iterator[str]:
-    """A server that accepts connections and answers everything with `reply`, or with nothing. Yields its URL."""
-
-    def serve(connection: socket.socket) -> None:
-        with closing(connection):
-            while connection.recv(65536):
-                if reply is not None:
-                    connection.sendall(reply)
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=serve, args=[connection], daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
-        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import redis
+
 from cacheaside.entry import decode, encode
 from local.emulator import ROOT, Emulator
 from local.stack import Stack

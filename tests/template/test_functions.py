@@ -26,6 +26,7 @@ def test_environment_is_the_contract(stack: Stack, name: str) -> None:
         "DATABASE_URL": f"postgresql://cacheaside_{role}@{DATABASE}?{VERIFIED}",
         "CACHE_URL": f"rediss://{name}CacheUser@Cache.PrimaryEndPoint.Address:Cache.PrimaryEndPoint.Port",
         "CACHE_NAME": "Cache",
+        "CACHE_MODE": "node",
     }
 
 

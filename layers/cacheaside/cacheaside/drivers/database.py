@@ -137,8 +137,10 @@ class Database:
                 self._connection = connect(self._settings)
             with deadline(limit_s), self._connection.cursor() as cur:
                 return ask(cur)
-        except psycopg2.Error as error:
-            lost = self._connection is None or bool(self._connection.closed) or isinstance(error, DeadlineExceeded)
+        except (psycopg2.Error, UnicodeDecodeError) as error:
+            # psycopg2 quotes the answer that it cannot make sense of, and fails at that if it is no UTF-8 either.
+            dead = isinstance(error, DeadlineExceeded | UnicodeDecodeError)
+            lost = dead or self._connection is None or bool(self._connection.closed)
             if lost:
                 self._forget()
             raise _translated(error, lost) from error
@@ -195,10 +197,10 @@ def _body(statement: Statement, rows: list[str]) -> bytes | None:
     return body
 
 
-def _translated(error: psycopg2.Error, lost: bool) -> DatabaseError:
-    code = error.pgcode or ""
-    if lost:
+def _translated(error: psycopg2.Error | UnicodeDecodeError, lost: bool) -> DatabaseError:
+    if lost or isinstance(error, UnicodeDecodeError):
         return DatabaseUnavailable("the database cannot be reached")
+    code = error.pgcode or ""
     if code == _NO_SLOT:
         return Overloaded("as many requests as may ask the database at once are asking it")
     if code == errorcodes.QUERY_CANCELED:
