@@ -201,7 +201,8 @@ def main(seconds: float) -> int:
         with closing(psycopg2.connect(postgres.url)) as connection:
             upgrade(connection)
         environment = function_environment(postgres.url, valkey.url, embedded=True)["QueryFunction"]
-        report = stress(seconds, Settings.from_environment(environment), postgres.url, bar)
+        progress = bar if sys.stdout.isatty() else None
+        report = stress(seconds, Settings.from_environment(environment), postgres.url, progress)
     print(f"\n{report}")
     return 1 if report.stale else 0
 

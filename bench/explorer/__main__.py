@@ -31,10 +31,9 @@ def main(readers: int = 3) -> int:
 
 def _tell(scenario: Scenario, found: Found, seconds: float) -> None:
     result = "no stale answer" if found.violation is None else " / ".join(found.violation)
-    loads = f", loads when calm: {found.most_loads_when_calm}"
-    print(
-        f"{scenario.name:<34} {found.states:>10,} {found.transitions:>12,} {seconds:>6.0f}  {result}{loads}", flush=True
-    )
+    who = f"{scenario.readers} readers, {scenario.writers} writers, {scenario.drops} lost keys, {scenario.name}"
+    counts = f"{found.states:>10,} {found.transitions:>12,} {seconds:>5.0f}"
+    print(f"{who:<60} {counts}  {result}, loads when calm: {found.most_loads_when_calm}", flush=True)
 
 
 if __name__ == "__main__":
