@@ -46,11 +46,10 @@ class State:
 
 @dataclass(slots=True)
 class Found:
-    """What a search saw. `schedules` counts the ways to an end, `violation` is the first one that must not be."""
+    """What a search saw. `violation` is the trace to the first thing that must not be, None if there is none."""
 
     states: int = 0
     transitions: int = 0
-    answers: int = 0
     most_loads_when_calm: int = 0
     violation: tuple[str, ...] | None = None
     seen: set[int] = field(default_factory=set)
@@ -131,6 +130,5 @@ def _wrong(before: State, after: State, variant: Variant) -> str | None:
 def _count(state: State, scenario: Scenario, found: Found) -> None:
     if not all(reader.done for reader in state.readers):
         return
-    found.answers += sum(reader.answer is not None for reader in state.readers)
     if state.drops == scenario.drops and not any(writer.committed for writer in state.writers):
         found.most_loads_when_calm = max(found.most_loads_when_calm, state.world.loads)

@@ -23,7 +23,7 @@ class Invalidation(Enum):
     """Whether the answers that a write made old are out of the cache. The value is what the caller is told."""
 
     DONE = "done"
-    PENDING = "pending"  # the cache could not be reached; old answers may be served until their time ends
+    PENDING = "pending"  # the cache could not be reached; old answers may be served until ttl and stale window end
 
 
 class TagStore(Protocol):
