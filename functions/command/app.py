@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.catalogue import Catalogue
 from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.database import Database
+from cacheaside.drivers.commands import Commands
 from cacheaside.http.answers import confirm
 from cacheaside.http.application import application
 from cacheaside.http.requests import json_object
@@ -24,7 +24,7 @@ logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1])
 # No breaker before this cache: an answer that a write made old is worth a timeout of its own to take it out.
-writer = Writer(Cache(settings.cache), Database(settings.database))
+writer = Writer(Cache(settings.cache), Commands(settings.database))
 app = application(logger)
 
 

@@ -10,7 +10,7 @@ import psycopg2
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cacheaside.drivers.database import connect
+from cacheaside.drivers.connection import connect
 from cacheaside.errors import SettingsError
 from cacheaside.settings import DatabaseSettings
 from migrate import sample_data

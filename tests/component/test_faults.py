@@ -176,7 +176,7 @@ def test_nothing_set_for_a_query_stays_on_the_connection(api: Any) -> None:
     api.post("/invalidations", {"query": "shown"})
     with_query(api, "shown", sql="select current_setting('statement_timeout') as  value", timeout_ms=4321)
     assert api.get("/queries/shown").json == {"data": {"value": "4321ms"}}
-    with api.module("QueryFunction").database._database._connection.cursor() as cursor:
+    with api.module("QueryFunction").database._database._kept._connection.cursor() as cursor:
         cursor.execute("show statement_timeout")
         assert cursor.fetchone() == ("0",)
 

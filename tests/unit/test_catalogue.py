@@ -116,7 +116,7 @@ def test_entry_and_lease_share_a_slot_and_tags_name_the_row(tmp_path: Path) -> N
     query = load(tmp_path, GOOD)
     bound = query.bind(bind_text(query.parameters, {"id": ["7"]}))
     assert bound.keys.entry.partition("{")[2] == bound.keys.lease.partition("{")[2]
-    assert bound.keys.tags == ("cacheaside:tag:orders", "cacheaside:tag:customers:7")
+    assert bound.keys.tags == ("cacheaside:tag:orders", "cacheaside:tag:customers:7", "cacheaside:tag:customers:*")
 
 
 def test_tags_outlast_entries(tmp_path: Path) -> None:

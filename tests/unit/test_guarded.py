@@ -18,7 +18,7 @@ CACHE_CALLS = {
     "invalidate_tags": (["products"],),
     "invalidate_entry": ("entry", "lease"),
 }
-DATABASE_CALLS: dict[str, tuple[Any, ...]] = {"load": (None,), "execute": (None, {})}
+DATABASE_CALLS: dict[str, tuple[Any, ...]] = {"load": (None,)}
 
 
 class Driver:

@@ -1,6 +1,5 @@
 -- summary = "Places an order at the prices of now"
 -- returns = "one"
--- tags    = ["orders", "order_items"]
 -- params.customer_id = { type = "integer", min = 1, example = 7, description = "number of the customer" }
 -- params.product_ids = { type = "integer[]", min = 1, min_length = 1, max_length = 50, example = [1, 2], description = "what is ordered" }
 -- params.quantities  = { type = "integer[]", min = 1, max = 1000, min_length = 1, max_length = 50, example = [2, 1], description = "how many of each, in the same order" }

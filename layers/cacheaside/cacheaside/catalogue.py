@@ -25,9 +25,9 @@ __all__ = ["BoundQuery", "Catalogue", "Command", "Query", "Returns", "Statement"
 
 Returns = Literal["many", "one"]
 
-_STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "tags", "params"})
+_STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "params"})
 _QUERY_KEYS: Final = _STATEMENT_KEYS | {
-    *("ttl", "stale", "stale_if_error", "negative_ttl", "jitter", "early_refresh"),
+    *("tags", "ttl", "stale", "stale_if_error", "negative_ttl", "jitter", "early_refresh"),
     *("wait", "waited_out", "compress", "local", "client"),
 }
 _PARAMETER_KEYS: Final = frozenset(
@@ -49,14 +49,14 @@ class Statement:
     sql: str
     returns: Returns
     timeout_ms: int
-    tags: tuple[str, ...]
     parameters: Mapping[str, Parameter]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query(Statement):
-    """A statement that reads, and whose answer is cached as `policy` says."""
+    """A statement that reads, and whose answer is cached as `policy` says, until something behind `tags` changes."""
 
+    tags: tuple[str, ...]
     policy: Policy
 
     def bind(self, values: Mapping[str, Value]) -> BoundQuery:
@@ -66,7 +66,7 @@ class Query(Statement):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Statement):
-    """A statement that writes. `tags` are taken out of the cache once it has committed."""
+    """A statement that writes. What it has changed, the database tells."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _query(file: SqlFile) -> Query:
         local_ms=_duration(file, "local", "0s"),
         client_ms=_duration(file, "client", "0s"),
     )
-    return Query(**common, policy=policy)
+    return Query(**common, tags=_tags(file, common["parameters"]), policy=policy)
 
 
 def _waited_out(file: SqlFile) -> WaitedOut:
@@ -173,15 +173,13 @@ def _statement(file: SqlFile, keys: frozenset[str]) -> dict[str, Any]:
     timeout_ms = _duration(file, "timeout", "10s")
     if not 0 < timeout_ms <= _TIMEOUT_AT_MOST_MS:
         raise file.error("timeout", f"timeout must be more than 0 and at most {_TIMEOUT_AT_MOST_MS // 1000}s")
-    parameters = _parameters(file)
     return {
         "name": file.name,
         "summary": summary,
         "sql": file.sql,
         "returns": cast("Returns", returns),
         "timeout_ms": timeout_ms,
-        "tags": _tags(file, parameters),
-        "parameters": parameters,
+        "parameters": _parameters(file),
     }
 
 
@@ -195,10 +193,10 @@ def _duration(file: SqlFile, key: str, default: str | None = None) -> int:
 def _tags(file: SqlFile, parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
     tags = file.header.get("tags")
     if not isinstance(tags, list):
-        raise file.error("tags", 'tags is missing; list the tables that are read or written, such as tags = ["orders"]')
+        raise file.error("tags", 'tags is missing; list the tables that are read, such as tags = ["orders"]')
     if len(tags) > TAGS_AT_MOST:
         raise file.error(
-            "tags", f"{len(tags)} tags are too many; at most {TAGS_AT_MOST}, a view's tables can share one"
+            "tags", f"{len(tags)} tags are too many; at most {TAGS_AT_MOST}: each is one more key to read"
         )
     for tag in tags:
         try:

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from cacheaside.catalogue import BoundQuery, Catalogue
 from cacheaside.errors import BadBody
 from cacheaside.parameters import bind_json
+from cacheaside.tags import changed_tags
 
 __all__ = ["invalidate"]
 
@@ -31,7 +32,7 @@ def invalidate(cache: Invalidatable, catalogue: Catalogue, wanted: Mapping[str, 
     """
     match dict(wanted):
         case {"tags": list(tags), **rest} if not rest:
-            return {"tags": cache.invalidate_tags(_checked(tags))}
+            return {"tags": cache.invalidate_tags(changed_tags(_checked(tags)))}
         case {"query": str(name), **rest} if not rest.keys() - {"params"}:
             query = catalogue.query(name)
             keys = BoundQuery(query, bind_json(query.parameters, _params(rest.get("params", {})))).keys

@@ -7,16 +7,14 @@ reached more surely than the servers themselves.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from cacheaside import steps
 from cacheaside.breaker import Breaker, Rules, State
-from cacheaside.catalogue import Command
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.database import Database
 from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable
-from cacheaside.parameters import Value
 from cacheaside.reader import epoch_ms
 
 __all__ = ["CACHE", "DATABASE", "GuardedCache", "GuardedDatabase"]
@@ -91,10 +89,6 @@ class GuardedDatabase:
     def load(self, step: steps.Load) -> steps.Loaded:
         """See `Database.load`."""
         return self._guard.call(lambda: self._database.load(step))
-
-    def execute(self, command: Command, values: Mapping[str, Value]) -> bytes | None:
-        """See `Database.execute`."""
-        return self._guard.call(lambda: self._database.execute(command, values))
 
     def ping(self) -> None:
         """Ask the server itself: health is what is, and neither blocked by the breaker nor told to it."""
