@@ -12,7 +12,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := .local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format build validate invoke api explore stress lock clean .venv .venv-sam
+.PHONY: help run demo test check consistency lint format build validate invoke api explore stress lock clean .venv .venv-sam
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,10 +23,13 @@ run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAM
 demo: .venv ## the same unattended: every query cold and warm, as a table
 	@$(BIN)/python -m local demo
 
-test: lint .venv-sam ## every check and test; those in containers are skipped where no Docker engine runs
+test: lint check .venv-sam ## every check and test; those in containers are skipped where no Docker engine runs
 	@$(BIN)/python -m pytest $(TESTS)
 	@$(if $(TESTS),,for server in node-9 cluster-8; do echo "the contract again, on $$server"; \
 	  CACHE_SERVER=$$server $(BIN)/python -m pytest --quiet tests/component/test_{contract,faults,compression}.py || exit 1; done)
+
+check: .venv ## ask PostgreSQL what each query reads, and compare with its tags (CATALOGUE=folder, DATABASE_URL=)
+	@$(BIN)/python -m local check
 
 lint: .venv ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -52,6 +55,9 @@ explore: .venv ## every interleaving of three readers and two writers on the pro
 MINUTES ?= 10
 stress: .venv ## readers and writers as processes on real servers, readers killed at random: MINUTES=1
 	@$(BIN)/python -m bench.stress $$(($(MINUTES) * 60))
+
+consistency: .venv ## writers of every kind, servers killed and frozen, no stale answer: MINUTES=2, CACHE=node|cluster|pair
+	@$(BIN)/python -m bench.consistency $$(($(MINUTES) * 60)) --cache $(or $(CACHE),node)
 
 lock: .venv ## pin the newest versions that the .in files allow, with hashes
 	@$(BIN)/python -m pip install --quiet uv

@@ -1,4 +1,4 @@
-"""`python -m local run` serves until Ctrl-C; `python -m local demo` measures and leaves."""
+"""`python -m local run` serves until Ctrl-C; `demo` measures and leaves; `check` compares tags with what is read."""
 
 import argparse
 import errno
@@ -10,7 +10,7 @@ from local.signals import Ending
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    parser.add_argument("command", choices=["run", "demo"])
+    parser.add_argument("command", choices=["run", "demo", "check"])
     command = parser.parse_args().command
     try:
         return _execute(command, Ending())
@@ -34,7 +34,7 @@ def _execute(command: str, ending: Ending) -> int:
     if command == "run":
         commands.run(ending)
         return 0
-    return 0 if commands.demo() else 1
+    return 0 if {"demo": commands.demo, "check": commands.check}[command]() else 1
 
 
 if __name__ == "__main__":

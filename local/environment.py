@@ -35,6 +35,11 @@ def function_environment(
         variables[function] = {"AUTHENTICATION": "url", "DATABASE_URL": own}
         if function != "MigrateFunction":
             variables[function]["CACHE_URL"] = cache_url
+    # It checks answers of the cache as the query function would make them.
+    variables["InvalidateFunction"]["READ_DATABASE_URL"] = variables["QueryFunction"]["DATABASE_URL"]
+    if host:
+        # `sam local` has no schedule. One event is one sweep, which nobody wants to listen for a minute.
+        variables["InvalidateFunction"]["INVALIDATION"] = "schedule"
     return variables
 
 

@@ -1,4 +1,7 @@
-"""HTTP on 127.0.0.1, answered by the functions of the template as API Gateway would have them answer."""
+"""HTTP on 127.0.0.1, answered by the functions of the template as API Gateway would have them answer.
+
+What the template schedules runs beside it, in the same sandboxes, from when the first request can be answered.
+"""
 
 import contextlib
 import errno
@@ -14,14 +17,16 @@ from typing import Any, cast
 
 from local.errors import LocalError
 from local.events import MalformedAnswer, Request, Response, to_event, to_response
-from local.pool import FunctionFailed, GatewayTimeout, Pool
+from local.pool import CallerTimeout, FunctionFailed, Pool
 from local.processes import HOST
 from local.routing import Router
+from local.schedule import Scheduler
 from local.template import Template
 
 __all__ = ["Gateway"]
 
 BODY_LIMIT = 10 * 1024 * 1024
+INTEGRATION_LIMIT = 30.0  # an HTTP API waits no longer for any function
 
 Tell = Callable[[str], None]
 
@@ -57,12 +62,12 @@ class Gateway:
         tell: Tell,
         access: bool = False,
     ) -> Iterator[None]:
-        """Answer in threads, from when every handler is imported to the end of the block.
+        """Answer in threads, and keep the schedules, from when every handler is imported to the end of the block.
 
         `environment` overrides the template's, by function. `tell` hears of failing functions, and with `access` of
         every request.
         """
-        names = {route.function for route in template.routes}
+        names = {route.function for route in template.routes} | {each.function for each in template.schedules}
         pools = {name: Pool(template.functions[name], environment.get(name, {}), log / f"{name}.log") for name in names}
         try:
             imports = [threading.Thread(target=_warm, args=[*item, tell], daemon=True) for item in pools.items()]
@@ -74,7 +79,8 @@ class Gateway:
             self._server.access = tell if access else None
             threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
             try:
-                yield
+                with Scheduler(template.schedules, pools, tell):
+                    yield
             finally:
                 self._server.shutdown()
         finally:
@@ -102,12 +108,12 @@ class _Answer:
         function = match.route.function
         event = to_event(request, match, self._port)
         try:
-            response = to_response(self._pools[function].invoke(event))
+            response = to_response(self._pools[function].invoke(event, INTEGRATION_LIMIT))
         except (FunctionFailed, MalformedAnswer) as failure:
             self._tell(f"{function}: {failure}")
             response = Response.message(500, "Internal Server Error")
-        except GatewayTimeout as timeout:
-            self._tell(f"{function}: {timeout}")
+        except CallerTimeout as timeout:
+            self._tell(f"{function}: {timeout} for {INTEGRATION_LIMIT:.0f} s")
             response = Response.message(503, "Service Unavailable")
         response.headers.append(("apigw-requestid", event["requestContext"]["requestId"]))
         return response

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
@@ -17,13 +18,12 @@ from typing import Any
 
 from local.template import Function
 
-__all__ = ["FunctionFailed", "GatewayTimeout", "Pool"]
+__all__ = ["CallerTimeout", "FunctionFailed", "Pool"]
 
 Json = dict[str, Any]
 
 LIMIT = 16
 INIT_LIMIT = 60.0
-GATEWAY_LIMIT = 30.0  # an HTTP API waits no longer for any integration
 ANSWER_LIMIT = 6 * 1024 * 1024  # Lambda's, for a synchronous answer
 SETTLE_PATIENCE = 0.1  # how long to hope for a sandbox that has answered, before a new one is started
 SANDBOX = Path(__file__).with_name("sandbox.py")
@@ -33,8 +33,8 @@ class FunctionFailed(Exception):
     """The function raised, died, took too long or answered too much. The caller gets a 500, its log the message."""
 
 
-class GatewayTimeout(Exception):
-    """API Gateway would wait no longer. The caller gets a 503."""
+class CallerTimeout(Exception):
+    """The caller would wait no longer."""
 
 
 class Pool:
@@ -52,17 +52,18 @@ class Pool:
         self._idle: queue.LifoQueue[_Sandbox] = queue.LifoQueue()
         self._settling: set[_Sandbox] = set()
         self._all: set[_Sandbox] = set()
+        self._starting = threading.Lock()
         self._closed = False
 
-    def invoke(self, event: Any) -> Any:
-        """The function's answer. Raises `FunctionFailed` or `GatewayTimeout`."""
-        patience = time.monotonic() + GATEWAY_LIMIT
-        if not self._places.acquire(timeout=GATEWAY_LIMIT):
-            raise GatewayTimeout(f"all sandboxes stayed busy for {GATEWAY_LIMIT:.0f} s")
+    def invoke(self, event: Any, patience: float = math.inf) -> Any:
+        """The function's answer. Raises `FunctionFailed`, or `CallerTimeout` after `patience` seconds."""
+        until = time.monotonic() + patience
+        if not self._places.acquire(timeout=min(patience, threading.TIMEOUT_MAX)):
+            raise CallerTimeout("all sandboxes stayed busy")
         try:
             sandbox = self._take()
             try:
-                answer = sandbox.serve(event, patience)
+                answer = sandbox.serve(event, until)
             except BaseException:
                 self._discard(sandbox)
                 raise
@@ -83,7 +84,9 @@ class Pool:
         self._idle.put(self._grow())
 
     def close(self) -> None:
-        self._closed = True
+        """Kill all sandboxes, busy or idle. No other starts from now on."""
+        with self._starting:
+            self._closed = True
         for sandbox in list(self._all):
             sandbox.kill()
         with contextlib.suppress(queue.Empty):
@@ -112,15 +115,16 @@ class Pool:
             self._places.release()
 
     def _grow(self) -> "_Sandbox":
-        try:
-            sandbox = _Sandbox(self._function, self._environment, self._log)
-        except OSError as error:
-            raise FunctionFailed(f"no sandbox can be started: {error}") from None
-        self._all.add(sandbox)
-        try:
-            sandbox.await_ready()
+        with self._starting:
             if self._closed:
                 raise FunctionFailed("the stack is stopping")
+            try:
+                sandbox = _Sandbox(self._function, self._environment, self._log)
+            except OSError as error:
+                raise FunctionFailed(f"no sandbox can be started: {error}") from None
+            self._all.add(sandbox)
+        try:
+            sandbox.await_ready()
         except BaseException:
             self._discard(sandbox)
             raise
@@ -171,13 +175,13 @@ class _Sandbox:
             raise FunctionFailed(f"the handler cannot be imported: {answer['error']}")
         self.extended = answer["extended"]
 
-    def serve(self, event: Any, patience: float) -> Json:
-        """{"result": …} or {"error": …}. Lambda would let a request run on that the gateway waits for no longer
-        (`patience` is over); here its sandbox ends with it.
+    def serve(self, event: Any, until: float) -> Json:
+        """{"result": …} or {"error": …}. Lambda would let a request run on that the caller waits for no longer (it is
+        past `until`); here its sandbox ends with it.
         """
         message = {"event": event, "request_id": str(uuid.uuid4()), "deadline": time.time() + self._timeout}
         self._deadline = time.monotonic() + self._timeout
-        remaining = max(patience - time.monotonic(), 0.001)
+        remaining = max(until - time.monotonic(), 0.001)
         self._socket.settimeout(min(self._timeout, remaining))
         try:
             self._channel.write(json.dumps(message) + "\n")
@@ -185,7 +189,7 @@ class _Sandbox:
             return self._receive()
         except TimeoutError:
             if remaining < self._timeout:
-                raise GatewayTimeout(f"no answer within {GATEWAY_LIMIT:.0f} s") from None
+                raise CallerTimeout("no answer") from None
             raise self._out_of_time() from None
         except OSError:
             raise self._death() from None

@@ -58,6 +58,11 @@ class PostgresServer(Server):
     def url_for(self, role: str, database: str = DATABASE) -> str:
         return f"postgresql://{role}@{HOST}:{self.port}/{database}"
 
+    @property
+    def programs(self) -> Path:
+        """The folder of PostgreSQL's programs, psql and pgbench among them."""
+        return _bin()
+
     def start(self) -> None:
         super().start()
         try:

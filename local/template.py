@@ -1,9 +1,12 @@
-"""Reads template.yaml: which functions there are, and which route leads to which.
+"""Reads template.yaml: which functions there are, which route leads to which, and which run on a schedule.
 
-The template is the only list of routes, timeouts and variables; what it says is what runs here. CloudFormation itself
-is not evaluated: a parameter is its default, and what only a deployment knows is the empty string, as in `sam local`.
+The template is the only list of routes, schedules, timeouts and variables; what it says is what runs here.
+CloudFormation itself is not evaluated: a parameter is its default, and what only a deployment knows is the empty
+string, as in `sam local`.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +16,12 @@ import yaml
 
 from local.errors import LocalError
 
-__all__ = ["Function", "Route", "Template", "read"]
+__all__ = ["Function", "Route", "Schedule", "Template", "read"]
 
 Json = dict[str, Any]
+
+RATE = re.compile(r"rate\(([1-9][0-9]*) (minute|hour|day)s?\)")
+SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
 
 
 @dataclass(frozen=True)
@@ -41,13 +47,22 @@ class Route:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    name: str  # the logical id that SAM makes of function and event
+    function: str
+    interval: float
+    input: Any = None  # what the function is given; None: EventBridge Scheduler's own description of the event
+
+
+@dataclass(frozen=True)
 class Template:
     functions: Mapping[str, Function]
     routes: tuple[Route, ...]
+    schedules: tuple[Schedule, ...] = ()
 
 
 def read(path: Path) -> Template:
-    """Raises `LocalError` when there is no such file, or it holds no function."""
+    """Raises `LocalError` when there is no such file, it holds no function, or a schedule that cannot be kept here."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
@@ -70,12 +85,15 @@ class _Reader:
     def template(self) -> Template:
         functions = {}
         routes: list[Route] = []
+        schedules: list[Schedule] = []
         for name, resource in self._resources.items():
             if resource.get("Type") == "AWS::Serverless::Function":
                 properties = resource.get("Properties", {})
                 functions[name] = self._function(name, properties)
-                routes += self._routes(name, properties.get("Events", {}))
-        return Template(functions, tuple(routes))
+                events = properties.get("Events", {})
+                routes += self._routes(name, events)
+                schedules += self._schedules(name, events)
+        return Template(functions, tuple(routes), tuple(schedules))
 
     def _function(self, name: str, properties: Json) -> Function:
         merged = {**self._globals, **properties}
@@ -101,6 +119,24 @@ class _Reader:
     def _routes(self, function: str, events: Json) -> list[Route]:
         properties = [event.get("Properties", {}) for event in events.values() if event.get("Type") == "HttpApi"]
         return [_route(given.get("Method", ""), given.get("Path", "$default"), function) for given in properties]
+
+    def _schedules(self, function: str, events: Json) -> list[Schedule]:
+        return [
+            self._schedule(function, name, event.get("Properties", {}))
+            for name, event in events.items()
+            if event.get("Type") == "ScheduleV2"
+        ]
+
+    def _schedule(self, function: str, event: str, properties: Json) -> Schedule:
+        expression = self._value(properties.get("ScheduleExpression", ""))
+        rate = RATE.fullmatch(expression)
+        if rate is None:
+            raise LocalError(f"{function}.{event}: {expression!r} cannot be kept here, only a rate(1 minute) can")
+        try:
+            given = json.loads(self._value(properties.get("Input", "")) or "null")
+        except ValueError:
+            raise LocalError(f"{function}.{event}: its Input is not JSON") from None
+        return Schedule(f"{function}{event}", function, float(rate[1]) * SECONDS[rate[2]], given)
 
     def _value(self, value: Any) -> str:
         if isinstance(value, dict):

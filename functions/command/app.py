@@ -15,7 +15,7 @@ from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.commands import Commands
 from cacheaside.http.answers import confirm
 from cacheaside.http.application import application
-from cacheaside.http.requests import json_object
+from cacheaside.http.requests import idempotency_of, json_object
 from cacheaside.parameters import bind_json
 from cacheaside.settings import Settings
 from cacheaside.writer import Writer
@@ -32,7 +32,8 @@ app = application(logger)
 def run_command(name: str) -> Response[str]:
     command = catalogue.command(name)
     values = bind_json(command.parameters, json_object(app.current_event))
-    return confirm(writer.write(command, values))
+    idempotency = idempotency_of(app.current_event, command, values)
+    return confirm(command, writer.write(command, values, idempotency))
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)

@@ -1,4 +1,7 @@
-"""POST /invalidations: takes answers out of the cache for an operator who knows better than their age."""
+"""Takes what was changed out of the cache, whoever changed it: each minute, at once while it listens, or when asked to.
+
+POST /invalidations is for an operator who knows better than the age of an answer.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,38 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.catalogue import Catalogue
+from cacheaside.drain import Drainer
 from cacheaside.drivers.cache import Cache
+from cacheaside.drivers.database import Database
+from cacheaside.drivers.outbox import Outbox
 from cacheaside.http.answers import json_response
 from cacheaside.http.application import application
 from cacheaside.http.requests import json_object
 from cacheaside.invalidation import invalidate
-from cacheaside.settings import Settings
+from cacheaside.metrics import measured_sweep
+from cacheaside.settings import InvalidateSettings, InvalidationMode
+from cacheaside.sweep import Sweep
+from cacheaside.verifier import Verifier
+
+# A little over the minute after which the next invocation comes, so that somebody listens all the time.
+LISTEN_S = 63.0
+# What is left then for what a sweep does in the end.
+CLEAR_UP_S = 45.0
 
 logger = Logger()
-settings = Settings.from_environment()
+settings = InvalidateSettings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1])
 cache = Cache(settings.cache)
+outbox = Outbox(settings.database)
+drainer = Drainer(outbox, cache)
+
+
+def drain() -> float:
+    drainer.drain()
+    return outbox.backlog().age_s
+
+
+sweep = Sweep(outbox, drainer, Verifier(cache, Database(settings.queries), catalogue, drain))
 app = application(logger)
 
 
@@ -31,5 +55,10 @@ def invalidate_answers() -> Response[str]:
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return app.resolve(event, context)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+    if "routeKey" in event:
+        return app.resolve(event, context)
+    listening = settings.mode is InvalidationMode.LISTEN
+    left_s = context.get_remaining_time_in_millis() / 1000
+    measured_sweep(sweep, min(LISTEN_S, left_s - CLEAR_UP_S) if listening else 0.0)
+    return None

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg2
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from psycopg2.extensions import connection as Connection
 
 from cacheaside.drivers.connection import connect
-from cacheaside.errors import SettingsError
+from cacheaside.errors import CatalogueError, SettingsError
 from cacheaside.settings import DatabaseSettings
+from cacheaside.tag_check.check import check_tags
+from cacheaside.tag_check.dependencies import dependencies
 from migrate import sample_data
 from migrate.custom_resource import respond
 from migrate.time_limit import OutOfTime, time_limit
-from migrate.upgrade import MigrationFailed, upgrade
+from migrate.upgrade import MigrationFailed, is_ahead, upgrade
 
 logger = Logger()
 
+FUNCTIONS: Final = Path(__file__).parents[1]
 # What the answer to CloudFormation needs, with all its attempts.
 _RESERVE_S: Final = 60
+
+
+class WrongTags(Exception):
+    """A query reads what its tags do not say, or what nobody watches. The message has a line for each."""
 
 
 @logger.inject_lambda_context
@@ -29,7 +38,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Answer one request of CloudFormation. Never fails without telling it why."""
     try:
         data = _serve(event, context)
-    except (MigrationFailed, OutOfTime, SettingsError, psycopg2.Error, ValueError) as error:
+    except (MigrationFailed, WrongTags, CatalogueError, OutOfTime, SettingsError, psycopg2.Error, ValueError) as error:
         logger.exception("the schema was not upgraded")
         respond(event, "FAILED", _reason(error))
     except Exception:
@@ -50,9 +59,21 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     with closing(connect(settings)) as connection, time_limit(connection, seconds):
         applied = upgrade(connection)
         logger.info("upgraded", extra={"applied": applied})
+        _check_tags(connection)
         if products > 0:
             sample_data.load(connection, products, _report)
     return {"Applied": ",".join(applied)}
+
+
+def _check_tags(connection: Connection) -> None:
+    """Raise WrongTags: better no deployment than answers that outlive a change of what they are made of."""
+    if is_ahead(connection):  # a rollback, which must not fail: these queries are not of this schema
+        return
+    with dependencies(connection) as database:
+        checked = check_tags(FUNCTIONS, database)
+    if checked.problems:
+        logger.error("wrong tags", extra={"problems": list(map(str, checked.problems))})
+        raise WrongTags(checked)
 
 
 def _whole_number(properties: Mapping[str, str], name: str) -> int:

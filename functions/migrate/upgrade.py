@@ -17,7 +17,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-__all__ = ["Migration", "MigrationFailed", "read_migrations", "upgrade"]
+__all__ = ["Migration", "MigrationFailed", "is_ahead", "read_migrations", "upgrade"]
 
 _FOLDER: Final = Path(__file__).with_name("migrations")
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+")
@@ -72,6 +72,14 @@ def upgrade(connection: Connection, folder: Path = _FOLDER) -> list[str]:
     while (name := _apply_next(connection, migrations)) is not None:
         applied.append(name)
     return applied
+
+
+def is_ahead(connection: Connection, folder: Path = _FOLDER) -> bool:
+    """Return whether the database has migrations that `folder` has not: those of a deployment that is rolled back."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from cacheaside.migrations")
+        [(applied,)] = cursor.fetchall()
+    return int(applied) > len(read_migrations(folder))
 
 
 def read_migrations(folder: Path) -> list[Migration]:

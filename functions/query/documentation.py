@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from cacheaside.catalogue import Catalogue, Command, Query, Statement
 from cacheaside.http.problems import PROBLEMS
 from cacheaside.http.schemas import described, jsonable
+from cacheaside.idempotency import HEADER
 from cacheaside.parameters import Parameter, canonical
 
 __all__ = ["render"]
@@ -44,8 +45,8 @@ def _query(query: Query) -> str:
 
 def _command(command: Command) -> str:
     body = {name: jsonable(value) for name, value in _sample(command).items()}
-    changes = f"takes out {', '.join(command.tags)}" if command.tags else "takes nothing out"
-    return _section(command, f"POST /commands/{command.name}", changes, f"<pre>{escape(json.dumps(body))}</pre>")
+    again = f"can be sent again with the same {HEADER}"
+    return _section(command, f"POST /commands/{command.name}", again, f"<pre>{escape(json.dumps(body))}</pre>")
 
 
 def _section(statement: Statement, route: str, about: str, sample: str) -> str:

@@ -131,6 +131,16 @@ def database_settings(postgres: PostgresServer) -> DatabaseSettings:
     return DatabaseSettings(url=url, authentication=Authentication.URL, region="")
 
 
+@pytest.fixture
+def outbox_settings(postgres: PostgresServer, sql: Callable[..., Any]) -> DatabaseSettings:
+    """The database as the invalidate function sees it; nothing is pending, nobody listens, no cache is known."""
+    sql("truncate cacheaside.outbox, cacheaside.idempotency_keys")
+    sql("update cacheaside.cache set replication_ids = ''")
+    sql("update cacheaside.listener set listening_until = '-infinity'")
+    url = postgres.url_for("cacheaside_invalidate")
+    return DatabaseSettings(url=url, authentication=Authentication.URL, region="")
+
+
 @dataclass(frozen=True)
 class Answer:
     """A response, its headers by lower-case name."""
@@ -155,6 +165,7 @@ class Api:
         template = read(ROOT / "template.yaml")
         self._router = Router(template.routes)
         self._handlers: dict[str, Any] = {}
+        self.authorizer: dict[str, Any] | None = None  # what API Gateway found out about the caller
         for name in ("QueryFunction", "CommandFunction", "InvalidateFunction"):
             function = template.functions[name]
             for variable, value in {**function.environment, **environment[name]}.items():
@@ -170,14 +181,17 @@ class Api:
     def get(self, target: str, **headers: str) -> Answer:
         return self.call("GET", target, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
-    def post(self, target: str, body: object, media_type: str = "application/json") -> Answer:
+    def post(self, target: str, body: object, media_type: str = "application/json", **headers: str) -> Answer:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.call("POST", target, data, {"content-type": media_type})
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.call("POST", target, data, {"content-type": media_type, **named})
 
     def call(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
         match = self._router.match(method, target.partition("?")[0])
         assert match is not None
         event = to_event(Request(method, target, list((headers or {}).items()), body), match, 3000)
+        if self.authorizer is not None:
+            event["requestContext"]["authorizer"] = self.authorizer
         context = SimpleNamespace(
             aws_request_id=str(uuid4()),
             function_name=match.route.function,

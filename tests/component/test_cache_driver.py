@@ -290,7 +290,7 @@ def test_a_store_is_never_sent_twice() -> None:
 def test_nonsense_is_no_answer(mode: CacheMode, reply: bytes) -> None:
     with pretender(reply) as url:
         cache = node_at(url, mode)
-        for act in (lambda: cache.look(Look(KEYS)), lambda: cache.acquire(take(b"mine"))):
+        for act in (lambda: cache.look(Look(KEYS)), lambda: cache.acquire(take(b"mine")), lambda: cache.sample(5)):
             with unavailable_soon():
                 act()
 

@@ -122,14 +122,21 @@ def test_order_is_placed_whole(api: Any, sql: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("customer", "products", "quantities"), [(999_999, [1], [1]), (7, [1, 999_999], [1, 1]), (7, [1, 2], [1])]
+    ("customer", "products", "quantities", "field"),
+    [
+        (999_999, [1], [1], "customer_id"),
+        (7, [1, 999_999], [1, 1], "product_id"),
+        (7, [1, 2], [1], "quantity"),
+    ],
 )
-def test_order_that_cannot_be_is_a_conflict_and_leaves_nothing(
-    api: Any, sql: Any, customer: int, products: list[int], quantities: list[int]
+def test_order_that_cannot_be_names_the_field_and_leaves_nothing(
+    api: Any, sql: Any, customer: int, products: list[int], quantities: list[int], field: str
 ) -> None:
     before = sql("select count(*) from orders")
     body = {"customer_id": customer, "product_ids": products, "quantities": quantities}
-    assert problem(api.post("/commands/place_order", body), 409)["type"] == "/docs#conflict"
+    document = problem(api.post("/commands/place_order", body), 422)
+    assert document["type"] == "/docs#unprocessable"
+    assert [each["field"] for each in document["errors"]] == [field]
     assert sql("select count(*) from orders") == before
 
 
@@ -200,6 +207,9 @@ def test_openapi_has_a_path_for_each_query_and_command(api: Any) -> None:
     )
     [parameter] = document["paths"]["/queries/product"]["get"]["parameters"]
     assert parameter["schema"] == {"type": "integer", "format": "int64", "minimum": 1}
+    command = document["paths"]["/commands/set_price"]["post"]
+    assert [header["name"] for header in command["parameters"]] == ["Idempotency-Key"]
+    assert {"409", "422"} <= command["responses"].keys()
 
 
 def test_documentation_explains_every_kind_of_problem(api: Any) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 import redis
 
@@ -41,6 +43,7 @@ OTHERS = {
     "query_not_found": (404, PROBLEM, '"status": 404'),
     "query_method_not_allowed": (405, PROBLEM, '"status": 405'),
 }
+SWEEP = "invalidate_schedule"
 MIGRATIONS = ("migrate_create", "migrate_update", "migrate_delete")
 
 
@@ -49,7 +52,7 @@ def answer(lambdas: Emulator, event: str) -> Any:
 
 
 def test_no_event_is_forgotten() -> None:
-    tested = {f"query_{name}" for name in QUERIES} | {*WRITES, *OTHERS, *MIGRATIONS}
+    tested = {f"query_{name}" for name in QUERIES} | {*WRITES, *OTHERS, *MIGRATIONS, SWEEP}
     assert {path.stem for path in EVENTS.glob("*.json")} == tested
 
 
@@ -73,6 +76,14 @@ def test_write_takes_the_answer_out(lambdas: Emulator, write: str, query: str) -
     written = answer(lambdas, write)
     assert (written["statusCode"], written["headers"]["Content-Type"]) == (200, JSON), written
     assert answer(lambdas, query)["headers"]["Cache-Status"] == "cacheaside; fwd=miss; stored"
+
+
+def test_sweep_takes_out_what_somebody_else_has_changed(lambdas: Emulator, stack: Stack) -> None:
+    answer(lambdas, "query_product")
+    with closing(psycopg2.connect(stack.database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("update products set price = price + 1 where id = 42")
+    assert answer(lambdas, SWEEP) is None
+    assert answer(lambdas, "query_product")["headers"]["Cache-Status"] == "cacheaside; fwd=miss; stored"
 
 
 @pytest.mark.parametrize("event", OTHERS)

@@ -9,6 +9,7 @@ import redis
 
 from cacheaside import steps
 from cacheaside.drivers.cache import Cache
+from cacheaside.drivers.cache_client import NotReplicated
 from cacheaside.errors import CacheUnavailable
 from cacheaside.keys import Keys, tag_key
 from cacheaside.settings import Authentication, CacheSettings
@@ -41,9 +42,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, default: Stack) -> Iterator
         yield server
 
 
-def cache_of(server: ValkeyServer, user: str) -> Cache:
+def cache_of(server: ValkeyServer, user: str, replicas: int = 0) -> Cache:
     url = f"redis://shop-{user}:{PASSWORD}@127.0.0.1:{server.port}"
-    return Cache(CacheSettings(url=url, authentication=Authentication.URL, region="", name=""))
+    return Cache(CacheSettings(url=url, authentication=Authentication.URL, region="", name="", replicas=replicas))
 
 
 def test_query_user_can_do_every_step_of_a_read(server: ValkeyServer) -> None:
@@ -56,6 +57,25 @@ def test_query_user_can_do_every_step_of_a_read(server: ValkeyServer) -> None:
     cache.release(steps.Release(keys, b"mine"))
     assert cache.acquire(take).won
     assert cache.store(steps.Store(keys, b"mine", b"answer", 1000))
+
+
+def test_command_user_can_have_replicas_confirm(server: ValkeyServer) -> None:
+    with pytest.raises(CacheUnavailable) as caught:  # there is none to confirm, but it was asked for
+        cache_of(server, "command", replicas=1).invalidate_tags(["orders"])
+    assert isinstance(caught.value.__cause__, NotReplicated)
+
+
+def test_invalidate_user_can_tell_primaries_apart_and_read_what_is_to_be_verified(server: ValkeyServer) -> None:
+    cache = cache_of(server, "invalidate")
+    assert cache.replication_ids()
+    with redis.Redis("127.0.0.1", server.port) as side:
+        side.set("cacheaside:entry:{q}", b"answer")
+    found: list[tuple[str, bytes]] = []
+    for _ in range(10):
+        found += cache.sample(5)
+    assert ("cacheaside:entry:{q}", b"answer") in found
+    keys = Keys("cacheaside:entry:{q}", "cacheaside:lease:{q}", (tag_key("orders"),))
+    assert cache.look(steps.Look(keys)).entry == b"answer"
 
 
 @pytest.mark.parametrize("user", ["command", "invalidate"])

@@ -20,6 +20,7 @@ ONLY_WITH = {
 # What may be touched from outside the VPC. A new kind of resource has to be thought about here first.
 PUBLIC = {"AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"}
 PRIVATE = {
+    "AWS::CloudWatch::Alarm",
     "AWS::EC2::EIP",  # of a NAT gateway, which lets nobody in
     "AWS::EC2::InternetGateway",
     "AWS::EC2::NatGateway",
@@ -48,6 +49,7 @@ PRIVATE = {
     "AWS::RDS::DBInstance",
     "AWS::RDS::DBParameterGroup",
     "AWS::RDS::DBSubnetGroup",
+    "AWS::Scheduler::Schedule",
     "Custom::Migrations",
 }
 

@@ -17,6 +17,7 @@ ANY_OF_THE_ACCOUNT = {
     "ec2:UnassignPrivateIpAddresses",
 }
 ACCOUNT = "eu-west-1:111122223333"
+SCHEDULER = "InvalidateFunctionSweepRole"
 CACHE = f"arn:aws:elasticache:{ACCOUNT}:replicationgroup:Cache"
 
 
@@ -53,12 +54,15 @@ def test_every_statement_names_its_resource(stack: Stack) -> None:
 
 
 def test_a_role_signs_in_as_itself_and_writes_its_own_log(stack: Stack) -> None:
-    for name in ("Query", "Command", "Invalidate"):
-        role = name.lower()
+    # The invalidate function also asks what the query function would answer now.
+    users = {"Query": ["query"], "Command": ["command"], "Invalidate": ["invalidate", "query"]}
+    for name, roles in users.items():
         assert granted(stack, f"{name}Role") == {
             "logs:CreateLogStream": [f"{name}Logs.Arn"],
             "logs:PutLogEvents": [f"{name}Logs.Arn"],
-            "rds-db:connect": [f"arn:aws:rds-db:{ACCOUNT}:dbuser:Database.DbiResourceId/cacheaside_{role}"],
+            "rds-db:connect": [
+                f"arn:aws:rds-db:{ACCOUNT}:dbuser:Database.DbiResourceId/cacheaside_{role}" for role in roles
+            ],
             "elasticache:Connect": [CACHE, f"{name}CacheUser.Arn"],
         }
 
@@ -75,11 +79,22 @@ def test_each_function_has_the_role_of_its_name_and_no_policy_that_aws_may_widen
     for name, function in stack.functions.items():
         assert function["Role"] == name.replace("Function", "Role.Arn")
     roles = stack.of_type("AWS::IAM::Role")
-    assert len(roles) == len(stack.functions)
-    for role in roles.values():
-        assert role["ManagedPolicyArns"] == ["NetworkInterfacePolicy"]
-        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert roles.keys() == {function["Role"].removesuffix(".Arn") for function in stack.functions.values()} | {
+        SCHEDULER
+    }
+    for name in roles.keys() - {SCHEDULER}:
+        assert roles[name]["ManagedPolicyArns"] == ["NetworkInterfacePolicy"]
+        (trust,) = roles[name]["AssumeRolePolicyDocument"]["Statement"]
         assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+def test_the_schedule_may_call_its_function_and_nothing_else(stack: Stack) -> None:
+    """SAM makes this role."""
+    role = stack.of_type("AWS::IAM::Role")[SCHEDULER]
+    assert "ManagedPolicyArns" not in role
+    assert granted(stack, SCHEDULER) == {"lambda:InvokeFunction": ["InvalidateFunction.Arn"]}
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": ["scheduler.amazonaws.com"]}
 
 
 def test_code_in_a_function_cannot_use_the_permissions_on_network_interfaces(default: Stack) -> None:

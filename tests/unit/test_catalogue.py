@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cacheaside.catalogue import Catalogue, Query
+from cacheaside.catalogue import Catalogue, Command, Query
 from cacheaside.errors import CatalogueError, UnknownStatement
 from cacheaside.parameters import bind_text
 from cacheaside.policy import Policy, WaitedOut
@@ -63,6 +63,7 @@ def test_file_is_read(tmp_path: Path) -> None:
         ("-- stale ", '-- returns = "two"\n-- stale ', 3, 'returns must be "many" or "one"'),
         ("-- stale ", '-- waited_out = "503s"\n-- stale ', 3, 'waited_out must be "503" or "load"'),
         ("-- stale ", "-- jitter = 0.6\n-- stale ", 3, "jitter must be a number from 0 to 0.5"),
+        ("-- stale ", '-- verify = "no"\n-- stale ', 3, "verify must be true or false"),
         ("-- stale ", '-- timeout = "1m"\n-- stale ', 3, "timeout must be more than 0 and at most 25s"),
     ],
 )
@@ -73,6 +74,31 @@ def test_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: str,
     place, _, message = str(caught.value).partition(": ")
     assert place.endswith(f"some_query.sql:{line}"), caught.value
     assert says in message
+
+
+def load_command(tmp_path: Path, header: str = "") -> Command:
+    folder = tmp_path / "command" / "commands"
+    folder.mkdir(parents=True)
+    (folder / "touch.sql").write_text(f'-- summary = "Touches it"\n{header}update orders set id = id returning id')
+    return Catalogue.load(tmp_path).command("touch")
+
+
+def test_isolation_of_a_command_is_read(tmp_path: Path) -> None:
+    assert load_command(tmp_path / "silent").isolation == "read committed"
+    assert load_command(tmp_path / "strict", '-- isolation = "serializable"\n').isolation == "serializable"
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ('-- isolation = "snapshot"\n', "isolation must be .*serializable.*, not 'snapshot'"),
+        ("-- isolation = 3\n", "isolation must be .*, not 3"),
+        ('-- tags = ["orders"]\n', "tags is not a setting; it takes isolation, params, returns, summary, timeout"),
+    ],
+)
+def test_mistake_in_a_command_is_named_with_file_and_line(tmp_path: Path, header: str, says: str) -> None:
+    with pytest.raises(CatalogueError, match=f"touch.sql:2: {says}"):
+        load_command(tmp_path, header)
 
 
 def test_nine_tags_are_too_many(tmp_path: Path) -> None:
@@ -110,6 +136,18 @@ def test_other_values_and_other_sql_have_other_keys(tmp_path: Path) -> None:
     query = load(tmp_path, GOOD)
     edited = load(tmp_path, GOOD.replace("select *", "select id"))
     assert len({keys(query, id="7")[0], keys(query, id="8")[0], keys(edited, id="7")[0]}) == 3
+
+
+def test_question_names_every_value_in_the_order_of_the_file(tmp_path: Path) -> None:
+    query = load(tmp_path, GOOD)
+    bound = query.bind(bind_text(query.parameters, {"state": ["shut", "open"], "id": ["+7"]}))
+    assert bound.question == "id=7&state=shut&state=open"
+    assert query.bind(bind_text(query.parameters, {"id": ["7"]})).question == "id=7&state=open"
+
+
+def test_answers_are_verified_unless_the_file_says_otherwise(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).verify
+    assert not load(tmp_path, GOOD.replace("-- stale ", "-- verify = false\n-- stale ")).verify
 
 
 def test_entry_and_lease_share_a_slot_and_tags_name_the_row(tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from urllib.parse import parse_qs
 
 import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
 
 from cacheaside.errors import BadParameters
-from cacheaside.parameters import Parameter, Value, bind_json, bind_text, canonical
+from cacheaside.parameters import SCALAR_TYPES, Parameter, Value, bind_json, bind_text, canonical, query_string
 
 
 def text(type_: str, *raw: str, **rules: object) -> Value:
@@ -27,6 +30,7 @@ def text(type_: str, *raw: str, **rules: object) -> Value:
         ("number", "9.990", Decimal("9.99")),
         ("number", "1e2", Decimal(100)),
         ("number", "-0", Decimal(0)),
+        ("number", "-0e99", Decimal(0)),
         ("number", ".5", Decimal("0.5")),
         ("boolean", "true", True),
         ("date", "2024-02-29", date(2024, 2, 29)),
@@ -54,6 +58,8 @@ def test_value_is_read(type_: str, raw: str, value: Value) -> None:
         ("number", "inf"),
         ("number", "1e999"),
         ("number", "9" * 101),
+        ("number", "-1e99"),
+        ("number", "1e-99"),
         ("boolean", "1"),
         ("boolean", "True"),
         ("date", "2024-02-30"),
@@ -146,3 +152,43 @@ def test_long_input_is_not_repeated_in_full() -> None:
     with pytest.raises(BadParameters) as caught:
         bind_text(DECLARED, {"id": ["x" * 10_000]})
     assert len(str(caught.value)) < 200
+
+
+# What callers may write, right or nearly so, for each type.
+WRITTEN = {
+    "text": st.text(st.characters(codec="utf-8")),
+    "integer": st.integers(-(2**63), 2**63).map(str),
+    "number": st.from_regex(r"[+-]?[0-9]{1,60}(\.[0-9]{0,60})?(e-?[0-9]{1,2})?", fullmatch=True),
+    "boolean": st.sampled_from(["true", "false"]),
+    "date": st.dates().map(str),
+    "timestamp": st.builds(
+        lambda at, offset: f"{at.isoformat()}{offset}", st.datetimes(), st.sampled_from(["", "Z", "+05:30", "-11:00"])
+    ),
+    "uuid": st.uuids().map(str) | st.uuids().map(lambda uuid: str(uuid).upper()),
+    "enum": st.sampled_from(["a", "a b", "a&b=c", "%41", "ø", "b,c"]),
+}
+OF_ALL_TYPES = {
+    name: Parameter(name=name, type=type_, is_list=is_list, required=False)
+    for type_ in SCALAR_TYPES
+    for name, is_list in ((type_, False), (f"{type_}s", True))
+}
+GIVEN = {
+    name: st.lists(WRITTEN[declared.type], min_size=1, max_size=3 if declared.is_list else 1)
+    for name, declared in OF_ALL_TYPES.items()
+}
+
+
+@given(st.fixed_dictionaries({}, optional=GIVEN))
+def test_query_string_asks_the_same_again(written: dict[str, list[str]]) -> None:
+    try:
+        values = bind_text(OF_ALL_TYPES, written)
+    except BadParameters:
+        reject()
+    again = bind_text(OF_ALL_TYPES, parse_qs(query_string(values), keep_blank_values=True))
+    assert repr(again) == repr(values)  # true is not 1, nor is 1.0
+
+
+def test_query_string_is_the_same_however_the_question_was_written() -> None:
+    written = {"uuids": ["0E37DF36-F698-11E6-8DD4-CB9CED3DF976"], "number": ["+1.50"], "text": [""]}
+    values = bind_text(OF_ALL_TYPES, written)
+    assert query_string(values) == "text=&number=1.5&uuids=0e37df36-f698-11e6-8dd4-cb9ced3df976"

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from cacheaside.errors import SettingsError
-from cacheaside.settings import Authentication, CacheMode, DatabaseSettings, Settings
+from cacheaside.settings import (
+    Authentication,
+    CacheMode,
+    DatabaseSettings,
+    InvalidateSettings,
+    InvalidationMode,
+    Settings,
+)
 
 GOOD = {
     "AUTHENTICATION": "iam",
@@ -54,6 +61,27 @@ def test_cache_is_a_node_unless_it_is_said_to_be_a_cluster() -> None:
     assert Settings.from_environment(GOOD).cache.mode is CacheMode.NODE
     assert Settings.from_environment(GOOD | {"CACHE_MODE": ""}).cache.mode is CacheMode.NODE
     assert Settings.from_environment(GOOD | {"CACHE_MODE": "cluster"}).cache.mode is CacheMode.CLUSTER
+
+
+def test_no_replica_is_asked_to_confirm_unless_it_is_said_how_many() -> None:
+    assert Settings.from_environment(GOOD).cache.replicas == 0
+    assert Settings.from_environment(GOOD | {"CACHE_REPLICAS": ""}).cache.replicas == 0
+    assert Settings.from_environment(GOOD | {"CACHE_REPLICAS": "2"}).cache.replicas == 2
+    for bad in ("one", "-1", "1.5", "²"):
+        assert wrong(CACHE_REPLICAS=bad) == [f"CACHE_REPLICAS must be a small number, not {bad!r}"]
+
+
+def test_invalidate_needs_the_database_twice_and_to_be_told_whether_to_listen() -> None:
+    more = {"READ_DATABASE_URL": "postgresql://cacheaside_query@db.example:5432/cacheaside", "INVALIDATION": "listen"}
+    settings = InvalidateSettings.from_environment(GOOD | more)
+    assert (settings.queries.url, settings.mode) == (more["READ_DATABASE_URL"], InvalidationMode.LISTEN)
+    assert settings.database.url == GOOD["DATABASE_URL"]
+    with pytest.raises(SettingsError) as caught:
+        InvalidateSettings.from_environment(GOOD | {"INVALIDATION": "sometimes"})
+    assert str(caught.value).splitlines()[1:] == [
+        "READ_DATABASE_URL is missing",
+        "INVALIDATION must be schedule or listen, not 'sometimes'",
+    ]
 
 
 def test_without_iam_neither_region_nor_name_is_needed() -> None:

@@ -12,8 +12,8 @@ from cacheaside.parameters import Parameter, Value
 from cacheaside.tags import changed_tags, check_tag, resolve_tags
 
 
-def parameter(name: str, type: str = "integer", **options: object) -> Parameter:
-    return Parameter(name=name, type=type, **options)  # type: ignore[arg-type]
+def parameter(name: str, **options: object) -> Parameter:
+    return Parameter(name=name, type="integer", **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

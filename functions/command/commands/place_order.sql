@@ -15,10 +15,10 @@ placed as (
 ),
 lines as (
     insert into order_items (order_id, line, product_id, quantity, unit_price)
-    select placed.id, wanted.line, wanted.product_id, wanted.quantity, products.price
+    select placed.id, wanted.line, wanted.product_id, wanted.quantity, coalesce(products.price, 0)
     from placed
     cross join wanted
-    -- A product that does not exist has no price, which the column refuses: nothing of the order is kept.
+    -- A product that does not exist has no price. It is the reference to it that is refused, and with it the order.
     left join products on products.id = wanted.product_id
     returning quantity * unit_price as amount
 )

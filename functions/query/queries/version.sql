@@ -2,5 +2,5 @@
 -- ttl     = "60s"
 -- timeout = "20s"
 -- returns = "one"
--- tags    = []
+-- tags    = ["slow_version"]
 select slow_version() as version

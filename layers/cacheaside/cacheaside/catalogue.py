@@ -11,24 +11,26 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, Self, cast
+from typing import Any, Final, Literal, Self, cast, get_args
 
 from cacheaside.durations import parse_duration_ms
 from cacheaside.errors import CatalogueError, UnknownStatement
 from cacheaside.keys import Keys, statement_keys
-from cacheaside.parameters import SCALAR_TYPES, Parameter, Value
+from cacheaside.parameters import SCALAR_TYPES, Parameter, Value, query_string
 from cacheaside.policy import Policy, WaitedOut
 from cacheaside.sql_file import SqlFile, read_sql_file
 from cacheaside.tags import TAGS_AT_MOST, check_tag, resolve_tags
 
-__all__ = ["BoundQuery", "Catalogue", "Command", "Query", "Returns", "Statement"]
+__all__ = ["BoundQuery", "Catalogue", "Command", "Isolation", "Query", "Returns", "Statement"]
 
 Returns = Literal["many", "one"]
+Isolation = Literal["read committed", "repeatable read", "serializable"]
 
 _STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "params"})
+_COMMAND_KEYS: Final = _STATEMENT_KEYS | {"isolation"}
 _QUERY_KEYS: Final = _STATEMENT_KEYS | {
     *("tags", "ttl", "stale", "stale_if_error", "negative_ttl", "jitter", "early_refresh"),
-    *("wait", "waited_out", "compress", "local", "client"),
+    *("wait", "waited_out", "compress", "local", "client", "verify"),
 }
 _PARAMETER_KEYS: Final = frozenset(
     {
@@ -58,6 +60,7 @@ class Query(Statement):
 
     tags: tuple[str, ...]
     policy: Policy
+    verify: bool = True  # may be compared with the database; not if it changes without a write, as by now()
 
     def bind(self, values: Mapping[str, Value]) -> BoundQuery:
         """Return this query with checked values (see `parameters.bind_text`) for all its parameters."""
@@ -67,6 +70,8 @@ class Query(Statement):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Statement):
     """A statement that writes. What it has changed, the database tells."""
+
+    isolation: Isolation = "read committed"
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,11 @@ class BoundQuery:
         """Where its answer lives."""
         tags = resolve_tags(self.query.tags, self.values)
         return statement_keys(self.query.name, self.query.sql, self.values, tags)
+
+    @property
+    def question(self) -> str:
+        """The values as a query string: what `bind_text` takes to ask the same again."""
+        return query_string(self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +143,8 @@ def _query(file: SqlFile) -> Query:
         local_ms=_duration(file, "local", "0s"),
         client_ms=_duration(file, "client", "0s"),
     )
-    return Query(**common, tags=_tags(file, common["parameters"]), policy=policy)
+    verify = _switch(file, "verify", default=True)
+    return Query(**common, tags=_tags(file, common["parameters"]), policy=policy, verify=verify)
 
 
 def _waited_out(file: SqlFile) -> WaitedOut:
@@ -158,7 +169,12 @@ def _number(file: SqlFile, key: str, *, default: str, at_most: float) -> float:
 
 
 def _command(file: SqlFile) -> Command:
-    return Command(**_statement(file, _STATEMENT_KEYS))
+    common = _statement(file, _COMMAND_KEYS)
+    isolation = file.header.get("isolation", "read committed")
+    if isolation not in get_args(Isolation):
+        levels = '"read committed", "repeatable read" or "serializable"'
+        raise file.error("isolation", f"isolation must be {levels}, not {isolation!r}")
+    return Command(**common, isolation=isolation)
 
 
 def _statement(file: SqlFile, keys: frozenset[str]) -> dict[str, Any]:
@@ -195,9 +211,7 @@ def _tags(file: SqlFile, parameters: Mapping[str, Parameter]) -> tuple[str, ...]
     if not isinstance(tags, list):
         raise file.error("tags", 'tags is missing; list the tables that are read, such as tags = ["orders"]')
     if len(tags) > TAGS_AT_MOST:
-        raise file.error(
-            "tags", f"{len(tags)} tags are too many; at most {TAGS_AT_MOST}: each is one more key to read"
-        )
+        raise file.error("tags", f"{len(tags)} tags are too many; at most {TAGS_AT_MOST}: each is one more key to read")
     for tag in tags:
         try:
             check_tag(tag, parameters)

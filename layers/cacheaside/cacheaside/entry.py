@@ -10,9 +10,11 @@
          24     4  load time, ms
          28    16  token of the lease under which it was stored
          44    16  entity tag: BLAKE2b of the body before it was compressed
-         60     1  number of tag versions
-         61  16 n  tag versions, in the catalogue's order
-              …    the body, ready to send
+         60     1  n, number of tag versions
+         61     4  q, length of the question
+         65  16 n  tag versions, in the catalogue's order
+          …     q  the question: the parameters as a query string, for who has only the entry and wants to ask again
+          …        the body, ready to send
 
 Numbers are big-endian. Whatever does not read as exactly this is a miss: foreign, truncated, corrupt, or written
 by another version of the library. Reading does not decompress: the checksum vouches for the bytes that were written.
@@ -29,14 +31,13 @@ from typing import Final
 
 __all__ = ["FORMAT_VERSION", "TOKEN_BYTES", "Encoding", "Entry", "decode", "encode", "entity_tag", "pack", "unpack"]
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 TOKEN_BYTES: Final = 16
 
 _MAGIC: Final = b"ca"
-_PREAMBLE: Final = struct.Struct(">2sBB")
-_CHECKSUM: Final = struct.Struct(">I")
-_FIELDS: Final = struct.Struct(">QQI16s16sB")
-_FIELDS_AT: Final = _PREAMBLE.size + _CHECKSUM.size
+_HEADER: Final = struct.Struct(">2sBBIQQI16s16sBI")
+_CHECKSUM_AT: Final = 4
+_AFTER_CHECKSUM: Final = 8
 _HAS_BODY: Final = 1
 _IS_GZIP: Final = 2
 _KNOWN_FLAGS: Final = (0, _HAS_BODY, _HAS_BODY | _IS_GZIP)
@@ -63,6 +64,7 @@ class Entry:
     """One answer with all that is needed to judge and to send it.
 
     `body` is as stored: in `encoding`, and None when there is no such row. `etag` is the same in every encoding.
+    `question` is that of `BoundQuery`; the key holds no more than a digest of it.
     """
 
     body: bytes | None
@@ -73,6 +75,7 @@ class Entry:
     token: bytes
     tag_versions: tuple[bytes, ...]
     etag: bytes
+    question: str = ""
 
     def is_fresh(self, now_ms: int) -> bool:
         """True until the end of its time to live."""
@@ -110,38 +113,38 @@ def unpack(encoding: Encoding, body: bytes) -> bytes:
 
 def encode(entry: Entry) -> bytes:
     """Return the bytes of `entry` in the current format."""
-    preamble = _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, _flags(entry))
-    fields = _FIELDS.pack(
-        entry.created_ms, entry.fresh_until_ms, entry.load_ms, entry.token, entry.etag, len(entry.tag_versions)
+    question = entry.question.encode()
+    header = _HEADER.pack(
+        *(_MAGIC, FORMAT_VERSION, _flags(entry), 0),
+        *(entry.created_ms, entry.fresh_until_ms, entry.load_ms, entry.token, entry.etag),
+        *(len(entry.tag_versions), len(question)),
     )
-    rest = b"".join((fields, *entry.tag_versions, entry.body or b""))
-    return b"".join((preamble, _CHECKSUM.pack(_checksum(preamble, rest)), rest))
+    data = b"".join((header, *entry.tag_versions, question, entry.body or b""))
+    return data[:_CHECKSUM_AT] + _checksum(data).to_bytes(4, "big") + data[_AFTER_CHECKSUM:]
 
 
 def decode(data: bytes) -> Entry | None:
     """Return the entry that `data` holds, or None if it holds none that this version can read. Never raises."""
-    if len(data) < _FIELDS_AT + _FIELDS.size:
+    if len(data) < _HEADER.size:
         return None
-    magic, version, flags = _PREAMBLE.unpack_from(data)
-    (checksum,) = _CHECKSUM.unpack_from(data, _PREAMBLE.size)
-    if magic != _MAGIC or version != FORMAT_VERSION or flags not in _KNOWN_FLAGS:
+    header = _HEADER.unpack_from(data)
+    magic, version, flags, checksum, created_ms, fresh_until_ms, load_ms, token, etag, tags, length = header
+    if magic != _MAGIC or version != FORMAT_VERSION or flags not in _KNOWN_FLAGS or checksum != _checksum(data):
         return None
-    if checksum != _checksum(data[: _PREAMBLE.size], data[_FIELDS_AT:]):
-        return None
-    created_ms, fresh_until_ms, load_ms, token, etag, tags = _FIELDS.unpack_from(data, _FIELDS_AT)
-    start = _FIELDS_AT + _FIELDS.size
-    end = start + tags * TOKEN_BYTES
-    if end > len(data):
+    question_at = _HEADER.size + tags * TOKEN_BYTES
+    body_at = question_at + length
+    if body_at > len(data):
         return None
     return Entry(
-        body=data[end:] if flags & _HAS_BODY else None,
+        body=data[body_at:] if flags & _HAS_BODY else None,
         encoding=Encoding.GZIP if flags & _IS_GZIP else Encoding.IDENTITY,
         created_ms=created_ms,
         fresh_until_ms=fresh_until_ms,
         load_ms=load_ms,
         token=token,
-        tag_versions=tuple(data[at : at + TOKEN_BYTES] for at in range(start, end, TOKEN_BYTES)),
+        tag_versions=tuple([data[at : at + TOKEN_BYTES] for at in range(_HEADER.size, question_at, TOKEN_BYTES)]),
         etag=etag,
+        question=data[question_at:body_at].decode(errors="replace"),
     )
 
 
@@ -151,5 +154,5 @@ def _flags(entry: Entry) -> int:
     return _HAS_BODY | _IS_GZIP if entry.encoding is Encoding.GZIP else _HAS_BODY
 
 
-def _checksum(preamble: bytes, rest: bytes) -> int:
-    return zlib.crc32(rest, zlib.crc32(preamble))
+def _checksum(data: bytes) -> int:
+    return zlib.crc32(data[_AFTER_CHECKSUM:], zlib.crc32(data[:_CHECKSUM_AT]))

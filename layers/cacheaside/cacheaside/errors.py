@@ -9,13 +9,19 @@
     ├── BadBody                 the request body is not a JSON object of the expected shape       400
     ├── BodyTooLarge            the request body is larger than any command needs                  413
     ├── UnsupportedMedia        the request body is not application/json                          415
+    ├── BadIdempotencyKey       the header is not 1 to 255 visible characters                     400
+    ├── IdempotencyKeyReused    the key was used for another request                              422
+    ├── IdempotencyKeyInFlight  the request that used the key first is still being carried out    409
     ├── CacheUnavailable        the cache did not answer in time, or not sensibly                 503 of /invalidations
     ├── WaitedTooLong           another request's load took longer than this one may wait         503
     └── DatabaseError
         ├── DatabaseUnavailable no connection, or it was lost                                     503
         ├── Overloaded          as many direct loads as may run at once are running               503
         ├── StatementTimeout    the statement ran into its own timeout                            504
-        ├── ConstraintViolated  a write conflicts with what is stored                             409
+        ├── Busy                it met other transactions each time it was tried                  503
+        ├── ConstraintViolated  a constraint forbids a write; names the columns
+        │   ├── Conflict        because of what is stored                                         409
+        │   └── Unprocessable   because of what was sent                                          422
         ├── StatementFailed     PostgreSQL refused the statement                                  500
         └── AnswerTooLarge      the answer would not fit in a Lambda response                     500
 
@@ -25,21 +31,26 @@ a caller never hold SQL, host names or credentials; what PostgreSQL said travels
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
     "AnswerTooLarge",
     "BadBody",
+    "BadIdempotencyKey",
     "BadParameters",
     "BodyTooLarge",
+    "Busy",
     "CacheUnavailable",
     "CacheasideError",
     "CatalogueError",
+    "Conflict",
     "ConstraintViolated",
     "DatabaseError",
     "DatabaseUnavailable",
+    "IdempotencyKeyInFlight",
+    "IdempotencyKeyReused",
     "NotFound",
     "Overloaded",
     "ParameterProblem",
@@ -47,6 +58,7 @@ __all__ = [
     "StatementFailed",
     "StatementTimeout",
     "UnknownStatement",
+    "Unprocessable",
     "UnsupportedMedia",
     "WaitedTooLong",
 ]
@@ -110,6 +122,18 @@ class UnsupportedMedia(CacheasideError):
     """The request body is of a media type that the route does not take."""
 
 
+class BadIdempotencyKey(CacheasideError):
+    """The header Idempotency-Key holds something that is no key."""
+
+
+class IdempotencyKeyReused(CacheasideError):
+    """The key belongs to another request: another command, other parameters, or another caller."""
+
+
+class IdempotencyKeyInFlight(CacheasideError):
+    """The request that used the key first was still being carried out when this one's time was over."""
+
+
 class CacheUnavailable(CacheasideError):
     """The cache refused, was silent past its timeout, or answered with something that is no answer."""
 
@@ -134,8 +158,28 @@ class StatementTimeout(DatabaseError):
     """The statement was cancelled when its own timeout ended."""
 
 
+class Busy(DatabaseError):
+    """PostgreSQL undid the transaction because of what others did meanwhile (SQLSTATE 40001, 40P01). It may go now."""
+
+
 class ConstraintViolated(DatabaseError):
-    """A write conflicts with what is stored (SQLSTATE class 23)."""
+    """A constraint forbids a write (SQLSTATE class 23).
+
+    `fields` are the constraint's columns, or its own name where it has none; `rule` says what it asks of each.
+    """
+
+    def __init__(self, rule: str, fields: Sequence[str] = ()) -> None:
+        super().__init__(f"{', '.join(fields)}: {rule}" if fields else rule)
+        self.rule = rule
+        self.fields = tuple(fields)
+
+
+class Conflict(ConstraintViolated):
+    """What is stored is in the way: the same change may be possible at another time."""
+
+
+class Unprocessable(ConstraintViolated):
+    """What was sent is in itself impossible, or refers to what is not there."""
 
 
 class StatementFailed(DatabaseError):

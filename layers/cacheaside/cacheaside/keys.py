@@ -19,9 +19,10 @@ from typing import Final
 from cacheaside.entry import FORMAT_VERSION
 from cacheaside.parameters import Value, canonical
 
-__all__ = ["PREFIX", "Keys", "statement_keys", "tag_key"]
+__all__ = ["ENTRY", "PREFIX", "Keys", "query_name", "statement_keys", "tag_key"]
 
 PREFIX: Final = "cacheaside:"
+ENTRY: Final = f"{PREFIX}entry:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,12 @@ def statement_keys(name: str, sql: str, values: Mapping[str, Value], tags: tuple
     identity = [FORMAT_VERSION, sql, {key: canonical(value) for key, value in values.items()}]
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     slot = f"{{{name}:{blake2b(text.encode(), digest_size=16).hexdigest()}}}"
-    return Keys(f"{PREFIX}entry:{slot}", f"{PREFIX}lease:{slot}", tuple(tag_key(tag) for tag in tags))
+    return Keys(f"{ENTRY}{slot}", f"{PREFIX}lease:{slot}", tuple(tag_key(tag) for tag in tags))
+
+
+def query_name(entry: str) -> str:
+    """Return the name of the query whose answer is at the key `entry`."""
+    return entry.removeprefix(f"{ENTRY}{{").partition(":")[0]
 
 
 def tag_key(tag: str) -> str:

@@ -1,4 +1,4 @@
-"""Metrics in the CloudWatch embedded metric format: one line of log for each answer, by query."""
+"""Metrics in the CloudWatch embedded metric format: one line of log for each answer, by query, and for each sweep."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from cacheaside.breaker import State
 from cacheaside.catalogue import BoundQuery
+from cacheaside.drain import Backlog, Drained
 from cacheaside.errors import CacheasideError, DatabaseError, Overloaded, WaitedTooLong
 from cacheaside.outcome import Refresh, Source
 from cacheaside.reader import Answer, Reader
+from cacheaside.sweep import Sweep
+from cacheaside.verifier import Verification
 
-__all__ = ["breaker_counter", "measured_read", "measured_refresh"]
+__all__ = ["breaker_counter", "measured_read", "measured_refresh", "measured_sweep"]
 
 _COUNTED_AS: Final = {
     Source.LOCAL: "Hit",
@@ -64,6 +67,35 @@ def measured_refresh(reader: Reader, bound: BoundQuery, refresh: Refresh, *, inl
         raise
     finally:
         metrics.flush_metrics()
+
+
+def measured_sweep(sweep: Sweep, listen_s: float) -> None:
+    """Run a sweep, and publish what it did: a value for each time that it drained anything, and one at the end."""
+    report = _SweepReport()
+    try:
+        sweep.run(listen_s, report)
+    finally:
+        if report.metrics.metric_set:  # there is none if PostgreSQL failed
+            report.metrics.flush_metrics()
+
+
+class _SweepReport:
+    def __init__(self) -> None:
+        self.metrics = EphemeralMetrics()
+
+    def drained(self, drained: Drained, backlog: Backlog) -> None:
+        self.metrics.add_metric("Drained", MetricUnit.Count, drained.rows)
+        self.metrics.add_metric("Replayed", MetricUnit.Count, drained.replayed)
+        self.metrics.add_metric("Pending", MetricUnit.Count, backlog.rows)
+        self.metrics.add_metric("Lag", MetricUnit.Seconds, backlog.age_s)
+
+    def folded(self, rows: int) -> None:
+        self.metrics.add_metric("Folded", MetricUnit.Count, rows)
+
+    def verified(self, verification: Verification) -> None:
+        ages = [answer.age_s for answer in verification.stale]
+        for age_s in ages + [0.0] * (verification.checked - len(ages)):
+            self.metrics.add_metric("StaleAfterSeconds", MetricUnit.Seconds, age_s)
 
 
 def breaker_counter(server: str) -> Callable[[State], None]:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from cacheaside.errors import BadParameters, ParameterProblem
 
-__all__ = ["SCALAR_TYPES", "Parameter", "Value", "bind_json", "bind_text", "canonical"]
+__all__ = ["SCALAR_TYPES", "Parameter", "Value", "bind_json", "bind_text", "canonical", "query_string"]
 
 Scalar = str | int | Decimal | bool | date | datetime
 Value = Scalar | list[Scalar] | None
@@ -50,9 +51,11 @@ def _number(raw: str) -> Decimal:
         raise ValueError("a number, such as 9.99")
     value = Decimal(raw)
     # Plain digits without trailing zeros; Decimal.normalize would write 100 as 1E+2, and keep the sign of -0.
-    digits = format(value, "f")
+    digits = format(value, "f") if value else "0"
     digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
-    return Decimal(digits) if value else Decimal(0)
+    if len(digits) > _DIGITS_AT_MOST:  # it was written with an exponent; as it is written here, nobody could read it
+        raise ValueError("a number, such as 9.99")
+    return Decimal(digits)
 
 
 def _boolean(raw: str) -> bool:
@@ -230,6 +233,18 @@ def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
 
 def _quoted(raw: str) -> str:
     return repr(raw if len(raw) <= 40 else raw[:37] + "...")
+
+
+def query_string(values: Mapping[str, Value]) -> str:
+    """Return what `bind_text` makes `values` of, once it is decoded: lists as parameters repeated, no None."""
+    return urlencode(
+        [
+            (name, str(text).lower() if isinstance(text, bool) else text)
+            for name, value in values.items()
+            if value is not None
+            for text in canonical(value if isinstance(value, list) else [value])
+        ]
+    )
 
 
 def canonical(value: Value) -> Any:

@@ -232,6 +232,7 @@ def _load(
         token=token,
         tag_versions=tuple(map(_embeddable, captured.tags)) if captured else (),
         etag=entity_tag(loaded.body),
+        question=bound.question,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,15 @@ from urllib.parse import urlsplit
 
 from cacheaside.errors import SettingsError
 
-__all__ = ["Authentication", "CacheMode", "CacheSettings", "DatabaseSettings", "Settings"]
+__all__ = [
+    "Authentication",
+    "CacheMode",
+    "CacheSettings",
+    "DatabaseSettings",
+    "InvalidateSettings",
+    "InvalidationMode",
+    "Settings",
+]
 
 _E = TypeVar("_E", bound=Enum)
 
@@ -29,6 +38,13 @@ class CacheMode(Enum):
 
     NODE = "node"  # one server, or the primary of a replication group
     CLUSTER = "cluster"  # any node, or the configuration endpoint, of a cluster; ElastiCache Serverless is one
+
+
+class InvalidationMode(Enum):
+    """When the invalidate function takes out what others than commands have changed."""
+
+    SCHEDULE = "schedule"  # each minute
+    LISTEN = "listen"  # at once: it runs all the time, and PostgreSQL tells it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +64,10 @@ class DatabaseSettings:
         return settings
 
     @classmethod
-    def _read(cls, variables: _Variables) -> Self:
+    def _read(cls, variables: _Variables, url: str = "DATABASE_URL") -> Self:
         authentication = variables.choice("AUTHENTICATION", Authentication)
         return cls(
-            url=variables.url("DATABASE_URL", "postgresql", "postgres"),
+            url=variables.url(url, "postgresql", "postgres"),
             authentication=authentication,
             region=variables.text("AWS_REGION", needed=authentication is Authentication.IAM),
         )
@@ -59,13 +75,17 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSettings:
-    """How to reach the cache: CACHE_URL, CACHE_MODE, AUTHENTICATION, AWS_REGION, CACHE_NAME (its own name, for IAM)."""
+    """How to reach the cache: CACHE_URL, CACHE_MODE, AUTHENTICATION, AWS_REGION, CACHE_NAME (its own name, for IAM).
+
+    CACHE_REPLICAS, 0 if not set: how many replicas of each primary must confirm that answers are taken out.
+    """
 
     url: str
     authentication: Authentication
     region: str
     name: str
     mode: CacheMode = CacheMode.NODE
+    replicas: int = 0
 
     @classmethod
     def _read(cls, variables: _Variables) -> Self:
@@ -77,6 +97,7 @@ class CacheSettings:
             region=variables.text("AWS_REGION", needed=iam),
             name=variables.text("CACHE_NAME", needed=iam),
             mode=variables.choice("CACHE_MODE", CacheMode, default=CacheMode.NODE),
+            replicas=variables.count("CACHE_REPLICAS"),
         )
 
 
@@ -92,6 +113,32 @@ class Settings:
         """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
         variables = _Variables(environment)
         settings = cls(DatabaseSettings._read(variables), CacheSettings._read(variables))
+        variables.complain()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidateSettings:
+    """The environment of the invalidate function, which has two more variables.
+
+    READ_DATABASE_URL: the database as the query function sees it, to check answers. INVALIDATION: schedule or listen.
+    """
+
+    database: DatabaseSettings
+    queries: DatabaseSettings
+    cache: CacheSettings
+    mode: InvalidationMode
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
+        variables = _Variables(environment)
+        settings = cls(
+            database=DatabaseSettings._read(variables),
+            queries=DatabaseSettings._read(variables, "READ_DATABASE_URL"),
+            cache=CacheSettings._read(variables),
+            mode=variables.choice("INVALIDATION", InvalidationMode),
+        )
         variables.complain()
         return settings
 
@@ -120,6 +167,13 @@ class _Variables:
             # The value may hold a password, so it is not repeated.
             self._problems[name] = f"is not a URL such as {schemes[0]}://user@host:port"
         return value
+
+    def count(self, name: str) -> int:
+        value = self.text(name, needed=False)
+        if value and not re.fullmatch(r"[0-9]{1,2}", value):
+            self._problems[name] = f"must be a small number, not {value!r}"
+            return 0
+        return int(value or 0)
 
     def choice(self, name: str, choices: type[_E], default: _E | None = None) -> _E:
         value = self.text(name, needed=default is None)

@@ -20,13 +20,14 @@ _TOML_POSITION: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of docu
 
 @dataclass(frozen=True, slots=True)
 class SqlFile:
-    """A parsed file. `placeholders` maps each name used as %(name)s to the line where it is used first."""
+    """A parsed file. `sql` begins at line `sql_line`; `placeholders` maps each name in %(name)s to its first line."""
 
     path: Path
     name: str
     header: dict[str, Any]
     header_lines: tuple[str, ...]
     sql: str
+    sql_line: int
     placeholders: dict[str, int]
 
     def line_of(self, key: str) -> int:
@@ -53,12 +54,13 @@ def read_sql_file(path: Path) -> SqlFile:
     length = next((at for at, line in enumerate(lines) if not line.startswith("--")), len(lines))
     header_lines = tuple(lines[:length])
     header = _parse_header(path, header_lines)
-    sql = "\n".join(lines[length:])
-    placeholders = _placeholders(path, sql, first_line=length + 1)
-    sql = sql.strip().removesuffix(";").rstrip()
+    body = "\n".join(lines[length:])
+    placeholders = _placeholders(path, body, first_line=length + 1)
+    sql = body.strip().removesuffix(";").rstrip()
     if not sql:
         raise CatalogueError(path, length + 1, "there is no SQL statement below the header")
-    return SqlFile(path, name, header, header_lines, sql, placeholders)
+    sql_line = length + 1 + body[: body.find(sql)].count("\n")
+    return SqlFile(path, name, header, header_lines, sql, sql_line, placeholders)
 
 
 def _parse_header(path: Path, lines: tuple[str, ...]) -> dict[str, Any]:

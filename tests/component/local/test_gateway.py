@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import local.gateway
 import local.pool
 from local.errors import LocalError
 from local.gateway import Gateway
@@ -145,9 +146,9 @@ def test_a_failing_function_is_a_500_that_tells_the_caller_nothing_and_the_termi
 def test_past_the_gateways_own_limit_the_service_is_unavailable(
     client: http.client.HTTPConnection, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local.pool, "GATEWAY_LIMIT", 0.3)
+    monkeypatch.setattr(local.gateway, "INTEGRATION_LIMIT", 0.3)
     assert ask(client, "/sleep/60")[::2] == (503, b'{"message":"Service Unavailable"}')
-    assert told
+    assert told == ["ToldFunction: no answer for 0 s"]
 
 
 def test_fifty_requests_at_once_are_served_by_several_sandboxes(gateway: Gateway) -> None:

@@ -1,5 +1,6 @@
 """Sandboxes: real processes that keep their state, fail, hang and die."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,8 +16,7 @@ from typing import Any
 
 import pytest
 
-import local.pool
-from local.pool import FunctionFailed, GatewayTimeout, Pool
+from local.pool import CallerTimeout, FunctionFailed, Pool
 from local.processes import alive, descendants
 from local.template import Function
 
@@ -102,26 +102,20 @@ def test_past_the_functions_timeout_the_sandbox_is_killed_with_all_it_started(
     pool.close()
 
 
-def test_the_gateway_waits_for_no_function_longer_than_its_own_limit(
-    pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_caller_waits_longer_for_a_function_than_it_has_patience(pool: Pool) -> None:
     pool.warm()
-    monkeypatch.setattr(local.pool, "GATEWAY_LIMIT", 0.2)
-    with pytest.raises(GatewayTimeout):
-        pool.invoke({"do": "/sleep/60"})
+    with pytest.raises(CallerTimeout, match="no answer"):
+        pool.invoke({"do": "/sleep/60"}, patience=0.2)
 
 
-def test_nobody_waits_for_a_free_sandbox_for_ever(
-    function: Function, log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_caller_waits_longer_for_a_free_sandbox_than_it_has_patience(function: Function, log: Path) -> None:
     pool = Pool(function, {}, log, limit=1)
     pool.warm()
     busy = threading.Thread(target=pool.invoke, args=[{"do": "/sleep/1"}])
     busy.start()
     time.sleep(0.1)
-    monkeypatch.setattr(local.pool, "GATEWAY_LIMIT", 0.1)
-    with pytest.raises(GatewayTimeout, match="busy"):
-        pool.invoke({})
+    with pytest.raises(CallerTimeout, match="busy"):
+        pool.invoke({}, patience=0.1)
     busy.join()
     pool.close()
 
@@ -230,6 +224,24 @@ def test_closing_ends_busy_and_idle_sandboxes(pool: Pool, wait_for_end: Callable
     busy.join(5)
     assert failures
     wait_for_end(family)
+
+
+def test_a_sandbox_that_was_just_being_started_does_not_outlive_the_pool(function: Function, log: Path) -> None:
+    def ask(pool: Pool) -> None:
+        with contextlib.suppress(FunctionFailed):
+            pool.invoke({})
+
+    others = set(descendants(os.getpid()))
+    for pause in (0, 0.001, 0.003, 0.006, 0.01):
+        pool = Pool(function, {}, log)
+        callers = [threading.Thread(target=ask, args=[pool]) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        time.sleep(pause)
+        pool.close()
+        assert not [pid for pid in descendants(os.getpid()) if pid not in others and alive(pid)]
+        for caller in callers:
+            caller.join(5)
 
 
 def test_sandboxes_end_with_their_owner_even_in_the_middle_of_a_request(

@@ -95,7 +95,7 @@ def test_create_update_and_delete_succeed_under_one_id(send: Send) -> None:
     create, update, delete = send("Create", SampleProducts="10"), send("Update", SampleProducts="10"), send("Delete")
     assert {answer["Status"] for answer in (create, update, delete)} == {"SUCCESS"}
     assert len({answer["PhysicalResourceId"] for answer in (create, update, delete)}) == 1
-    assert create["Data"] == {"Applied": "0001_roles,0002_shop,0003_commands"}
+    assert create["Data"] == {"Applied": "0001_roles,0002_shop,0003_commands,0004_outbox,0005_watch_shop"}
     assert update["Data"] == {"Applied": ""}
 
 

@@ -13,6 +13,7 @@ from migrate.upgrade import upgrade
 
 Connect = Callable[..., Connection]
 
+OUTBOX = ["outbox", "listener", "cache", "idempotency_keys"]
 READ = ["customers", "products", "orders", "order_items"]
 ALLOWED = [
     *(("cacheaside_query", f"select * from {table}") for table in READ),
@@ -20,6 +21,20 @@ ALLOWED = [
     ("cacheaside_command", "select cacheaside.run_command('select 1')"),
     ("cacheaside_command", "insert into orders (customer_id) select 1 where false"),
     ("cacheaside_command", "update products set price = 1 where id = 1"),
+    ("cacheaside_command", "insert into cacheaside.idempotency_keys (key, fingerprint) values ('a', 'b')"),
+    ("cacheaside_command", "update cacheaside.idempotency_keys set answer = '{}' where key = 'a'"),
+    ("cacheaside_command", "select change from cacheaside.outbox where transaction_id = '1'"),
+    ("cacheaside_command", "select from cacheaside.outbox for update skip locked"),
+    ("cacheaside_command", "update cacheaside.outbox set drained_at = now()"),
+    ("cacheaside_invalidate", "select from cacheaside.outbox for update skip locked"),
+    ("cacheaside_invalidate", "update cacheaside.outbox set drained_at = null"),
+    ("cacheaside_invalidate", "insert into cacheaside.outbox (change) values ('products')"),
+    ("cacheaside_invalidate", "delete from cacheaside.outbox"),
+    ("cacheaside_invalidate", "update cacheaside.listener set listening_until = now()"),
+    ("cacheaside_invalidate", "select replication_ids from cacheaside.cache for update"),
+    ("cacheaside_invalidate", "update cacheaside.cache set replication_ids = 'a'"),
+    ("cacheaside_invalidate", "delete from cacheaside.idempotency_keys where created_at < now()"),
+    ("cacheaside_invalidate", "listen cacheaside"),
 ]
 REFUSED = [
     *(("cacheaside_query", f"delete from {table}") for table in READ),
@@ -27,13 +42,24 @@ REFUSED = [
     ("cacheaside_query", "create table mine ()"),
     ("cacheaside_query", "select cacheaside.run_command('select 1')"),
     ("cacheaside_query", "select * from cacheaside.migrations"),
+    *(("cacheaside_query", f"select * from cacheaside.{table}") for table in OUTBOX),
     ("cacheaside_command", "select * from customers"),
     ("cacheaside_command", "update products set name = ''"),
     ("cacheaside_command", "delete from orders"),
     ("cacheaside_command", "select cacheaside.run_command('delete from orders returning id')"),
     ("cacheaside_command", "create table mine ()"),
     ("cacheaside_command", "truncate order_items"),
-    ("cacheaside_invalidate", "select * from products"),
+    ("cacheaside_command", "insert into cacheaside.outbox (change) values ('products')"),
+    ("cacheaside_command", "update cacheaside.outbox set change = 'orders'"),
+    ("cacheaside_command", "delete from cacheaside.outbox"),
+    ("cacheaside_command", "update cacheaside.listener set listening_until = now()"),
+    ("cacheaside_command", "select * from cacheaside.cache"),
+    ("cacheaside_command", "update cacheaside.idempotency_keys set fingerprint = ''"),
+    ("cacheaside_command", "delete from cacheaside.idempotency_keys"),
+    *(("cacheaside_invalidate", f"select * from {table}") for table in READ),
+    ("cacheaside_invalidate", "update cacheaside.outbox set change = 'orders'"),
+    ("cacheaside_invalidate", "insert into cacheaside.idempotency_keys (key, fingerprint) values ('a', 'b')"),
+    ("cacheaside_invalidate", "delete from cacheaside.listener"),
     ("cacheaside_invalidate", "select cacheaside.run_command('select 1')"),
     ("cacheaside_invalidate", "create table cacheaside.mine ()"),
 ]

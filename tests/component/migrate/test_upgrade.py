@@ -12,7 +12,7 @@ from psycopg2.extensions import connection as Connection
 from migrate.upgrade import MigrationFailed, upgrade
 
 Connect = Callable[..., Connection]
-FILES = ["0001_roles", "0002_shop", "0003_commands"]
+FILES = ["0001_roles", "0002_shop", "0003_commands", "0004_outbox", "0005_watch_shop"]
 
 
 def write(folder: Path, **files: str) -> Path:

@@ -32,6 +32,17 @@ def test_nobody_signs_tokens_and_migrating_needs_no_cache() -> None:
     assert variables["InvalidateFunction"]["CACHE_URL"] == CACHE
 
 
+def test_answers_are_checked_with_the_database_as_the_query_function_sees_it() -> None:
+    variables = function_environment(EMBEDDED, CACHE, embedded=True)
+    assert variables["InvalidateFunction"]["READ_DATABASE_URL"] == variables["QueryFunction"]["DATABASE_URL"]
+
+
+def test_only_in_a_container_a_sweep_ends_without_listening() -> None:
+    here, inside = (function_environment(EMBEDDED, CACHE, embedded=True, host=host) for host in (None, "engine"))
+    assert "INVALIDATION" not in here["InvalidateFunction"]
+    assert inside["InvalidateFunction"]["INVALIDATION"] == "schedule"
+
+
 @pytest.mark.parametrize(
     ("database_url", "cache_url", "database", "cache"),
     [

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from local.errors import LocalError
-from local.template import Route, Template, read
+from local.template import Route, Schedule, Template, read
 
 TEMPLATE = """
 Parameters:
   Level: {Type: String, Default: INFO}
   Patience: {Type: Number, Default: 20}
+  Pace: {Type: String, Default: rate(12 hours)}
 Globals:
   Function:
     CodeUri: functions/
@@ -42,7 +43,11 @@ Resources:
         One: {Type: HttpApi, Properties: {ApiId: !Ref HttpApi, Path: "/things/{id}", Method: get}}
         Every: {Type: HttpApi, Properties: {Path: /things, Method: ANY}}
         Rest: {Type: HttpApi, Properties: {ApiId: !Ref HttpApi}}
-        Clock: {Type: Schedule, Properties: {Schedule: rate(1 minute)}}
+        Clock:
+          Type: ScheduleV2
+          Properties: {ScheduleExpression: rate(1 minute), RetryPolicy: {MaximumRetryAttempts: 0}}
+        Rule: {Type: Schedule, Properties: {Schedule: rate(1 minute)}}
+        Pace: {Type: ScheduleV2, Properties: {ScheduleExpression: !Ref Pace, Input: '{"full": true}'}}
   PlainFunction:
     Type: AWS::Serverless::Function
     Properties: {Handler: plain.app.handler, CodeUri: elsewhere/}
@@ -63,6 +68,33 @@ def test_every_http_event_is_a_route_and_nothing_else_is(template: Template) -> 
         Route("", "$default", "ReadFunction"),
     )
     assert [route.key for route in template.routes] == ["GET /things/{id}", "ANY /things", "$default"]
+
+
+def test_every_scheduler_event_is_a_schedule_and_nothing_else_is(template: Template) -> None:
+    assert template.schedules == (
+        Schedule("ReadFunctionClock", "ReadFunction", 60),
+        Schedule("ReadFunctionPace", "ReadFunction", 43_200, {"full": True}),
+    )
+
+
+@pytest.mark.parametrize(
+    "expression", ["cron(0 3 * * ? *)", "at(2030-01-01T00:00:00)", "rate(0 minutes)", "rate(1.5 hours)"]
+)
+def test_a_schedule_that_cannot_be_kept_here_is_refused_by_name_and_not_left_out(
+    tmp_path: Path, expression: str
+) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text(TEMPLATE.replace("rate(1 minute)", f'"{expression}"'))
+    with pytest.raises(LocalError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"ReadFunction.Clock: {expression!r} cannot be kept")
+
+
+def test_an_input_that_is_no_json_is_told_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text(TEMPLATE.replace('{"full": true}', "{full}"))
+    with pytest.raises(LocalError, match=r"^ReadFunction\.Pace: its Input is not JSON$"):
+        read(path)
 
 
 def test_globals_fill_what_a_function_leaves_open(template: Template, tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ redis-py's own defaults would wait from 3 s (refused) to 60 s (silent) before sa
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
+from secrets import token_bytes
 from typing import Any, Final
 
 import redis
@@ -16,14 +19,21 @@ from redis.exceptions import NoScriptError, RedisClusterException
 
 from cacheaside import steps
 from cacheaside.drivers.cache_client import Command, connect
+from cacheaside.entry import TOKEN_BYTES
 from cacheaside.errors import CacheUnavailable
-from cacheaside.keys import Keys, tag_key
+from cacheaside.keys import ENTRY, Keys, tag_key
 from cacheaside.settings import CacheSettings
 
 __all__ = ["Cache"]
 
 # Besides its own errors, redis-py lets through what its parser makes of an answer that is no Redis protocol.
 _NONSENSE: Final = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
+
+_REPLICATION_ID: Final = re.compile(rb"^master_replid:([0-9a-f]+)\r?$", re.MULTILINE)
+
+# While a server goes through so many keys, nobody else is served: well under a millisecond.
+_KEYS_OF_A_STEP: Final = 100
+_DICE: Final = random.SystemRandom()
 
 # KEYS: entry, lease. ARGV: token, entry, lifetime in ms. One slot, so it runs in cluster mode too.
 _STORE: Final = """
@@ -49,6 +59,8 @@ class Cache:
 
     def __init__(self, settings: CacheSettings) -> None:
         self._client = connect(settings)
+        self._replicas = settings.replicas
+        self._walk = (0, b"0")  # the server and the cursor at which `sample` goes on
 
     def look(self, step: steps.Look) -> steps.Looked:
         """Return entry and lease as they were at one instant, and tag versions. Raises CacheUnavailable."""
@@ -80,9 +92,17 @@ class Cache:
         """Take out every answer made from any of `tags`. Returns how many of them any answer had been made from.
 
         A tag is deleted, not changed: missing equals nothing, and the next fill gives it a new random version. So rows
-        that nobody reads leave nothing behind. Raises CacheUnavailable: some, all or none may have been taken out.
+        that nobody reads leave nothing behind. Raises CacheUnavailable: some, all or none may have been taken out, or
+        too few replicas have confirmed it, so that one which takes over may bring the answers back.
         """
+        if not tags:
+            return 0
         with _only_cache_unavailable():
+            if self._replicas:
+                # To delete what somebody else has just deleted is no write, and WAIT would not wait for theirs. So each
+                # gets a version that no entry has, for a millisecond, which is one.
+                commands = [_command("SET", tag_key(tag), token_bytes(TOKEN_BYTES), "PX", 1, "GET") for tag in tags]
+                return sum(old is not None for old in self._client.run(commands, replicas=self._replicas))
             return sum(_deleted(self._client.run([_command("DEL", tag_key(tag)) for tag in tags])))
 
     def invalidate_entry(self, entry: str, lease: str) -> bool:
@@ -90,10 +110,34 @@ class Cache:
         with _only_cache_unavailable():
             return bool(_deleted(self._client.run([_command("DEL", entry), _command("DEL", lease)]))[0])
 
+    def sample(self, at_most: int) -> list[tuple[str, bytes]]:
+        """Return some entries with their keys, often fewer than `at_most`. Raises CacheUnavailable.
+
+        Each call goes on where the last one stopped, so that in time all entries are come by. It looks at about as
+        many keys as a server can be asked for while others wait, and takes of the entries among them any.
+        """
+        server, cursor = self._walk
+        with _only_cache_unavailable():
+            reply = self._client.ask_primary(server, "SCAN", cursor, "MATCH", f"{ENTRY}*", "COUNT", _KEYS_OF_A_STEP)
+            cursor, found = _scanned(reply)
+            self._walk = (server + (cursor == b"0"), cursor)
+            keys = [key.decode(errors="replace") for key in _DICE.sample(found, min(at_most, len(found)))]
+            replies = self._client.run([_command("MGET", key) for key in keys]) if keys else []
+            return [(key, value) for key, (value,) in zip(keys, replies, strict=True) if isinstance(value, bytes)]
+
     def ping(self) -> None:
         """Return if the cache answers, in a cluster every primary of it. Raises CacheUnavailable."""
         with _only_cache_unavailable():
-            self._client.ping()
+            self._client.ask_primaries("PING")
+
+    def replication_ids(self) -> str:
+        """Return what names the primaries and what they hold: others when a replica has taken over, or one was emptied.
+
+        "" if the cache does not tell. Raises CacheUnavailable.
+        """
+        with _only_cache_unavailable():
+            answers = self._client.ask_primaries("INFO", "replication")
+            return ",".join(sorted(filter(None, map(_replication_id, answers))))
 
     def _read(self, keys: Keys) -> list[Command]:
         if self._client.clustered:
@@ -132,6 +176,18 @@ def _deleted(counts: list[Any]) -> list[int]:
     if not set(counts) <= {0, 1}:
         raise ValueError("not answers to DEL of one key each, nor of a script")
     return counts
+
+
+def _scanned(reply: Any) -> tuple[bytes, list[bytes]]:
+    cursor, keys = reply
+    if not isinstance(keys, list) or not all(isinstance(each, bytes) for each in (cursor, *keys)):
+        raise ValueError("not an answer to SCAN")
+    return cursor, list(dict.fromkeys(keys))  # a key may come twice
+
+
+def _replication_id(info: bytes) -> str:
+    found = _REPLICATION_ID.search(info)
+    return found[1].decode() if found else ""
 
 
 @contextmanager

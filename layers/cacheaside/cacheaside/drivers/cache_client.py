@@ -24,10 +24,16 @@ from cacheaside.drivers.bounded import deadline, opening
 from cacheaside.drivers.cache_connections import CALL_S, Lost, address, connection_options, exchange, no_errors
 from cacheaside.settings import CacheMode, CacheSettings
 
-__all__ = ["Client", "Command", "connect"]
+__all__ = ["Client", "Command", "NotReplicated", "connect"]
 
 # A slot that moves while we ask sends us on; to be sent on more often than this is a cluster that has lost its head.
 _REDIRECTIONS: Final = 3
+# A replica confirms in about a round trip. One that has not in this time is away, or far behind.
+_CONFIRM_MS: Final = 50
+
+
+class NotReplicated(redis.RedisError):
+    """The write was done, but too few replicas have it: if one takes over, it may be undone."""
 
 
 class Command(NamedTuple):
@@ -42,14 +48,18 @@ class Client(Protocol):
 
     clustered: bool
 
-    def run(self, commands: Sequence[Command], *, again: bool = True) -> list[Any]:
+    def run(self, commands: Sequence[Command], *, again: bool = True, replicas: int = 0) -> list[Any]:
         """Return the reply to each command, or raise the first that is an error.
 
         `again`: if a kept connection turns out to have died, everything is sent once more on a new one.
+        `replicas`: of each server, that must confirm what was written, or NotReplicated is raised.
         """
 
-    def ping(self) -> None:
-        """Return if every server answers."""
+    def ask_primaries(self, *words: str | bytes | int) -> list[Any]:
+        """Return what every server that takes writes replies."""
+
+    def ask_primary(self, number: int, *words: str | bytes | int) -> Any:
+        """Return what one of them replies. They are numbered; after the last one comes the first again."""
 
 
 def connect(settings: CacheSettings) -> Client:
@@ -67,14 +77,18 @@ class Node:
         retry = Retry(NoBackoff(), 0)
         self._pool = redis.ConnectionPool(host=host, port=port, retry=retry, **connection_options(settings))
 
-    def run(self, commands: Sequence[Command], *, again: bool = True) -> list[Any]:
+    def run(self, commands: Sequence[Command], *, again: bool = True, replicas: int = 0) -> list[Any]:
+        lines = [command.words for command in commands] + _confirmation(replicas)
         with deadline(CALL_S):
-            replies = exchange({self._pool: [command.words for command in commands]}, again=again)
-        return no_errors(replies[0])
+            replies = exchange({self._pool: lines}, again=again)[0]
+        return _confirmed(no_errors(replies), replicas)
 
-    def ping(self) -> None:
+    def ask_primaries(self, *words: str | bytes | int) -> list[Any]:
         with deadline(CALL_S):
-            no_errors(exchange({self._pool: [("PING",)]}, again=True)[0])
+            return no_errors(exchange({self._pool: [words]}, again=True)[0])
+
+    def ask_primary(self, number: int, *words: str | bytes | int) -> Any:
+        return self.ask_primaries(*words)[0]
 
 
 class Cluster:
@@ -88,27 +102,38 @@ class Cluster:
         self._client: RedisCluster | None = None
         self._lost: str | None = None  # the node that failed us last: others may know who has its slots now
 
-    def run(self, commands: Sequence[Command], *, again: bool = True) -> list[Any]:
+    def run(self, commands: Sequence[Command], *, again: bool = True, replicas: int = 0) -> list[Any]:
         with deadline(CALL_S), self._noting_who_fails():
             client = self._mapped()
             replies: dict[int | None, Any] = dict.fromkeys(range(len(commands)))
             waiting = list(range(len(commands)))
             for _ in range(1 + _REDIRECTIONS):
-                self._send(client, {index: commands[index] for index in waiting}, replies, again)
+                self._send(client, {index: commands[index] for index in waiting}, replies, again, replicas)
                 waiting = [index for index in waiting if isinstance(replies[index], AskError)]
                 if not waiting:
                     break
             return no_errors([replies[index] for index in range(len(commands))])
 
-    def ping(self) -> None:
+    def ask_primaries(self, *words: str | bytes | int) -> list[Any]:
         with deadline(CALL_S), self._noting_who_fails():
             client = self._mapped()
-            everyone = {_pool(client, node): [("PING",)] for node in _primaries(client)}
-            for replies in exchange(everyone, again=True):
-                no_errors(replies)
+            everyone = {_pool(client, node): [words] for node in _primaries(client)}
+            return [no_errors(replies)[0] for replies in exchange(everyone, again=True)]
+
+    def ask_primary(self, number: int, *words: str | bytes | int) -> Any:
+        with deadline(CALL_S), self._noting_who_fails():
+            client = self._mapped()
+            primaries = sorted(_primaries(client), key=lambda node: str(node.name))
+            pool = _pool(client, primaries[number % len(primaries)])
+            return no_errors(exchange({pool: [words]}, again=True)[0])[0]
 
     def _send(
-        self, client: RedisCluster, commands: Mapping[int, Command], replies: dict[int | None, Any], again: bool
+        self,
+        client: RedisCluster,
+        commands: Mapping[int, Command],
+        replies: dict[int | None, Any],
+        again: bool,
+        replicas: int,
     ) -> None:
         """Send each command where it belongs, or where its last reply says, and put down what comes back."""
         plan: dict[redis.ConnectionPool, list[tuple[int | None, tuple[Any, ...]]]] = {}
@@ -123,8 +148,9 @@ class Cluster:
                 case _:
                     lines = plan.setdefault(_pool(client, _owner(client, command.key)), [])
             lines.append((index, command.words))
-        words = {pool: [line for _, line in lines] for pool, lines in plan.items()}
+        words = {pool: [line for _, line in lines] + _confirmation(replicas) for pool, lines in plan.items()}
         for lines, got in zip(plan.values(), exchange(words, again=again), strict=True):
+            got = _confirmed(got, replicas)
             replies.update((index, reply) for (index, _), reply in zip(lines, got, strict=True))
 
     def _mapped(self) -> RedisCluster:
@@ -153,6 +179,21 @@ class Cluster:
         except (ClusterDownError, SlotNotCoveredError):
             self._lost = ""  # nobody in particular
             raise
+
+
+def _confirmation(replicas: int) -> list[tuple[Any, ...]]:
+    """What to send after writes, on the same connection: the server answers for what came over that one."""
+    return [("WAIT", replicas, _CONFIRM_MS)] if replicas else []
+
+
+def _confirmed(replies: list[Any], replicas: int) -> list[Any]:
+    """Return the replies to the writes. Raises NotReplicated, or the error that came instead of a confirmation."""
+    if not replicas:
+        return replies
+    *written, confirmed = replies
+    if no_errors([confirmed])[0] < replicas:
+        raise NotReplicated(f"{confirmed} of {replicas} replicas have confirmed")
+    return written
 
 
 def _owner(client: RedisCluster, key: str) -> ClusterNode:

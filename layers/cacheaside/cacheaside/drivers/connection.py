@@ -11,10 +11,11 @@ import psycopg2
 from psycopg2 import errorcodes
 from psycopg2.extensions import connection, cursor
 
+from cacheaside.drivers.constraints import violation
 from cacheaside.drivers.deadline import DeadlineExceeded, deadline
 from cacheaside.drivers.iam import database_token, lambda_credentials
 from cacheaside.errors import (
-    ConstraintViolated,
+    Busy,
     DatabaseError,
     DatabaseUnavailable,
     Overloaded,
@@ -30,6 +31,7 @@ _T = TypeVar("_T")
 _CONNECT_S: Final = 3.0
 _PING_S: Final = 1.0
 
+_UNDONE: Final = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
 NO_SLOT: Final = "OVRLD"  # classes of SQLSTATE from I to Z are free for applications
 
 
@@ -72,6 +74,8 @@ class KeptConnection:
 
     def roll_back(self) -> None:
         """End the transaction, one way or the other. Never raises."""
+        if self._connection is None:  # a new one would have none
+            return
         try:
             self.ask(lambda cur: cur.execute("rollback"), _PING_S)
         except DatabaseError:
@@ -109,5 +113,7 @@ def _translated(error: psycopg2.Error | UnicodeDecodeError, lost: bool) -> Datab
     if code == errorcodes.QUERY_CANCELED:
         return StatementTimeout("the statement ran into its timeout")
     if code.startswith(errorcodes.CLASS_INTEGRITY_CONSTRAINT_VIOLATION):
-        return ConstraintViolated("the change conflicts with what is stored")
+        return violation(error)
+    if code in _UNDONE:
+        return Busy("others changed the same at the same time, however often it was tried")
     return StatementFailed("the database refused the statement")

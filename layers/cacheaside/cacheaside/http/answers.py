@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from aws_lambda_powertools.event_handler import Response
 
-from cacheaside.catalogue import Query
+from cacheaside.catalogue import Command, Query
 from cacheaside.entry import Encoding, Entry, unpack
 from cacheaside.errors import NotFound
 from cacheaside.http.encoding import accepts_gzip
@@ -43,10 +43,16 @@ def respond(query: Query, answer: Answer, headers: Mapping[str, str]) -> Respons
     return response
 
 
-def confirm(written: Written) -> Response[str]:
-    """Return 200 for a committed write: its answer, and whether the old answers are out of the cache."""
+def confirm(command: Command, written: Written) -> Response[str]:
+    """Return 200 for a committed write: its answer, and whether the old answers are out of the cache.
+
+    Raises NotFound, with headers, if it is about one row and there is none.
+    """
+    own = {"Cache-Control": "no-store", **({"Idempotency-Replayed": "true"} if written.replayed else {})}
+    if written.body is None:
+        raise NotFound(f"{command.name} found no row for these parameters", own)
     body = f'{written.body.decode().removesuffix("}")},"invalidation":"{written.invalidation.value}"}}'
-    return Response(status_code=200, content_type=JSON, body=body, headers={"Cache-Control": "no-store"})
+    return Response(status_code=200, content_type=JSON, body=body, headers=own)
 
 
 def json_response(document: object, status: int = 200) -> Response[str]:

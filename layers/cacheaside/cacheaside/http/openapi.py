@@ -7,6 +7,7 @@ from typing import Any, Final
 from cacheaside.catalogue import Catalogue, Command, Query, Statement
 from cacheaside.http.problems import MEDIA_TYPE, PROBLEMS
 from cacheaside.http.schemas import jsonable, schema
+from cacheaside.idempotency import HEADER
 
 __all__ = ["openapi"]
 
@@ -85,8 +86,12 @@ def _command(command: Command) -> dict[str, Any]:
         "summary": command.summary,
         "tags": ["commands"],
         "security": [{"iam": []}],
+        "parameters": [_IDEMPOTENCY_KEY],
         "requestBody": {"required": True, "content": {_JSON: {"schema": body}}},
-        "responses": {"200": {"description": "Committed", "content": {_JSON: {"schema": answer}}}, **_errors()},
+        "responses": {
+            "200": {"description": "Committed", "headers": _REPLAYED, "content": {_JSON: {"schema": answer}}},
+            **_errors(),
+        },
     }
 
 
@@ -104,6 +109,19 @@ def _plain(summary: str, media_type: str) -> dict[str, Any]:
     return {"get": {"summary": summary, "responses": {"200": {"description": summary, "content": {media_type: {}}}}}}
 
 
+_IDEMPOTENCY_KEY: Final = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Sent again with the same key within a day, the command is not carried out again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+_REPLAYED: Final = {
+    "Idempotency-Replayed": {
+        "description": "This is the answer to an earlier request with the same key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
 _PROBLEM: Final = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance"],
@@ -117,7 +135,11 @@ _PROBLEM: Final = {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"parameter": {"type": "string"}, "detail": {"type": "string"}},
+                "properties": {
+                    "parameter": {"type": "string", "description": "Of 400: what was sent"},
+                    "field": {"type": "string", "description": "Of 409 and 422: a column of the constraint"},
+                    "detail": {"type": "string"},
+                },
             },
         },
     },

@@ -55,6 +55,25 @@ _UNSUPPORTED_MEDIA: Final = Problem(
     "The body is not declared as JSON",
     "Send the header content-type: application/json.",
 )
+_BAD_IDEMPOTENCY_KEY: Final = Problem(
+    "bad-idempotency-key",
+    HTTPStatus.BAD_REQUEST,
+    "The Idempotency-Key cannot be one",
+    "Send 1 to 255 visible ASCII characters, such as a UUID: one key for each command, the same when it is sent again.",
+)
+_KEY_REUSED: Final = Problem(
+    "idempotency-key-reused",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The Idempotency-Key was used for another request",
+    "Nothing was written: a key belongs to one command, its parameters and its caller. Send another key.",
+)
+_KEY_IN_FLIGHT: Final = Problem(
+    "idempotency-key-in-flight",
+    HTTPStatus.CONFLICT,
+    "The first request with this Idempotency-Key is still running",
+    "Send the same again after the time in Retry-After: you get the answer of the first, or it is carried out now.",
+    retry=True,
+)
 _UNKNOWN_STATEMENT: Final = Problem(
     "unknown-name",
     HTTPStatus.NOT_FOUND,
@@ -80,7 +99,15 @@ _CONFLICT: Final = Problem(
     "conflict",
     HTTPStatus.CONFLICT,
     "The change conflicts with what is stored",
-    "Nothing was written: a constraint of the database forbids the change.",
+    "Nothing was written: there is one like it already, or something still refers to it. "
+    "The columns of the constraint are listed in errors.",
+)
+_UNPROCESSABLE: Final = Problem(
+    "unprocessable",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The change is not possible",
+    "Nothing was written: a value is missing or forbidden, or refers to what does not exist. "
+    "The columns of the constraint are listed in errors.",
 )
 _TOO_LARGE: Final = Problem(
     "answer-too-large",
@@ -101,6 +128,13 @@ _OVERLOADED: Final = Problem(
     "Too many requests ask the database at once",
     "They could not share one load, as they do when the cache works, and the database takes only so many at a time. "
     "Try again after the time in Retry-After.",
+    retry=True,
+)
+_BUSY: Final = Problem(
+    "busy",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Others were changing the same",
+    "Nothing was written, however often it was tried. Try again after the time in Retry-After.",
     retry=True,
 )
 _WAITED_TOO_LONG: Final = Problem(
@@ -137,10 +171,15 @@ _BY_ERROR: Final[Mapping[type[Exception], Problem]] = {
     errors.UnsupportedMedia: _UNSUPPORTED_MEDIA,
     errors.UnknownStatement: _UNKNOWN_STATEMENT,
     errors.NotFound: _NOT_FOUND,
-    errors.ConstraintViolated: _CONFLICT,
+    errors.BadIdempotencyKey: _BAD_IDEMPOTENCY_KEY,
+    errors.IdempotencyKeyReused: _KEY_REUSED,
+    errors.IdempotencyKeyInFlight: _KEY_IN_FLIGHT,
+    errors.Conflict: _CONFLICT,
+    errors.Unprocessable: _UNPROCESSABLE,
     errors.AnswerTooLarge: _TOO_LARGE,
     errors.DatabaseUnavailable: _UNAVAILABLE,
     errors.Overloaded: _OVERLOADED,
+    errors.Busy: _BUSY,
     errors.WaitedTooLong: _WAITED_TOO_LONG,
     errors.CacheUnavailable: _CACHE_UNAVAILABLE,
     errors.StatementTimeout: _TIMEOUT,
@@ -161,6 +200,8 @@ def render(error: Exception, request_id: str) -> Response[str]:
     extra: dict[str, Any] = {}
     if isinstance(error, errors.BadParameters):
         extra["errors"] = [{"parameter": each.parameter, "detail": each.detail} for each in error.problems]
+    if isinstance(error, errors.ConstraintViolated):
+        extra["errors"] = [{"field": field, "detail": f"{field}: {error.rule}"} for field in error.fields]
     own = dict(error.headers) if isinstance(error, errors.NotFound) else {}
     return _response(problem, detail, request_id, own, extra)
 

@@ -1,0 +1,132 @@
+"""`python -m bench.propagation [WRITES]`: how long after a COMMIT of psql everyone reads the new value.
+
+A reader keeps an answer in the cache, somebody updates its row, and the reader asks again, about every millisecond,
+until the answer is the new one. Between them is the real invalidate function in its sandbox, invoked once a minute as
+the template says. Measured twice: as writers notify it, and as if they did not, so that it finds out when it polls.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Final
+
+import psycopg2
+from psycopg2.extensions import cursor as Cursor
+
+from bench.servers import ROOT, Servers, servers
+from cacheaside.catalogue import BoundQuery, Catalogue
+from cacheaside.drivers.cache import Cache
+from cacheaside.drivers.database import Database
+from cacheaside.outcome import Source
+from cacheaside.reader import Reader
+from local.pool import Pool
+from local.progress import Progress
+from local.schedule import Scheduler
+from local.template import read
+from migrate import sample_data
+
+__all__ = ["Shop", "invalidating", "percentile"]
+
+WRITES: Final = 300
+POLLED_WRITES: Final = 30  # each takes half a second
+PRODUCTS: Final = 200
+PRODUCT: Final = 42
+
+_PATIENCE_S: Final = 60.0
+
+
+class Shop:
+    """One product, written by its owner and read through the cache."""
+
+    def __init__(self, servers: Servers, owner: Cursor) -> None:
+        settings = servers.settings("QueryFunction")
+        self._reader = Reader(Cache(settings.cache), Database(settings.database))
+        self._product = BoundQuery(Catalogue.load(ROOT / "functions").query("product"), {"id": PRODUCT})
+        self._owner = owner
+        self._price = 0
+
+    def delay_ms(self) -> float:
+        """Write, and return how long after COMMIT a read answered with what was written."""
+        self._read()  # if it was not in the cache, it is now
+        self._price += 1
+        self._owner.execute("update products set price = %s where id = %s", [self._price, PRODUCT])
+        committed = time.perf_counter()
+        while self._read() != self._price:
+            if time.perf_counter() > committed + _PATIENCE_S:
+                raise TimeoutError(f"the answer is still the old one, {_PATIENCE_S:.0f} s after the write")
+            time.sleep(0.001)
+        return (time.perf_counter() - committed) * 1000
+
+    def _read(self) -> float | None:
+        """The price as the cache has it; None for an answer that came past it, which would prove nothing."""
+        outcome = self._reader.read(self._product, lambda: 29_000).outcome
+        if outcome.refresh is not None:
+            self._reader.refresh(outcome.refresh)
+        if outcome.source is Source.BYPASS or outcome.entry.body is None:
+            return None
+        return float(json.loads(outcome.entry.body)["data"]["price"])
+
+
+@contextmanager
+def invalidating(servers: Servers) -> Iterator[None]:
+    """The invalidate function runs on its schedule, and listens, for as long as the block lasts."""
+    template, name = read(ROOT / "template.yaml"), "InvalidateFunction"
+    environment = {**servers.environment[name], "INVALIDATION": "listen"}
+    with closing(Pool(template.functions[name], environment, servers.folder / "log" / f"{name}.log")) as pool:
+        pool.warm()
+        schedules = [schedule for schedule in template.schedules if schedule.function == name]
+        with Scheduler(schedules, {name: pool}, lambda text: print(text, file=sys.stderr)):
+            yield
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the smallest of `values` that at least `share` of them do not exceed."""
+    return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
+
+
+def main(writes: int) -> None:
+    with servers() as up, closing(psycopg2.connect(up.postgres.url)) as connection:
+        sample_data.load(connection, PRODUCTS, Progress("Sample data"))
+        connection.autocommit = True
+        with connection.cursor() as owner, invalidating(up):
+            _await_listener(owner)
+            shop = Shop(up, owner)
+            notified, progress = [], Progress("Writes that notify")
+            for number in range(writes):
+                notified.append(shop.delay_ms())
+                progress(number + 1, writes)
+                time.sleep(random.uniform(0.02, 0.2))
+            polled, progress = [], Progress("Writes that are found by polling")
+            for number in range(POLLED_WRITES):
+                # As if nobody listened. Each new invocation says again that it does.
+                owner.execute("update cacheaside.listener set listening_until = '-infinity'")
+                polled.append(shop.delay_ms())
+                progress(number + 1, POLLED_WRITES)
+                time.sleep(
+                    random.uniform(0.02, 1.02)
+                )  # or each would come just after a poll, which the last waited for
+    print("| from COMMIT to the new answer | writes | p50 | p90 | p99 | max |\n|---|" + "---:|" * 5)
+    for what, delays in (("the writer notifies", notified), ("the listener polls", polled)):
+        figures = " | ".join(f"{percentile(delays, share):,.1f} ms" for share in (0.5, 0.9, 0.99, 1))
+        print(f"| {what} | {len(delays)} | {figures} |")
+
+
+def _await_listener(owner: Cursor) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        owner.execute("select listening_until > now() from cacheaside.listener")
+        if owner.fetchall() == [(True,)]:
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError("the invalidate function does not listen")
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else WRITES)

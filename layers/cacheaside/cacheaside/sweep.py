@@ -1,0 +1,127 @@
+"""One invocation of the invalidate function: everything that it does without being asked over HTTP.
+
+    listening     listen ──► drain ──► wait, 1 s at most, to be told ──► drain ──► …      for about a minute
+    then          drain, prune, fold, verify                                             once
+
+Without listening there is only the second line. With it, the next invocation listens already while this one gets to
+the second line, so that no change waits for a check.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from cacheaside.drain import Backlog, Drained
+from cacheaside.errors import DatabaseError
+from cacheaside.verifier import Verification
+
+__all__ = ["Report", "Sweep"]
+
+# Transactions that wrote before anyone listened tell nobody when they commit, so the outbox is looked at as well.
+_POLL_S: Final = 1.0
+# For a backlog. Writers may be faster than we are, and there is more to do.
+_DRAIN_S: Final = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class Outbox(Protocol):
+    """See `cacheaside.drivers.outbox.Outbox`."""
+
+    def backlog(self) -> Backlog: ...
+    def prune(self) -> None: ...
+    def prune_keys(self) -> None: ...
+    def fold(self) -> int: ...
+    def listen(self, seconds: float) -> None: ...
+    def unlisten(self) -> None: ...
+    def await_change(self, seconds: float) -> bool: ...
+
+
+class Drainer(Protocol):
+    """See `cacheaside.drain.Drainer`."""
+
+    def drain(self, seconds: float) -> Drained: ...
+
+
+class Verifier(Protocol):
+    """See `cacheaside.verifier.Verifier`."""
+
+    def verify(self) -> Verification: ...
+
+
+class Report(Protocol):
+    """What is told of a sweep."""
+
+    def drained(self, drained: Drained, backlog: Backlog) -> None: ...
+    def folded(self, rows: int) -> None: ...
+    def verified(self, verification: Verification) -> None: ...
+
+
+class Sweep:
+    """Keeps nothing between two invocations but what it is given, and which trouble it has told of."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        drainer: Drainer,
+        verifier: Verifier,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._outbox = outbox
+        self._drainer = drainer
+        self._verifier = verifier
+        self._now = now
+        self._sleep = sleep
+        self._trouble = ""
+
+    def run(self, listen_s: float, report: Report) -> None:
+        """Drain, for `listen_s` seconds as soon as there is something; and clear up.
+
+        A cache that is away is not an error: the rows are there when it is back. Raises DatabaseError if PostgreSQL
+        fails at the end; while listening it is tried again and again.
+        """
+        if listen_s > 0:
+            self._listen(self._now() + listen_s, report)
+            self._outbox.unlisten()
+        drained = self._drain(_DRAIN_S)
+        report.drained(drained, self._outbox.backlog())
+        if drained.reachable:  # else another one may come back, and have to be given all of it again
+            self._outbox.prune()
+        self._outbox.prune_keys()
+        report.folded(self._outbox.fold())
+        report.verified(self._verifier.verify())
+
+    def _listen(self, ends: float, report: Report) -> None:
+        listening = False
+        while (left := ends - self._now()) > 0:
+            try:
+                if not listening:
+                    self._outbox.listen(left)
+                    listening = True
+                drained = self._drain(left)
+                if drained.rows:
+                    report.drained(drained, self._outbox.backlog())
+                if drained.reachable:
+                    self._outbox.await_change(min(_POLL_S, left))
+                    continue
+            except DatabaseError as error:
+                self._tell(f"{error}: trying again each second", error)
+                listening = False
+            self._sleep(min(_POLL_S, left))
+
+    def _drain(self, seconds: float) -> Drained:
+        drained = self._drainer.drain(seconds)
+        self._tell("" if drained.reachable else "the cache cannot be reached: changes stay in the outbox until it can")
+        return drained
+
+    def _tell(self, trouble: str, error: Exception | None = None) -> None:
+        """Log `trouble` when it begins, and not with every try."""
+        if trouble and trouble != self._trouble:
+            _log.warning(trouble, exc_info=error)
+        elif self._trouble and not trouble:
+            _log.info("changes are taken out of the cache again")
+        self._trouble = trouble

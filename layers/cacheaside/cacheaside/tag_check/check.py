@@ -1,0 +1,199 @@
+"""Whether the tags of a query are what it reads. With one too few, answers outlive a change of what they are made of.
+
+    the query reads, or calls               its tags must have
+    a table, a materialized view            products, or products:{id} if it reads no other row of it; and no more
+    a function that shows what it reads     what that reads
+    a function that does not                slow_version, and beside it, by hand, what that reads
+
+And somebody must record the changes of all these tables. What PostgreSQL knows, `dependencies.py` asks it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from cacheaside.catalogue import Catalogue, Query
+from cacheaside.sql_file import SqlFile, read_sql_file
+from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Source
+from cacheaside.tags import check_tag, parameters_of, table_of
+
+__all__ = ["Database", "Problem", "TagCheck", "check_tags", "tag_problems", "unrecorded"]
+
+# Which columns hold a parameter's values such that equal ones are written alike in a tag.
+_COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
+    "integer": frozenset(["smallint", "integer", "bigint"]),
+    "text": frozenset(["text", "character varying", "enum"]),
+    "enum": frozenset(["text", "character varying", "enum"]),
+    "uuid": frozenset(["uuid"]),
+    "date": frozenset(["date"]),
+    "boolean": frozenset(["boolean"]),
+}
+_SETTING: Final = re.compile(r"--\s*tags\s*=\s*")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong, and where to put it right."""
+
+    path: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class TagCheck:
+    """The result for a whole catalogue."""
+
+    queries: int
+    tables: int  # that they read, materialized views included
+    problems: tuple[Problem, ...]
+
+    def __str__(self) -> str:
+        if self.problems:
+            return "\n".join(map(str, self.problems))
+        read = f"{_counted(self.queries, 'query reads', 'queries read')} {_counted(self.tables, 'table', 'tables')}"
+        return f"{read}; every tag is right, every table is watched"
+
+
+class Database(Protocol):
+    """Who knows what a query reads."""
+
+    def facts(self, query: Query) -> Facts:
+        """Return all that is known about `query`. Raises QueryRefused."""
+
+
+def check_tags(functions: Path, database: Database) -> TagCheck:
+    """Check every query below the folder of all functions. Raises CatalogueError if a file is no query at all.
+
+    A table that is not watched is reported once, where it is first read.
+    """
+    queries = Catalogue.load(functions).queries
+    problems: list[Problem] = []
+    sources: dict[str, Source] = {}
+    for name, query in queries.items():
+        file = read_sql_file(functions / "query" / "queries" / f"{name}.sql")
+        try:
+            facts = database.facts(query)
+        except QueryRefused as refused:
+            # Values may have put more lines into it than the file has.
+            line = min(max(refused.line, 1), file.sql.count("\n") + 1)
+            problems.append(Problem(file.path, file.sql_line + line - 1, refused.reason))
+            continue
+        messages = [*tag_problems(query, file, facts)]
+        for source in _made_from(query, facts):
+            if source.tag not in sources and (message := unrecorded(source)):
+                messages.append(message)
+            sources[source.tag] = source
+        problems += [Problem(file.path, file.line_of("tags"), message) for message in messages]
+    return TagCheck(len(queries), len(sources), tuple(sorted(problems)))
+
+
+def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[str]:
+    """Yield what is wrong with the tags of `query`, each with the line to have instead."""
+    wrong: list[str] = []
+    right: dict[str, None] = {}
+    for tag in query.tags:
+        name = table_of(tag)
+        if name not in facts.declared:
+            wrong.append(f'"{tag}" names no table, materialized view or function')
+        elif name not in facts.read and not facts.opaque:
+            wrong.append(f"the query does not read {name}")
+        elif objection := _row_objection(tag, query, facts):
+            wrong.append(f'"{tag}" is not enough: {objection}')
+            right[name] = None
+        else:
+            right[tag] = None
+    declared = {table_of(tag) for tag in query.tags}
+    for name in sorted(facts.read.keys() - declared):
+        if _can_be_tag(name):  # what else is wrong with it, `unrecorded` says
+            wrong.append(f"the query reads {name}, which is not among its tags")
+            right[name] = None
+    for name in sorted(facts.opaque.keys() - declared):
+        hides = f"the query calls {name}, which hides what it reads"
+        if _can_be_tag(name):  # so that an operator can take the answers out
+            wrong.append(f"{hides}: tag it, and beside it the tables that it reads")
+            right[name] = None
+        else:
+            wrong.append(f"{hides}, and whose name cannot be a tag: rename it")
+    line = _line(file, list(right))
+    return (f"{message}; write {line}" for message in wrong)
+
+
+def unrecorded(source: Source) -> str | None:
+    """Return what to do so that changes of a table are recorded, or None if they are."""
+    if source.recorded:
+        return None
+    if source.kind is Kind.MATERIALIZED_VIEW:
+        return (
+            f"a refresh of {source.tag} is not recorded: the event trigger cacheaside_follow_schema is missing or not "
+            "enabled; a superuser makes it as in 0004_outbox.sql, or does: "
+            "alter event trigger cacheaside_follow_schema enable;"
+        )
+    if source.refusal:
+        return f"changes of {source.tag} are not recorded: {source.refusal}"
+    literal = source.name.replace("'", "''")
+    return f"changes of {source.tag} are not recorded; put into a migration: select cacheaside.watch('{literal}');"
+
+
+def _made_from(query: Query, facts: Facts) -> Iterator[Source]:
+    """Yield the tables that the query reads, and those that it says that its functions read."""
+    yield from facts.read.values()
+    if facts.opaque:
+        declared = (facts.declared.get(table_of(tag)) for tag in query.tags)
+        yield from (source for source in declared if source is not None and source.kind is not Kind.FUNCTION)
+
+
+def _row_objection(tag: str, query: Query, facts: Facts) -> str | None:
+    """Return why a tag of a row does not stand for all that the query reads of the table, or None if it does."""
+    table, names = table_of(tag), parameters_of(tag)
+    if not names or table in query.tags:
+        return None
+    key = facts.declared[table].key
+    if not key:
+        return f"{table} has no primary key that could name a row"
+    if not _fits(names, key, query):
+        given = ", ".join(f"{name} {query.parameters[name].type}" for name in names)
+        return f"the primary key of {table} is ({', '.join(f'{part.name} {part.type}' for part in key)}), not ({given})"
+    if table in facts.out_of_plan:
+        return f"{table} is read by a function or a policy, and nothing tells which rows"
+    rows = [parameters_of(other) for other in query.tags if table_of(other) == table]
+    for scan in facts.scans:
+        if scan.tag == table and not any(
+            _fits(row, key, query) and {(part.name, name) for part, name in zip(key, row, strict=True)} <= scan.equal
+            for row in rows
+        ):
+            return f"the query reads, or may read, other rows of {table}"
+    return None
+
+
+def _fits(names: list[str], key: tuple[KeyColumn, ...], query: Query) -> bool:
+    """Return whether the values of those parameters are written as the key's are in the outbox."""
+    return len(names) == len(key) and all(
+        part.type in _COLUMN_TYPES.get(query.parameters[name].type, ()) for name, part in zip(names, key, strict=True)
+    )
+
+
+def _can_be_tag(name: str) -> bool:
+    try:
+        check_tag(name, {})
+    except ValueError:
+        return False
+    return ":" not in name
+
+
+def _line(file: SqlFile, tags: list[str]) -> str:
+    written = _SETTING.match(file.header_lines[file.line_of("tags") - 1])
+    start = written[0].rstrip() if written else "-- tags ="
+    return f"{start} {json.dumps(tags)}"  # a list of plain strings is the same in TOML
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"

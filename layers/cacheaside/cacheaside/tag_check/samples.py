@@ -1,0 +1,59 @@
+"""A value for each parameter of a query that nobody has called: to have PostgreSQL read the query, not run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from cacheaside.parameters import Parameter, Scalar, Value
+
+__all__ = ["sample", "samples"]
+
+_OF_TYPE: Final[Mapping[str, Scalar]] = {
+    "integer": 1,
+    "number": Decimal(1),
+    "boolean": True,
+    "date": date(2025, 1, 1),
+    "timestamp": datetime(2025, 1, 1, tzinfo=UTC),
+    "uuid": "0e37df36-f698-11e6-8dd4-cb9ced3df976",
+}
+
+
+def samples(parameters: Mapping[str, Parameter]) -> dict[str, Value]:
+    """Return a sample of each parameter."""
+    return {name: sample(parameter) for name, parameter in parameters.items()}
+
+
+def sample(parameter: Parameter) -> Value:
+    """Return the example, else the default, else a value made up within the parameter's bounds.
+
+    Never null, which tells PostgreSQL no type. A made-up text may not fit its pattern.
+    """
+    if parameter.example is not None:
+        return parameter.example
+    if parameter.default is not None:
+        return parameter.default
+    if parameter.is_list:
+        return [_scalar(parameter, length=1)] * _length(parameter)
+    return _scalar(parameter, _length(parameter))
+
+
+def _scalar(parameter: Parameter, length: int) -> Scalar:
+    if parameter.values:
+        return parameter.values[0]
+    if parameter.type == "text":
+        return "x" * length
+    value: Any = _OF_TYPE[parameter.type]
+    if parameter.minimum is not None:
+        value = max(value, parameter.minimum)
+    if parameter.maximum is not None:
+        value = min(value, parameter.maximum)
+    made: Scalar = value
+    return made
+
+
+def _length(parameter: Parameter) -> int:
+    wanted = max(parameter.min_length or 0, 1)
+    return wanted if parameter.max_length is None else min(wanted, parameter.max_length)

@@ -1,0 +1,135 @@
+"""`python -m local check`: what it prints, how it ends, and that `run` says the same and goes on."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from local.postgres import PostgresServer
+from migrate.upgrade import upgrade
+from tests.component.local.checkout import Checkout
+
+ROOT = Path(__file__).parents[3]
+PYTHONPATH = "layers/cacheaside:functions:."
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    """A copy of this checkout's functions."""
+    return Path(shutil.copytree(ROOT / "functions", tmp_path / "functions"))
+
+
+def check(folder: Path = ROOT, **environment: str) -> tuple[int, str, str]:
+    """Run it in `folder`, and return exit status, stdout and stderr."""
+    inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    done = subprocess.run(
+        [sys.executable, "-m", "local", "check"],
+        cwd=folder,
+        env=inherited | {"PYTHONPATH": f"{ROOT}/layers/cacheaside:{ROOT}/functions:{ROOT}"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def drop_a_tag(functions: Path) -> None:
+    path = functions / "query/queries/top_products.sql"
+    path.write_text(path.read_text().replace('"orders", "order_items", "products"', '"orders", "products"'))
+
+
+PROBLEM = (
+    "query/queries/top_products.sql:5: the query reads order_items, which is not among its tags; "
+    'write -- tags    = ["orders", "products", "order_items"]'
+)
+
+
+def test_shipped_catalogue_is_right() -> None:
+    status, out, err = check()
+    queries = len(list((ROOT / "functions/query/queries").glob("*.sql")))
+    assert (status, err) == (0, "")
+    assert re.fullmatch(rf"{queries} queries read \d tables; every tag is right, every table is watched\n", out)
+
+
+def test_forgotten_tag_fails_with_the_line_to_write(catalogue: Path) -> None:
+    drop_a_tag(catalogue)
+    assert check(CATALOGUE=str(catalogue)) == (1, f"{catalogue}/{PROBLEM}\n", "")
+
+
+def test_paths_are_relative_to_the_current_folder(catalogue: Path) -> None:
+    drop_a_tag(catalogue)
+    assert check(catalogue.parent, CATALOGUE="functions") == (1, f"functions/{PROBLEM}\n", "")
+    assert check(catalogue, CATALOGUE=str(catalogue)) == (1, f"{PROBLEM}\n", "")
+
+
+def test_file_that_is_no_query_fails_with_its_line(catalogue: Path) -> None:
+    path = catalogue / "query/queries/version.sql"
+    path.write_text(path.read_text().replace("ttl", "tll"))
+    status, out, err = check(CATALOGUE=str(catalogue))
+    assert (status, err) == (1, "")
+    assert out.startswith(f"{path}:2: tll is not a setting")
+
+
+def test_database_of_ones_own_is_asked_and_left_as_it_is(postgres: PostgresServer) -> None:
+    with closing(psycopg2.connect(postgres.url)) as owner, owner.cursor() as cursor:
+        owner.autocommit = True
+        cursor.execute("create database own")
+        url = postgres.url_for("postgres", "own")
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as own:
+            status, out, err = check(DATABASE_URL=url)
+            assert status == 1
+            assert 'product.sql:14: relation "products" does not exist' in out
+            upgrade(connection)
+            own.execute("select cacheaside.unwatch('order_items')")
+            connection.commit()
+            status, out, err = check(DATABASE_URL=url)
+            assert (status, err) == (1, "")
+            assert out == (
+                "functions/query/queries/customer_orders.sql:4: changes of order_items are not recorded; "
+                "put into a migration: select cacheaside.watch('order_items');\n"
+            )
+        cursor.execute("drop database own with (force)")
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"CATALOGUE": "docs"}, "docs has no queries"),
+        ({"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/none"}, "the tags cannot be checked: "),
+        ({"DATABASE_URL": "none"}, "the tags cannot be checked: "),
+    ],
+)
+def test_what_keeps_it_from_checking_is_told_in_a_line(environment: dict[str, str], says: str) -> None:
+    status, out, err = check(**environment)
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("make check: ")
+    assert says in err
+    assert "secret" not in err
+
+
+def test_run_says_the_same_and_serves_while_a_check_runs_beside_it(folder: Path) -> None:
+    for name in ("local", "functions", "layers"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "template.yaml", folder)
+    drop_a_tag(folder / "functions")
+    checkout = Checkout(folder)
+    with checkout.running(SAMPLE_PRODUCTS="0", PYTHONPATH=PYTHONPATH) as run:
+        assert b"top_products" in checkout.get("/queries")
+        assert checkout.finish("check", PYTHONPATH=PYTHONPATH) == (1, f"functions/{PROBLEM}\n", "")
+        run.terminate()
+        out, _ = run.communicate(timeout=30)
+    assert f"functions/{PROBLEM}\n" in out
+
+
+def test_run_without_queries_says_nothing(checkout: Checkout) -> None:
+    with checkout.running() as run:
+        run.terminate()
+        out, err = run.communicate(timeout=30)
+    assert "tag" not in out + err

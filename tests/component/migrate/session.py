@@ -1,0 +1,63 @@
+"""Somebody who writes to the database, and sees what that leaves in the outbox."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import psycopg2
+
+from local.postgres import PostgresServer
+
+
+class Session:
+    """A session that writes to an upgraded database, each call in a transaction of its own."""
+
+    def __init__(self, postgres: PostgresServer, database: str, role: str = "postgres") -> None:
+        self._postgres = postgres
+        self._database = database
+        self._connection = psycopg2.connect(postgres.url_for(role, database))
+        self._connection.autocommit = True
+
+    def run(self, statements: str) -> list[tuple[Any, ...]]:
+        """Run statements and return the rows of the last one."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statements)
+            return list(cursor.fetchall()) if cursor.description else []
+
+    def changes(self, *transactions: str) -> list[str]:
+        """Run what is given, and return the changes that this has left in the outbox, in their order by name."""
+        self.run("delete from cacheaside.outbox")
+        for statements in transactions:
+            self.run(statements)
+        return [change for (change,) in self.run("select change from cacheaside.outbox order by 1")]
+
+    def psql(self, script: str) -> None:
+        """Run a script as people do. The driver cannot COPY once the library has made its waiting its own."""
+        command = [str(self._postgres.programs / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", self.url]
+        subprocess.run(command, input=script, text=True, capture_output=True, check=True)
+
+    @property
+    def url(self) -> str:
+        return self._postgres.url_for("postgres", self._database)
+
+    @property
+    def notices(self) -> str:
+        """What the server has said beside its answers, since this was last asked."""
+        said = "".join(self._connection.notices)
+        self._connection.notices.clear()
+        return said
+
+    @property
+    def notified(self) -> int:
+        """How many notifications have arrived since this was last asked."""
+        self.run("select")
+        number = len(self._connection.notifies)
+        self._connection.notifies.clear()
+        return number
+
+    def another(self, role: str = "postgres") -> Session:
+        return Session(self._postgres, self._database, role)
+
+    def close(self) -> None:
+        self._connection.close()

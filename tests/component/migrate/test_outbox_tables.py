@@ -1,0 +1,248 @@
+"""Partitions, and tables that change under the triggers: nothing goes unseen, and no writer fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.component.migrate.session import Session
+
+PARTS = """
+    create table parts (id bigint, country text, value text, primary key (id, country)) partition by list (country);
+    create table parts_de partition of parts for values in ('DE');
+    create table parts_other partition of parts default partition by range (id);
+    create table parts_other_low partition of parts_other for values from (0) to (100);
+    insert into parts values (1, 'DE'), (2, 'FR');
+    select cacheaside.watch('parts');
+"""
+THINGS = """
+    create table things (id bigint primary key, value text);
+    insert into things values (1);
+    select cacheaside.watch('things');
+"""
+
+
+@pytest.fixture
+def parts(session: Session) -> Session:
+    session.run(PARTS)
+    return session
+
+
+@pytest.mark.parametrize(
+    ("statement", "changes"),
+    [
+        ("insert into parts values (3, 'DE'), (4, 'GB')", ["parts:3,DE", "parts:4,GB"]),
+        ("insert into parts_de values (3, 'DE')", ["parts:3,DE"]),
+        ("insert into parts_other values (4, 'GB')", ["parts:4,GB"]),
+        ("insert into parts_other_low values (4, 'GB')", ["parts:4,GB"]),
+        ("update parts set value = 'x'", ["parts:1,DE", "parts:2,FR"]),
+        ("update parts_de set value = 'x'", ["parts:1,DE"]),
+        ("update parts set country = 'FR' where id = 1", ["parts:1,DE", "parts:1,FR"]),  # moves to another partition
+        ("delete from parts", ["parts:1,DE", "parts:2,FR"]),
+        ("delete from parts_other_low", ["parts:2,FR"]),
+        ("truncate parts", ["parts"]),
+        ("truncate parts_de", ["parts"]),
+        ("create table parts_fr (value text, country text not null, id bigint not null)", []),
+        ("create table parts_gb partition of parts for values in ('GB')", ["parts"]),
+        ("alter table parts detach partition parts_de", ["parts"]),
+        ("alter table parts detach partition parts_other", ["parts"]),
+        ("drop table parts_de", ["parts"]),
+        ("drop table parts_other_low", ["parts"]),
+        ("drop table parts", ["parts"]),
+    ],
+)
+def test_partitions_are_the_table(parts: Session, statement: str, changes: list[str]) -> None:
+    assert parts.changes(statement) == changes
+    assert parts.notices == ""
+
+
+def test_what_reads_a_partition_depends_on_the_table(parts: Session) -> None:
+    assert parts.run("select cacheaside.tag('parts_other_low'), cacheaside.tag('customers')") == [
+        ("parts", "customers")
+    ]
+
+
+def test_partition_that_is_detached_while_others_read(parts: Session) -> None:
+    parts.run("drop table parts_other")  # a default partition rules it out
+    parts.run("alter table parts detach partition parts_de concurrently")
+    assert parts.changes("insert into parts_de values (3, 'DE')") == []
+    assert parts.run("select relation::text, complete from cacheaside.watched where tag = 'parts'") == [("parts", True)]
+
+
+def test_partition_that_comes_later_is_watched(parts: Session) -> None:
+    parts.run("create table parts_gb partition of parts for values in ('GB')")
+    assert parts.changes("insert into parts_gb values (3, 'GB')") == ["parts:3,GB"]
+    parts.run("create table parts_fr (value text, country text, id bigint, primary key (id, country))")
+    parts.run(
+        "delete from parts where country = 'FR'; alter table parts attach partition parts_fr for values in ('FR')"
+    )
+    assert parts.changes("insert into parts_fr values ('x', 'FR', 5)") == ["parts:5,FR"]
+    assert parts.changes("update parts set value = 'y' where id = 5") == ["parts:5,FR"]
+    assert parts.changes("truncate parts_fr") == ["parts"]
+
+
+def test_watched_table_that_becomes_a_partition_has_the_tag_of_the_whole(parts: Session) -> None:
+    parts.run("create table parts_gb (like parts including all); select cacheaside.watch('parts_gb')")
+    assert parts.changes("alter table parts attach partition parts_gb for values in ('GB')") == ["parts", "parts_gb"]
+    assert parts.changes("insert into parts_gb values (3, 'GB')") == ["parts:3,GB"]
+    assert parts.run("select count(*) from cacheaside.recorders where tag like 'parts%'") == [(1,)]
+
+
+def test_watched_table_that_becomes_a_partition_has_the_whole_watched(session: Session) -> None:
+    session.run(
+        """create table parts (id bigint primary key) partition by list (id);
+           create table parts_1 (id bigint primary key);
+           select cacheaside.watch('parts_1');
+           alter table parts attach partition parts_1 for values in (1)"""
+    )
+    watched = "select tag, complete from cacheaside.watched where relation = 'parts'::regclass"
+    assert session.run(watched) == [("parts", True)]
+    assert session.changes("insert into parts values (1)", "delete from parts_1") == ["parts:1", "parts:1"]
+
+
+def test_partition_that_is_detached_is_left_alone_and_leaves_the_others_watched(parts: Session) -> None:
+    parts.run("alter table parts detach partition parts_other")
+    assert parts.changes("insert into parts_other values (4, 'GB')", "truncate parts_other_low") == []
+    assert parts.changes("insert into parts values (4, 'DE')", "truncate parts_de") == ["parts", "parts:4,DE"]
+    triggers = "select from pg_trigger where tgrelid = any (array['parts_other', 'parts_other_low']::regclass[])"
+    assert parts.run(triggers) == []
+
+
+def test_partition_of_a_kind_that_cannot_be_watched_is_told(parts: Session) -> None:
+    parts.run("create unlogged table parts_gb partition of parts for values in ('GB')")
+    assert "could not follow this change: cannot watch public.parts: it is not a permanent table" in parts.notices
+    assert parts.run("select complete from cacheaside.watched where tag = 'parts'") == [(False,)]
+
+
+def test_table_that_is_inherited_from_later_is_told(session: Session) -> None:
+    session.run(THINGS)
+    session.run("create table more_things () inherits (things)")
+    assert "could not follow this change: cannot watch public.things: it inherits, or is inherited" in session.notices
+    assert session.run("select complete from cacheaside.watched where tag = 'things'") == [(False,)]
+
+
+# What is altered, a write after that, and the changes of that write.
+ALTERATIONS = {
+    "name": ("alter table things rename to items", "insert into items values (7)", ["items:7"]),
+    "schema": ("alter table things set schema other", "insert into other.things values (7)", ["other.things:7"]),
+    "name of a schema": ("alter schema public rename to shop", "insert into shop.things values (7)", ["shop.things:7"]),
+    "name of a key column": (
+        "alter table things rename id to nr",
+        "update things set nr = 7",
+        ["things:1", "things:7"],
+    ),
+    "type": ("alter table things alter id type text", "insert into things values ('a b')", ["things:a b"]),
+    "type without names": ("alter table things alter id type numeric", "insert into things values (7)", ["things"]),
+    "no key": ("alter table things drop constraint things_pkey", "insert into things values (7)", ["things"]),
+    "key that is dropped": ("alter table things drop id", "insert into things values ('x')", ["things"]),
+    "key of another column": (
+        "alter table things drop constraint things_pkey; alter table things add code text primary key default 'a'",
+        "insert into things values (7, 'x', 'b')",
+        ["things:b"],
+    ),
+    "key that has the name of another column": (
+        "alter table things drop id; alter table things rename value to id; alter table things add primary key (id)",
+        "insert into things values ('y')",
+        ["things:y"],
+    ),
+    "column": ("alter table things add code text", "insert into things values (7)", ["things:7"]),
+    "triggers off": ("alter table things disable trigger all", "insert into things values (7)", ["things:7"]),
+    "table in its place": (
+        """create table fresh (id bigint primary key); select cacheaside.watch('fresh');
+           begin; alter table things rename to old; alter table fresh rename to things; commit""",
+        "insert into things values (7)",
+        ["things:7"],
+    ),
+}
+
+
+@pytest.fixture
+def things(session: Session) -> Session:
+    session.run(f"create schema other; {THINGS}")
+    # This session has called the function, and keeps the plans of its statements.
+    session.run("update things set value = 'x'")
+    return session
+
+
+@pytest.mark.parametrize(("altered", "write", "changes"), ALTERATIONS.values(), ids=ALTERATIONS)
+def test_triggers_follow_a_table_that_is_altered(things: Session, altered: str, write: str, changes: list[str]) -> None:
+    assert "things" in things.changes(altered)  # its contents are others now, or it is gone
+    assert things.changes(write) == changes
+    assert things.run("select bool_and(complete) from cacheaside.watched") == [(True,)]
+    assert things.notices == ""
+
+
+@pytest.mark.parametrize(("altered", "write", "changes"), ALTERATIONS.values(), ids=ALTERATIONS)
+def test_without_event_triggers_no_writer_fails_and_watching_again_is_enough(
+    things: Session, altered: str, write: str, changes: list[str]
+) -> None:
+    things.run("drop event trigger cacheaside_follow_schema")
+    things.run(altered)
+    things.run(f"begin; {write}; rollback")
+    things.run("select cacheaside.watch(relation) from cacheaside.watched")
+    assert things.changes(write) == changes
+    assert things.run("select bool_and(complete) from cacheaside.watched") == [(True,)]
+
+
+@pytest.mark.parametrize(
+    ("altered", "write", "changes"),
+    [
+        ("alter table things rename id to nr", "update things set nr = 7", ["things"]),
+        ("alter table things alter id type text", "update things set id = 'a'", ["things"]),
+        ("alter table days alter id type text", "insert into days values ('today')", ["days"]),
+        ("alter table moods alter id type text", "insert into moods values ('mixed')", ["moods"]),
+        ("alter type mood rename to state", "insert into moods values ('fine')", ["moods"]),
+        ("drop type mood cascade", "insert into moods values ('x')", ["moods"]),
+    ],
+)
+def test_key_that_nobody_followed_stands_for_the_table(
+    things: Session, altered: str, write: str, changes: list[str]
+) -> None:
+    things.run(
+        """create type mood as enum ('fine');
+           create table moods (id mood primary key, value text);
+           create table days (id date primary key);
+           select cacheaside.watch('moods'), cacheaside.watch('days');
+           insert into moods values ('fine'); delete from moods;
+           drop event trigger cacheaside_follow_schema"""
+    )
+    things.run(altered)
+    assert things.changes(write) == changes
+
+
+def test_trigger_that_is_off_is_told_where_nobody_follows(things: Session) -> None:
+    things.run("drop event trigger cacheaside_follow_schema; alter table things disable trigger cacheaside_update")
+    assert things.changes("update things set value = 'x'") == []
+    complete = "select complete from cacheaside.watched where relation = 'things'::regclass"
+    assert things.run(complete) == [(False,)]
+    things.run("select cacheaside.watch('things')")
+    assert things.run(complete) == [(True,)]
+
+
+def test_table_that_is_dropped_leaves_word_and_nothing_else(things: Session) -> None:
+    assert things.changes("drop table things; create table things (id bigint primary key)") == ["things"]
+    assert things.run("select from cacheaside.watched where tag = 'things'") == []
+    assert things.run("select from cacheaside.recorders where tag = 'things'") == []
+
+
+@pytest.mark.parametrize("statement", ["drop schema other cascade", "drop table other.things"])
+def test_table_that_is_dropped_with_its_schema_leaves_word(things: Session, statement: str) -> None:
+    things.run("alter table things set schema other")
+    assert things.changes(statement) == ["other.things"]
+
+
+def test_dropping_something_else_takes_nothing_out(parts: Session) -> None:
+    parts.run("create table mine (id bigint primary key)")
+    assert parts.changes("alter table mine add x int", "create temporary table t ()", "drop table mine, t") == []
+
+
+@pytest.mark.parametrize(
+    "refresh", ["refresh materialized view totals", "refresh materialized view concurrently totals"]
+)
+def test_materialized_view_is_another_after_its_refresh(things: Session, refresh: str) -> None:
+    things.run("create materialized view totals as select count(*) as n from things; create unique index on totals (n)")
+    assert things.changes(refresh) == ["totals"]
+
+
+def test_schema_change_that_is_rolled_back_leaves_nothing(things: Session) -> None:
+    assert things.changes("begin; alter table things rename to items; drop table items; rollback") == []
+    assert things.changes("update things set value = 'y'") == ["things:1"]

@@ -1,0 +1,259 @@
+"""`cacheaside.watch` and `unwatch`: what they put on, take off and refuse, and whom they keep waiting."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+
+from local.postgres import PostgresServer
+from migrate.upgrade import upgrade
+from tests.component.migrate.session import Session
+
+THINGS = """
+    create table things (id bigint primary key, value text);
+    create table parts (id bigint primary key) partition by range (id);
+    create table parts_low partition of parts for values from (0) to (10);
+"""
+# All that watching could leave behind.
+TRACES = """
+    select 'trigger ' || tgname || ' on ' || tgrelid::regclass from pg_trigger where not tgisinternal
+    union select 'function ' || oid::regprocedure from pg_proc where pronamespace <> 'pg_catalog'::regnamespace
+    union select 'relation ' || oid::regclass from pg_class where relnamespace <> 'pg_catalog'::regnamespace
+    union select 'comment ' || description from pg_description where objoid > 16384
+    order by 1
+"""
+
+
+@pytest.fixture
+def things(session: Session) -> Session:
+    session.run(THINGS)
+    return session
+
+
+def test_unwatching_leaves_nothing_behind(things: Session) -> None:
+    before = things.run(TRACES)
+    for table in ("things", "parts", "things"):
+        things.run(f"select cacheaside.watch('{table}')")
+    assert things.run(TRACES) != before
+    for table in ("things", "parts", "things"):
+        things.run(f"select cacheaside.unwatch('{table}')")
+    assert things.run(TRACES) == before
+    assert things.changes("insert into things values (1)", "insert into parts_low values (1)") == []
+    assert things.notices == ""
+
+
+def test_watching_again_changes_nothing_but_takes_the_table_out(things: Session) -> None:
+    things.run("select cacheaside.watch('parts')")
+    before = things.run(TRACES)
+    assert things.changes("select cacheaside.watch('parts')") == ["parts"]
+    assert things.run(TRACES) == before
+
+
+def test_watch_names_the_tag(things: Session) -> None:
+    things.run("create schema sales; create table sales.items (id bigint primary key)")
+    assert things.run("select cacheaside.watch('things'), cacheaside.watch('sales.items')") == [
+        ("things", "sales.items")
+    ]
+
+
+def test_trigger_that_somebody_dropped_is_put_back(things: Session) -> None:
+    things.run("select cacheaside.watch('things'); drop trigger cacheaside_insert on things")
+    complete = "select complete from cacheaside.watched where tag = 'things'"
+    assert things.run(complete) == [(False,)]
+    things.run("select cacheaside.watch('things')")
+    assert things.run(complete) == [(True,)]
+    assert things.changes("insert into things values (1)") == ["things:1"]
+
+
+def test_partition_is_not_unwatched_alone(things: Session) -> None:
+    things.run("select cacheaside.watch('parts')")
+    with pytest.raises(psycopg2.errors.RaiseException, match="it is a partition\nHINT:  Unwatch parts"):
+        things.run("select cacheaside.unwatch('parts_low')")
+    assert things.changes("insert into parts_low values (1)") == ["parts:1"]
+
+
+def test_shop_is_watched(session: Session) -> None:
+    watched = session.run("select tag, complete from cacheaside.watched order by 1")
+    assert watched == [(table, True) for table in ("customers", "order_items", "orders", "products")]
+
+
+REFUSED = {
+    "partition": ("parts_low", "it is a partition\nHINT:  Watch parts, and with it all of its partitions."),
+    "view": ("a_view", "it is a view\nHINT:  Watch the tables that it reads."),
+    "materialized view": ("a_matview", "it is a materialized view\nHINT:  Nothing need be done"),
+    "foreign table": ("far", "its rows, or some of them, are kept elsewhere"),
+    "partly foreign table": ("partly_far", "its rows, or some of them, are kept elsewhere"),
+    "sequence": ("a_sequence", "its rows, or some of them, are kept elsewhere"),
+    "unlogged table": ("unlogged", "it is not a permanent table"),
+    "partly unlogged table": ("partly_unlogged", "it is not a permanent table"),
+    "temporary table": ("temporary", "it is not a permanent table"),
+    "parent": ("parent", "it inherits, or is inherited from\nHINT:  Partitioned tables can be watched."),
+    "child": ("child", "it inherits, or is inherited from"),
+    "subscribed table": ("subscribed", "a subscription writes to it"),
+    "capitals": ('"Things"', "a tag has lower-case letters"),
+    "a colon": ('"a:b"', "a tag has lower-case letters"),
+    "the outbox": ("cacheaside.outbox", "it is not a table of yours"),
+    "the catalogue": ("pg_class", "it is not a table of yours"),
+}
+
+
+@pytest.mark.parametrize(("relation", "reason"), REFUSED.values(), ids=REFUSED)
+def test_table_whose_changes_would_go_unseen_is_refused(things: Session, relation: str, reason: str) -> None:
+    refused = f"""
+        create view a_view as select 1;
+        create materialized view a_matview as select 1;
+        create foreign data wrapper nowhere; create server nowhere foreign data wrapper nowhere;
+        create foreign table far (id bigint) server nowhere;
+        create table partly_far (id bigint) partition by list (id);
+        create foreign table partly_far_1 partition of partly_far for values in (1) server nowhere;
+        create sequence a_sequence;
+        create unlogged table unlogged (id bigint primary key);
+        create table partly_unlogged (id bigint) partition by list (id);
+        create unlogged table partly_unlogged_1 partition of partly_unlogged for values in (1);
+        create temporary table temporary (id bigint primary key);
+        create table parent (id bigint primary key); create table child () inherits (parent);
+        create table subscribed (id bigint primary key);
+        create subscription nobody connection '' publication nobody with (connect = false);
+        insert into pg_subscription_rel select oid, 'subscribed'::regclass, 'r', null from pg_subscription;
+        create table "Things" (id bigint primary key); create table "a:b" (id bigint primary key);
+        select cacheaside.watch('{relation}')
+    """
+    with pytest.raises(psycopg2.errors.RaiseException) as caught:
+        things.run(refused)
+    assert f"cannot watch {relation}: {reason}" in str(caught.value)
+
+
+def test_neither_readers_nor_writers_keep_a_second_watch_waiting(things: Session) -> None:
+    things.run("select cacheaside.watch('things'), cacheaside.watch('parts')")
+    with closing(things.another()) as writer:
+        writer.run("begin; insert into things values (1); insert into parts values (1)")
+        things.run("set lock_timeout = '2s'")
+        things.run("select cacheaside.watch('things'), cacheaside.watch('parts')")
+        things.run("create table parts_high (id bigint primary key)")
+        things.run("alter table parts attach partition parts_high for values from (10) to (20)")
+        assert things.notices == ""
+        writer.run("commit")
+    assert things.changes("insert into parts_high values (10)") == ["parts:10"]
+
+
+def test_watching_at_once_leaves_one_set_of_triggers(things: Session) -> None:
+    def watch() -> None:
+        with closing(things.another()) as another:
+            another.run("select cacheaside.watch('things')")
+
+    threads = [threading.Thread(target=watch) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert things.run("select tag, complete from cacheaside.watched where tag = 'things'") == [("things", True)]
+    assert things.run("select count(*) from cacheaside.recorders where tag = 'things'") == [(1,)]
+
+
+def test_writer_before_the_first_watch_is_waited_for_and_covered(things: Session) -> None:
+    with closing(things.another()) as writer, closing(things.another()) as watcher:
+        writer.run("begin; insert into things values (1)")
+        thread = threading.Thread(target=watcher.run, args=["select cacheaside.watch('things')"])
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        assert things.run("select from cacheaside.outbox where change = 'things'") == []
+        writer.run("commit")
+        thread.join()
+    assert things.run("select count(*) from cacheaside.outbox where change = 'things'") == [(1,)]
+
+
+def test_restored_dump_is_watched(things: Session, postgres: PostgresServer, sql: Callable[..., Any]) -> None:
+    things.run("create type mood as enum ('fine'); create table moods (id mood primary key)")
+    things.run("select cacheaside.watch('moods'), cacheaside.watch('parts')")
+    dump = subprocess.run(
+        [postgres.programs / "pg_dump", things.url], capture_output=True, text=True, check=True
+    ).stdout
+    sql("create database restored")
+    try:
+        with closing(Session(postgres, "restored")) as restored:
+            restored.psql(dump)
+            assert restored.changes("insert into moods values ('fine')", "truncate parts") == ["moods:fine", "parts"]
+            assert restored.run("select count(*), bool_and(complete) from cacheaside.watched") == [(6, True)]
+            assert restored.changes("alter table moods rename to feelings") == ["feelings", "moods"]
+            assert restored.run("select cacheaside.watch('things')") == [("things",)]
+    finally:
+        sql("drop database restored with (force)")
+
+
+@pytest.fixture
+def stranger(things: Session, sql: Callable[..., Any]) -> Iterator[Session]:
+    """Somebody with a schema, and no right in ours."""
+    sql("create role stranger_with_schema login")
+    things.run("create schema mine authorization stranger_with_schema")
+    with closing(things.another("stranger_with_schema")) as stranger:
+        yield stranger
+    things.run("drop schema mine cascade")
+    sql("drop role stranger_with_schema")
+
+
+DDL = [
+    "create table mine.items (id bigint primary key)",
+    "create temporary table items (id bigint primary key)",
+    "alter table mine.items rename to goods",
+    "create materialized view mine.totals as select count(*) as n from mine.goods",
+    "refresh materialized view mine.totals",
+    "drop materialized view mine.totals",
+    "drop table mine.goods, items",
+]
+
+
+def test_schema_of_somebody_without_rights_changes_unhindered(stranger: Session, things: Session) -> None:
+    for statement in DDL:
+        stranger.run(statement)
+    assert stranger.notices == ""
+
+
+def test_schema_of_somebody_changes_even_if_it_cannot_be_followed(stranger: Session, things: Session) -> None:
+    things.run("alter function cacheaside.record rename to gone")
+    things.run("alter view cacheaside.watched rename to gone")
+    for statement in DDL:
+        stranger.run(statement)
+    assert stranger.notices.count("WARNING:  cacheaside could not follow this change") == 4
+
+
+@pytest.mark.parametrize("function", ["watch", "unwatch", "record"])
+def test_roles_of_the_functions_cannot_watch(things: Session, function: str) -> None:
+    things.run("select cacheaside.watch('things')")
+    before = things.run(TRACES)
+    for role in ("cacheaside_query", "cacheaside_command", "cacheaside_invalidate"):
+        with closing(things.another(role)) as session:
+            session.run("set default_transaction_read_only = off")
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                session.run(f"select cacheaside.{function}('things')")
+    assert things.run(TRACES) == before
+
+
+def test_owner_who_is_not_superuser_gets_a_notice_instead_of_event_triggers(
+    postgres: PostgresServer, sql: Callable[..., Any]
+) -> None:
+    sql("create role landlord login createrole")
+    sql("grant cacheaside_query, cacheaside_command, cacheaside_invalidate to landlord with admin option")
+    sql("create database rented owner landlord")
+    try:
+        with closing(psycopg2.connect(postgres.url_for("landlord", "rented"))) as connection:
+            upgrade(connection)
+            assert any("no event triggers: call cacheaside.watch again" in notice for notice in connection.notices)
+        with closing(Session(postgres, "rented", "landlord")) as landlord:
+            insert = "insert into products (sku, name, category, price) values ('{}', '', '', 1)"
+            assert landlord.changes(insert.format("a")) == ["products:1"]
+            landlord.run("alter table products rename id to number")
+            assert landlord.changes(insert.format("b")) == ["products"]
+            landlord.run("select cacheaside.watch('products')")
+            assert landlord.changes(insert.format("c")) == ["products:3"]
+            landlord.run("select cacheaside.unwatch('products')")
+            assert landlord.changes(insert.format("d")) == []
+    finally:
+        sql("drop database rented with (force)")
+        sql("drop role landlord")
