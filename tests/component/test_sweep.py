@@ -83,6 +83,12 @@ def scheduled(api: Any, left_s: float) -> None:
     assert api.module("InvalidateFunction").handler(event, context) is None
 
 
+def metrics_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What was published by an invocation of the schedule."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    return [line for line in lines if line["service"] == "invalidate" and "Drained" in line]
+
+
 def delays(sql: Sql, client: redis.Redis, writes: int = 5) -> list[float]:
     """How long after COMMIT each of some changes is out of the cache."""
     took = []
@@ -119,7 +125,7 @@ def test_one_line_of_metrics_says_what_an_invocation_did(
     change(sql)
     capsys.readouterr()
     scheduled(api, left_s=29)
-    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    (line,) = metrics_of(capsys)
     (published,) = line["_aws"]["CloudWatchMetrics"]
     assert (published["Namespace"], published["Dimensions"]) == ("cacheaside", [["service"]])
     assert line["service"] == "invalidate"
@@ -142,6 +148,21 @@ def test_one_line_of_metrics_says_what_an_invocation_did(
     }
 
 
+def test_an_answer_that_no_trigger_took_out_is_published_as_stale(
+    api: Any, sql: Sql, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.get("/queries/product?id=3")
+    sql("select cacheaside.unwatch('products')")
+    try:
+        sql("update products set price = price + 1 where id = 3")
+        scheduled(api, left_s=29)
+    finally:
+        sql("select cacheaside.watch('products')")
+    (line,) = metrics_of(capsys)
+    assert len(line["StaleAfterSeconds"]) == 1
+    assert line["StaleAfterSeconds"][0] > 0
+
+
 def test_a_database_that_is_away_fails_the_invocation(start_api: Any, postgres: PostgresServer) -> None:
     with fault_proxy(postgres.url) as (proxy, url):
         api = start_api(database_url=url)
@@ -159,7 +180,7 @@ def test_a_cache_that_is_away_does_not_fail_it_and_leaves_all_pending(
         server.freeze()
         scheduled(api, left_s=29)
     assert pending(sql) == 1
-    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    (line,) = metrics_of(capsys)
     assert (line["Drained"], line["Pending"]) == ([0.0], [1.0])
     assert line["Lag"][0] > 0
 

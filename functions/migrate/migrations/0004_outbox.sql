@@ -140,6 +140,7 @@ declare
     part        regclass;
 begin
     perform cacheaside.refuse_unwatchable(relation);
+    -- To enable a trigger is to alter its table, which event triggers follow: not again for each partition.
     perform set_config('cacheaside.watching', 'on', true);
     -- One at a time. Readers and writers need not wait; only a part that lacks triggers has to let its writers finish.
     execute format('lock table only %s in share update exclusive mode', relation);
@@ -396,7 +397,7 @@ begin
     for altered in
         with recursive above (relation) as (
             select objid from pg_event_trigger_ddl_commands()
-            where classid = 'pg_class'::regclass and schema_name <> 'pg_temp'
+            where classid = 'pg_class'::regclass
             union
             select inhparent from pg_inherits join above on inhrelid = relation
         )

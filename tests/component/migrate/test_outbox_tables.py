@@ -107,6 +107,16 @@ def test_partition_that_is_detached_is_left_alone_and_leaves_the_others_watched(
     assert parts.run(triggers) == []
 
 
+def test_partition_whose_detaching_nobody_followed_can_be_watched_on_its_own(parts: Session) -> None:
+    parts.run("drop event trigger cacheaside_follow_schema; alter table parts detach partition parts_other")
+    assert parts.run("select relation::text, complete from cacheaside.watched where tag = 'parts' order by 1") == [
+        ("parts", True),
+        ("parts_other", False),
+    ]
+    parts.run("select cacheaside.watch('parts_other')")
+    assert parts.changes("truncate parts_de", "truncate parts_other_low") == ["parts", "parts_other"]
+
+
 def test_partition_of_a_kind_that_cannot_be_watched_is_told(parts: Session) -> None:
     parts.run("create unlogged table parts_gb partition of parts for values in ('GB')")
     assert "could not follow this change: cannot watch public.parts: it is not a permanent table" in parts.notices

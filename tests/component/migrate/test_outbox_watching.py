@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import Any
 
@@ -142,30 +142,38 @@ def test_neither_readers_nor_writers_keep_a_second_watch_waiting(things: Session
     assert things.changes("insert into parts_high values (10)") == ["parts:10"]
 
 
-def test_watching_at_once_leaves_one_set_of_triggers(things: Session) -> None:
-    def watch() -> None:
-        with closing(things.another()) as another:
-            another.run("select cacheaside.watch('things')")
-
-    threads = [threading.Thread(target=watch) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+@pytest.mark.parametrize("before", ["select", "select cacheaside.watch('things')"])
+def test_watching_at_once_leaves_one_set_of_triggers(things: Session, before: str) -> None:
+    things.run(before)
+    with closing(things.another()) as first, closing(things.another()) as second:
+        first.run("begin; select cacheaside.watch('things')")
+        with ThreadPoolExecutor() as pool:
+            waits = pool.submit(second.run, "select cacheaside.watch('things')")
+            assert not wait([waits], timeout=0.3).done
+            first.run("commit")
+            assert waits.result() == [("things",)]
     assert things.run("select tag, complete from cacheaside.watched where tag = 'things'") == [("things", True)]
     assert things.run("select count(*) from cacheaside.recorders where tag = 'things'") == [(1,)]
 
 
+def test_hundreds_of_partitions_are_watched_at_once(things: Session) -> None:
+    things.run(
+        """do $$ begin for i in 10..309 loop
+               execute format('create table parts_%s partition of parts for values from (%s) to (%s)', i, i, i + 1);
+           end loop; end $$"""
+    )
+    things.run("set statement_timeout = '10s'")  # it takes 0.2 s
+    things.run("select cacheaside.watch('parts')")
+    assert things.changes("insert into parts_100 values (100)") == ["parts:100"]
+
+
 def test_writer_before_the_first_watch_is_waited_for_and_covered(things: Session) -> None:
-    with closing(things.another()) as writer, closing(things.another()) as watcher:
+    with closing(things.another()) as writer, closing(things.another()) as watcher, ThreadPoolExecutor() as pool:
         writer.run("begin; insert into things values (1)")
-        thread = threading.Thread(target=watcher.run, args=["select cacheaside.watch('things')"])
-        thread.start()
-        thread.join(0.3)
-        assert thread.is_alive()
-        assert things.run("select from cacheaside.outbox where change = 'things'") == []
+        waits = pool.submit(watcher.run, "select cacheaside.watch('things')")
+        assert not wait([waits], timeout=0.3).done
         writer.run("commit")
-        thread.join()
+        waits.result()
     assert things.run("select count(*) from cacheaside.outbox where change = 'things'") == [(1,)]
 
 
@@ -232,6 +240,8 @@ def test_roles_of_the_functions_cannot_watch(things: Session, function: str) -> 
             session.run("set default_transaction_read_only = off")
             with pytest.raises(psycopg2.errors.InsufficientPrivilege):
                 session.run(f"select cacheaside.{function}('things')")
+        called = f"select bool_or(has_function_privilege('{role}', recorder, 'execute')) from cacheaside.recorders"
+        assert things.run(called) == [(False,)]
     assert things.run(TRACES) == before
 
 
