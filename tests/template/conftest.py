@@ -4,25 +4,18 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 
 import pytest
 
+from tests.template.choices import MODES, name_of, parameters_of
 from tests.template.stack import ROOT, Stack
 
-MODES = [
-    {"Egress": egress, "Stage": stage, "Architecture": architecture, "SampleProducts": products}
-    for egress, stage, (architecture, products) in product(
-        ("isolated", "endpoints", "nat"), ("dev", "prod"), (("arm64", "20000"), ("x86_64", "0"))
-    )
-]
 
-
-@pytest.fixture(scope="session", params=MODES, ids=lambda mode: "-".join(mode.values()))
+@pytest.fixture(scope="session", params=MODES, ids=name_of)
 def stack(request: pytest.FixtureRequest) -> Stack:
     """The stack in each of its modes."""
-    return Stack(**request.param)
+    return Stack(**parameters_of(request.param))
 
 
 @pytest.fixture(scope="session")

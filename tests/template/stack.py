@@ -9,46 +9,46 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+from tests.template.intrinsics import PSEUDO, Intrinsics
+
 ROOT: Final = Path(__file__).parents[2]
 TEMPLATE: Final = ROOT / "template.yaml"
-PSEUDO: Final = {
-    "AWS::AccountId": "111122223333",
-    "AWS::Partition": "aws",
-    "AWS::Region": "eu-west-1",
-    "AWS::StackName": "shop",
-    "AWS::URLSuffix": "amazonaws.com",
-}
-_NOTHING: Final = object()  # what AWS::NoValue leaves behind
-_VARIABLE: Final = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
 class Dangling(Exception):
     """Something refers to a resource that this choice of parameters does not create."""
 
 
+class Refused(Exception):
+    """CloudFormation creates nothing, because of what this says: a value that is not allowed, or a rule."""
+
+
 class Stack:
     """`resources`: logical id -> resource, conditions applied and references resolved. `outputs`: name -> value."""
 
-    def __init__(self, text: str | None = None, **parameters: str) -> None:
-        source = yaml_parse(text if text is not None else TEMPLATE.read_text())
-        self.parameters = {name: str(p["Default"]) for name, p in source["Parameters"].items()} | parameters
+    def __init__(self, text: str | None = None, **choice: str) -> None:
+        source = read_template(text)
+        self.parameters = accept(choice, source)
         template = _translate(source, self.parameters)
-        self._conditions: Mapping[str, Any] = template.get("Conditions", {})
-        self._mappings: Mapping[str, Any] = template.get("Mappings", {})
-        created = {name: r for name, r in template["Resources"].items() if self._holds(r.get("Condition"))}
+        self._intrinsics = Intrinsics(template, self.parameters, self._refer)
+        created = {name: r for name, r in template["Resources"].items() if self._intrinsics.holds(r.get("Condition"))}
         self._created = frozenset(created)
         self._needs: dict[str, set[str]] = {}
         self.resources = {name: self._resource(name, resource) for name, resource in created.items()}
         self._reader = "Outputs"
-        self.outputs = {name: self._value(output["Value"]) for name, output in template["Outputs"].items()}
+        self.outputs = {
+            name: self._intrinsics.value(output["Value"])
+            for name, output in template["Outputs"].items()
+            if self._intrinsics.holds(output.get("Condition"))
+        }
 
     def of_type(self, *types: str) -> dict[str, dict[str, Any]]:
         """Return the properties of the resources of these types, by logical id."""
@@ -70,92 +70,71 @@ class Stack:
 
     def _resource(self, name: str, resource: Mapping[str, Any]) -> dict[str, Any]:
         self._reader = name
+        self._needs.setdefault(name, set())
         depends = resource.get("DependsOn", [])
         for other in [depends] if isinstance(depends, str) else depends:
-            self._reference(other)
-        return self._value({key: part for key, part in resource.items() if key not in {"Condition", "DependsOn"}})
+            self._refer(other)
+        parts = {key: part for key, part in resource.items() if key not in {"Condition", "DependsOn"}}
+        resolved: dict[str, Any] = self._intrinsics.value(parts)
+        return resolved
 
-    def _reference(self, name: str) -> str:
+    def _refer(self, name: str) -> str:
         if name not in self._created:
             raise Dangling(f"{self._reader} refers to {name}")
         self._needs.setdefault(self._reader, set()).add(name)
-        self._needs.setdefault(name, set())
         return name
 
-    def _holds(self, condition: Any) -> bool:
-        if condition is None:
-            return True
-        return bool(self._value(self._conditions[condition] if isinstance(condition, str) else condition))
 
-    def _value(self, node: Any) -> Any:
-        if isinstance(node, list):
-            return _present(self._value(item) for item in node)
-        if not isinstance(node, dict):
-            return node
-        if len(node) == 1:
-            (key, argument), *_ = node.items()
-            if intrinsic := self._intrinsics.get(key):
-                return intrinsic(argument)
-        values = {key: self._value(item) for key, item in node.items()}
-        return {key: value for key, value in values.items() if value is not _NOTHING}
-
-    @cached_property
-    def _intrinsics(self) -> dict[str, Callable[[Any], Any]]:
-        return {
-            "Ref": self._ref,
-            "Condition": self._holds,
-            "Fn::GetAtt": self._attribute,
-            "Fn::Sub": self._sub,
-            "Fn::If": lambda argument: self._value(argument[1] if self._holds(argument[0]) else argument[2]),
-            "Fn::Equals": lambda pair: self._value(pair[0]) == self._value(pair[1]),
-            "Fn::And": lambda conditions: all(self._holds(condition) for condition in conditions),
-            "Fn::FindInMap": self._find_in_map,
-            "Fn::Join": lambda argument: argument[0].join(self._value(argument[1])),
-            "Fn::Split": lambda argument: self._value(argument[1]).split(argument[0]),
-            "Fn::Select": lambda argument: self._value(argument[1])[int(argument[0])],
-            "Fn::GetAZs": lambda _: ["zone-a", "zone-b", "zone-c"],
-        }
-
-    def _ref(self, name: str) -> Any:
-        if name == "AWS::NoValue":
-            return _NOTHING
-        known = PSEUDO | self.parameters
-        return known[name] if name in known else self._reference(name)
-
-    def _attribute(self, argument: str | list[str]) -> str:
-        path = argument if isinstance(argument, str) else ".".join(argument)
-        self._reference(path.partition(".")[0])
-        return path
-
-    def _sub(self, argument: Any) -> str:
-        text, variables = (argument, {}) if isinstance(argument, str) else argument
-
-        def fill(match: re.Match[str]) -> str:
-            name = match[1]
-            if name in variables:
-                return str(self._value(variables[name]))
-            return str(self._attribute(name) if "." in name else self._ref(name))
-
-        return _VARIABLE.sub(fill, text)
-
-    def _find_in_map(self, argument: list[Any]) -> Any:
-        name, first, second = (self._value(item) for item in argument)
-        return self._mappings[name][first][second]
+def read_template(text: str | None = None) -> dict[str, Any]:
+    """Return the template, or one with this text, as it is written: not to be changed, because it is read once."""
+    return _parse(text if text is not None else TEMPLATE.read_text())
 
 
-def _translate(source: dict[str, Any], parameters: dict[str, str]) -> dict[str, Any]:
+def accept(choice: Mapping[str, str], source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of all parameters; raise Refused if CloudFormation would not even begin with this choice."""
+    declared = source["Parameters"]
+    if unknown := choice.keys() - declared.keys():
+        raise Refused(f"there is no parameter {', '.join(unknown)}")
+    values = {name: _read(name, choice.get(name, str(p["Default"])), p) for name, p in declared.items()}
+    intrinsics = Intrinsics({}, values, _no_resource)
+    for rule in source["Rules"].values():
+        if intrinsics.holds(rule.get("RuleCondition")):
+            for assertion in rule["Assertions"]:
+                if not intrinsics.holds(assertion["Assert"]):
+                    raise Refused(assertion["AssertDescription"])
+    return values
+
+
+def _read(name: str, value: str, parameter: Mapping[str, Any]) -> str | list[str]:
+    if value not in parameter.get("AllowedValues", [value]):
+        raise Refused(f"{name} is one of {', '.join(parameter['AllowedValues'])}")
+    if not re.fullmatch(parameter.get("AllowedPattern", ".*"), value):
+        raise Refused(f"{name} looks like {parameter['AllowedPattern']}")
+    if parameter["Type"] == "Number" and float(value) < parameter.get("MinValue", 0):
+        raise Refused(f"{name} is at least {parameter['MinValue']}")
+    return value.split(",") if parameter["Type"] == "CommaDelimitedList" else value
+
+
+def _no_resource(name: str) -> str:
+    raise Dangling(f"a rule refers to {name}, which is no parameter")
+
+
+@lru_cache(maxsize=8)
+def _parse(text: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml_parse(text)
+    return parsed
+
+
+def _translate(source: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
     source = copy.deepcopy(source)
     for resource in source["Resources"].values():  # SAM wants code to be in S3 already, as `sam package` leaves it
         for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
             resource["Properties"][name] = "s3://bucket/" + resource["Properties"][name]
     os.environ.setdefault("AWS_DEFAULT_REGION", PSEUDO["AWS::Region"])  # it asks boto3 for one, and calls nobody
-    return transform(source, parameters, _NoManagedPolicies())
+    translated: dict[str, Any] = transform(source, parameters, _NoManagedPolicies())
+    return translated
 
 
 class _NoManagedPolicies:
     def load(self) -> dict[str, str]:
         return {}
-
-
-def _present(items: Iterable[Any]) -> list[Any]:
-    return [item for item in items if item is not _NOTHING]

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from tests.template.network import INTERNET, S3, Edge, edges
-from tests.template.stack import Stack
+import pytest
+
+from tests.template.choices import EXISTING_VPC
+from tests.template.network import EXISTING_CACHE, EXISTING_DATABASE, INTERNET, S3, Edge, edges, rules
+from tests.template.stack import TEMPLATE, Stack
 
 SERVING = ("QueryFunction", "CommandFunction", "InvalidateFunction")
-ALWAYS = {
-    *(Edge(function, "Database", 5432) for function in SERVING),
-    *(Edge(function, "Cache", 6379) for function in SERVING),
-    Edge("MigrateFunction", "Database", 5432),
-    Edge("MigrateFunction", S3, 443),
-}
-ONLY_WITH = {
-    "isolated": set(),
-    "endpoints": {Edge(function, to, 443) for function in SERVING for to in ("EventsEndpoint", "LambdaEndpoint")},
-    "nat": {Edge(function, to, 443) for function in SERVING for to in (INTERNET, S3)},
-}
+CACHES = {"node": "Cache", "serverless": "CacheServerless", "existing": EXISTING_CACHE}
+
+
+def expected(stack: Stack) -> set[Edge]:
+    """Return who shall reach whom: in any mode, and with what was chosen."""
+    choice = stack.parameters
+    database = "Database" if choice["DatabaseSource"] == "new" else EXISTING_DATABASE
+    cache = CACHES[choice["CacheType"]]
+    serverless = choice["CacheType"] == "serverless" or (cache == EXISTING_CACHE and choice["CacheMode"] == "serverless")
+    found = {Edge("MigrateFunction", database, 5432), Edge("MigrateFunction", S3, 443)}
+    for function in SERVING:
+        found |= {Edge(function, database, 5432), Edge(function, cache, 6379)}
+        if serverless:
+            found.add(Edge(function, cache, 6380))
+        if choice["RdsProxy"] == "on":
+            found |= {Edge(function, "DatabaseProxy", 5432), Edge("DatabaseProxy", database, 5432)}
+        if choice["Egress"] == "endpoints":
+            found |= {Edge(function, "EventsEndpoint", 443), Edge(function, "LambdaEndpoint", 443)}
+        if choice["Egress"] == "nat":
+            found |= {Edge(function, INTERNET, 443), Edge(function, S3, 443)}
+    return found
+
+
 # What may be touched from outside the VPC. A new kind of resource has to be thought about here first.
 PUBLIC = {"AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"}
 PRIVATE = {
@@ -55,7 +70,7 @@ PRIVATE = {
 
 
 def test_each_function_reaches_what_it_works_with_and_nothing_else(stack: Stack) -> None:
-    assert edges(stack) == ALWAYS | ONLY_WITH[stack.parameters["Egress"]]
+    assert edges(stack) == expected(stack)
 
 
 def test_nothing_but_the_api_is_public(stack: Stack) -> None:

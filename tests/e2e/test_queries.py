@@ -1,0 +1,94 @@
+"""Every query of the catalogue, asked with its examples: design.md section 3, as a caller sees it."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+import pytest
+
+from tests.component.problem import problem
+from tests.e2e.catalogue import Query, target
+from tests.e2e.client import Answer, Client, same_entry
+from tests.e2e.target import Target
+
+FORWARDED = {"miss", "stale", "bypass"}
+PARAMETERS = {"hit", "fwd", "ttl", "stored", "collapsed", "detail"}
+CACHE_CONTROL = r"no-cache|max-age=\d+, stale-while-revalidate=\d+, stale-if-error=\d+"
+TIMING = r"(?:cache|db|total);dur=\d+\.\d+"
+
+
+def check(query: Query, answer: Answer) -> None:
+    """What every answer of a query must be: rows, or one row, or the problem that there is no such row."""
+    if query["returns"] == "one" and answer.status == 404:
+        assert problem(answer, 404, answer.headers["cache-control"])["type"] == "/docs#no-row"
+        assert "etag" not in answer.headers
+    else:
+        assert answer.status == 200, answer.body
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json.keys() == {"data"}
+        assert isinstance(answer.json["data"], dict if query["returns"] == "one" else list)
+        assert re.fullmatch(r'"[0-9a-f]{32}"', answer.headers["etag"])
+    assert answer.cache.keys() <= PARAMETERS
+    assert ("hit" in answer.cache) != (answer.cache.get("fwd") in FORWARDED)
+    assert int(answer.headers["age"]) >= 0
+    assert "Accept-Encoding" in answer.headers["vary"]
+    assert re.fullmatch(CACHE_CONTROL, answer.headers["cache-control"])
+    assert re.fullmatch(f"{TIMING}(?:, {TIMING})*", answer.headers["server-timing"])
+    assert "total" in answer.headers["server-timing"]
+
+
+def test_there_is_something_to_ask(queries: list[Query]) -> None:
+    assert queries, "the catalogue is empty: put a .sql file into functions/query/queries"
+
+
+def test_answer_says_where_it_came_from(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
+    for query in queries:
+        with subtests.test(query["name"]):
+            check(query, api.get(target(query)))
+
+
+def test_asked_again_it_is_a_hit(
+    api: Client, under_test: Target, queries: list[Query], subtests: pytest.Subtests
+) -> None:
+    for query in queries:
+        with subtests.test(query["name"]):
+            answers = [api.get(target(query)) for _ in range(2 if under_test.alone else 4)]
+            assert any("hit" in answer.cache for answer in answers[1:]), [answer.cache for answer in answers]
+            for answer in answers:
+                check(query, answer)
+                assert (answer.body == answers[0].body) == same_entry(answer, answers[0]) or answer.status == 404
+
+
+def test_caller_who_has_the_answer_gets_304(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
+    for query in queries:
+        with subtests.test(query["name"]):
+            answer, again = api.pair(
+                target(query), lambda path, got: api.get(path, if_none_match=got.headers.get("etag", '"none"'))
+            )
+            if answer.status == 404:
+                pytest.skip("there is no such row")
+            assert (again.status, again.body) == (304, b"")
+            assert again.headers["etag"] == answer.headers["etag"]
+            assert again.cache
+            assert api.get(target(query), if_none_match='"of something else"').status == 200
+
+
+def test_head_has_the_headers_of_get(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
+    for query in queries:
+        with subtests.test(query["name"]):
+            got, head = api.pair(target(query), lambda path, _: api.call("HEAD", path))
+            assert (head.status, head.body) == (got.status, b"")
+            assert same_entry(head, got)
+            assert head.cache
+
+
+def test_compressed_answer_is_the_same_answer(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
+    """A gateway that does not decode what a function hands it in base64 would send base64."""
+    for query in queries:
+        with subtests.test(query["name"]):
+            plain, sent = api.pair(target(query), lambda path, _: api.get(path, accept_encoding="gzip"))
+            assert "content-encoding" not in plain.headers
+            compressed = sent.headers.get("content-encoding") == "gzip"
+            assert (gzip.decompress(sent.body) if compressed else sent.body) == plain.body or plain.status == 404
+            assert compressed == (sent.headers.get("etag") != plain.headers.get("etag"))

@@ -1,0 +1,94 @@
+"""What writes. It is safe to repeat, and leaves the data as it was."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.e2e.catalogue import Query, examples, target
+from tests.e2e.client import Answer, Client
+
+pytestmark = pytest.mark.writes
+
+PATIENCE_S = 30
+
+
+def eventually(ask: Callable[[], Answer], is_right: Callable[[Answer], bool]) -> Answer:
+    """The first answer that is right, or the last one that was waited for."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_right(answer := ask()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return answer
+
+
+def test_answer_that_was_taken_out_is_made_anew(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
+    """No older than the invalidation, whoever asked first. What a process keeps for itself (`local`) takes its time."""
+    for query in queries:
+        with subtests.test(query["name"]):
+            path = target(query)
+            api.get(path)
+            began = time.monotonic()
+            taken = api.post("/invalidations", {"query": query["name"], "params": examples(query)})
+            assert (taken.status, taken.json["data"].keys()) == (200, {"answers"}), taken.body
+            is_new = partial(made_since, began)
+            assert is_new(eventually(partial(api.get, path), is_new))
+
+
+def made_since(began: float, answer: Answer) -> bool:
+    return int(answer.headers["age"]) <= math.ceil(time.monotonic() - began)
+
+
+@dataclass
+class Product:
+    """A product of the sample shop, and what it cost."""
+
+    api: Client
+    target: str
+    id: int
+    price: float
+
+    def read(self) -> Answer:
+        return self.api.get(self.target)
+
+    def set_price(self, price: float) -> Answer:
+        return self.api.post("/commands/set_price", {"id": self.id, "price": price})
+
+
+@pytest.fixture
+def product(api: Client, queries: list[Query], commands: list[str]) -> Iterator[Product]:
+    """Costs afterwards what it did before."""
+    query = next((each for each in queries if each["name"] == "product"), None)
+    if query is None or "set_price" not in commands:
+        pytest.skip("the sample shop is not in this catalogue")
+    read = api.get(target(query))
+    if read.status == 404:
+        pytest.skip("the sample shop is empty")
+    row: dict[str, Any] = read.json["data"]
+    product = Product(api, target(query), row["id"], row["price"])
+    yield product
+    assert product.set_price(product.price).json["data"]["price"] == product.price
+
+
+def test_new_price_is_read_at_once(product: Product) -> None:
+    product.read()
+    new = product.price + 1 if product.price < 1000 else product.price - 1
+    written = product.set_price(new)
+    assert (written.status, written.json["data"]["price"]) == (200, new), written.body
+
+    def is_new(answer: Answer) -> bool:
+        return bool(answer.json["data"]["price"] == new)
+
+    # `pending`: the cache could not be reached just then, and the outbox delivers it.
+    pending = written.json["invalidation"] == "pending"
+    assert is_new(eventually(product.read, is_new) if pending else product.read())
+
+
+def test_refused_price_changes_nothing(product: Product) -> None:
+    assert product.set_price(-1).status == 400
+    assert product.read().json["data"]["price"] == product.price

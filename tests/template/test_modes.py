@@ -1,0 +1,107 @@
+"""The choices that the other tests try are enough, and those that contradict themselves are refused with a reason."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from tests.template.choices import (
+    CORE,
+    EXISTING_CACHE,
+    EXISTING_DATABASE,
+    EXISTING_VPC,
+    FREE,
+    JWT,
+    MODES,
+    allowed,
+    parameters_of,
+)
+from tests.template.modes import choose, pairs
+from tests.template.stack import Refused, Stack, accept, read_template
+
+IN_VPC = EXISTING_VPC | {"Egress": "isolated"}
+DATABASE = IN_VPC | {"DatabaseSource": "existing"} | EXISTING_DATABASE
+CACHE = IN_VPC | {"CacheType": "existing"} | EXISTING_CACHE
+REFUSED = [
+    (IN_VPC | {"FunctionSubnetIds": ""}, "VpcId needs FunctionSubnetIds"),
+    (IN_VPC | {"DataSubnetIds": ""}, "VpcId needs DataSubnetIds"),
+    (DATABASE | {"DataSubnetIds": ""}, "VpcId needs DataSubnetIds"),
+    (CACHE | {"DataSubnetIds": ""}, "VpcId needs DataSubnetIds"),
+    (IN_VPC | {"Egress": "endpoints"}, "In an existing VPC interface endpoints are its owner's to make"),
+    ({"FunctionSubnetIds": "subnet-0f1"}, "FunctionSubnetIds and DataSubnetIds are subnets of an existing VPC"),
+    ({"DataSubnetIds": "subnet-0d1"}, "FunctionSubnetIds and DataSubnetIds are subnets of an existing VPC"),
+    (EXISTING_DATABASE | {"DatabaseSource": "existing"}, "An existing database or cache is in an existing VPC"),
+    (EXISTING_CACHE | {"CacheType": "existing"}, "An existing database or cache is in an existing VPC"),
+    (DATABASE | {"DatabaseHost": ""}, "An existing database needs DatabaseHost"),
+    (DATABASE | {"DatabaseResourceId": ""}, "An existing database needs DatabaseHost"),
+    (DATABASE | {"DatabaseSecurityGroupId": ""}, "An existing database needs DatabaseHost"),
+    (DATABASE | {"RdsProxy": "on"}, "RdsProxy is for a new database"),
+    (CACHE | {"CacheHost": ""}, "An existing cache needs CacheHost"),
+    (CACHE | {"CacheName": ""}, "An existing cache needs CacheHost"),
+    (CACHE | {"CacheSecurityGroupId": ""}, "An existing cache needs CacheHost"),
+    ({"CacheType": "serverless", "CachePort": "7000"}, "ElastiCache Serverless listens on 6379 and 6380"),
+    (CACHE | {"CacheMode": "serverless", "CachePort": "7000"}, "ElastiCache Serverless listens on 6379 and 6380"),
+    (JWT | {"ReadAuthorization": "jwt", "JwtIssuer": ""}, "jwt needs JwtIssuer and JwtAudience"),
+    (JWT | {"WriteAuthorization": "jwt", "JwtAudience": ""}, "jwt needs JwtIssuer and JwtAudience"),
+    ({"DomainName": "api.shop.example"}, "DomainName needs CertificateArn"),
+    ({"WriteAuthorization": "open"}, "WriteAuthorization is one of iam, jwt"),
+    ({"DatabaseName": "shop; drop"}, "DatabaseName looks like"),
+    ({"AlarmEmail": "nobody"}, "AlarmEmail looks like"),
+    ({"JwtIssuer": "http://issuer.example"}, "JwtIssuer looks like"),
+    ({"ReadsPerSecond": "0"}, "ReadsPerSecond is at least 1"),
+]
+
+
+@pytest.mark.parametrize(("choice", "reason"), REFUSED, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_contradictory_choice_is_refused_with_a_reason(choice: dict[str, str], reason: str) -> None:
+    with pytest.raises(Refused) as refusal:
+        accept(choice, read_template())
+    assert str(refusal.value).startswith(reason)
+
+
+def test_every_assertion_of_every_rule_is_refused_once() -> None:
+    reasons = [a["AssertDescription"] for rule in read_template()["Rules"].values() for a in rule["Assertions"]]
+    expected = [reason for _, reason in REFUSED]
+    assert not [reason for reason in reasons if not any(map(reason.startswith, expected))]
+
+
+def test_with_an_existing_database_and_cache_nothing_needs_subnets_for_data() -> None:
+    stack = Stack(**DATABASE | CACHE | {"DataSubnetIds": ""})
+    assert not stack.of_type("AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::EC2::Subnet")
+
+
+def test_every_pair_of_values_that_may_meet_does_and_every_combination_of_the_core() -> None:
+    met = {pair for mode in MODES for pair in pairs(mode)}
+    everything = CORE | FREE
+    cores = [dict(zip(CORE, values, strict=True)) for values in product(*CORE.values())]
+    possible = [core for core in cores if allowed(core)]
+    for (one, values), (other, others) in product(everything.items(), repeat=2):
+        for value, another in product(values, others):
+            wanted = {one: value, other: another}
+            if one == other or not any(core.items() >= (wanted.items() & _of_core(wanted)) for core in possible):
+                continue
+            assert frozenset(wanted.items()) in met, wanted
+    assert {tuple(mode[dimension] for dimension in CORE) for mode in MODES} == {tuple(c.values()) for c in possible}
+    assert all(map(allowed, MODES))
+
+
+def _of_core(wanted: dict[str, str]) -> set[tuple[str, str]]:
+    return {item for item in wanted.items() if item[0] in CORE}
+
+
+def test_every_choice_that_the_template_names_is_tried() -> None:
+    for name, parameter in read_template()["Parameters"].items():
+        if values := parameter.get("AllowedValues"):
+            assert {parameters_of(mode)[name] for mode in MODES} == set(values), name
+
+
+def test_pairs_that_may_not_meet_are_left_out() -> None:
+    modes = choose({"a": "12", "b": "12"}, {"c": "123"}, lambda choice: choice != {"a": "1", "b": "1"})
+    met = {pair for mode in modes for pair in pairs(mode)}
+    assert len(met) == 3 + 6 + 6
+    assert frozenset({("a", "1"), ("b", "1")}) not in met
+
+
+def test_nothing_waits_for_itself(stack: Stack) -> None:
+    assert not [name for name in stack.resources if name in stack.needs(name)]

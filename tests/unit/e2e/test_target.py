@@ -1,0 +1,130 @@
+"""Which API the end-to-end suite asks, and that it signs as the gateway will verify."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.credentials import Credentials
+from botocore.stub import Stubber
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.e2e.client import leaked
+from tests.e2e.target import READS, WRITES, Target, of_environment, of_stack
+
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
+URL = "https://abc.execute-api.eu-north-1.amazonaws.com"
+WHO = Credentials("AKIDEXAMPLE", "secret", "session-token")
+BEARER = {"authorization": "Bearer eyJ"}
+
+
+@pytest.fixture
+def cloudformation() -> Iterator[Stubber]:
+    """Answers one DescribeStacks; botocore checks question and answer against the service's model."""
+    client = boto3.client("cloudformation", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def deployed(stubber: Stubber, reads: str, writes: str, token: str | None = None, **stack: object) -> Target:
+    """The target that is made of a stack with these parameters."""
+    described = {
+        "StackName": "cacheaside-dev",
+        "StackId": "arn:aws:cloudformation:eu-north-1:111122223333:stack/cacheaside-dev/1",
+        "StackStatus": "CREATE_COMPLETE",
+        "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
+        "Parameters": [
+            {"ParameterKey": READS, "ParameterValue": reads},
+            {"ParameterKey": WRITES, "ParameterValue": writes},
+        ],
+        "Outputs": [{"OutputKey": "ApiUrl", "OutputValue": URL}],
+    }
+    stubber.add_response("describe_stacks", {"Stacks": [described | stack]}, {"StackName": "cacheaside-dev"})
+    return of_stack("cacheaside-dev", stubber.client, WHO, token)
+
+
+def test_what_is_read_of_a_stack_is_in_the_template() -> None:
+    template = yaml_parse(TEMPLATE.read_text())
+    assert template["Parameters"][READS]["AllowedValues"] == ["open", "iam", "jwt"]
+    assert template["Parameters"][WRITES]["AllowedValues"] == ["iam", "jwt"]
+    assert "ApiUrl" in template["Outputs"]
+
+
+def test_open_reads_are_asked_by_nobody_and_writes_are_signed(cloudformation: Stubber) -> None:
+    target = deployed(cloudformation, "open", "iam")
+    assert (target.url, target.guards_reads, target.guards_writes, target.alone) == (URL, False, True, False)
+    for method, path in [("GET", "/queries/a?b=1"), ("POST", "/queries/a"), ("GET", "/commands/a"), ("PUT", "/")]:
+        assert target.authorize(method, URL + path, b"") == {}
+    for path in ("/commands/a", "/invalidations"):
+        assert "/eu-north-1/execute-api/aws4_request" in target.authorize("POST", URL + path, b"{}")["Authorization"]
+
+
+@pytest.mark.parametrize("reads", ["iam", "jwt"])
+def test_reads_and_writes_may_ask_differently(cloudformation: Stubber, reads: str) -> None:
+    target = deployed(cloudformation, reads, "jwt", token="eyJ")
+    assert target.guards_reads
+    assert target.authorize("POST", f"{URL}/commands/a", b"{}") == BEARER
+    assert (target.authorize("GET", f"{URL}/queries", b"") == BEARER) == (reads == "jwt")
+
+
+def test_stack_without_an_address_is_told(cloudformation: Stubber) -> None:
+    with pytest.raises(LookupError, match=r"cacheaside-dev \(ROLLBACK_COMPLETE\) has no output ApiUrl"):
+        deployed(cloudformation, "open", "iam", StackStatus="ROLLBACK_COMPLETE", Outputs=[])
+
+
+def test_missing_token_is_told(cloudformation: Stubber) -> None:
+    with pytest.raises(LookupError, match="E2E_TOKEN"):
+        deployed(cloudformation, "open", "jwt")
+
+
+def test_signature_covers_method_path_query_and_body(cloudformation: Stubber) -> None:
+    target = deployed(cloudformation, "iam", "iam")
+    headers = target.authorize("GET", f"{URL}/queries", b"")
+    assert re.fullmatch(
+        r"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/\d{8}/eu-north-1/execute-api/aws4_request, "
+        r"SignedHeaders=host;x-amz-date;x-amz-security-token, Signature=[0-9a-f]{64}",
+        headers["Authorization"],
+    )
+    assert headers["X-Amz-Security-Token"] == "session-token"
+    asked = [("GET", "/q?a=1", b""), ("GET", "/q?a=2", b""), ("HEAD", "/q?a=1", b""), ("GET", "/r?a=1", b"")]
+    asked += [("POST", "/commands/a", b"{}"), ("POST", "/commands/a", b"[]")]
+    signatures = {target.authorize(method, URL + path, body)["Authorization"] for method, path, body in asked}
+    assert len(signatures) == len(asked)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"API_URL": "", "STACK": ""}, None),
+        ({"API_URL": "http://127.0.0.1:3000", "STACK": ""}, Target(url="http://127.0.0.1:3000")),
+    ],
+)
+def test_environment_names_the_target(environment: dict[str, str], expected: Target | None) -> None:
+    assert of_environment(environment) == expected
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "could not translate host name cacheaside.abc.eu-north-1.rds.amazonaws.com",
+        "Error connecting to master.cacheaside.abc.cache.amazonaws.com:6379",
+        "rediss://user@10.0.10.7:6379",
+        "Traceback (most recent call last)",
+        "syntax error in SELECT id, price\nFROM products",
+        "update products set price = 1",
+        "File /var/task/query/app.py",
+    ],
+)
+def test_what_a_refusal_must_not_tell_is_found(told: str) -> None:
+    assert leaked(json.dumps({"title": "Something went wrong here", "detail": told}).encode())
+
+
+def test_what_helps_a_caller_is_not_taken_for_a_leak() -> None:
+    assert not leaked(b'{"detail": "limit must be at least 1, not \'0\'", "title": "The database cannot be reached"}')
