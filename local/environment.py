@@ -31,27 +31,32 @@ def function_environment(
     database_url, cache_url = _reachable(database_url, host), _reachable(cache_url, host)
     variables = {}
     for function, role in ROLES.items():
-        own = _replaced(database_url, user=role) if embedded else database_url
-        variables[function] = {"AUTHENTICATION": "url", "DATABASE_URL": own}
+        variables[function] = {
+            "AUTHENTICATION": "url",
+            "POWERTOOLS_METRICS_NAMESPACE": "cacheaside",
+            "DATABASE_URL": database_url,
+            "DATABASE_USER": role if embedded else "",
+            "CACHE_URL": cache_url,
+        }
+        if function in ("QueryFunction", "CommandFunction"):
+            variables[function]["DATABASE_HOST"] = ""
         if function != "MigrateFunction":
-            variables[function]["CACHE_URL"] = cache_url
+            # The embedded server has one user, the default one, without a password.
+            variables[function]["CACHE_USER"] = ""
+            variables[function]["CACHE_MODE"] = "node"
+    invalidate = variables["InvalidateFunction"]
     # It checks answers of the cache as the query function would make them.
-    variables["InvalidateFunction"]["READ_DATABASE_URL"] = variables["QueryFunction"]["DATABASE_URL"]
+    invalidate["READ_DATABASE_USER"] = variables["QueryFunction"]["DATABASE_USER"]
     if host:
         # `sam local` has no schedule. One event is one sweep, which nobody wants to listen for a minute.
-        variables["InvalidateFunction"]["INVALIDATION"] = "schedule"
+        invalidate["INVALIDATION"] = "schedule"
     return variables
 
 
 def _reachable(url: str, host: str | None) -> str:
-    return _replaced(url, host=host) if host and urlsplit(url).hostname in LOOPBACK else url
-
-
-def _replaced(url: str, *, user: str | None = None, host: str | None = None) -> str:
     parts = urlsplit(url)
-    credentials, at, address = parts.netloc.rpartition("@")
-    if user is not None:
-        credentials, at = user, "@"
-    if host is not None:
-        address = host if parts.port is None else f"{host}:{parts.port}"
+    if host is None or parts.hostname not in LOOPBACK:
+        return url
+    credentials, at, _ = parts.netloc.rpartition("@")
+    address = host if parts.port is None else f"{host}:{parts.port}"
     return urlunsplit(parts._replace(netloc=f"{credentials}{at}{address}"))

@@ -45,13 +45,15 @@ def test_database_token_is_the_one_of_botocore(credentials: Credentials) -> None
     assert database_token(credentials, REGION, HOST, 5432, "cacheaside_query", lambda: NOW) == theirs
 
 
-def test_cache_token_is_the_one_of_botocore(credentials: Credentials) -> None:
+@pytest.mark.parametrize("kind", [{}, {"ResourceType": "ServerlessCache"}], ids=["replication-group", "serverless"])
+def test_cache_token_is_the_one_of_botocore(credentials: Credentials, kind: dict[str, str]) -> None:
     # botocore has no call for this one: AWS documents the request, and its general signer signs it.
-    request = AWSRequest("GET", "https://shop-cache/", params={"Action": "connect", "User": "shop-query"})
+    request = AWSRequest("GET", "https://shop-cache/", params={"Action": "connect", "User": "shop-query", **kind})
     boto = BotoCredentials(credentials.access_key, credentials.secret_key, credentials.session_token)
     botocore.auth.SigV4QueryAuth(boto, "elasticache", REGION, expires=900).add_auth(request)
     theirs = request.url.removeprefix("https://")
-    assert cache_token(credentials, REGION, "shop-cache", "shop-query", lambda: NOW) == theirs
+    ours = cache_token(credentials, REGION, "shop-cache", "shop-query", lambda: NOW, serverless=bool(kind))
+    assert ours == theirs
 
 
 def test_credentials_come_from_the_environment_and_are_not_printed() -> None:

@@ -50,7 +50,7 @@ def test_every_missing_variable_is_named() -> None:
 
 def test_bad_values_are_told_with_what_would_be_right() -> None:
     assert wrong(AUTHENTICATION="magic") == ["AUTHENTICATION must be iam or url, not 'magic'"]
-    assert wrong(CACHE_MODE="ring") == ["CACHE_MODE must be node or cluster, not 'ring'"]
+    assert wrong(CACHE_MODE="ring") == ["CACHE_MODE must be node or cluster or serverless, not 'ring'"]
     assert wrong(CACHE_URL="cache.example:6379") == ["CACHE_URL is not a URL such as rediss://user@host:port"]
     assert wrong(DATABASE_URL="postgresql://u:hunter2@db:port") == [
         "DATABASE_URL is not a URL such as postgresql://user@host:port"
@@ -61,6 +61,7 @@ def test_cache_is_a_node_unless_it_is_said_to_be_a_cluster() -> None:
     assert Settings.from_environment(GOOD).cache.mode is CacheMode.NODE
     assert Settings.from_environment(GOOD | {"CACHE_MODE": ""}).cache.mode is CacheMode.NODE
     assert Settings.from_environment(GOOD | {"CACHE_MODE": "cluster"}).cache.mode is CacheMode.CLUSTER
+    assert Settings.from_environment(GOOD | {"CACHE_MODE": "serverless"}).cache.mode is CacheMode.SERVERLESS
 
 
 def test_no_replica_is_asked_to_confirm_unless_it_is_said_how_many() -> None:
@@ -71,17 +72,32 @@ def test_no_replica_is_asked_to_confirm_unless_it_is_said_how_many() -> None:
         assert wrong(CACHE_REPLICAS=bad) == [f"CACHE_REPLICAS must be a small number, not {bad!r}"]
 
 
-def test_invalidate_needs_the_database_twice_and_to_be_told_whether_to_listen() -> None:
-    more = {"READ_DATABASE_URL": "postgresql://cacheaside_query@db.example:5432/cacheaside", "INVALIDATION": "listen"}
+def test_user_and_host_take_the_place_of_those_in_the_url() -> None:
+    own = {"DATABASE_USER": "cacheaside_command", "DATABASE_HOST": "proxy.example", "CACHE_USER": "shop-command"}
+    for user in ("", "somebody:hunter2@"):
+        urls = {
+            "DATABASE_URL": f"postgresql://{user}db.example:5433/shop?sslmode=verify-full",
+            "CACHE_URL": f"rediss://{user}cache.example:6379",
+        }
+        settings = Settings.from_environment(GOOD | urls | own)
+        assert settings.database.url == "postgresql://cacheaside_command@proxy.example:5433/shop?sslmode=verify-full"
+        assert settings.cache.url == "rediss://shop-command@cache.example:6379"
+
+
+def test_empty_user_and_host_leave_the_url_as_it_is() -> None:
+    settings = Settings.from_environment(GOOD | {"DATABASE_USER": "", "DATABASE_HOST": "", "CACHE_USER": ""})
+    assert (settings.database.url, settings.cache.url) == (GOOD["DATABASE_URL"], GOOD["CACHE_URL"])
+
+
+def test_invalidate_is_two_users_of_the_database_and_is_told_whether_to_listen() -> None:
+    more = {"DATABASE_USER": "cacheaside_invalidate", "READ_DATABASE_USER": "reader", "INVALIDATION": "listen"}
     settings = InvalidateSettings.from_environment(GOOD | more)
-    assert (settings.queries.url, settings.mode) == (more["READ_DATABASE_URL"], InvalidationMode.LISTEN)
-    assert settings.database.url == GOOD["DATABASE_URL"]
+    assert settings.database.url.startswith("postgresql://cacheaside_invalidate@db.example:5432/")
+    assert settings.queries.url.startswith("postgresql://reader@db.example:5432/")
+    assert settings.mode is InvalidationMode.LISTEN
     with pytest.raises(SettingsError) as caught:
         InvalidateSettings.from_environment(GOOD | {"INVALIDATION": "sometimes"})
-    assert str(caught.value).splitlines()[1:] == [
-        "READ_DATABASE_URL is missing",
-        "INVALIDATION must be schedule or listen, not 'sometimes'",
-    ]
+    assert str(caught.value).splitlines()[1:] == ["INVALIDATION must be schedule or listen, not 'sometimes'"]
 
 
 def test_without_iam_neither_region_nor_name_is_needed() -> None:

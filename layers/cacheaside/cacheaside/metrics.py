@@ -35,7 +35,7 @@ _STATE: Final = {State.CLOSED: "Closed", State.OPEN: "Open", State.HALF_OPEN: "H
 def measured_read(reader: Reader, bound: BoundQuery, time_left_ms: Callable[[], int]) -> Answer:
     """Return the answer to `bound`, and publish how it was had, an Error if it was not, and the ms of each part."""
     metrics = EphemeralMetrics()
-    metrics.add_dimension("query", bound.query.name)
+    metrics.add_dimensions(query=bound.query.name)
     try:
         answer = reader.read(bound, time_left_ms)
         metrics.add_metric(_COUNTED_AS[answer.outcome.source], MetricUnit.Count, 1)
@@ -55,7 +55,7 @@ def measured_read(reader: Reader, bound: BoundQuery, time_left_ms: Callable[[], 
 def measured_refresh(reader: Reader, bound: BoundQuery, refresh: Refresh, *, inline: bool) -> None:
     """Run a refresh, and publish whether it was stored, and whether it had to delay the response (RefreshInline)."""
     metrics = EphemeralMetrics()
-    metrics.add_dimension("query", bound.query.name)
+    metrics.add_dimensions(query=bound.query.name)
     if inline:
         metrics.add_metric("RefreshInline", MetricUnit.Count, 1)
     try:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from cacheaside.errors import SettingsError
 
@@ -37,7 +37,8 @@ class CacheMode(Enum):
     """What CACHE_URL leads to."""
 
     NODE = "node"  # one server, or the primary of a replication group
-    CLUSTER = "cluster"  # any node, or the configuration endpoint, of a cluster; ElastiCache Serverless is one
+    CLUSTER = "cluster"  # any node, or the configuration endpoint, of a cluster
+    SERVERLESS = "serverless"  # ElastiCache Serverless: to its clients a cluster, with IAM tokens of another kind
 
 
 class InvalidationMode(Enum):
@@ -49,7 +50,10 @@ class InvalidationMode(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
-    """How to reach PostgreSQL: DATABASE_URL, AUTHENTICATION, AWS_REGION."""
+    """How to reach PostgreSQL: DATABASE_URL, AUTHENTICATION, AWS_REGION.
+
+    DATABASE_USER and DATABASE_HOST, if set, take the place of those in the URL.
+    """
 
     url: str
     authentication: Authentication
@@ -64,10 +68,11 @@ class DatabaseSettings:
         return settings
 
     @classmethod
-    def _read(cls, variables: _Variables, url: str = "DATABASE_URL") -> Self:
+    def _read(cls, variables: _Variables, user: str = "DATABASE_USER") -> Self:
         authentication = variables.choice("AUTHENTICATION", Authentication)
+        url = variables.url("DATABASE_URL", "postgresql", "postgres")
         return cls(
-            url=variables.url(url, "postgresql", "postgres"),
+            url=_replaced(url, variables.text(user, needed=False), variables.text("DATABASE_HOST", needed=False)),
             authentication=authentication,
             region=variables.text("AWS_REGION", needed=authentication is Authentication.IAM),
         )
@@ -77,7 +82,8 @@ class DatabaseSettings:
 class CacheSettings:
     """How to reach the cache: CACHE_URL, CACHE_MODE, AUTHENTICATION, AWS_REGION, CACHE_NAME (its own name, for IAM).
 
-    CACHE_REPLICAS, 0 if not set: how many replicas of each primary must confirm that answers are taken out.
+    CACHE_USER, if set, takes the place of the user in the URL. CACHE_REPLICAS, 0 if not set: how many replicas of each
+    primary must confirm that answers are taken out.
     """
 
     url: str
@@ -92,7 +98,7 @@ class CacheSettings:
         authentication = variables.choice("AUTHENTICATION", Authentication)
         iam = authentication is Authentication.IAM
         return cls(
-            url=variables.url("CACHE_URL", "rediss", "redis"),
+            url=_replaced(variables.url("CACHE_URL", "rediss", "redis"), variables.text("CACHE_USER", needed=False)),
             authentication=authentication,
             region=variables.text("AWS_REGION", needed=iam),
             name=variables.text("CACHE_NAME", needed=iam),
@@ -121,7 +127,7 @@ class Settings:
 class InvalidateSettings:
     """The environment of the invalidate function, which has two more variables.
 
-    READ_DATABASE_URL: the database as the query function sees it, to check answers. INVALIDATION: schedule or listen.
+    READ_DATABASE_USER: who the query function is in the database, to check answers. INVALIDATION: schedule or listen.
     """
 
     database: DatabaseSettings
@@ -135,7 +141,7 @@ class InvalidateSettings:
         variables = _Variables(environment)
         settings = cls(
             database=DatabaseSettings._read(variables),
-            queries=DatabaseSettings._read(variables, "READ_DATABASE_URL"),
+            queries=DatabaseSettings._read(variables, "READ_DATABASE_USER"),
             cache=CacheSettings._read(variables),
             mode=variables.choice("INVALIDATION", InvalidationMode),
         )
@@ -187,3 +193,16 @@ class _Variables:
         if self._problems:
             lines = [f"{name} {problem}" for name, problem in self._problems.items()]
             raise SettingsError("\n".join(["the environment is not complete:", *lines]))
+
+
+def _replaced(url: str, user: str, host: str = "") -> str:
+    """Return the URL with another user (who has no password) or host, where they are not empty."""
+    if not user and not host:
+        return url
+    parts = urlsplit(url)
+    credentials, at, address = parts.netloc.rpartition("@")
+    if user:
+        credentials, at = quote(user, safe=""), "@"
+    if host:
+        address = host if parts.port is None else f"{host}:{parts.port}"
+    return urlunsplit(parts._replace(netloc=f"{credentials}{at}{address}"))

@@ -11,30 +11,33 @@ CACHE = "redis://127.0.0.1:6380"
 
 def test_in_the_embedded_database_each_function_is_its_own_role() -> None:
     variables = function_environment(EMBEDDED, CACHE, embedded=True)
-    assert {name: given["DATABASE_URL"] for name, given in variables.items()} == {
-        "QueryFunction": "postgresql://cacheaside_query@127.0.0.1:5433/cacheaside",
-        "CommandFunction": "postgresql://cacheaside_command@127.0.0.1:5433/cacheaside",
-        "InvalidateFunction": "postgresql://cacheaside_invalidate@127.0.0.1:5433/cacheaside",
-        "MigrateFunction": EMBEDDED,
+    assert {given["DATABASE_URL"] for given in variables.values()} == {EMBEDDED}
+    assert {name: given["DATABASE_USER"] for name, given in variables.items()} == {
+        "QueryFunction": "cacheaside_query",
+        "CommandFunction": "cacheaside_command",
+        "InvalidateFunction": "cacheaside_invalidate",
+        "MigrateFunction": "postgres",
     }
 
 
 def test_someones_own_database_is_used_as_its_url_says() -> None:
     variables = function_environment(THEIRS, CACHE, embedded=False)
     assert {given["DATABASE_URL"] for given in variables.values()} == {THEIRS}
+    assert {given["DATABASE_USER"] for given in variables.values()} == {""}
     assert variables.keys() == ROLES.keys()
 
 
-def test_nobody_signs_tokens_and_migrating_needs_no_cache() -> None:
+def test_nobody_signs_tokens_or_has_the_cache_user_of_the_template() -> None:
     variables = function_environment(EMBEDDED, CACHE, embedded=True)
     assert {given["AUTHENTICATION"] for given in variables.values()} == {"url"}
-    assert "CACHE_URL" not in variables["MigrateFunction"]
-    assert variables["InvalidateFunction"]["CACHE_URL"] == CACHE
+    assert {given["CACHE_URL"] for given in variables.values()} == {CACHE}
+    assert {given.get("CACHE_USER", "") for given in variables.values()} == {""}
 
 
 def test_answers_are_checked_with_the_database_as_the_query_function_sees_it() -> None:
-    variables = function_environment(EMBEDDED, CACHE, embedded=True)
-    assert variables["InvalidateFunction"]["READ_DATABASE_URL"] == variables["QueryFunction"]["DATABASE_URL"]
+    for url, embedded in ((EMBEDDED, True), (THEIRS, False)):
+        variables = function_environment(url, CACHE, embedded=embedded)
+        assert variables["InvalidateFunction"]["READ_DATABASE_USER"] == variables["QueryFunction"]["DATABASE_USER"]
 
 
 def test_only_in_a_container_a_sweep_ends_without_listening() -> None:

@@ -64,7 +64,7 @@ class Client(Protocol):
 
 def connect(settings: CacheSettings) -> Client:
     """Return a client of the kind that the settings name. Connections are opened when they are first needed."""
-    return Cluster(settings) if settings.mode is CacheMode.CLUSTER else Node(settings)
+    return Node(settings) if settings.mode is CacheMode.NODE else Cluster(settings)
 
 
 class Node:

@@ -12,7 +12,7 @@ from redis.credentials import CredentialProvider
 
 from cacheaside.drivers.bounded import BoundedConnection, BoundedSSLConnection, tls
 from cacheaside.drivers.iam import cache_token, lambda_credentials
-from cacheaside.settings import Authentication, CacheSettings
+from cacheaside.settings import Authentication, CacheMode, CacheSettings
 
 __all__ = ["CALL_S", "Batches", "Lost", "address", "connection_options", "exchange", "no_errors"]
 
@@ -120,4 +120,5 @@ class _IamCredentials(CredentialProvider):
 
     def get_credentials(self) -> tuple[str, str]:
         region, name = self._settings.region, self._settings.name
-        return self._user, cache_token(lambda_credentials(), region, name, self._user)
+        serverless = self._settings.mode is CacheMode.SERVERLESS
+        return self._user, cache_token(lambda_credentials(), region, name, self._user, serverless=serverless)

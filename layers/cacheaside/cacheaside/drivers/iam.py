@@ -68,10 +68,16 @@ def database_token(
 
 
 def cache_token(
-    credentials: Credentials, region: str, cache_name: str, user: str, now: Callable[[], datetime] = _utc_now
+    credentials: Credentials,
+    region: str,
+    cache_name: str,
+    user: str,
+    now: Callable[[], datetime] = _utc_now,
+    *,
+    serverless: bool = False,
 ) -> str:
     """Return the password with which `user` may open a connection to ElastiCache during the next 15 minutes."""
-    parameters = {"Action": "connect", "User": user}
+    parameters = {"Action": "connect", "User": user} | ({"ResourceType": "ServerlessCache"} if serverless else {})
     return _presign(credentials, region, "elasticache", cache_name, parameters, now())
 
 
