@@ -1,10 +1,12 @@
 # `make help` lists what there is. Nothing but Python >= 3.11, git and make is needed; what else a target needs, it installs
-# into this folder: .venv (library and tests), .venv-sam (SAM CLI, which pins a boto3 of its own), .local (data).
+# into this folder: .venv (library and tests), .venv-sam (SAM CLI, which pins a boto3 of its own), .venv-checkov
+# (checkov, which pins a hundred packages), .local (data).
 
 PYTHON ?= python3
 SHELL  := bash
 BIN    := .venv/bin
 SAM    := .venv-sam/bin/sam
+CHECKOV := .venv-checkov/bin/checkov
 
 export PYTHONPATH := layers/cacheaside:functions:.
 export SAM_CLI_TELEMETRY := 0
@@ -12,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := .local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test e2e lint format build validate invoke api explore stress lock clean .venv .venv-sam
+.PHONY: help run demo test e2e lint format template build validate rehearse invoke api explore stress lock clean .venv .venv-sam .venv-checkov
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +25,7 @@ run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAM
 demo: .venv ## the same unattended: every query cold and warm, as a table
 	@$(BIN)/python -m local demo
 
-test: lint check .venv-sam ## every check and test; those in containers are skipped where no Docker engine runs
+test: lint check .venv-sam .venv-checkov ## every check and test; those in containers are skipped where no Docker engine runs
 	@$(BIN)/python -m pytest $(TESTS)
 	@$(if $(TESTS),,for server in node-9 cluster-8; do echo "the contract again, on $$server"; \
 	  CACHE_SERVER=$$server $(BIN)/python -m pytest --quiet tests/component/test_{contract,faults,compression}.py || exit 1; done)
@@ -37,11 +39,17 @@ lint: .venv ## ruff and mypy
 format: .venv ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-validate: .venv-sam ## sam validate --lint
-	@$(SAM) validate --lint
+template: .venv .venv-sam .venv-checkov ## every test of the template, in all its modes: a minute
+	@$(BIN)/python -m pytest --quiet tests/template
+
+validate: .venv-sam .venv-checkov ## sam validate --lint, and checkov
+	@$(SAM) validate --lint && $(CHECKOV) --config-file .checkov.yaml --file template.yaml
 
 build: .venv-sam ## sam build
 	@$(SAM) build
+
+rehearse: .venv .venv-sam ## a deployment without AWS: packages the build, then the schema is created, upgraded, rolled back
+	@$(BIN)/python -m local rehearse
 
 invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_version.json
 	@$(BIN)/python -m local.sam invoke $(EVENT)
@@ -64,10 +72,11 @@ lock: .venv ## pin the newest versions that the .in files allow, with hashes
 	@$(call pin,layers/dependencies/requirements,3.13)
 	@$(call pin,requirements/dev,3.11)
 	@$(call pin,requirements/sam,3.11)
+	@$(call pin,requirements/checkov,3.11)
 	@$(call pin,requirements/stand_in,3.13)
 
 clean: ## remove everything that can be made again, and the local data
-	rm -rf .venv .venv-sam .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sam .venv-checkov .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv: .venv/installed
 .venv/installed: requirements/dev.txt
@@ -76,6 +85,10 @@ clean: ## remove everything that can be made again, and the local data
 .venv-sam: .venv-sam/installed
 .venv-sam/installed: requirements/sam.txt
 	$(call environment,.venv-sam,$<)
+
+.venv-checkov: .venv-checkov/installed
+.venv-checkov/installed: requirements/checkov.txt
+	$(call environment,.venv-checkov,$<)
 
 # $(1): folder, $(2): requirements, each with all that it needs in turn. A half-made environment is made again.
 define environment

@@ -1,4 +1,6 @@
-"""`python -m local run` serves until Ctrl-C; `demo` measures and leaves; `check` compares tags with what is read."""
+"""`python -m local run` serves until Ctrl-C; `demo` measures and leaves; `check` compares tags with what is read;
+`rehearse` deploys without AWS.
+"""
 
 import argparse
 import errno
@@ -10,7 +12,7 @@ from local.signals import Ending
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    parser.add_argument("command", choices=["run", "demo", "check"])
+    parser.add_argument("command", choices=["run", "demo", "check", "rehearse"])
     command = parser.parse_args().command
     try:
         return _execute(command, Ending())
@@ -33,6 +35,9 @@ def _execute(command: str, ending: Ending) -> int:
         raise KeyboardInterrupt
     if command == "run":
         commands.run(ending)
+        return 0
+    if command == "rehearse":
+        commands.rehearse()
         return 0
     return 0 if {"demo": commands.demo, "check": commands.check}[command]() else 1
 

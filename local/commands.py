@@ -1,4 +1,4 @@
-"""What `run`, `demo` and `check` do, and what a person is told meanwhile."""
+"""What `run`, `demo`, `check` and `rehearse` do, and what a person is told meanwhile."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from local.signals import Ending
 from local.stack import Stack, up
 from local.template import Template, read
 
-__all__ = ["check", "demo", "run"]
+__all__ = ["check", "demo", "rehearse", "run"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = 3000
@@ -66,6 +66,13 @@ def check() -> bool:
     right, said = tag_check.check()
     _tell(said)
     return right
+
+
+def rehearse() -> None:
+    """Raises `LocalError` at the first step of a deployment that does not go as it must."""
+    from local import rehearse as rehearsal  # SAM's translator and moto take a while, and only this needs them
+
+    rehearsal.rehearse(ROOT, _tell)
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from cacheaside.tag_check.check import check_tags
 from cacheaside.tag_check.dependencies import dependencies
 from migrate import sample_data
 from migrate.custom_resource import respond
+from migrate.deployment import Downgrade, refuse_downgrade
 from migrate.time_limit import OutOfTime, time_limit
-from migrate.upgrade import MigrationFailed, is_ahead, upgrade
+from migrate.upgrade import MigrationFailed, unknown, upgrade
 
 logger = Logger()
 
@@ -33,12 +34,18 @@ class WrongTags(Exception):
     """A query reads what its tags do not say, or what nobody watches. The message has a line for each."""
 
 
+# Errors that tell whoever deploys what to do.
+_TOLD: Final = (
+    MigrationFailed, Downgrade, WrongTags, CatalogueError, OutOfTime, SettingsError, psycopg2.Error, ValueError
+)  # fmt: skip
+
+
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Answer one request of CloudFormation. Never fails without telling it why."""
     try:
         data = _serve(event, context)
-    except (MigrationFailed, WrongTags, CatalogueError, OutOfTime, SettingsError, psycopg2.Error, ValueError) as error:
+    except _TOLD as error:
         logger.exception("the schema was not upgraded")
         respond(event, "FAILED", _reason(error))
     except Exception:
@@ -59,7 +66,11 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     with closing(connect(settings)) as connection, time_limit(connection, seconds):
         applied = upgrade(connection)
         logger.info("upgraded", extra={"applied": applied})
-        _check_tags(connection)
+        if ahead := unknown(connection):
+            refuse_downgrade(event, ahead)
+            logger.warning("rolled back: the database stays ahead", extra={"ahead": ahead})
+        else:  # the queries of a rollback are not of this schema
+            _check_tags(connection)
         if products > 0:
             sample_data.load(connection, products, _report)
     return {"Applied": ",".join(applied)}
@@ -67,8 +78,6 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
 
 def _check_tags(connection: Connection) -> None:
     """Raise WrongTags: better no deployment than answers that outlive a change of what they are made of."""
-    if is_ahead(connection):  # a rollback, which must not fail: these queries are not of this schema
-        return
     with dependencies(connection) as database:
         checked = check_tags(FUNCTIONS, database)
     if checked.problems:

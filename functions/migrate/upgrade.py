@@ -17,7 +17,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-__all__ = ["Migration", "MigrationFailed", "is_ahead", "read_migrations", "upgrade"]
+__all__ = ["Migration", "MigrationFailed", "read_migrations", "unknown", "upgrade"]
 
 _FOLDER: Final = Path(__file__).with_name("migrations")
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+")
@@ -65,7 +65,7 @@ def upgrade(connection: Connection, folder: Path = _FOLDER) -> list[str]:
     """Apply every migration that the database lacks, and return their names.
 
     Raises `MigrationFailed`. A database that is ahead of `folder` is left as it is: that is what a deployment
-    looks like while it is rolled back.
+    looks like while it is rolled back. Whether it is one, only the caller can know: see `unknown`.
     """
     migrations = read_migrations(folder)
     applied: list[str] = []
@@ -74,12 +74,13 @@ def upgrade(connection: Connection, folder: Path = _FOLDER) -> list[str]:
     return applied
 
 
-def is_ahead(connection: Connection, folder: Path = _FOLDER) -> bool:
-    """Return whether the database has migrations that `folder` has not: those of a deployment that is rolled back."""
+def unknown(connection: Connection, folder: Path = _FOLDER) -> list[str]:
+    """Return the names of the migrations that the database has and `folder` has not, in order: how far it is ahead."""
     with connection, connection.cursor() as cursor:
-        cursor.execute("select count(*) from cacheaside.migrations")
-        [(applied,)] = cursor.fetchall()
-    return int(applied) > len(read_migrations(folder))
+        cursor.execute(
+            "select name from cacheaside.migrations where number > %s order by number", [len(read_migrations(folder))]
+        )
+        return [name for (name,) in cursor.fetchall()]
 
 
 def read_migrations(folder: Path) -> list[Migration]:

@@ -28,6 +28,7 @@ from cacheaside.metrics import breaker_counter, measured_read, measured_refresh
 from cacheaside.parameters import bind_text
 from cacheaside.reader import Reader
 from cacheaside.settings import Settings
+from cacheaside.snapshot import after_restore
 from query import documentation, page
 
 logger = Logger()
@@ -38,6 +39,7 @@ database = GuardedDatabase(Database(settings.database), breaker_counter("Databas
 reader = Reader(cache, database)
 app = application(logger)
 after_response = AfterResponse.start(os.environ)
+after_restore(cache.forget, database.forget)
 
 
 @app.route("/queries/<name>", method=READ)

@@ -39,7 +39,8 @@ def test_path_is_one_of_the_route(event: dict[str, Any]) -> None:
         assert f"{context['http']['method']} {event['rawPath']}" not in ROUTES
         return
     assert method == context["http"]["method"]
-    found = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", template), event["rawPath"])
+    greedy = re.sub(r"/{(\w+)\+}", r"/(?P<\1>.+)", template)
+    found = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", greedy), event["rawPath"])
     assert found
     assert found.groupdict() == event.get("pathParameters", {})
 

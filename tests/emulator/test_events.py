@@ -42,6 +42,8 @@ OTHERS = {
     "query_docs": (200, HTML, "Problems"),
     "query_not_found": (404, PROBLEM, '"status": 404'),
     "query_method_not_allowed": (405, PROBLEM, '"status": 405'),
+    # Where CORS is on, the gateway answers these itself.
+    "query_preflight": (405, PROBLEM, '"status": 405'),
 }
 SWEEP = "invalidate_schedule"
 MIGRATIONS = ("migrate_create", "migrate_update", "migrate_delete")

@@ -18,7 +18,7 @@ INTERNET: Final = "internet"
 S3: Final = "S3"
 EXISTING_DATABASE: Final = "existing database"
 EXISTING_CACHE: Final = "existing cache"
-_PRIVATE: Final = [ip_network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")]
+_PRIVATE: Final = [IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8")]
 
 
 class Edge(NamedTuple):

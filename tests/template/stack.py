@@ -90,6 +90,12 @@ def read_template(text: str | None = None) -> dict[str, Any]:
     return _parse(text if text is not None else TEMPLATE.read_text())
 
 
+def translated(text: str | None = None, **choice: str) -> dict[str, Any]:
+    """Return what SAM makes of the template, conditions and references still in it."""
+    source = read_template(text)
+    return _translate(source, accept(choice, source))
+
+
 def accept(choice: Mapping[str, str], source: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of all parameters; raise Refused if CloudFormation would not even begin with this choice."""
     declared = source["Parameters"]

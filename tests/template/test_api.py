@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
+from tests.template.choices import JWT
 from tests.template.stack import Stack
 
 ROUTES = {
@@ -15,56 +17,132 @@ ROUTES = {
     ("GET", "/openapi.json"): "QueryFunction",
     ("GET", "/docs"): "QueryFunction",
     ("ANY", "$default"): "QueryFunction",
+    ("OPTIONS", "/{proxy+}"): "QueryFunction",
     ("POST", "/commands/{name}"): "CommandFunction",
     ("POST", "/invalidations"): "InvalidateFunction",
 }
+SECURITY: dict[str, list[dict[str, list[str]]]] = {"open": [], "iam": [{"iam": []}], "jwt": [{"jwt": []}]}
+PREFLIGHT = ("OPTIONS", "/{proxy+}")
 
 
-def operations(stack: Stack) -> dict[tuple[str, str], dict[str, object]]:
-    paths = stack.resources["HttpApi"]["Properties"]["Body"]["paths"]
+def body(stack: Stack) -> dict[str, Any]:
+    found: dict[str, Any] = stack.resources["HttpApi"]["Properties"]["Body"]
+    return found
+
+
+def operations(stack: Stack) -> dict[tuple[str, str], dict[str, Any]]:
     return {
         ("ANY" if method == "x-amazon-apigateway-any-method" else method.upper(), path): operation
-        for path, methods in paths.items()
+        for path, methods in body(stack)["paths"].items()
         for method, operation in methods.items()
     }
 
 
+def deployed(stack: Stack) -> dict[str, Any]:
+    (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()
+    return stage
+
+
 def test_routes_are_the_contract(stack: Stack) -> None:
-    answered_by = {
-        route: re.search(r"functions/(\w+)\.Arn", str(operation))[1]  # type: ignore[index]
+    called = {
+        route: re.search(r"functions/(\w+?)(?:Aliaslive|\.Arn)?/", str(operation))[1]  # type: ignore[index]
         for route, operation in operations(stack).items()
     }
-    assert answered_by == ROUTES
+    assert called == ROUTES
 
 
-def test_writes_ask_for_iam_and_reads_ask_for_nothing(stack: Stack) -> None:
-    for (method, _), operation in operations(stack).items():
-        assert operation.get("security") == ([{"AWS_IAM": []}] if method == "POST" else None)
-    body = stack.resources["HttpApi"]["Properties"]["Body"]
-    assert "security" not in body
-    schemes = body["components"]["securitySchemes"]
-    assert [scheme["x-amazon-apigateway-authtype"] for scheme in schemes.values()] == ["awsSigv4"]
+def test_reads_ask_for_what_was_chosen_and_writes_are_never_open(stack: Stack) -> None:
+    reads, writes = stack.parameters["ReadAuthorization"], stack.parameters["WriteAuthorization"]
+    assert writes in ("iam", "jwt")
+    for route, operation in operations(stack).items():
+        if route == PREFLIGHT:
+            assert operation["security"] == []
+        else:
+            assert operation.get("security") == SECURITY[writes if route[0] == "POST" else reads], route
+    assert "security" not in body(stack)
 
 
-def test_events_are_payload_version_2(default: Stack) -> None:
-    for operation in operations(default).values():
-        assert operation["x-amazon-apigateway-integration"]["payloadFormatVersion"] == "2.0"  # type: ignore[index]
+def test_schemes_are_signatures_and_tokens_of_the_issuer(stack: Stack) -> None:
+    schemes = body(stack)["components"]["securitySchemes"]
+    assert schemes["iam"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    chosen = {stack.parameters["ReadAuthorization"], stack.parameters["WriteAuthorization"]}
+    assert ("jwt" in schemes) == ("jwt" in chosen)
+    if "jwt" in schemes:
+        authorizer = schemes["jwt"]["x-amazon-apigateway-authorizer"]
+        assert (authorizer["type"], authorizer["identitySource"]) == ("jwt", "$request.header.Authorization")
+        issuer, audience = JWT["JwtIssuer"], JWT["JwtAudience"].split(",")
+        assert authorizer["jwtConfiguration"] == {"issuer": issuer, "audience": audience}
 
 
-def test_stage_deploys_itself_limits_the_rate_and_logs_json(stack: Stack) -> None:
-    (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()
+def test_no_route_is_written_that_no_function_answers(stack: Stack) -> None:
+    for operation in operations(stack).values():
+        assert operation["x-amazon-apigateway-integration"]["payloadFormatVersion"] == "2.0"
+
+
+def test_every_route_but_the_schedules_goes_to_the_version_that_is_live(stack: Stack) -> None:
+    for route, operation in operations(stack).items():
+        target = operation["x-amazon-apigateway-integration"]["uri"]
+        assert ("Aliaslive" in target) == (ROUTES[route] != "InvalidateFunction")
+
+
+def test_stage_deploys_itself_and_limits_the_rate_of_every_route() -> None:
+    stage = deployed(Stack(ReadsPerSecond="500", WritesPerSecond="20"))
     assert (stage["StageName"], stage["AutoDeploy"]) == ("$default", True)
-    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] <= 1000
-    assert stage["AccessLogSettings"]["DestinationArn"] == "ApiLogs.Arn"
-    line = json.loads(stage["AccessLogSettings"]["Format"])
-    assert {"requestId", "route", "status", "latencyMs"} <= line.keys()
+    rates = {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
+    assert {stage["DefaultRouteSettings"][rate] for rate in rates} == {"500"}
+    writes = {" ".join(route) for route in ROUTES if route[0] == "POST"}
+    assert stage["RouteSettings"].keys() == writes
+    for settings in stage["RouteSettings"].values():
+        assert {settings[rate] for rate in rates} == {"20"}
+    assert all(s["DetailedMetricsEnabled"] for s in [stage["DefaultRouteSettings"], *stage["RouteSettings"].values()])
+
+
+def test_a_line_of_the_access_log_is_json(stack: Stack) -> None:
+    settings = deployed(stack)["AccessLogSettings"]
+    assert settings["DestinationArn"] == "ApiLogs.Arn"
+    line = json.loads(settings["Format"])
+    assert {"requestId", "route", "status", "latencyMs", "caller", "subject"} <= line.keys()
+    assert all(value.startswith("$context.") for value in line.values())
+
+
+def test_only_the_origins_that_were_chosen_may_call_from_a_page(stack: Stack) -> None:
+    cors = body(stack).get("x-amazon-apigateway-cors", {})
+    assert cors.get("allowOrigins", [""]) == stack.parameters["CorsOrigins"]
+    assert "*" not in str(cors)
+    if cors:
+        assert cors["allowMethods"] == ["GET", "HEAD", "POST"]
+        assert {"authorization", "idempotency-key", "if-none-match"} <= set(cors["allowHeaders"])
+        assert {"cache-status", "etag", "age"} <= set(cors["exposeHeaders"])
+        assert "allowCredentials" not in cors
+
+
+def test_a_domain_of_ones_own_leads_to_the_api(stack: Stack) -> None:
+    wanted = [stack.parameters["DomainName"]] if stack.parameters["DomainName"] else []
+    domains = stack.of_type("AWS::ApiGatewayV2::DomainName")
+    assert [domain["DomainName"] for domain in domains.values()] == wanted
+    for domain in domains.values():
+        (settings,) = domain["DomainNameConfigurations"]
+        assert settings["CertificateArn"] == stack.parameters["CertificateArn"]
+        assert (settings["EndpointType"], settings["SecurityPolicy"]) == ("REGIONAL", "TLS_1_2")
+    for mapping in stack.of_type("AWS::ApiGatewayV2::ApiMapping").values():
+        assert mapping == {"ApiId": "HttpApi", "DomainName": "Domain", "Stage": "HttpApiApiGatewayDefaultStage"}
 
 
 def test_outputs(stack: Stack) -> None:
-    assert stack.outputs == {
+    host = {"new": "Database.Endpoint.Address", "existing": "db.example"}[stack.parameters["DatabaseSource"]]
+    cache = {
+        "node": "Cache.PrimaryEndPoint.Address",
+        "serverless": "CacheServerless.Endpoint.Address",
+        "existing": "cache.example",
+    }[stack.parameters["CacheType"]]
+    expected = {
         "ApiUrl": "HttpApi.ApiEndpoint",
-        "DatabaseEndpoint": "Database.Endpoint.Address:Database.Endpoint.Port",
-        "CacheEndpoint": "Cache.PrimaryEndPoint.Address:Cache.PrimaryEndPoint.Port",
+        "DatabaseEndpoint": f"{host}:5432",
+        "CacheEndpoint": f"{cache}:6379",
+        "AlarmTopic": "Alarms",
         **{f"{name}FunctionName": f"{name}Function" for name in ("Query", "Command", "Invalidate", "Migrate")},
         **{f"{name}LogGroup": f"{name}Logs" for name in ("Query", "Command", "Invalidate", "Migrate", "Api")},
     }
+    if stack.parameters["DomainName"]:
+        expected["DomainTarget"] = "Domain.RegionalDomainName"
+    assert stack.outputs == expected

@@ -7,37 +7,78 @@ from pathlib import Path
 
 import pytest
 
+from tests.template.choices import EXISTING_VPC
 from tests.template.stack import ROOT, TEMPLATE, Stack
+
+PLACES = {True: ["DataSubnetA", "DataSubnetB"], False: EXISTING_VPC["DataSubnetIds"].split(",")}
 
 
 def test_database_takes_tokens_over_tls_only(stack: Stack) -> None:
-    database = stack.resources["Database"]["Properties"]
-    assert database["MasterUserAuthenticationType"] == "iam-db-auth"
-    assert database["EnableIAMDatabaseAuthentication"] is True
-    parameters = stack.resources[database["DBParameterGroupName"]]["Properties"]
-    assert parameters["Parameters"]["rds.force_ssl"] == "1"
-    assert parameters["Family"] == "postgres" + database["EngineVersion"].partition(".")[0]
+    for database in stack.of_type("AWS::RDS::DBInstance").values():
+        assert database["MasterUserAuthenticationType"] == "iam-db-auth"
+        assert database["EnableIAMDatabaseAuthentication"] is True
+        parameters = stack.resources[database["DBParameterGroupName"]]["Properties"]
+        assert parameters["Parameters"]["rds.force_ssl"] == "1"
+        assert parameters["Family"] == "postgres" + database["EngineVersion"].partition(".")[0]
 
 
-def test_database_is_encrypted_and_outlives_the_stack(stack: Stack) -> None:
-    database = stack.resources["Database"]
+def test_database_is_encrypted_and_outlives_the_stack(default: Stack) -> None:
+    database = default.resources["Database"]
     assert (database["DeletionPolicy"], database["UpdateReplacePolicy"]) == ("Snapshot", "Snapshot")
     properties = database["Properties"]
     assert (properties["StorageEncrypted"], properties["StorageType"]) == (True, "gp3")
     assert properties["BackupRetentionPeriod"] >= 1
 
 
+def test_proxy_takes_tokens_over_tls_and_signs_in_with_tokens(stack: Stack) -> None:
+    for proxy in stack.of_type("AWS::RDS::DBProxy").values():
+        assert (proxy["DefaultAuthScheme"], proxy["RequireTLS"]) == ("IAM_AUTH", True)
+        assert "Auth" not in proxy  # which would name secrets
+        (group,) = stack.of_type("AWS::RDS::DBProxyTargetGroup").values()
+        assert group["DBInstanceIdentifiers"] == ["Database"]
+        # A proxy that may take all connections would leave none to invalidate, migrate and people.
+        assert group["ConnectionPoolConfigurationInfo"]["MaxConnectionsPercent"] <= 80
+
+
 def test_cache_takes_tokens_over_tls_only(stack: Stack) -> None:
-    cache = stack.resources["Cache"]["Properties"]
-    assert (cache["TransitEncryptionEnabled"], cache["TransitEncryptionMode"]) == (True, "required")
-    assert cache["AtRestEncryptionEnabled"] is True
-    users = stack.of_type("AWS::ElastiCache::User")
-    (group,) = cache["UserGroupIds"]
-    assert set(stack.resources[group]["Properties"]["UserIds"]) == users.keys()
+    for cache in stack.of_type("AWS::ElastiCache::ReplicationGroup").values():
+        assert (cache["TransitEncryptionEnabled"], cache["TransitEncryptionMode"]) == (True, "required")
+        assert cache["AtRestEncryptionEnabled"] is True
+        assert cache["UserGroupIds"] == ["CacheUsers"]
+    for cache in stack.of_type("AWS::ElastiCache::ServerlessCache").values():  # always encrypted, in both ways
+        assert cache["UserGroupId"] == "CacheUsers"
+
+
+def test_cache_users_are_one_for_each_function_and_have_no_password(stack: Stack) -> None:
+    users = dict(stack.of_type("AWS::ElastiCache::User"))
+    engine = stack.parameters["CacheEngine"]
+    for group in stack.of_type("AWS::ElastiCache::UserGroup").values():
+        assert (set(group["UserIds"]), group["Engine"]) == (set(users), engine)
+    default = users.pop("DefaultCacheUser", None)
+    assert users.keys() == {"QueryCacheUser", "CommandCacheUser", "InvalidateCacheUser"}
     for user in users.values():
-        assert user["AuthenticationMode"] == {"Type": "iam"}
+        assert (user["AuthenticationMode"], user["Engine"]) == ({"Type": "iam"}, engine)
         assert user["UserId"] == user["UserName"]  # or IAM refuses the token
         assert user["UserId"].startswith("shop-")  # the stack's name: ids are unique per account
+    assert (default is not None) == (engine == "redis" and stack.parameters["CacheType"] != "existing")
+    if default:
+        assert (default["UserName"], default["AccessString"]) == ("default", "off -@all")
+
+
+def test_serverless_cache_has_an_end_to_what_it_costs(stack: Stack) -> None:
+    for cache in stack.of_type("AWS::ElastiCache::ServerlessCache").values():
+        assert cache["CacheUsageLimits"]["DataStorage"]["Maximum"] > 0
+        assert cache["CacheUsageLimits"]["ECPUPerSecond"]["Maximum"] > 0
+
+
+def test_data_lives_in_the_data_subnets(stack: Stack) -> None:
+    subnets = PLACES["Vpc" in stack.resources]
+    for group in stack.of_type("AWS::RDS::DBSubnetGroup", "AWS::ElastiCache::SubnetGroup").values():
+        assert group["SubnetIds"] == subnets
+    for cache in stack.of_type("AWS::ElastiCache::ServerlessCache").values():
+        assert cache["SubnetIds"] == subnets
+    for proxy in stack.of_type("AWS::RDS::DBProxy").values():
+        assert proxy["VpcSubnetIds"] == subnets
 
 
 @pytest.mark.parametrize(("stage", "redundant"), [("dev", False), ("prod", True)])
@@ -47,6 +88,19 @@ def test_prod_survives_a_zone_and_dev_is_cheap(stage: str, redundant: bool) -> N
     assert (database["MultiAZ"], database["DeletionProtection"]) == (redundant, redundant)
     assert (cache["AutomaticFailoverEnabled"], cache["MultiAZEnabled"]) == (redundant, redundant)
     assert cache["NumCacheClusters"] == (2 if redundant else 1)
+
+
+def test_nothing_is_made_of_what_exists(stack: Stack) -> None:
+    new = {
+        "AWS::RDS::DBInstance": stack.parameters["DatabaseSource"] == "new",
+        "AWS::RDS::DBProxy": stack.parameters["RdsProxy"] == "on",
+        "AWS::ElastiCache::ReplicationGroup": stack.parameters["CacheType"] == "node",
+        "AWS::ElastiCache::ServerlessCache": stack.parameters["CacheType"] == "serverless",
+        "AWS::ElastiCache::UserGroup": stack.parameters["CacheType"] != "existing",
+        "AWS::EC2::VPC": stack.parameters["VpcId"] == "",
+    }
+    for kind, expected in new.items():
+        assert len(stack.of_type(kind)) == expected, kind
 
 
 @pytest.mark.parametrize("file", [TEMPLATE, ROOT / "samconfig.toml"], ids=lambda file: file.name)

@@ -2,47 +2,86 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from tests.template.choices import EXISTING_VPC
 from tests.template.stack import TEMPLATE, Stack
 
-DATABASE = "Database.Endpoint.Address:Database.Endpoint.Port/cacheaside"
 VERIFIED = "sslmode=verify-full&sslrootcert=/opt/certificates/rds-global-bundle.pem"
+NAMES = ("Query", "Command", "Invalidate", "Migrate")
+# PostgreSQL on RDS: DBInstanceClassMemory / 9531392, of which a part of the memory is taken by the system.
+CONNECTIONS = {"db.t4g.micro": 80, "db.t4g.medium": 400}
+CONNECTIONS_OF = {"QueryFunction": 1, "CommandFunction": 1}
+# One that listens, one that the API calls, two connections each; a deployment; people.
+OTHER_CONNECTIONS = 2 * 2 + 1 + 3
 
 
-def everyones(service: str) -> dict[str, str]:
+def environment(stack: Stack, name: str) -> dict[str, str]:
+    found: dict[str, str] = stack.functions[f"{name}Function"]["Environment"]["Variables"]
+    return found
+
+
+def everyones(stack: Stack, name: str) -> dict[str, Any]:
+    choice = stack.parameters
+    database = {"new": "Database.Endpoint.Address", "existing": "db.example"}[choice["DatabaseSource"]]
+    cache, cache_name, mode = {
+        "node": ("Cache.PrimaryEndPoint.Address", "Cache", "node"),
+        "serverless": ("CacheServerless.Endpoint.Address", "CacheServerless", "serverless"),
+        "existing": ("cache.example", "theirs", choice["CacheMode"]),
+    }[choice["CacheType"]]
     return {
         "AUTHENTICATION": "iam",
-        "POWERTOOLS_SERVICE_NAME": service,
-        "POWERTOOLS_METRICS_NAMESPACE": "cacheaside",
+        "POWERTOOLS_SERVICE_NAME": name.lower(),
+        "POWERTOOLS_METRICS_NAMESPACE": "shop",
         "POWERTOOLS_LOG_LEVEL": "INFO",
+        "DATABASE_URL": f"postgresql://{database}:5432/{choice['DatabaseName']}?{VERIFIED}",
+        "CACHE_URL": f"rediss://{cache}:6379",
+        "CACHE_NAME": cache_name,
+        "CACHE_MODE": mode,
     }
 
 
-@pytest.mark.parametrize("name", ["Query", "Command", "Invalidate"])
-def test_environment_is_the_contract(stack: Stack, name: str) -> None:
-    role = name.lower()
-    replicas = stack.of_type("AWS::ElastiCache::ReplicationGroup")["Cache"]["NumCacheClusters"] - 1
-    its_own = {
-        "Query": {},
-        "Command": {"CACHE_REPLICAS": replicas},
-        "Invalidate": {
-            "READ_DATABASE_URL": f"postgresql://cacheaside_query@{DATABASE}?{VERIFIED}",
-            "INVALIDATION": stack.parameters["Invalidation"],
-        },
-    }
-    assert stack.functions[f"{name}Function"]["Environment"]["Variables"] == everyones(role) | its_own[name] | {
-        "DATABASE_URL": f"postgresql://cacheaside_{role}@{DATABASE}?{VERIFIED}",
-        "CACHE_URL": f"rediss://{name}CacheUser@Cache.PrimaryEndPoint.Address:Cache.PrimaryEndPoint.Port",
-        "CACHE_NAME": "Cache",
-        "CACHE_MODE": "node",
+def through_proxy(stack: Stack) -> dict[str, str]:
+    return {"DATABASE_HOST": "DatabaseProxy.Endpoint"} if stack.parameters["RdsProxy"] == "on" else {}
+
+
+def test_query_is_given_its_users(stack: Stack) -> None:
+    own = {"DATABASE_USER": "cacheaside_query", "CACHE_USER": "QueryCacheUser"}
+    assert environment(stack, "Query") == everyones(stack, "Query") | own | through_proxy(stack)
+
+
+def test_command_waits_for_the_replicas_of_a_cache_that_has_some(stack: Stack) -> None:
+    own = {"DATABASE_USER": "cacheaside_command", "CACHE_USER": "CommandCacheUser"}
+    replicas = 1 if stack.parameters["CacheType"] == "node" and stack.parameters["Stage"] == "prod" else 0
+    expected = everyones(stack, "Command") | own | through_proxy(stack) | {"CACHE_REPLICAS": replicas}
+    assert environment(stack, "Command") == expected
+
+
+def test_replicas_that_are_waited_for_are_those_that_there_are(stack: Stack) -> None:
+    for cache in stack.of_type("AWS::ElastiCache::ReplicationGroup").values():
+        assert environment(stack, "Command")["CACHE_REPLICAS"] == cache["NumCacheClusters"] - 1
+
+
+def test_invalidate_listens_at_the_database_itself_and_reads_as_the_query_function_does(stack: Stack) -> None:
+    assert environment(stack, "Invalidate") == everyones(stack, "Invalidate") | {
+        "DATABASE_USER": "cacheaside_invalidate",
+        "READ_DATABASE_USER": "cacheaside_query",
+        "CACHE_USER": "InvalidateCacheUser",
+        "INVALIDATION": stack.parameters["Invalidation"],
     }
 
 
-def test_migrate_knows_the_database_only(stack: Stack) -> None:
-    assert stack.functions["MigrateFunction"]["Environment"]["Variables"] == everyones("migrate") | {
-        "DATABASE_URL": f"postgresql://cacheaside_owner@{DATABASE}?{VERIFIED}",
-    }
+def test_migrate_is_the_owner_and_no_user_of_the_cache(stack: Stack) -> None:
+    own = {"DATABASE_USER": stack.parameters["DatabaseOwner"]}
+    assert environment(stack, "Migrate") == everyones(stack, "Migrate") | own
+
+
+def test_cache_users_are_named_by_their_ids(stack: Stack) -> None:
+    users = stack.of_type("AWS::ElastiCache::User")
+    for name in ("Query", "Command", "Invalidate"):
+        assert environment(stack, name)["CACHE_USER"] in users
 
 
 def test_runtime_layers_and_cpu(stack: Stack) -> None:
@@ -56,40 +95,79 @@ def test_runtime_layers_and_cpu(stack: Stack) -> None:
         assert layer["CompatibleArchitectures"] == [architecture]
 
 
+def test_layers_before_this_one_are_kept_only_where_that_was_chosen(stack: Stack) -> None:
+    layers = [r for r in stack.resources.values() if r["Type"] == "AWS::Lambda::LayerVersion"]
+    assert [layer["DeletionPolicy"] for layer in layers] == [stack.parameters["OldLayers"]] * 2
+
+
+def test_functions_live_in_the_functions_subnets(stack: Stack) -> None:
+    ours = ["FunctionSubnetA", "FunctionSubnetB"]
+    subnets = ours if "Vpc" in stack.resources else EXISTING_VPC["FunctionSubnetIds"].split(",")
+    assert {str(function["VpcConfig"]["SubnetIds"]) for function in stack.functions.values()} == {str(subnets)}
+
+
 def test_handlers(default: Stack) -> None:
-    names = ("query", "command", "invalidate", "migrate")
-    assert {f["Handler"] for f in default.functions.values()} == {f"{name}.app.handler" for name in names}
+    assert {f["Handler"] for f in default.functions.values()} == {f"{name.lower()}.app.handler" for name in NAMES}
 
 
 def test_a_request_ends_before_the_api_gives_up(stack: Stack) -> None:
     timeouts = {name: function["Timeout"] for name, function in stack.functions.items()}
-    migrate = timeouts.pop("MigrateFunction")
-    # Its one route asks the cache once, which has 0.2 s; what takes long is what the schedule asks for.
-    assert timeouts.pop("InvalidateFunction") == 120
-    assert all(timeout < 30 for timeout in timeouts.values())
-    assert migrate < stack.resources["Migrations"]["Properties"]["ServiceTimeout"] <= 3600
+    assert timeouts["QueryFunction"] == timeouts["CommandFunction"] == 29
+    assert timeouts["MigrateFunction"] < stack.resources["Migrations"]["Properties"]["ServiceTimeout"] <= 3600
+    # Its schedule lets it listen for a minute; its requests are short, and end by themselves.
+    assert 60 < timeouts["InvalidateFunction"] <= 120
 
 
 def test_every_log_is_kept_for_a_while_and_not_for_ever(stack: Stack) -> None:
     for name, function in stack.functions.items():
         assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": name.replace("Function", "Logs")}
     days = {"dev": 14, "prod": 90}[stack.parameters["Stage"]]
-    groups = stack.of_type("AWS::Logs::LogGroup").values()
-    assert [group["RetentionInDays"] for group in groups] == [days] * 5
+    groups = stack.of_type("AWS::Logs::LogGroup")
+    assert [group["RetentionInDays"] for group in groups.values()] == [days] * len(groups)
+
+
+def test_new_code_takes_over_as_was_chosen_and_goes_back_when_an_alarm_says_so(stack: Stack) -> None:
+    alarms = {p["AlarmName"]: name for name, p in stack.of_type("AWS::CloudWatch::Alarm").items()}
+    groups = stack.of_type("AWS::CodeDeploy::DeploymentGroup")
+    assert groups.keys() == {"QueryFunctionDeploymentGroup", "CommandFunctionDeploymentGroup"}
+    for name, group in groups.items():
+        assert group["DeploymentConfigName"] == f"CodeDeployDefault.Lambda{stack.parameters['Deployment']}"
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+        named = [alarm["Name"] for alarm in group["AlarmConfiguration"]["Alarms"]]
+        own = name.replace("FunctionDeploymentGroup", "ErrorsAlarm")
+        assert [alarms.get(alarm, alarm) for alarm in named] == [own, "ApiErrorsAlarm", "ApiLatencyAlarm"]
+        alias = stack.resources[name.replace("DeploymentGroup", "Aliaslive")]
+        assert alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["DeploymentGroupName"] == name
+
+
+def test_snapshots_are_of_published_versions_of_the_query_function(stack: Stack) -> None:
+    for name, function in stack.functions.items():
+        on = name == "QueryFunction" and stack.parameters["SnapStart"] == "on"
+        assert function.get("SnapStart", {}).get("ApplyOn", "None") == ("PublishedVersions" if on else "None")
+
+
+def test_functions_that_run_at_once_leave_the_database_connections(stack: Stack) -> None:
+    reserved = {
+        name: function["ReservedConcurrentExecutions"]
+        for name, function in stack.functions.items()
+        if "ReservedConcurrentExecutions" in function
+    }
+    assert set(reserved) == (set(CONNECTIONS_OF) if stack.parameters["ReservedConcurrency"] == "on" else set())
+    for database in stack.of_type("AWS::RDS::DBInstance").values():
+        wanted = sum(number * CONNECTIONS_OF[name] for name, number in reserved.items())
+        assert wanted + OTHER_CONNECTIONS <= CONNECTIONS[database["DBInstanceClass"]]
 
 
 def test_migrations_wait_for_the_whole_path_there_and_back(stack: Stack) -> None:
+    ours = {"Database", "FunctionSubnetARoutes", "FunctionSubnetBRoutes", "S3Endpoint"}
     assert stack.needs("Migrations") >= {
-        "Database",
+        *(ours & stack.resources.keys()),
         "DatabaseFromMigrate",
-        "FunctionSubnetARoutes",
-        "FunctionSubnetBRoutes",
         "MigrateFunction",
         "MigrateLogs",
         "MigrateRole",
         "MigrateSecurityGroup",
         "NetworkInterfacePolicy",
-        "S3Endpoint",
     }
 
 
@@ -105,11 +183,41 @@ def test_new_code_goes_live_after_its_migrations(stack: Stack) -> None:
         assert "Migrations" in stack.needs(name)
 
 
-def test_a_migration_is_not_retried_behind_the_deployments_back(default: Stack) -> None:
-    config = default.of_type("AWS::Lambda::EventInvokeConfig")["MigrateFunctionEventInvokeConfig"]
+def test_nothing_is_retried_behind_our_back(default: Stack) -> None:
+    configs = {c["FunctionName"]: c for c in default.of_type("AWS::Lambda::EventInvokeConfig").values()}
+    assert {name: config["MaximumRetryAttempts"] for name, config in configs.items()} == {
+        "MigrateFunction": 0,
+        "InvalidateFunction": 0,
+    }
     alias = default.resources[default.resources["Migrations"]["Properties"]["ServiceToken"]]["Properties"]
-    assert (config["MaximumRetryAttempts"], config["Qualifier"]) == (0, alias["Name"])
+    assert configs["MigrateFunction"]["Qualifier"] == alias["Name"]
+    (schedule,) = default.of_type("AWS::Scheduler::Schedule").values()
+    assert (schedule["Name"], schedule["ScheduleExpression"]) == ("shop-sweep", "rate(1 minute)")
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
 
 
-def test_size_of_the_sample_shop_reaches_the_migration(stack: Stack) -> None:
-    assert stack.resources["Migrations"]["Properties"]["SampleProducts"] == stack.parameters["SampleProducts"]
+@pytest.mark.parametrize("products", ["0", "500"])
+def test_size_of_the_sample_shop_reaches_the_migration(products: str) -> None:
+    migrations = Stack(SampleProducts=products).resources["Migrations"]["Properties"]
+    assert migrations["SampleProducts"] == products
+
+
+def versions(stack: Stack) -> set[str]:
+    return {name for name in stack.of_type("AWS::Lambda::Version") if name.startswith(("Query", "Command"))}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("ContentUri: layers/cacheaside", "ContentUri: layers/cacheaside-changed"),
+        ("ContentUri: layers/dependencies", "ContentUri: layers/dependencies-changed"),
+        ("CodeUri: functions/", "CodeUri: functions-changed/"),
+        ("    Timeout: 29", "    Timeout: 28"),
+    ],
+)
+def test_what_changes_goes_live(default: Stack, old: str, new: str) -> None:
+    assert not versions(default) & versions(Stack(TEMPLATE.read_text().replace(old, new)))
+
+
+def test_parameters_that_change_go_live_with_another_release(default: Stack) -> None:
+    assert not versions(default) & versions(Stack(Release="2"))

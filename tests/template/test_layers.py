@@ -16,6 +16,7 @@ from tests.template.stack import ROOT
 
 LAYER: Final = ROOT / "layers" / "dependencies" / "requirements.txt"
 TOOLS: Final = ROOT / "requirements" / "sam.txt"
+CHECKOV: Final = ROOT / "requirements" / "checkov.txt"
 ELF_MACHINES: Final = {"arm64": 183, "x86_64": 62}
 _BLOCK: Final = re.compile(r"^([\w.-]+)(?:\[.*?\])?==(\S+)(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 
@@ -32,7 +33,7 @@ def test_the_layer_holds_what_runs_on_lambda_and_nothing_else() -> None:
     assert "boto3" not in pins(LAYER)
 
 
-@pytest.mark.parametrize("file", [LAYER, TOOLS], ids=lambda file: file.parent.name)
+@pytest.mark.parametrize("file", [LAYER, TOOLS, CHECKOV], ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_every_requirement_is_pinned_with_hashes_and_names_no_host(file: Path) -> None:
     text = file.read_text()
     blocks = _BLOCK.findall(text)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
 from tests.template.choices import EXISTING_VPC
 from tests.template.network import EXISTING_CACHE, EXISTING_DATABASE, INTERNET, S3, Edge, edges, rules
-from tests.template.stack import TEMPLATE, Stack
+from tests.template.stack import Stack
 
 SERVING = ("QueryFunction", "CommandFunction", "InvalidateFunction")
 CACHES = {"node": "Cache", "serverless": "CacheServerless", "existing": EXISTING_CACHE}
@@ -17,11 +17,11 @@ def expected(stack: Stack) -> set[Edge]:
     choice = stack.parameters
     database = "Database" if choice["DatabaseSource"] == "new" else EXISTING_DATABASE
     cache = CACHES[choice["CacheType"]]
-    serverless = choice["CacheType"] == "serverless" or (cache == EXISTING_CACHE and choice["CacheMode"] == "serverless")
+    mode = choice["CacheMode"] if cache == EXISTING_CACHE else choice["CacheType"]
     found = {Edge("MigrateFunction", database, 5432), Edge("MigrateFunction", S3, 443)}
     for function in SERVING:
         found |= {Edge(function, database, 5432), Edge(function, cache, 6379)}
-        if serverless:
+        if mode == "serverless":
             found.add(Edge(function, cache, 6380))
         if choice["RdsProxy"] == "on":
             found |= {Edge(function, "DatabaseProxy", 5432), Edge("DatabaseProxy", database, 5432)}
@@ -33,10 +33,19 @@ def expected(stack: Stack) -> set[Edge]:
 
 
 # What may be touched from outside the VPC. A new kind of resource has to be thought about here first.
-PUBLIC = {"AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"}
+PUBLIC = {
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::DomainName",
+    "AWS::ApiGatewayV2::Stage",
+}
 PRIVATE = {
     "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::CodeDeploy::Application",
+    "AWS::CodeDeploy::DeploymentGroup",
     "AWS::EC2::EIP",  # of a NAT gateway, which lets nobody in
+    "AWS::EC2::FlowLog",
     "AWS::EC2::InternetGateway",
     "AWS::EC2::NatGateway",
     "AWS::EC2::Route",
@@ -49,6 +58,7 @@ PRIVATE = {
     "AWS::EC2::VPCEndpoint",
     "AWS::EC2::VPCGatewayAttachment",
     "AWS::ElastiCache::ReplicationGroup",
+    "AWS::ElastiCache::ServerlessCache",
     "AWS::ElastiCache::SubnetGroup",
     "AWS::ElastiCache::User",
     "AWS::ElastiCache::UserGroup",
@@ -63,7 +73,12 @@ PRIVATE = {
     "AWS::Logs::LogGroup",
     "AWS::RDS::DBInstance",
     "AWS::RDS::DBParameterGroup",
+    "AWS::RDS::DBProxy",
+    "AWS::RDS::DBProxyTargetGroup",
     "AWS::RDS::DBSubnetGroup",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
     "AWS::Scheduler::Schedule",
     "Custom::Migrations",
 }
@@ -75,9 +90,18 @@ def test_each_function_reaches_what_it_works_with_and_nothing_else(stack: Stack)
 
 def test_nothing_but_the_api_is_public(stack: Stack) -> None:
     assert {resource["Type"] for resource in stack.resources.values()} <= PUBLIC | PRIVATE
-    assert [p["PubliclyAccessible"] for p in stack.of_type("AWS::RDS::DBInstance").values()] == [False]
+    assert not [edge for edge in edges(stack) if edge.caller == INTERNET]
+    for database in stack.of_type("AWS::RDS::DBInstance").values():
+        assert database["PubliclyAccessible"] is False
     for subnet in stack.of_type("AWS::EC2::Subnet").values():
         assert not subnet.get("MapPublicIpOnLaunch")
+
+
+def test_whoever_is_called_lets_groups_in_and_no_addresses(stack: Stack) -> None:
+    for group, found in rules(stack, "SecurityGroupIngress").items():
+        for rule in found:
+            assert rule.get("SourceSecurityGroupId", "").endswith("SecurityGroup"), group
+            assert not {"CidrIp", "CidrIpv6", "SourcePrefixListId"} & rule.keys(), group
 
 
 def test_functions_may_be_called_by_this_api_only(stack: Stack) -> None:
@@ -87,40 +111,69 @@ def test_functions_may_be_called_by_this_api_only(stack: Stack) -> None:
 
 
 def test_only_nat_opens_a_rule_or_route_to_everywhere(stack: Stack) -> None:
-    opened = {name for name, resource in stack.resources.items() if "0.0.0.0/0" in str(resource)}
-    out = {"FunctionSecurityGroup", "FunctionRouteOutA", "FunctionRouteOutB", "PublicRouteOut"}
-    assert opened == (out if stack.parameters["Egress"] == "nat" else set())
+    opened = {name for name, resource in stack.resources.items() if re.search(r"0\.0\.0\.0/0|::/0", str(resource))}
+    routes = {"FunctionRouteOutA", "FunctionRouteOutB", "PublicRouteOut"} & stack.resources.keys()
+    assert opened == ({"FunctionSecurityGroup", *routes} if stack.parameters["Egress"] == "nat" else set())
 
 
 def test_no_group_keeps_the_open_egress_rule_that_ec2_adds(stack: Stack) -> None:
     for group in stack.of_type("AWS::EC2::SecurityGroup").values():
-        assert group["SecurityGroupEgress"]
+        assert group.get("SecurityGroupEgress")
 
 
-def test_no_mode_gives_the_data_a_way_out(stack: Stack) -> None:
+def test_every_rule_says_what_it_is_for(stack: Stack) -> None:
+    for direction in ("SecurityGroupEgress", "SecurityGroupIngress"):
+        for group, found in rules(stack, direction).items():
+            assert all(rule.get("Description") for rule in found), group
+
+
+def test_the_data_has_no_way_out(stack: Stack) -> None:
     tables = {
         p["RouteTableId"]
         for p in stack.of_type("AWS::EC2::SubnetRouteTableAssociation").values()
         if p["SubnetId"].startswith("Data")
     }
-    assert tables == {"DataRoutes"}
+    assert tables == ({"DataRoutes"} if "Vpc" in stack.resources else set())
     assert not [p for p in stack.of_type("AWS::EC2::Route").values() if p["RouteTableId"] in tables]
+    callers = {edge.caller for edge in edges(stack) if edge.called in (INTERNET, S3)}
+    assert callers <= stack.functions.keys()
+    egress = rules(stack, "SecurityGroupEgress")
+    for group in {"DatabaseSecurityGroup", "CacheSecurityGroup", "EndpointSecurityGroup"} & egress.keys():
+        assert [rule["CidrIp"] for rule in egress[group]] == ["127.0.0.1/32"]
 
 
 def test_the_loss_of_one_zone_leaves_the_other_its_way_out_in_prod() -> None:
-    gateways = Stack(Egress="nat", Stage="prod").of_type("AWS::EC2::Route")
-    assert gateways["FunctionRouteOutA"]["NatGatewayId"] != gateways["FunctionRouteOutB"]["NatGatewayId"]
+    routes = Stack(Egress="nat", Stage="prod").of_type("AWS::EC2::Route")
+    assert routes["FunctionRouteOutA"]["NatGatewayId"] != routes["FunctionRouteOutB"]["NatGatewayId"]
 
 
-def test_subnets_of_a_kind_are_in_different_zones(stack: Stack) -> None:
+def test_subnets_of_a_kind_are_in_different_zones() -> None:
+    stack = Stack(Egress="nat", Stage="prod")
     zones = {name: p["AvailabilityZone"] for name, p in stack.of_type("AWS::EC2::Subnet").items()}
-    assert zones["FunctionSubnetA"] != zones["FunctionSubnetB"]
-    assert zones["DataSubnetA"] != zones["DataSubnetB"]
-    for gateway in stack.of_type("AWS::EC2::NatGateway").values():
-        assert gateway["SubnetId"].startswith("PublicSubnet")
+    for kind in ("Function", "Data", "Public"):
+        assert zones[f"{kind}SubnetA"] != zones[f"{kind}SubnetB"]
+
+
+def test_only_nat_gateways_live_in_the_public_subnets(stack: Stack) -> None:
+    public = {name for name in stack.of_type("AWS::EC2::Subnet") if name.startswith("Public")}
+    inside = {
+        name
+        for name, resource in stack.resources.items()
+        if any(f"'{subnet}'" in str(resource.get("Properties")) for subnet in public)
+    }
+    allowed = ("AWS::EC2::NatGateway", "AWS::EC2::SubnetRouteTableAssociation")
+    assert inside == stack.of_type(*allowed).keys() & inside
 
 
 def test_s3_is_open_for_answers_to_cloudformation_only(stack: Stack) -> None:
-    (statement,) = stack.of_type("AWS::EC2::VPCEndpoint")["S3Endpoint"]["PolicyDocument"]["Statement"]
-    assert statement["Action"] == "s3:PutObject"
-    assert statement["Resource"] == "arn:aws:s3:::cloudformation-custom-resource-response-euwest1/*"
+    for endpoint in stack.of_type("AWS::EC2::VPCEndpoint").values():
+        if endpoint["VpcEndpointType"] == "Gateway":
+            (statement,) = endpoint["PolicyDocument"]["Statement"]
+            assert statement["Action"] == "s3:PutObject"
+            assert statement["Resource"] == "arn:aws:s3:::cloudformation-custom-resource-response-euwest1/*"
+
+
+def test_what_the_network_refuses_is_logged() -> None:
+    (log,) = Stack().of_type("AWS::EC2::FlowLog").values()
+    assert (log["ResourceId"], log["ResourceType"], log["TrafficType"]) == ("Vpc", "VPC", "REJECT")
+    assert not Stack(**EXISTING_VPC).of_type("AWS::EC2::FlowLog")  # is its owner's

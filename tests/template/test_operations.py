@@ -1,33 +1,181 @@
-"""What runs by itself, and what tells that something is wrong."""
+"""Alarms that tell what to do, and a dashboard that answers three questions first; both read what is published."""
 
 from __future__ import annotations
 
-import pytest
+import ast
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import combinations
+from typing import Any, NamedTuple
 
-from tests.template.stack import Stack
+from tests.template.stack import ROOT, Stack
+
+RUNBOOK = ROOT / "docs" / "operations.md"
+PUBLISHER = ROOT / "layers" / "cacheaside" / "cacheaside" / "metrics.py"
+ALWAYS = {
+    "api-errors",
+    "api-latency",
+    "query-errors",
+    "command-errors",
+    "invalidate-errors",
+    "throttles",
+    "stale-answer",
+    "invalidation-lag",
+    "hit-ratio",
+    "breaker-open",
+}
+WITH = {
+    "Database": {"database-cpu", "database-storage", "database-connections"},
+    "Cache": {"cache-memory", "cache-evictions"},
+    "CacheServerless": {"cache-throttles"},
+}
+# Of AWS's own metrics: the dimensions under which each is published.
+OF_AWS = {
+    "AWS/ApiGateway": {"4xx": {"ApiId"}, "5xx": {"ApiId"}, "Count": {"ApiId"}, "Latency": {"ApiId"}},
+    "AWS/Lambda": {name: {"FunctionName"} for name in ("Errors", "Throttles", "ConcurrentExecutions")},
+    "AWS/RDS": {
+        name: {"DBInstanceIdentifier"} for name in ("CPUUtilization", "FreeStorageSpace", "DatabaseConnections")
+    },
+    "AWS/ElastiCache": {
+        "DatabaseMemoryUsagePercentage": {"CacheClusterId", "CacheNodeId"},
+        "Evictions": {"CacheClusterId", "CacheNodeId"},
+        "ThrottledCmds": {"clusterId"},
+        "ElastiCacheProcessingUnits": {"clusterId"},
+    },
+}
 
 
-def test_somebody_sweeps_each_minute_and_what_fails_is_left_to_the_next(stack: Stack) -> None:
-    (schedule,) = stack.of_type("AWS::Scheduler::Schedule").values()
-    assert schedule["ScheduleExpression"] == "rate(1 minute)"
-    assert schedule["Name"].startswith("shop-")  # the stack's name: names are unique per account
-    assert schedule["Target"]["Arn"] == "InvalidateFunction.Arn"
-    assert schedule["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 0}
-    config = stack.of_type("AWS::Lambda::EventInvokeConfig")["InvalidateFunctionEventInvokeConfig"]
-    assert (config["FunctionName"], config["MaximumRetryAttempts"]) == ("InvalidateFunction", 0)
+class Metric(NamedTuple):
+    namespace: str
+    name: str
+    dimensions: dict[str, str]
 
 
-@pytest.mark.parametrize("mode", ["listen", "schedule"])
-def test_the_mode_of_invalidation_reaches_the_function(mode: str) -> None:
-    function = Stack(Invalidation=mode).functions["InvalidateFunction"]
-    assert function["Environment"]["Variables"]["INVALIDATION"] == mode
+@cache
+def published() -> set[str]:
+    """Return the names of all metrics that the library may publish."""
+    tree = ast.parse(PUBLISHER.read_text())
+    literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    names = {literal for literal in literals if re.fullmatch(r"[A-Z][A-Za-z]+", literal)}
+    breakers = {f"{server}Breaker{state}" for server in ("Cache", "Database") for state in ("Open", "HalfOpen")}
+    return names | breakers
 
 
-def test_a_stale_answer_raises_the_alarm_and_silence_does_not(stack: Stack) -> None:
-    (alarm,) = stack.of_type("AWS::CloudWatch::Alarm").values()
-    environment = stack.functions["InvalidateFunction"]["Environment"]["Variables"]
-    assert alarm["Namespace"] == environment["POWERTOOLS_METRICS_NAMESPACE"]
-    assert alarm["Dimensions"] == [{"Name": "service", "Value": environment["POWERTOOLS_SERVICE_NAME"]}]
-    assert (alarm["MetricName"], alarm["Statistic"]) == ("StaleAfterSeconds", "Maximum")
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
-    assert alarm["TreatMissingData"] == "notBreaching"
+@cache
+def sections() -> set[str]:
+    """Return the anchors of the runbook's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", RUNBOOK.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def metrics_of(alarm: dict[str, Any]) -> Iterator[Metric]:
+    single = [alarm] if "MetricName" in alarm else []
+    for metric in single + [part["MetricStat"]["Metric"] for part in alarm.get("Metrics", []) if "MetricStat" in part]:
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+        yield Metric(metric["Namespace"], metric["MetricName"], dimensions)
+
+
+def widgets(stack: Stack) -> list[dict[str, Any]]:
+    body = json.loads(stack.of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"])
+    found: list[dict[str, Any]] = body["widgets"]
+    return found
+
+
+def metrics_in(widget: dict[str, Any]) -> Iterator[Metric]:
+    """Return what a widget shows; "." stands for the value above, "..." for the whole line above up to what follows."""
+    above: list[str] = []
+    for line in widget["properties"].get("metrics", []):
+        given = [item for item in line if isinstance(item, str)]
+        if given[0] == "...":
+            given = above[: len(above) - len(given) + 1] + given[1:]
+        above = [above[at] if item == "." else item for at, item in enumerate(given)]
+        namespace, name, *dimensions = above
+        yield Metric(namespace, name, dict(zip(dimensions[::2], dimensions[1::2], strict=True)))
+
+
+def is_published(metric: Metric, stack: Stack) -> bool:
+    if metric.namespace in OF_AWS:
+        return OF_AWS[metric.namespace][metric.name] == metric.dimensions.keys()
+    services = {f["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for f in stack.functions.values()}
+    namespaces = {f["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] for f in stack.functions.values()}
+    return (
+        {metric.namespace} == namespaces
+        and metric.name in published()
+        and metric.dimensions.keys() == {"service"}
+        and metric.dimensions["service"] in services
+    )
+
+
+def test_alarms_are_for_what_there_is(stack: Stack) -> None:
+    expected = {f"shop-{name}" for name in ALWAYS.union(*(WITH[name] for name in WITH if name in stack.resources))}
+    assert {alarm["AlarmName"] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()} == expected
+
+
+def test_every_alarm_tells_somebody_and_says_when_it_is_over(stack: Stack) -> None:
+    for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+        assert (alarm["AlarmActions"], alarm["OKActions"]) == (["Alarms"], ["Alarms"])
+        assert alarm["TreatMissingData"] in ("breaching", "notBreaching")  # "missing" leaves an old alarm standing
+
+
+def test_every_alarm_names_its_section_of_the_runbook(stack: Stack) -> None:
+    for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+        (anchor,) = re.findall(r"What to do: docs/operations\.md#([\w-]+)", alarm["AlarmDescription"])
+        assert alarm["AlarmName"] == f"shop-{anchor}"
+        assert anchor in sections()
+
+
+def test_somebody_who_left_an_address_is_sent_the_alarms(stack: Stack) -> None:
+    subscriptions = list(stack.of_type("AWS::SNS::Subscription").values())
+    address = stack.parameters["AlarmEmail"]
+    wanted = [{"TopicArn": "Alarms", "Protocol": "email", "Endpoint": address}] if address else []
+    assert subscriptions == wanted
+
+
+def test_alarms_and_dashboard_read_what_is_published(stack: Stack) -> None:
+    for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+        read = list(metrics_of(alarm))
+        assert read
+        assert not [metric for metric in read if not is_published(metric, stack)], name
+    for widget in widgets(stack):
+        title = widget["properties"]["title"]
+        assert not [metric for metric in metrics_in(widget) if not is_published(metric, stack)], title
+
+
+def test_an_expression_uses_every_metric_that_is_fetched_for_it(stack: Stack) -> None:
+    for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+        expressions = [part["Expression"] for part in alarm.get("Metrics", []) if "Expression" in part]
+        assert len(expressions) == ("MetricName" not in alarm)
+        for expression in expressions:
+            ids = {part["Id"] for part in alarm["Metrics"] if "MetricStat" in part}
+            assert set(re.findall(r"\b[a-z]\w*", expression)) == ids
+
+
+def test_no_traffic_is_no_alarm_but_nobody_who_sweeps_is_one(default: Stack) -> None:
+    alarms = default.of_type("AWS::CloudWatch::Alarm")
+    breaching = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"}
+    assert breaching == {"InvalidationLagAlarm"}
+
+
+def test_first_row_asks_the_three_questions(stack: Stack) -> None:
+    first = sorted((widget for widget in widgets(stack) if widget["y"] == 0), key=lambda widget: widget["x"])
+    titles = [widget["properties"]["title"].partition("?")[0] for widget in first]
+    assert titles == ["Is it fast", "Is it right", "What does the cache save"]
+    names = [{metric.name for metric in metrics_in(widget)} for widget in first]
+    assert names[0] == {"Latency"}
+    assert names[1] == {"StaleAfterSeconds", "Lag"}
+    assert names[2] >= {"Hit", "Miss", "Stale", "Collapsed", "Bypass"}
+
+
+def test_widgets_fill_the_grid_without_overlap(default: Stack) -> None:
+    found = [(w["x"], w["y"], w["width"], w["height"]) for w in widgets(default)]
+    for (x, y, width, height), (x2, y2, width2, height2) in combinations(found, 2):
+        assert x + width <= x2 or x2 + width2 <= x or y + height <= y2 or y2 + height2 <= y
+    assert all(x + width <= 24 for x, _, width, _ in found)
+
+
+def test_dashboard_shows_alarms_that_exist(stack: Stack) -> None:
+    (shown,) = [widget["properties"]["alarms"] for widget in widgets(stack) if widget["type"] == "alarm"]
+    assert {arn.removesuffix(".Arn") for arn in shown} <= stack.of_type("AWS::CloudWatch::Alarm").keys()
+    assert len(shown) == len(ALWAYS)

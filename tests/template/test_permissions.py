@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from tests.template.choices import EXISTING_CACHE, EXISTING_DATABASE, EXISTING_VPC
 from tests.template.stack import Stack
 
 # IAM knows no resource for these, so "*" is the only one that works.
@@ -17,8 +20,25 @@ ANY_OF_THE_ACCOUNT = {
     "ec2:UnassignPrivateIpAddresses",
 }
 ACCOUNT = "eu-west-1:111122223333"
-SCHEDULER = "InvalidateFunctionSweepRole"
-CACHE = f"arn:aws:elasticache:{ACCOUNT}:replicationgroup:Cache"
+USERS = f"arn:aws:rds-db:{ACCOUNT}:dbuser"
+# Who may take a role on. CodeDeploy's and the scheduler's are made by SAM, which leaves the account unsaid.
+TRUSTED = {
+    "QueryRole": "lambda.amazonaws.com",
+    "CommandRole": "lambda.amazonaws.com",
+    "InvalidateRole": "lambda.amazonaws.com",
+    "MigrateRole": "lambda.amazonaws.com",
+    "FlowLogRole": "vpc-flow-logs.amazonaws.com",
+    "DatabaseMonitoringRole": "monitoring.rds.amazonaws.com",
+    "ProxyRole": "rds.amazonaws.com",
+    "CodeDeployServiceRole": "codedeploy.amazonaws.com",
+    "InvalidateFunctionSweepRole": "scheduler.amazonaws.com",
+}
+FOR_THIS_ACCOUNT_ONLY = {"FlowLogRole", "DatabaseMonitoringRole", "ProxyRole"}
+# Policies that AWS writes, and may widen. These two are made for one service each, and nothing else may be attached.
+WRITTEN_BY_AWS = {
+    "DatabaseMonitoringRole": "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
+    "CodeDeployServiceRole": "arn:aws:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda",
+}
 
 
 def listed(value: Any) -> list[Any]:
@@ -29,75 +49,151 @@ def statements(stack: Stack) -> Iterator[dict[str, Any]]:
     for policy in stack.of_type("AWS::IAM::ManagedPolicy").values():
         yield from policy["PolicyDocument"]["Statement"]
     for role in stack.of_type("AWS::IAM::Role").values():
-        for policy in role["Policies"]:
+        for policy in role.get("Policies", []):
             yield from policy["PolicyDocument"]["Statement"]
 
 
 def granted(stack: Stack, role: str) -> dict[str, list[str]]:
     """Return action -> resources of the role's own policy."""
     (policy,) = stack.of_type("AWS::IAM::Role")[role]["Policies"]
-    return {a: listed(s["Resource"]) for s in policy["PolicyDocument"]["Statement"] for a in listed(s["Action"])}
+    found: dict[str, list[str]] = {}
+    for statement in policy["PolicyDocument"]["Statement"]:
+        for action in listed(statement["Action"]):
+            found.setdefault(action, []).extend(listed(statement["Resource"]))
+    return found
+
+
+def database_id(stack: Stack) -> str:
+    return "Database.DbiResourceId" if "Database" in stack.resources else "db-EXISTING"
 
 
 def test_every_statement_names_its_resource(stack: Stack) -> None:
     for statement in statements(stack):
         if statement["Effect"] == "Deny":
             continue
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys()
         actions = set(listed(statement["Action"]))
         assert not [action for action in actions if "*" in action]
         for resource in listed(statement["Resource"]):
             if resource == "*":
                 assert actions <= NO_RESOURCE
-            elif resource.endswith("*"):
+            elif "*" in resource:
                 assert actions <= ANY_OF_THE_ACCOUNT
                 assert resource == f"arn:aws:ec2:{ACCOUNT}:*/*"
 
 
-def test_a_role_signs_in_as_itself_and_writes_its_own_log(stack: Stack) -> None:
-    # The invalidate function also asks what the query function would answer now.
-    users = {"Query": ["query"], "Command": ["command"], "Invalidate": ["invalidate", "query"]}
-    for name, roles in users.items():
+def test_query_and_command_sign_in_as_themselves_through_the_proxy_if_there_is_one(stack: Stack) -> None:
+    server = "prx-DatabaseProxy" if "DatabaseProxy" in stack.resources else database_id(stack)
+    for name in ("Query", "Command"):
         assert granted(stack, f"{name}Role") == {
             "logs:CreateLogStream": [f"{name}Logs.Arn"],
             "logs:PutLogEvents": [f"{name}Logs.Arn"],
-            "rds-db:connect": [
-                f"arn:aws:rds-db:{ACCOUNT}:dbuser:Database.DbiResourceId/cacheaside_{role}" for role in roles
-            ],
-            "elasticache:Connect": [CACHE, f"{name}CacheUser.Arn"],
+            "rds-db:connect": [f"{USERS}:{server}/cacheaside_{name.lower()}"],
+            "elasticache:Connect": [f"{name}CacheUser.Arn"],
         }
 
 
+def test_invalidate_signs_in_to_the_database_itself_as_itself_and_as_a_reader(stack: Stack) -> None:
+    users = [f"{USERS}:{database_id(stack)}/cacheaside_{role}" for role in ("invalidate", "query")]
+    assert granted(stack, "InvalidateRole") == {
+        "logs:CreateLogStream": ["InvalidateLogs.Arn"],
+        "logs:PutLogEvents": ["InvalidateLogs.Arn"],
+        "rds-db:connect": users,
+        "elasticache:Connect": ["InvalidateCacheUser.Arn"],
+    }
+
+
 def test_only_the_migrate_function_may_be_the_owner_and_it_has_no_cache(stack: Stack) -> None:
+    owner = stack.parameters["DatabaseOwner"]
     assert granted(stack, "MigrateRole") == {
         "logs:CreateLogStream": ["MigrateLogs.Arn"],
         "logs:PutLogEvents": ["MigrateLogs.Arn"],
-        "rds-db:connect": [f"arn:aws:rds-db:{ACCOUNT}:dbuser:Database.DbiResourceId/cacheaside_owner"],
+        "rds-db:connect": [f"{USERS}:{database_id(stack)}/{owner}"],
     }
+    everywhere = [resource for statement in statements(stack) for resource in listed(statement["Resource"])]
+    assert [resource for resource in everywhere if resource.endswith(f"/{owner}")] == [
+        f"{USERS}:{database_id(stack)}/{owner}"
+    ]
 
 
-def test_each_function_has_the_role_of_its_name_and_no_policy_that_aws_may_widen(stack: Stack) -> None:
+def test_the_proxy_signs_in_as_whom_it_serves_and_not_as_others(stack: Stack) -> None:
+    if "DatabaseProxy" in stack.resources:
+        users = [f"{USERS}:Database.DbiResourceId/cacheaside_{role}" for role in ("query", "command")]
+        assert granted(stack, "ProxyRole") == {"rds-db:connect": users}
+
+
+@pytest.mark.parametrize(
+    ("choice", "cache"),
+    [
+        ({}, f"arn:aws:elasticache:{ACCOUNT}:replicationgroup:Cache"),
+        ({"CacheType": "serverless"}, "CacheServerless.ARN"),
+        ({"CacheType": "existing"}, f"arn:aws:elasticache:{ACCOUNT}:replicationgroup:theirs"),
+        ({"CacheType": "existing", "CacheMode": "cluster"}, f"arn:aws:elasticache:{ACCOUNT}:replicationgroup:theirs"),
+        ({"CacheType": "existing", "CacheMode": "serverless"}, f"arn:aws:elasticache:{ACCOUNT}:serverlesscache:theirs"),
+    ],
+)
+def test_functions_connect_to_this_cache_only(choice: dict[str, str], cache: str) -> None:
+    existing = EXISTING_CACHE | EXISTING_VPC if choice.get("CacheType") == "existing" else {}
+    (statement,) = Stack(**existing | choice).of_type("AWS::IAM::ManagedPolicy")["CachePolicy"]["PolicyDocument"][
+        "Statement"
+    ]
+    assert statement == {"Effect": "Allow", "Action": "elasticache:Connect", "Resource": cache}
+
+
+def test_an_existing_cluster_of_aurora_is_named_by_its_own_id() -> None:
+    cluster = EXISTING_DATABASE | {"DatabaseResourceId": "cluster-ABC"}
+    stack = Stack(**EXISTING_VPC | cluster, DatabaseSource="existing")
+    assert granted(stack, "QueryRole")["rds-db:connect"] == [f"{USERS}:cluster-ABC/cacheaside_query"]
+
+
+def test_services_that_write_logs_may_write_theirs_only(stack: Stack) -> None:
+    if "FlowLogRole" in stack.resources:
+        actions = ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+        assert granted(stack, "FlowLogRole") == {action: ["FlowLogs.Arn"] for action in actions}
+
+
+def test_the_scheduler_may_invoke_the_invalidate_function_and_nothing_else(stack: Stack) -> None:
+    assert granted(stack, "InvalidateFunctionSweepRole") == {"lambda:InvokeFunction": ["InvalidateFunction.Arn"]}
+    (schedule,) = stack.of_type("AWS::Scheduler::Schedule").values()
+    assert schedule["Target"]["RoleArn"] == "InvalidateFunctionSweepRole.Arn"
+
+
+def test_each_function_has_the_role_of_its_name(stack: Stack) -> None:
     for name, function in stack.functions.items():
         assert function["Role"] == name.replace("Function", "Role.Arn")
+
+
+def test_each_role_is_for_one_service_and_has_no_policy_that_aws_may_widen(stack: Stack) -> None:
     roles = stack.of_type("AWS::IAM::Role")
-    assert roles.keys() == {function["Role"].removesuffix(".Arn") for function in stack.functions.values()} | {
-        SCHEDULER
-    }
-    for name in roles.keys() - {SCHEDULER}:
-        assert roles[name]["ManagedPolicyArns"] == ["NetworkInterfacePolicy"]
-        (trust,) = roles[name]["AssumeRolePolicyDocument"]["Statement"]
-        assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert roles.keys() <= TRUSTED.keys()
+    for name, role in roles.items():
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert (trust["Effect"], listed(trust["Principal"]["Service"])) == ("Allow", [TRUSTED[name]])
+        if name in FOR_THIS_ACCOUNT_ONLY:
+            assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+        attached = {"NetworkInterfacePolicy", "CachePolicy"}
+        if name in WRITTEN_BY_AWS:
+            attached = {WRITTEN_BY_AWS[name]}
+        assert set(role.get("ManagedPolicyArns", [])) <= attached
 
 
-def test_the_schedule_may_call_its_function_and_nothing_else(stack: Stack) -> None:
-    """SAM makes this role."""
-    role = stack.of_type("AWS::IAM::Role")[SCHEDULER]
-    assert "ManagedPolicyArns" not in role
-    assert granted(stack, SCHEDULER) == {"lambda:InvokeFunction": ["InvalidateFunction.Arn"]}
-    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Principal"] == {"Service": ["scheduler.amazonaws.com"]}
+def test_migrate_is_not_given_the_cache(stack: Stack) -> None:
+    roles = stack.of_type("AWS::IAM::Role")
+    assert roles["MigrateRole"]["ManagedPolicyArns"] == ["NetworkInterfacePolicy"]
+    for name in ("Query", "Command", "Invalidate"):
+        assert roles[f"{name}Role"]["ManagedPolicyArns"] == ["NetworkInterfacePolicy", "CachePolicy"]
 
 
 def test_code_in_a_function_cannot_use_the_permissions_on_network_interfaces(default: Stack) -> None:
     *_, deny = default.of_type("AWS::IAM::ManagedPolicy")["NetworkInterfacePolicy"]["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Action"], deny["Resource"]) == ("Deny", "ec2:*", "*")
     assert deny["Condition"] == {"ArnLike": {"lambda:SourceFunctionArn": f"arn:aws:lambda:{ACCOUNT}:function:*"}}
+
+
+def test_only_alarms_of_this_account_are_published_and_only_over_tls(stack: Stack) -> None:
+    (policy,) = stack.of_type("AWS::SNS::TopicPolicy").values()
+    allow, deny = policy["PolicyDocument"]["Statement"]
+    assert (allow["Principal"], allow["Action"]) == ({"Service": "cloudwatch.amazonaws.com"}, "sns:Publish")
+    assert allow["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert {allow["Resource"], deny["Resource"], *policy["Topics"]} == {"Alarms"}

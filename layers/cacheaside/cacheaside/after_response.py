@@ -15,6 +15,11 @@ A task starts when the handler has returned, so the runtime sends the response b
 it computes. Tasks count against the function's timeout, at whose end Lambda kills the sandbox; a task that says how
 long it needs is not started when less is left.
 
+With SnapStart, the thread waits for its event while the snapshot is taken, as the runtime waits for its own: Lambda
+takes it only once every registered extension has asked, and server and socket are in the same snapshot. This follows
+from how Lambda's emulator (its rapid/start.go) initializes for a snapshot; no document promises it. Should the socket
+be dead after all, the first invocation finds tasks inline, as after any other failure to get an event.
+
 The API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Standard library only.
 """
 

@@ -60,7 +60,7 @@ def send(postgres: PostgresServer, database: str, receiver: Receiver, monkeypatc
     monkeypatch.setenv("DATABASE_URL", postgres.url_for("postgres", database))
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "migrate")
 
-    def send(kind: str, seconds: float = 900, **properties: str) -> dict[str, Any]:
+    def send(kind: str, seconds: float = 900, old: dict[str, str] | None = None, **properties: str) -> dict[str, Any]:
         event = {
             "RequestType": kind,
             "ResponseURL": f"http://127.0.0.1:{receiver.server_port}/answer",
@@ -69,6 +69,8 @@ def send(postgres: PostgresServer, database: str, receiver: Receiver, monkeypatc
             "LogicalResourceId": "Migrations",
             "ResourceProperties": properties,
         }
+        if old is not None:
+            event["OldResourceProperties"] = old
         context = SimpleNamespace(
             aws_request_id="id",
             function_name="migrate",
@@ -134,7 +136,7 @@ def test_long_reason_is_cut_to_what_cloudformation_takes(send: Send, migration: 
 
 def test_hundreds_of_migrations_are_cut_to_what_cloudformation_takes(send: Send, monkeypatch: Any) -> None:
     names = [f"{number:04}_add_something" for number in range(1, 400)]
-    monkeypatch.setattr(app, "upgrade", lambda _connection: names)
+    monkeypatch.setattr(app, "upgrade", lambda connection: upgrade(connection) and names)
     assert send("Create")["Data"]["Applied"].startswith("0001_add_something,0002_add_something")
 
 
@@ -183,3 +185,52 @@ def test_sample_data_goes_on_where_time_was_over(send: Send) -> None:
 def test_answer_is_sent_again_when_the_url_fails(send: Send, receiver: Receiver) -> None:
     receiver.failures = 1
     assert send("Delete")["Status"] == "SUCCESS"
+
+
+def function(number: int, name: str = "migrate") -> dict[str, str]:
+    return {"CodeVersion": f"arn:aws:lambda:us-east-1:123456789012:function:{name}:{number}"}
+
+
+@pytest.fixture
+def ahead(send: Send, connect: Any) -> None:
+    """The database has a migration that this code has not."""
+    send("Create", SampleProducts="0")
+    with connect() as connection, connection.cursor() as cursor:
+        cursor.execute("insert into cacheaside.migrations (number, name, checksum) values (6, '0006_later', 'x')")
+
+
+@pytest.mark.usefixtures("ahead")
+@pytest.mark.parametrize(
+    ("kind", "old"), [("Update", function(7)), ("Create", None)], ids=["old checkout", "new stack on a newer database"]
+)
+def test_downgrade_is_refused_and_named(send: Send, kind: str, old: dict[str, str] | None) -> None:
+    answer = send(kind, old=old, **function(8))
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"] == (
+        "the database is ahead of this deployment: it has 0006_later, which migrations/ has not; "
+        "deploy a checkout that has it too"
+    )
+
+
+@pytest.mark.usefixtures("ahead")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (function(8), function(7)),  # a rollback
+        (function(10), function(9)),  # numbers, not text
+        (function(7), function(7)),  # another property was changed: the code stays what it was
+        (function(1, "renamed"), function(7)),  # a rollback of a function that was replaced
+        ({}, function(7)),
+        (function(7), {}),
+        (None, function(7)),
+    ],
+)
+def test_rollback_passes_and_so_does_what_may_be_one(
+    send: Send, old: dict[str, str] | None, new: dict[str, str]
+) -> None:
+    assert send("Update", old=old, **new)["Status"] == "SUCCESS"
+
+
+def test_new_code_that_has_all_migrations_is_no_downgrade(send: Send) -> None:
+    send("Create", **function(1))
+    assert send("Update", old=function(1), **function(2))["Status"] == "SUCCESS"

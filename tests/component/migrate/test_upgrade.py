@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from migrate.upgrade import MigrationFailed, upgrade
+from migrate.upgrade import MigrationFailed, unknown, upgrade
 
 Connect = Callable[..., Connection]
 FILES = ["0001_roles", "0002_shop", "0003_commands", "0004_outbox", "0005_watch_shop"]
@@ -84,5 +84,7 @@ def test_file_that_ends_its_transaction_is_refused(connect: Connect, tmp_path: P
 
 def test_database_that_is_ahead_is_left_alone(connect: Connect, tmp_path: Path) -> None:
     upgrade(connect(), write(tmp_path, **{"0001_a": "create table a ();", "0002_b": "create table b ();"}))
+    assert unknown(connect(), tmp_path) == []
     (tmp_path / "0002_b.sql").unlink()
     assert upgrade(connect(), tmp_path) == []
+    assert unknown(connect(), tmp_path) == ["0002_b"]

@@ -130,6 +130,10 @@ class Cache:
         with _only_cache_unavailable():
             self._client.ask_primaries("PING")
 
+    def forget(self) -> None:
+        """Close all connections; the next call opens others. Never raises."""
+        self._client.forget()
+
     def replication_ids(self) -> str:
         """Return what names the primaries and what they hold: others when a replica has taken over, or one was emptied.
 

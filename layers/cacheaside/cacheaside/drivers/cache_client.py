@@ -61,6 +61,9 @@ class Client(Protocol):
     def ask_primary(self, number: int, *words: str | bytes | int) -> Any:
         """Return what one of them replies. They are numbered; after the last one comes the first again."""
 
+    def forget(self) -> None:
+        """Close all connections. Never raises."""
+
 
 def connect(settings: CacheSettings) -> Client:
     """Return a client of the kind that the settings name. Connections are opened when they are first needed."""
@@ -89,6 +92,9 @@ class Node:
 
     def ask_primary(self, number: int, *words: str | bytes | int) -> Any:
         return self.ask_primaries(*words)[0]
+
+    def forget(self) -> None:
+        self._pool.disconnect()
 
 
 class Cluster:
@@ -126,6 +132,11 @@ class Cluster:
             primaries = sorted(_primaries(client), key=lambda node: str(node.name))
             pool = _pool(client, primaries[number % len(primaries)])
             return no_errors(exchange({pool: [words]}, again=True)[0])[0]
+
+    def forget(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = self._lost = None
 
     def _send(
         self,

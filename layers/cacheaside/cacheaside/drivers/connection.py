@@ -91,17 +91,25 @@ class KeptConnection:
 
 def connect(settings: DatabaseSettings) -> connection:
     """Open a connection in autocommit mode, within 3 s. Raises psycopg2.OperationalError."""
-    url = urlsplit(settings.url)
     extra: dict[str, Any] = {"application_name": "cacheaside"}
     if settings.authentication is Authentication.IAM:
-        extra["password"] = database_token(
-            lambda_credentials(), settings.region, url.hostname or "", url.port or 5432, unquote(url.username or "")
-        )
+        extra["password"] = _token(settings)
     with deadline(_CONNECT_S):
         # After a freeze the peer may be gone without a word; then unacknowledged bytes must not be waited for.
         opened: connection = psycopg2.connect(settings.url, tcp_user_timeout=3_000, **extra)
     opened.autocommit = True
     return opened
+
+
+def _token(settings: DatabaseSettings) -> str:
+    url = urlsplit(settings.url)
+    try:
+        credentials = lambda_credentials()
+    except OSError as error:
+        raise psycopg2.OperationalError("there are no credentials to sign in with") from error
+    return database_token(
+        credentials, settings.region, url.hostname or "", url.port or 5432, unquote(url.username or "")
+    )
 
 
 def _translated(error: psycopg2.Error | UnicodeDecodeError, lost: bool) -> DatabaseError:

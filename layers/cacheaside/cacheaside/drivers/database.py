@@ -64,3 +64,7 @@ class Database:
     def ping(self) -> None:
         """Return if PostgreSQL answers. Raises DatabaseError."""
         self._kept.ping()
+
+    def forget(self) -> None:
+        """Close the connection, if there is one; the next load opens another. Never raises."""
+        self._kept.forget()

@@ -72,6 +72,10 @@ class GuardedCache:
         """Ask the server itself: health is what is, and neither blocked by the breaker nor told to it."""
         self._cache.ping()
 
+    def forget(self) -> None:
+        """See `Cache.forget`."""
+        self._cache.forget()
+
 
 class GuardedDatabase:
     """A `Database` that raises DatabaseUnavailable at once, without a call, while the breaker is open."""
@@ -93,6 +97,10 @@ class GuardedDatabase:
     def ping(self) -> None:
         """Ask the server itself: health is what is, and neither blocked by the breaker nor told to it."""
         self._database.ping()
+
+    def forget(self) -> None:
+        """See `Database.forget`."""
+        self._database.forget()
 
 
 class _Guard:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from cacheaside.errors import SettingsError
 
@@ -24,6 +26,7 @@ __all__ = ["Credentials", "cache_token", "database_token", "lambda_credentials"]
 _VALID_S: Final = 900
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
+_ENDPOINT_S: Final = 0.5  # it is in the sandbox itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,14 @@ class Credentials:
 
 
 def lambda_credentials(environment: Mapping[str, str] = os.environ) -> Credentials:
-    """Return what Lambda gives every function. Raises SettingsError outside of Lambda."""
+    """Return what Lambda gives every function. Raises SettingsError outside of Lambda.
+
+    A function that starts from a snapshot has no keys in its environment, where they would outlive their time, but an
+    endpoint in the sandbox that tells those of now. Raises OSError if that does not answer.
+    https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html#snapstart-credentials
+    """
+    if "AWS_ACCESS_KEY_ID" not in environment and (endpoint := environment.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")):
+        return _ask(endpoint, environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", ""))
     try:
         return Credentials(
             environment["AWS_ACCESS_KEY_ID"],
@@ -48,6 +58,21 @@ def lambda_credentials(environment: Mapping[str, str] = os.environ) -> Credentia
         )
     except KeyError as error:
         raise SettingsError(f"{error.args[0]} is missing, and AUTHENTICATION is iam; outside of AWS use url") from None
+
+
+def _ask(endpoint: str, authorization: str) -> Credentials:
+    """Not kept: only opening a connection asks, and what is asked for anew has not expired."""
+    url = urlsplit(endpoint)
+    connection = HTTPConnection(url.netloc, timeout=_ENDPOINT_S)
+    try:
+        connection.request("GET", url.path, headers={"Authorization": authorization})
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"])
+    except (HTTPException, ValueError, TypeError, KeyError) as error:
+        raise OSError("the sandbox's endpoint for credentials answered none") from error
+    finally:
+        connection.close()
 
 
 def _utc_now() -> datetime:

@@ -1,0 +1,137 @@
+"""The other tests notice what somebody could do to the template in a hurry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.template import test_api as api
+from tests.template import test_modes as modes
+from tests.template import test_network as network
+from tests.template import test_operations as operations
+from tests.template import test_permissions as permissions
+from tests.template.stack import TEMPLATE, Stack
+
+Check = Callable[[Stack], None]
+# What is changed into what -> the check that must notice, in which mode.
+MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
+    (
+        "database open to all addresses",
+        "      SourceSecurityGroupId: !Ref MigrateSecurityGroup\n",
+        "      CidrIp: 0.0.0.0/0\n",
+        network.test_whoever_is_called_lets_groups_in_and_no_addresses,
+        {},
+    ),
+    (
+        "functions may call everybody",
+        "          Description: cache\n",
+        "          Description: cache\n        - { IpProtocol: '-1', CidrIp: 0.0.0.0/0 }\n",
+        network.test_only_nat_opens_a_rule_or_route_to_everywhere,
+        {},
+    ),
+    (
+        "functions reach the internet through a NAT that was left over",
+        "          Description: cache\n",
+        "          Description: cache\n        - { IpProtocol: '-1', CidrIp: 0.0.0.0/0 }\n",
+        network.test_each_function_reaches_what_it_works_with_and_nothing_else,
+        {"Egress": "nat"},
+    ),
+    (
+        "route out of the data subnets",
+        "RouteTableId: !Ref FunctionRoutesA, DestinationCidrBlock",
+        "RouteTableId: !Ref DataRoutes, DestinationCidrBlock",
+        network.test_the_data_has_no_way_out,
+        {"Egress": "nat"},
+    ),
+    (
+        "data in the functions' routes",
+        "SubnetId: !Ref DataSubnetA, RouteTableId: !Ref DataRoutes",
+        "SubnetId: !Ref DataSubnetA, RouteTableId: !Ref FunctionRoutesA",
+        network.test_the_data_has_no_way_out,
+        {"Egress": "nat"},
+    ),
+    (
+        "database with a public address",
+        "PubliclyAccessible: false",
+        "PubliclyAccessible: true",
+        network.test_nothing_but_the_api_is_public,
+        {},
+    ),
+    (
+        "cache open to the whole VPC",
+        "!If [TwoCachePorts, 6380, !Ref CachePort]\n      SourceSecurityGroupId: !Ref FunctionSecurityGroup\n",
+        "!If [TwoCachePorts, 6380, !Ref CachePort]\n      CidrIp: 10.0.0.0/16\n",
+        network.test_whoever_is_called_lets_groups_in_and_no_addresses,
+        {},
+    ),
+    (
+        "migrate uses the functions' group",
+        "VpcConfig: { SecurityGroupIds: [!Ref MigrateSecurityGroup] }",
+        "VpcConfig: { SecurityGroupIds: [!Ref FunctionSecurityGroup] }",
+        network.test_each_function_reaches_what_it_works_with_and_nothing_else,
+        {},
+    ),
+    (
+        "both ports of a serverless cache on any cache",
+        "ToPort: !If [TwoCachePorts, 6380, !Ref CachePort]",
+        "ToPort: 6380",
+        network.test_each_function_reaches_what_it_works_with_and_nothing_else,
+        {},
+    ),
+    (
+        "the cache may call out",
+        '      SecurityGroupEgress: [{ IpProtocol: "-1", CidrIp: 127.0.0.1/32, Description: nowhere }]\n',
+        "",
+        network.test_no_group_keeps_the_open_egress_rule_that_ec2_adds,
+        {},
+    ),
+    (
+        "$default as a path of its own",
+        "          $default: {",
+        "          /$default: {",
+        api.test_reads_ask_for_what_was_chosen_and_writes_are_never_open,
+        {"ReadAuthorization": "iam"},
+    ),
+    (
+        "invalidations for everybody",
+        "/invalidations: { post: { security: !If [WritesNeedJwt, [{ jwt: [] }], [{ iam: [] }]] } }",
+        "/invalidations: { post: { security: [] } }",
+        api.test_reads_ask_for_what_was_chosen_and_writes_are_never_open,
+        {},
+    ),
+    (
+        "an alarm of the API that its own deployment waits for",
+        '!Sub "${AWS::StackName}-api-errors", !Sub',
+        "!Ref ApiErrorsAlarm, !Sub",
+        modes.test_nothing_waits_for_itself,
+        {},
+    ),
+    (
+        "a function that may sign in as anybody",
+        "dbuser:${Id}/cacheaside_query",
+        "dbuser:${Id}/*",
+        permissions.test_every_statement_names_its_resource,
+        {},
+    ),
+    (
+        "an alarm on a metric that nobody publishes",
+        "MetricName: CacheBreakerOpen",
+        "MetricName: BreakerOpened",
+        operations.test_alarms_and_dashboard_read_what_is_published,
+        {},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check", "mode"),
+    [mutation[1:] for mutation in MUTATIONS],
+    ids=[mutation[0].replace(" ", "-") for mutation in MUTATIONS],
+)
+def test_mistake_is_noticed(old: str, new: str, check: Check, mode: dict[str, str]) -> None:
+    text = TEMPLATE.read_text()
+    assert old in text
+    check(Stack(**mode))
+    with pytest.raises(AssertionError):
+        check(Stack(text.replace(old, new), **mode))
