@@ -20,11 +20,12 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from bench.servers import ROOT, Servers, servers
-from cacheaside.catalogue import BoundQuery, Catalogue
+from cacheaside.catalogue import Catalogue
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.database import Database
 from cacheaside.outcome import Source
 from cacheaside.reader import Reader
+from cacheaside.statements import BoundQuery
 from local.pool import Pool
 from local.progress import Progress
 from local.schedule import Scheduler

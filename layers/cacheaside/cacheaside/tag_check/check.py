@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from cacheaside.catalogue import Catalogue, Query
+from cacheaside.catalogue import Catalogue
 from cacheaside.sql_file import SqlFile, read_sql_file
+from cacheaside.statements import Query
 from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Source
 from cacheaside.tags import check_tag, parameters_of, table_of
 
