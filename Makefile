@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := .local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test e2e lint format template build validate rehearse invoke api explore stress lock clean .venv .venv-sam .venv-checkov
+.PHONY: help run demo test check e2e consistency lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,10 +60,7 @@ api: .venv .venv-sam ## sam local start-api against the same servers
 explore: .venv ## every interleaving of three readers and two writers on the production read path, about five minutes
 	@$(BIN)/python -m bench.explorer
 
-MINUTES ?= 10
-stress: .venv ## readers and writers as processes on real servers, readers killed at random: MINUTES=1
-	@$(BIN)/python -m bench.stress $$(($(MINUTES) * 60))
-
+MINUTES ?= 2
 consistency: .venv ## writers of every kind, servers killed and frozen, no stale answer: MINUTES=2, CACHE=node|cluster|pair
 	@$(BIN)/python -m bench.consistency $$(($(MINUTES) * 60)) --cache $(or $(CACHE),node)
 

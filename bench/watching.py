@@ -1,7 +1,8 @@
 """What watching costs those who write: `python -m bench.watching` prints the table of docs/benchmarks.md.
 
-pgbench writes to tables that are not watched, that are, and that are while somebody listens: these take turns, each
-being first, second and last once. A ratio is one of median latencies, and the middle one of the rounds.
+pgbench writes to tables that are not watched, that are, and that are while the invalidate function's sweep listens and
+drains: these take turns, each being first, second and last once. A ratio is one of median latencies, and the middle one
+of the rounds. The drainer shares the machine, which a deployed one does not.
 """
 
 from __future__ import annotations
@@ -11,17 +12,25 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from statistics import median
+from threading import Thread
 from typing import Final
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from cacheaside.drain import Backlog, Drained, Drainer
+from cacheaside.drivers.cache import Cache
+from cacheaside.drivers.outbox import Outbox
+from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
+from cacheaside.sweep import Sweep
+from cacheaside.verifier import Verification
 from local.postgres import PostgresServer
+from local.valkey import ValkeyServer
 from migrate.upgrade import upgrade
 
 ROUNDS: Final = 3
@@ -54,33 +63,47 @@ WORKLOADS: Final = [
 class Bench:
     """One server with pgbench's tables."""
 
-    def __init__(self, server: PostgresServer, connection: Connection, folder: Path) -> None:
+    def __init__(self, server: PostgresServer, connection: Connection, folder: Path, cache: CacheSettings) -> None:
         self._server = server
+        self._cache = cache
         self._connection = connection
         self._folder = folder
         upgrade(connection)
         connection.autocommit = True
         self._pgbench("--initialize", "--quiet", f"--scale={SCALE}")
-        self._run("listen cacheaside")
 
     def latencies(self, workload: Workload, state: str) -> list[int]:
         """Return the microseconds that each transaction took."""
         watch = "unwatch" if state == STATES[0] else "watch"
         self._run(*(f"select cacheaside.{watch}('pgbench_{table}')" for table in TABLES))
-        self._run("update cacheaside.listener set listening_until = '-infinity'")
-        if state == STATES[2]:
-            self._run("update cacheaside.listener set listening_until = 'infinity'")
         self._run("truncate cacheaside.outbox")
         script = self._folder / "script.sql"
         script.write_text(workload.script)
         for log in self._folder.glob("log*"):
             log.unlink()
+        with self._listening() if state == STATES[2] else nullcontext():
+            self._write(workload, script)
+        return [int(line.split()[2]) for log in self._folder.glob("log*") for line in log.read_text().splitlines()]
+
+    def _write(self, workload: Workload, script: Path) -> None:
         self._pgbench(
             *("--no-vacuum", "--protocol=prepared", f"--client={workload.clients}", f"--time={SECONDS}"),
             *("--log", f"--log-prefix={self._folder / 'log'}"),
             f"--file={script}" if workload.script else "--builtin=tpcb-like",
         )
-        return [int(line.split()[2]) for log in self._folder.glob("log*") for line in log.read_text().splitlines()]
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """A sweep, from when it listens until the block is over and it has drained what is left."""
+        url = self._server.url_for("cacheaside_invalidate")
+        outbox = Outbox(DatabaseSettings(url=url, authentication=Authentication.URL, region=""))
+        sweep = Sweep(outbox, Drainer(outbox, Cache(self._cache)), _Nothing())
+        thread = Thread(target=sweep.run, args=[SECONDS + 1.0, _Nothing()])
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
 
     def _run(self, *statements: str) -> None:
         with self._connection.cursor() as cursor:
@@ -94,14 +117,27 @@ class Bench:
             raise RuntimeError(done.stderr)
 
 
+class _Nothing:
+    """A verifier that has nothing to verify, and a report that nobody reads."""
+
+    def verify(self) -> Verification:
+        return Verification(0)
+
+    def drained(self, drained: Drained, backlog: Backlog) -> None: ...
+    def folded(self, rows: int) -> None: ...
+    def verified(self, verification: Verification) -> None: ...
+
+
 def benches(exits: ExitStack) -> Iterator[tuple[str, Bench]]:
-    """Start the two servers: one that waits for its disk when it commits, as deployed, and one that does not."""
+    """Start a cache, a database that waits for its disk when it commits, as a deployed one, and one that does not."""
+    valkey = exits.enter_context(ValkeyServer(Path(exits.enter_context(tempfile.TemporaryDirectory()))))
+    cache = CacheSettings(url=valkey.url, authentication=Authentication.URL, region="", name="")
     for name, durable in (("commits wait for the disk", True), ("they do not", False)):
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="cacheaside-")))
         folder.chmod(0o755)
         server = exits.enter_context(PostgresServer(folder, durable=durable))
         connection = exits.enter_context(closing(psycopg2.connect(server.url)))
-        yield name, Bench(server, connection, folder)
+        yield name, Bench(server, connection, folder, cache)
 
 
 def report(progress: str) -> None:

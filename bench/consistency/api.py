@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from bench.consistency.broken import Broken, EagerCommands, Untold
 from bench.consistency.ledger import ROWS, Happened, Ledger
-from cacheaside.catalogue import BoundQuery, Catalogue
+from cacheaside.catalogue import Catalogue
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.commands import Commands
 from cacheaside.drivers.database import Database
@@ -29,6 +29,7 @@ from cacheaside.errors import CacheasideError
 from cacheaside.outcome import Source
 from cacheaside.reader import Reader
 from cacheaside.settings import CacheSettings, DatabaseSettings
+from cacheaside.statements import BoundQuery
 from cacheaside.writer import Invalidation, Writer
 
 __all__ = ["Servers", "random_row", "read_values", "run_reader", "run_writer"]

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
-from cacheaside.catalogue import Command
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.commands import Commands
 from cacheaside.drivers.outbox import Outbox
 from cacheaside.parameters import Value
 from cacheaside.settings import DatabaseSettings
+from cacheaside.statements import Command
 from cacheaside.tags import changed_tags
 
 __all__ = ["Broken", "EagerCommands", "HastyOutbox", "SkippingOutbox", "Untold"]

@@ -103,9 +103,10 @@ class Chaos:
     def _troubles(self) -> Story:
         kinds = list(self._cache.trouble)
         weights = [weight for weight, _ in self._cache.trouble.values()]
+        once = random.sample(kinds, len(kinds))  # before the rest is left to chance, so that a short run has all
         while True:
             yield random.uniform(*self._cache.calm_s)
-            kind = self._only or random.choices(kinds, weights)[0]
+            kind = self._only or (once.pop() if once else random.choices(kinds, weights)[0])
             yield from self._cache.trouble[kind][1]()
             self.done[f"cache {kind.value}"] += 1
 

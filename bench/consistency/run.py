@@ -20,12 +20,13 @@ from bench.consistency.jobs import run_job
 from bench.consistency.ledger import API_WRITERS, INVALIDATORS, JOBS, READERS, ROWS, Happened, Ledger
 from bench.consistency.register import create_register, drop_register, register_catalogue
 from bench.consistency.report import Ending, Report
-from cacheaside.catalogue import BoundQuery, Catalogue
+from cacheaside.catalogue import Catalogue
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.database import Database
 from cacheaside.outcome import Source
 from cacheaside.reader import Reader
 from cacheaside.settings import Authentication, DatabaseSettings
+from cacheaside.statements import BoundQuery
 from local.postgres import PostgresServer
 
 __all__ = ["Progress", "consistency", "servers_of"]

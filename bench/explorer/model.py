@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cacheaside import steps
-from cacheaside.catalogue import BoundQuery, Query
 from cacheaside.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag
 from cacheaside.policy import Policy
+from cacheaside.statements import BoundQuery, Query
 
 __all__ = ["BOUND", "NOW_MS", "Variant", "World", "entry_of"]
 

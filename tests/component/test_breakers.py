@@ -17,7 +17,6 @@ import psycopg2
 import pytest
 
 from cacheaside.breaker import State
-from cacheaside.catalogue import BoundQuery, Query
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.database import Database
 from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedDatabase
@@ -32,6 +31,7 @@ from cacheaside.errors import (
 from cacheaside.metrics import breaker_counter
 from cacheaside.policy import Policy
 from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
+from cacheaside.statements import BoundQuery, Query
 from cacheaside.steps import Load, Loaded, Look
 from local.postgres import PostgresServer
 from local.valkey import ValkeyServer

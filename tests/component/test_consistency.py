@@ -23,7 +23,6 @@ from bench.consistency.ledger import Happened, Ledger, fork
 from bench.consistency.pair import ValkeyPair
 from bench.consistency.register import create_register, drop_register, register_catalogue
 from bench.consistency.run import servers_of
-from cacheaside.catalogue import BoundQuery
 from cacheaside.drain import Drainer
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.commands import Commands
@@ -32,6 +31,7 @@ from cacheaside.drivers.outbox import Outbox
 from cacheaside.keys import tag_key
 from cacheaside.outcome import Source
 from cacheaside.reader import Reader
+from cacheaside.statements import BoundQuery
 from cacheaside.writer import Invalidation, Writer
 from local.postgres import PostgresServer
 

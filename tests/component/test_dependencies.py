@@ -10,9 +10,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from cacheaside.catalogue import Query
 from cacheaside.parameters import Parameter
 from cacheaside.policy import Policy
+from cacheaside.statements import Query
 from cacheaside.tag_check.dependencies import dependencies
 from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused
 from local.postgres import PostgresServer

@@ -34,7 +34,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cacheaside.catalogue import BoundQuery, Query
 from cacheaside.drivers import cache_client, cache_connections
 from cacheaside.drivers.cache import Cache
 from cacheaside.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, unpack
@@ -42,6 +41,7 @@ from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavail
 from cacheaside.outcome import Outcome, Source
 from cacheaside.policy import LEASE_MARGIN_MS, Policy, WaitedOut
 from cacheaside.read_path import Surroundings, read
+from cacheaside.statements import BoundQuery, Query
 from cacheaside.steps import Acquire, Load, Loaded, Look, Release, Step, Store, Wait
 from tests.component.conftest import client_of, settings_of
 

@@ -13,13 +13,13 @@ from uuid import uuid4
 import pytest
 import redis
 
-from cacheaside.catalogue import BoundQuery, Query
 from cacheaside.drivers import cache_client
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.database import Database
 from cacheaside.policy import Policy
 from cacheaside.reader import Reader
 from cacheaside.settings import CacheSettings, DatabaseSettings, Settings
+from cacheaside.statements import BoundQuery, Query
 from local.postgres import PostgresServer
 
 PROCESSES: Final = 8

@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 from aws_lambda_powertools.event_handler import Response
 
-from cacheaside.catalogue import Query
 from cacheaside.entry import Encoding, Entry, entity_tag, pack
 from cacheaside.errors import CacheasideError, NotFound
 from cacheaside.http.answers import answer_headers, respond
@@ -18,6 +17,7 @@ from cacheaside.http.problems import PROBLEMS, problem_of, render
 from cacheaside.outcome import Outcome, Source
 from cacheaside.policy import Policy
 from cacheaside.reader import Answer
+from cacheaside.statements import Query
 
 NOW = 1_000_000
 ENTRY = Entry(

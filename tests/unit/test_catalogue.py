@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cacheaside.catalogue import Catalogue, Command, Query
+from cacheaside.catalogue import Catalogue
 from cacheaside.errors import CatalogueError, UnknownStatement
 from cacheaside.parameters import bind_text
 from cacheaside.policy import Policy, WaitedOut
+from cacheaside.statements import Command, Query
 
 GOOD = """\
 -- summary = "Orders of a customer"

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from cacheaside.catalogue import BoundQuery, Query
 from cacheaside.entry import Entry, decode, encode
 from cacheaside.errors import CacheUnavailable, DatabaseUnavailable, WaitedTooLong
 from cacheaside.outcome import Outcome, Source
 from cacheaside.policy import Policy, WaitedOut
 from cacheaside.read_path import Surroundings, read
+from cacheaside.statements import BoundQuery, Query
 from cacheaside.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Step, Store, Wait
 
 POLICY = Policy(

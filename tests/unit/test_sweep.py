@@ -20,6 +20,8 @@ class World:
         self.done: list[str] = []
         self.failing = failing
         self.reachable_from = 0.0
+        self.changing_until = 0.0
+        self.waited: list[float] = []
         self.sweep = Sweep(self, self, self, lambda: self.now, self.sleep)
 
     def _do(self, what: str) -> None:
@@ -34,7 +36,7 @@ class World:
 
     def drain(self, seconds: float) -> Drained:
         self._do("drain")
-        return Drained(rows=1, replayed=0, reachable=self.now >= self.reachable_from)
+        return Drained(int(self.now < self.changing_until), replayed=0, reachable=self.now >= self.reachable_from)
 
     def backlog(self) -> Backlog:
         return Backlog(0, 0.0)
@@ -52,11 +54,14 @@ class World:
     def listen(self, seconds: float) -> None:
         self._do("listen")
 
+    def hush(self) -> None:
+        self._do("hush")
+
     def unlisten(self) -> None:
         self._do("unlisten")
 
     def await_change(self, seconds: float) -> bool:
-        assert seconds <= 1.0
+        self.waited.append(seconds)
         self.now += seconds
         self._do("wait")
         return False
@@ -86,7 +91,21 @@ def test_without_listening_it_is_done_after_one_round() -> None:
 def test_it_listens_before_it_drains_so_that_nothing_falls_between() -> None:
     world = World()
     world.sweep.run(2.0, Silence())
-    assert world.done == ["listen", "drain", "wait", "drain", "wait", "unlisten", *IN_THE_END]
+    assert world.done == ["listen", "drain", "wait", "listen", "drain", "wait", "unlisten", *IN_THE_END]
+    assert max(world.waited) == 1.0
+
+
+def test_commits_do_not_wait_for_each_other_while_there_are_many() -> None:
+    world = World()
+    world.changing_until = 3.0
+    world.sweep.run(6.0, Silence())
+    steps = [step for step in world.done if step in ("listen", "hush")]
+    assert steps[:3] == ["listen", "hush", "listen"], "told of the first change, and then not until it was quiet again"
+    assert "hush" not in steps[3:]
+    hushed, listened = world.done.index("hush"), world.done.index("listen", 1)
+    assert world.done[hushed + 1 : listened] == ["wait", "drain"] * ((listened - hushed) // 2 - 1) + ["wait"]
+    assert set(world.waited[: (listened - hushed) // 2]) == {0.025}
+    assert listened - hushed > 20
 
 
 def test_nothing_is_checked_while_it_should_listen() -> None:

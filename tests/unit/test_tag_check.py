@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside.catalogue import Query
+from cacheaside.statements import Query
 from cacheaside.tag_check.check import Problem, TagCheck, check_tags, unrecorded
 from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Scan, Source
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cacheaside.catalogue import Command
 from cacheaside.errors import CacheUnavailable, DatabaseUnavailable, StatementFailed
+from cacheaside.statements import Command
 from cacheaside.writer import Committed, Invalidation, Writer
 
 COMMAND = Command(name="c", summary="", sql="", returns="one", timeout_ms=1_000, parameters={})

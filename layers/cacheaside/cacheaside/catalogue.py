@@ -9,22 +9,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, Self, cast, get_args
+from typing import Any, Final, Self, cast, get_args
 
 from cacheaside.durations import parse_duration_ms
 from cacheaside.errors import CatalogueError, UnknownStatement
-from cacheaside.keys import Keys, statement_keys
-from cacheaside.parameters import SCALAR_TYPES, Parameter, Value, query_string
+from cacheaside.parameters import SCALAR_TYPES, Parameter, Value
 from cacheaside.policy import Policy, WaitedOut
 from cacheaside.sql_file import SqlFile, read_sql_file
-from cacheaside.tags import TAGS_AT_MOST, check_tag, resolve_tags
+from cacheaside.statements import Command, Isolation, Query, Returns
+from cacheaside.tags import TAGS_AT_MOST, check_tag
 
-__all__ = ["BoundQuery", "Catalogue", "Command", "Isolation", "Query", "Returns", "Statement"]
-
-Returns = Literal["many", "one"]
-Isolation = Literal["read committed", "repeatable read", "serializable"]
+__all__ = ["Catalogue"]
 
 _STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "params"})
 _COMMAND_KEYS: Final = _STATEMENT_KEYS | {"isolation"}
@@ -40,57 +36,6 @@ _PARAMETER_KEYS: Final = frozenset(
 )
 # API Gateway gives up after 30 s, and the function needs a moment to answer.
 _TIMEOUT_AT_MOST_MS: Final = 25_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """What queries and commands have in common."""
-
-    name: str
-    summary: str
-    sql: str
-    returns: Returns
-    timeout_ms: int
-    parameters: Mapping[str, Parameter]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query(Statement):
-    """A statement that reads, and whose answer is cached as `policy` says, until something behind `tags` changes."""
-
-    tags: tuple[str, ...]
-    policy: Policy
-    verify: bool = True  # may be compared with the database; not if it changes without a write, as by now()
-
-    def bind(self, values: Mapping[str, Value]) -> BoundQuery:
-        """Return this query with checked values (see `parameters.bind_text`) for all its parameters."""
-        return BoundQuery(self, values)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command(Statement):
-    """A statement that writes. What it has changed, the database tells."""
-
-    isolation: Isolation = "read committed"
-
-
-@dataclass(frozen=True)
-class BoundQuery:
-    """A query with values for its parameters: one question, with one place in the cache."""
-
-    query: Query
-    values: Mapping[str, Value]
-
-    @cached_property
-    def keys(self) -> Keys:
-        """Where its answer lives."""
-        tags = resolve_tags(self.query.tags, self.values)
-        return statement_keys(self.query.name, self.query.sql, self.values, tags)
-
-    @property
-    def question(self) -> str:
-        """The values as a query string: what `bind_text` takes to ask the same again."""
-        return query_string(self.values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from cacheaside.catalogue import BoundQuery, Catalogue
+from cacheaside.catalogue import Catalogue
 from cacheaside.errors import BadBody
 from cacheaside.parameters import bind_json
+from cacheaside.statements import BoundQuery
 from cacheaside.tags import changed_tags
 
 __all__ = ["invalidate"]

@@ -8,11 +8,11 @@ from typing import Final
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from cacheaside.breaker import State
-from cacheaside.catalogue import BoundQuery
 from cacheaside.drain import Backlog, Drained
 from cacheaside.errors import CacheasideError, DatabaseError, Overloaded, WaitedTooLong
 from cacheaside.outcome import Refresh, Source
 from cacheaside.reader import Answer, Reader
+from cacheaside.statements import BoundQuery
 from cacheaside.sweep import Sweep
 from cacheaside.verifier import Verification
 

@@ -27,11 +27,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cacheaside.catalogue import BoundQuery
 from cacheaside.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, pack
 from cacheaside.errors import CacheUnavailable, DatabaseError, WaitedTooLong
 from cacheaside.outcome import Outcome, Refresh, Source
 from cacheaside.policy import LEASE_MARGIN_MS, Freshness, WaitedOut
+from cacheaside.statements import BoundQuery
 from cacheaside.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Step, Store, Wait
 
 __all__ = ["Surroundings", "read"]

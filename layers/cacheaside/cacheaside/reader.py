@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from cacheaside import steps
-from cacheaside.catalogue import BoundQuery
 from cacheaside.entry import TOKEN_BYTES
 from cacheaside.errors import CacheasideError
 from cacheaside.local_level import LocalLevel
 from cacheaside.outcome import Outcome, Refresh, Source
 from cacheaside.read_path import Surroundings, read
+from cacheaside.statements import BoundQuery
 
 __all__ = ["Answer", "EntryStore", "Loader", "Reader", "epoch_ms"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cacheaside.catalogue import BoundQuery
 from cacheaside.keys import Keys
+from cacheaside.statements import BoundQuery
 
 __all__ = ["Acquire", "Acquired", "Load", "Loaded", "Look", "Looked", "Release", "Step", "Store", "Wait"]
 

@@ -1,7 +1,11 @@
 """One invocation of the invalidate function: everything that it does without being asked over HTTP.
 
-    listening     listen ──► drain ──► wait, 1 s at most, to be told ──► drain ──► …      for about a minute
-    then          drain, prune, fold, verify                                             once
+    listening     quiet:  ask writers to tell ──► drain ──► wait to be told, 1 s at most  ┐ for about a minute
+                  busy:   ask them not to ──► drain, and again every 25 ms                ┘
+    then          drain, prune, fold, verify                                                once
+
+It is busy from the first change until a second without one. Commits that tell of a change wait for each other in
+PostgreSQL, so they do so only while there are few; the kernel treats the interrupts of a network card in the same way.
 
 Without listening there is only the second line. With it, the next invocation listens already while this one gets to
 the second line, so that no change waits for a check.
@@ -22,6 +26,8 @@ __all__ = ["Report", "Sweep"]
 
 # Transactions that wrote before anyone listened tell nobody when they commit, so the outbox is looked at as well.
 _POLL_S: Final = 1.0
+_BUSY_POLL_S: Final = 0.025
+_QUIET_AFTER_S: Final = 1.0
 # For a backlog. Writers may be faster than we are, and there is more to do.
 _DRAIN_S: Final = 30.0
 
@@ -36,6 +42,7 @@ class Outbox(Protocol):
     def prune_keys(self) -> None: ...
     def fold(self) -> int: ...
     def listen(self, seconds: float) -> None: ...
+    def hush(self) -> None: ...
     def unlisten(self) -> None: ...
     def await_change(self, seconds: float) -> bool: ...
 
@@ -96,21 +103,24 @@ class Sweep:
         report.verified(self._verifier.verify())
 
     def _listen(self, ends: float, report: Report) -> None:
-        listening = False
+        busy_until = 0.0
         while (left := ends - self._now()) > 0:
+            quiet = self._now() >= busy_until
             try:
-                if not listening:
+                if quiet:  # each time, because another listener may have asked them not to tell
                     self._outbox.listen(left)
-                    listening = True
                 drained = self._drain(left)
                 if drained.rows:
                     report.drained(drained, self._outbox.backlog())
+                    if quiet:
+                        self._outbox.hush()
+                    busy_until = self._now() + _QUIET_AFTER_S
                 if drained.reachable:
-                    self._outbox.await_change(min(_POLL_S, left))
+                    self._outbox.await_change(min(_POLL_S if quiet and not drained.rows else _BUSY_POLL_S, left))
                     continue
             except DatabaseError as error:
                 self._tell(f"{error}: trying again each second", error)
-                listening = False
+                busy_until = 0.0  # a new connection does not listen yet
             self._sleep(min(_POLL_S, left))
 
     def _drain(self, seconds: float) -> Drained:

@@ -26,12 +26,13 @@ from typing import Final, Protocol
 from urllib.parse import parse_qs
 
 from cacheaside import steps
-from cacheaside.catalogue import BoundQuery, Catalogue
+from cacheaside.catalogue import Catalogue
 from cacheaside.entry import Entry, decode, entity_tag
 from cacheaside.errors import BadParameters, CacheUnavailable, DatabaseError
 from cacheaside.keys import query_name
 from cacheaside.parameters import bind_text
 from cacheaside.reader import Loader, epoch_ms
+from cacheaside.statements import BoundQuery
 
 __all__ = ["StaleAnswer", "Verification", "Verifier"]
 

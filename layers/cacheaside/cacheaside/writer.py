@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from cacheaside.catalogue import Command
 from cacheaside.errors import CacheUnavailable, DatabaseError
 from cacheaside.idempotency import Idempotency
 from cacheaside.parameters import Value
+from cacheaside.statements import Command
 from cacheaside.tags import changed_tags
 
 __all__ = ["Committed", "Invalidation", "Writer", "Written"]

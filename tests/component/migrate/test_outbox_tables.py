@@ -240,9 +240,19 @@ def test_table_that_is_dropped_with_its_schema_leaves_word(things: Session, stat
     assert things.changes(statement) == ["other.things"]
 
 
-def test_dropping_something_else_takes_nothing_out(parts: Session) -> None:
-    parts.run("create table mine (id bigint primary key)")
+def test_altering_and_dropping_something_else_takes_nothing_out(parts: Session) -> None:
+    parts.run(
+        """create table mine (id bigint primary key);
+           create function mine() returns trigger language plpgsql as $$ begin return null; end $$;
+           create trigger mine after insert on mine execute function mine()"""
+    )
     assert parts.changes("alter table mine add x int", "create temporary table t ()", "drop table mine, t") == []
+
+
+def test_changes_of_the_schema_that_are_replicated_are_followed(parts: Session) -> None:
+    parts.run("set session_replication_role = replica")
+    assert parts.changes("alter table parts rename to pieces") == ["parts", "pieces"]
+    assert parts.changes("drop table parts_de") == ["pieces"]
 
 
 @pytest.mark.parametrize(

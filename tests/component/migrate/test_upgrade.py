@@ -12,7 +12,15 @@ from psycopg2.extensions import connection as Connection
 from migrate.upgrade import MigrationFailed, unknown, upgrade
 
 Connect = Callable[..., Connection]
-FILES = ["0001_roles", "0002_shop", "0003_commands", "0004_outbox", "0005_watch_shop"]
+FILES = [
+    "0001_roles",
+    "0002_shop",
+    "0003_commands",
+    "0004_outbox",
+    "0005_watch",
+    "0006_follow_schema",
+    "0007_watch_shop",
+]
 
 
 def write(folder: Path, **files: str) -> Path:

@@ -18,7 +18,6 @@ from typing import Any, Final
 import psycopg2
 from psycopg2.extensions import cursor
 
-from cacheaside.catalogue import Command
 from cacheaside.drivers.connection import KeptConnection
 from cacheaside.drivers.constraints import columns_of
 from cacheaside.drivers.statement import SET, body_of, limit_s, rows_of
@@ -33,6 +32,7 @@ from cacheaside.errors import (
 from cacheaside.idempotency import Idempotency
 from cacheaside.parameters import Value
 from cacheaside.settings import DatabaseSettings
+from cacheaside.statements import Command
 from cacheaside.writer import Committed
 
 __all__ = ["Commands"]

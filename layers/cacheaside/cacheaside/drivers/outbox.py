@@ -86,8 +86,11 @@ with folded as (
 select (select count(*) from folded) - (select count(*) from as_tables)"""
 
 _LISTEN: Final = "listen cacheaside"
-_ASK_TO_BE_TOLD: Final = """update cacheaside.listener
-set listening_until = greatest(listening_until, clock_timestamp() + make_interval(secs => %s))"""
+# Nothing is written where it is so already.
+_ASK_TO_BE_TOLD: Final = """
+update cacheaside.listener set listening_until = clock_timestamp() + make_interval(secs => %(s)s)
+where listening_until < clock_timestamp() + make_interval(secs => %(s)s) - interval '1 second'"""
+_ASK_FOR_SILENCE: Final = "update cacheaside.listener set listening_until = '-infinity' where listening_until > now()"
 
 
 class Outbox:
@@ -151,7 +154,7 @@ class Outbox:
     def listen(self, seconds: float) -> None:
         """Have writers tell us for so long when they have changed something. Then drain, for what they did before."""
         self._kept.ask_again_if_dead(self._listen, _LIMIT_S)
-        self._kept.ask_again_if_dead(lambda cur: cur.execute(_ASK_TO_BE_TOLD, [seconds]), _LIMIT_S)
+        self._kept.ask_again_if_dead(lambda cur: cur.execute(_ASK_TO_BE_TOLD, {"s": seconds}), _LIMIT_S)
 
     def await_change(self, seconds: float) -> bool:
         """Return True as soon as a writer tells of a change, False after `seconds`.
@@ -160,6 +163,10 @@ class Outbox:
         `listen` do not tell, so do not wait long.
         """
         return self._kept.ask_again_if_dead(lambda cur: self._await_change(cur, seconds), seconds + _LIMIT_S)
+
+    def hush(self) -> None:
+        """Have writers tell nobody, until the next `listen`: commits that tell wait for each other."""
+        self._kept.ask_again_if_dead(lambda cur: cur.execute(_ASK_FOR_SILENCE), _LIMIT_S)
 
     def unlisten(self) -> None:
         """Stop listening. What is told to a sandbox that is frozen would pile up in PostgreSQL."""

@@ -10,9 +10,9 @@ from typing import Final
 
 from psycopg2.extensions import cursor
 
-from cacheaside.catalogue import Statement
 from cacheaside.errors import AnswerTooLarge, StatementFailed
 from cacheaside.parameters import Value
+from cacheaside.statements import Statement
 
 __all__ = ["SET", "body_of", "limit_s", "rows_of"]
 

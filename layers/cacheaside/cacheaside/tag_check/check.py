@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from cacheaside.catalogue import Catalogue, Query
+from cacheaside.catalogue import Catalogue
 from cacheaside.sql_file import SqlFile, read_sql_file
+from cacheaside.statements import Query
 from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Source
 from cacheaside.tags import check_tag, parameters_of, table_of
 
@@ -134,7 +135,7 @@ def unrecorded(source: Source) -> str | None:
     if source.kind is Kind.MATERIALIZED_VIEW:
         return (
             f"a refresh of {source.tag} is not recorded: the event trigger cacheaside_follow_schema is missing or not "
-            "enabled; a superuser makes it as in 0004_outbox.sql, or does: "
+            "enabled; a superuser makes it as in 0006_follow_schema.sql, or does: "
             "alter event trigger cacheaside_follow_schema enable;"
         )
     if source.refusal:

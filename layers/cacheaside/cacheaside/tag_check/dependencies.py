@@ -19,7 +19,7 @@ from typing import Final
 import psycopg2
 from psycopg2.extensions import connection, cursor
 
-from cacheaside.catalogue import Query
+from cacheaside.statements import Query
 from cacheaside.tag_check.database_objects import Found, describe, find
 from cacheaside.tag_check.facts import Facts, Kind, QueryRefused, Scan, Source
 from cacheaside.tag_check.generic_plan import scans
