@@ -140,7 +140,7 @@ def test_dead_database_is_left_alone_and_used_again_by_itself(
         with pytest.raises(DatabaseUnavailable, match="left alone"):
             database.load(load("select 1 as one"))
         assert seen == []
-    broken._settings = database_settings  # the server is back
+    broken._kept._settings = database_settings  # the server is back
     with pytest.raises(DatabaseUnavailable, match="left alone"):
         database.load(load("select 1 as one"))
     world.now_ms += DATABASE.pause_ms
@@ -174,7 +174,7 @@ def crowd(database_settings: DatabaseSettings, sql: Sql) -> Iterator[list[Databa
         database.ping()
     yield databases
     for database in databases:
-        database._forget()
+        database._kept.forget()
 
 
 def attempt(database: Database, step: Load) -> Loaded | DatabaseError:
@@ -245,8 +245,8 @@ def test_overloaded_reaches_no_query_and_leaves_nothing_on_the_connection(
         assert rows(database.load_directly(load("select 1 as one"), CAP + 1)) == [{"one": 1}]
         assert rows(database.load(load("select 1 as one"))) == [{"one": 1}]
         holder.rollback()
-    assert database._connection is not None
-    with database._connection.cursor() as cursor:
+    assert database._kept._connection is not None
+    with database._kept._connection.cursor() as cursor:
         cursor.execute("select current_setting('statement_timeout'), txid_current_if_assigned()")
         assert cursor.fetchall() == [("0", None)]
 
