@@ -30,6 +30,9 @@ test: lint check .venv-sam .venv-checkov ## every check and test; those in conta
 	@$(if $(TESTS),,for server in node-9 cluster-8; do echo "the contract again, on $$server"; \
 	  CACHE_SERVER=$$server $(BIN)/python -m pytest --quiet tests/component/test_{contract,faults,compression}.py || exit 1; done)
 
+check: .venv ## ask PostgreSQL what each query reads, and compare with its tags (CATALOGUE=folder, DATABASE_URL=)
+	@$(BIN)/python -m local check
+
 e2e: .venv ## the HTTP contract, asked of STACK=cacheaside-dev, of API_URL=…, or of a stack of its own; SMOKE=1 only reads
 	@$(BIN)/python -m pytest $(if $(SMOKE),-m "not writes") tests/e2e
 
