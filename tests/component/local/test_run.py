@@ -50,7 +50,7 @@ def test_each_function_signs_in_as_its_own_role(checkout: Checkout) -> None:
     with checkout.running():
         query = json.loads(checkout.get("/environ"))
         command = json.loads(checkout.get("/commands/any", "POST"))["event"]
-        assert urlsplit(query["DATABASE_URL"]).username == "cacheaside_query"
+        assert query["DATABASE_USER"] == "cacheaside_query"
         assert query["CACHE_URL"] == checkout.endpoints["CACHE_URL"]
         assert query["AUTHENTICATION"] == "url"
         assert command["routeKey"] == "POST /commands/{name}"
