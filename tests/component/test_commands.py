@@ -215,6 +215,21 @@ def test_command_that_times_out_while_committing_is_504_and_writes_nothing(api: 
         sql("drop function linger cascade")
 
 
+def test_connection_lost_while_committing_is_not_told_as_if_nothing_had_happened(api: Any, sql: Sql) -> None:
+    sql("""create function hang_up() returns trigger language plpgsql as
+           $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$""")
+    try:
+        sql("""create constraint trigger hang_up after insert on notes
+               deferrable initially deferred for each row execute function hang_up()""")
+        run = with_command(api, "insert into notes (text) values ('x') returning id")
+        lost = run()
+    finally:
+        sql("drop function hang_up cascade")
+    assert problem(lost, 503)["type"] == "/docs#outcome-unknown"
+    assert "retry-after" not in lost.headers
+    assert run().status == 200, "on a new connection"
+
+
 def test_failure_of_our_own_in_a_transaction_is_not_committed_with_the_next(api: Any, sql: Sql) -> None:
     commands = api.module("CommandFunction").writer._database
     run, commands._run = commands._run, lambda *arguments: (run(*arguments), 1 / 0)

@@ -105,10 +105,10 @@ def test_invalidation_of_nothing_is_refused(api: Client, wanted: object) -> None
 
 
 def test_write_of_a_stranger_is_refused(under_test: Target, stranger: Client, commands: list[str]) -> None:
-    if not under_test.guards_writes:
-        pytest.skip("this API asks nobody who they are")
+    # What is refused in any case, so that nothing is written where nobody is asked who they are, as on one machine.
+    expected = {401, 403} if under_test.guards_writes else {400}
     for path in ["/invalidations", *(f"/commands/{command}" for command in commands)]:
-        assert stranger.post(path, {}).status in (401, 403), path
+        assert stranger.post(path, []).status in expected, path
 
 
 @pytest.mark.parametrize("path", ["/", "/queries", "/health", "/openapi.json", "/docs", "/nowhere"])

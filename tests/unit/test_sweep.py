@@ -108,6 +108,16 @@ def test_commits_do_not_wait_for_each_other_while_there_are_many() -> None:
     assert listened - hushed > 20
 
 
+def test_commits_do_not_wait_for_each_other_while_the_cache_is_away() -> None:
+    world = World()
+    world.reachable_from = 5.0
+    world.sweep.run(10.0, Silence())
+    steps = [step for step in world.done if step in ("listen", "hush")]
+    assert steps[:2] == ["listen", "hush"]
+    back = next(at for at, step in enumerate(world.done) if step == "wait")
+    assert world.done[:back].count("listen") == 1
+
+
 def test_nothing_is_checked_while_it_should_listen() -> None:
     world = World()
     world.sweep.run(60.0, Silence())

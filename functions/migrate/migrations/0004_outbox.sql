@@ -1,7 +1,9 @@
 -- Who changed what: each writer, whoever it is, leaves word in its own transaction of the rows and tables that it
 -- changed. The command function and the invalidate function take the answers made from them out of the cache.
 
--- One change that one transaction made: a row, `products:42`, or more of a table than is worth listing, `products`.
+-- One change that one transaction made: a row, `products:42`, or more of a table than is worth listing, `products`. A
+-- row that is there and drained is of another server, whose transaction had the same number: it came with a dump, or by
+-- replication.
 create table cacheaside.outbox (
     transaction_id xid8 not null default pg_current_xact_id(),
     change         text not null,
@@ -44,7 +46,8 @@ create function cacheaside.record(tag text) returns void
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    insert into cacheaside.outbox (change) values (tag) on conflict do nothing;
+    insert into cacheaside.outbox (change) values (tag)
+    on conflict (transaction_id, change) do update set drained_at = null where outbox.drained_at is not null;
     if exists (select from cacheaside.listener where listening_until > now()) then
         perform pg_notify('cacheaside', '');
     end if;

@@ -283,18 +283,22 @@ begin
     if changed = 0 then
         return null;
     elsif changed > at_most or not by_row then
-        insert into cacheaside.outbox (change) values (recorder.tag) on conflict do nothing;
+        insert into cacheaside.outbox (change) values (recorder.tag)
+        on conflict (transaction_id, change) do update set drained_at = null where outbox.drained_at is not null;
     elsif tg_op = 'INSERT' then
         insert into cacheaside.outbox (change)
-        select cacheaside.change(recorder.tag, %4$s) from new_rows on conflict do nothing;
+        select distinct cacheaside.change(recorder.tag, %4$s) from new_rows
+        on conflict (transaction_id, change) do update set drained_at = null where outbox.drained_at is not null;
     elsif tg_op = 'DELETE' then
         insert into cacheaside.outbox (change)
-        select cacheaside.change(recorder.tag, %4$s) from old_rows on conflict do nothing;
+        select distinct cacheaside.change(recorder.tag, %4$s) from old_rows
+        on conflict (transaction_id, change) do update set drained_at = null where outbox.drained_at is not null;
     else  -- a row whose key has changed is two: the old one is gone, the new one has come
         insert into cacheaside.outbox (change)
         select cacheaside.change(recorder.tag, %4$s) from old_rows
         union
-        select cacheaside.change(recorder.tag, %4$s) from new_rows on conflict do nothing;
+        select cacheaside.change(recorder.tag, %4$s) from new_rows
+        on conflict (transaction_id, change) do update set drained_at = null where outbox.drained_at is not null;
     end if;
     if exists (select from cacheaside.listener where listening_until > now()) then
         perform pg_notify('cacheaside', '');

@@ -16,6 +16,7 @@
     ├── WaitedTooLong           another request's load took longer than this one may wait         503
     └── DatabaseError
         ├── DatabaseUnavailable no connection, or it was lost                                     503
+        ├── OutcomeUnknown      the connection was lost while a command committed                 503
         ├── Overloaded          as many direct loads as may run at once are running               503
         ├── StatementTimeout    the statement ran into its own timeout                            504
         ├── Busy                it met other transactions each time it was tried                  503
@@ -52,6 +53,7 @@ __all__ = [
     "IdempotencyKeyInFlight",
     "IdempotencyKeyReused",
     "NotFound",
+    "OutcomeUnknown",
     "Overloaded",
     "ParameterProblem",
     "SettingsError",
@@ -148,6 +150,10 @@ class DatabaseError(CacheasideError):
 
 class DatabaseUnavailable(DatabaseError):
     """There is no connection to PostgreSQL, or it was lost before the answer came."""
+
+
+class OutcomeUnknown(DatabaseError):
+    """The connection was lost while a command committed: nobody can tell whether it was carried out."""
 
 
 class Overloaded(DatabaseError):

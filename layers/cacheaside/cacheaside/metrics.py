@@ -29,6 +29,9 @@ _COUNTED_AS: Final = {
     Source.BYPASS: "Bypass",
 }
 
+# Answers that took no load of their own. The mean of FromCache is the hit ratio.
+_FROM_CACHE: Final = frozenset([Source.LOCAL, Source.HIT, Source.STALE, Source.COLLAPSED])
+
 _STATE: Final = {State.CLOSED: "Closed", State.OPEN: "Open", State.HALF_OPEN: "HalfOpen"}
 
 
@@ -39,6 +42,7 @@ def measured_read(reader: Reader, bound: BoundQuery, time_left_ms: Callable[[], 
     try:
         answer = reader.read(bound, time_left_ms)
         metrics.add_metric(_COUNTED_AS[answer.outcome.source], MetricUnit.Count, 1)
+        metrics.add_metric("FromCache", MetricUnit.Count, int(answer.outcome.source in _FROM_CACHE))
         metrics.add_metric("CacheTime", MetricUnit.Milliseconds, answer.cache_ms)
         if answer.database_ms is not None:
             metrics.add_metric("DatabaseTime", MetricUnit.Milliseconds, answer.database_ms)

@@ -4,11 +4,9 @@
                   busy:   ask them not to ──► drain, and again every 25 ms                ┘
     then          drain, prune, fold, verify                                                once
 
-It is busy from the first change until a second without one. Commits that tell of a change wait for each other in
-PostgreSQL, so they do so only while there are few; the kernel treats the interrupts of a network card in the same way.
-
-Without listening there is only the second line. With it, the next invocation listens already while this one gets to
-the second line, so that no change waits for a check.
+It is busy from the first change until a second without one, and while the cache is away. Commits that tell of a change
+wait for each other in PostgreSQL, so they do so only while there are few; the kernel treats the interrupts of a network
+card in the same way.
 """
 
 from __future__ import annotations
@@ -28,6 +26,8 @@ __all__ = ["Report", "Sweep"]
 _POLL_S: Final = 1.0
 _BUSY_POLL_S: Final = 0.025
 _QUIET_AFTER_S: Final = 1.0
+# So that writers are not asked to tell for as long as it takes to drain a backlog.
+_BUSY_DRAIN_S: Final = 1.0
 # For a backlog. Writers may be faster than we are, and there is more to do.
 _DRAIN_S: Final = 30.0
 
@@ -109,14 +109,16 @@ class Sweep:
             try:
                 if quiet:  # each time, because another listener may have asked them not to tell
                     self._outbox.listen(left)
-                drained = self._drain(left)
+                drained = self._drain(min(left, _BUSY_DRAIN_S))
                 if drained.rows:
                     report.drained(drained, self._outbox.backlog())
-                    if quiet:
-                        self._outbox.hush()
-                    busy_until = self._now() + _QUIET_AFTER_S
+                busy = bool(drained.rows) or not drained.reachable
+                if quiet and busy:
+                    self._outbox.hush()
+                if busy:  # without a cache, the next look comes after a pause
+                    busy_until = self._now() + _QUIET_AFTER_S + (0.0 if drained.reachable else _POLL_S)
                 if drained.reachable:
-                    self._outbox.await_change(min(_POLL_S if quiet and not drained.rows else _BUSY_POLL_S, left))
+                    self._outbox.await_change(min(_BUSY_POLL_S if busy or not quiet else _POLL_S, left))
                     continue
             except DatabaseError as error:
                 self._tell(f"{error}: trying again each second", error)

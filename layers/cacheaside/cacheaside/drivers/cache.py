@@ -108,7 +108,8 @@ class Cache:
     def invalidate_entry(self, entry: str, lease: str) -> bool:
         """Take out one answer, and refuse the one that may be loading now. Returns whether there was one."""
         with _only_cache_unavailable():
-            return bool(_deleted(self._client.run([_command("DEL", entry), _command("DEL", lease)]))[0])
+            # The lease first: who stores between the two must not store what is to be taken out.
+            return bool(_deleted(self._client.run([_command("DEL", lease), _command("DEL", entry)]))[1])
 
     def sample(self, at_most: int) -> list[tuple[str, bytes]]:
         """Return some entries with their keys, often fewer than `at_most`. Raises CacheUnavailable.

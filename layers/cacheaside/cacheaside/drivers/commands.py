@@ -25,8 +25,10 @@ from cacheaside.errors import (
     Busy,
     ConstraintViolated,
     DatabaseError,
+    DatabaseUnavailable,
     IdempotencyKeyInFlight,
     IdempotencyKeyReused,
+    OutcomeUnknown,
     StatementTimeout,
 )
 from cacheaside.idempotency import Idempotency
@@ -98,7 +100,7 @@ class Commands:
 
         All attempts together take the command's timeout at most. Raises StatementTimeout, Busy, ConstraintViolated,
         StatementFailed, AnswerTooLarge, IdempotencyKeyReused or IdempotencyKeyInFlight: then nothing was written.
-        Raises DatabaseUnavailable: if the connection was lost during COMMIT, nobody can tell whether it was.
+        Raises DatabaseUnavailable, or OutcomeUnknown if the connection was lost during COMMIT.
         """
         ends = time.monotonic() + command.timeout_ms / 1000
         for average_s in _PAUSES_S:
@@ -129,10 +131,7 @@ class Commands:
                 self._ask(_COMMIT, (), ends)
                 return earlier
             body = body_of(command, self._run(command, values, ends))
-            if idempotency is None:
-                self._ask(_COMMIT, (), ends)
-            else:
-                self._ask(_KEEP + _COMMIT, (body.decode() if body else None, idempotency.key), ends)
+            self._commit(body, idempotency, ends)
         except ConstraintViolated as error:
             self._kept.roll_back()
             raise self._explained(error) from error.__cause__
@@ -140,6 +139,17 @@ class Commands:
             self._kept.roll_back()
             raise
         return Committed(body, transaction_id)
+
+    def _commit(self, body: bytes | None, idempotency: Idempotency | None, ends: float) -> None:
+        try:
+            if idempotency is None:
+                self._ask(_COMMIT, (), ends)
+            else:
+                self._ask(_KEEP + _COMMIT, (body.decode() if body else None, idempotency.key), ends)
+        except DatabaseUnavailable as error:
+            raise OutcomeUnknown(
+                "the connection to the database was lost while this was committed: it may have been carried out"
+            ) from error.__cause__
 
     def _begin(self, command: Command, ends: float) -> str:
         begin = _BEGIN.format(isolation=command.isolation, timeout_ms=command.timeout_ms)

@@ -66,7 +66,7 @@ _PRUNE_KEYS: Final = """delete from cacheaside.idempotency_keys where ctid = any
 # keeps to about this many, and what the writers of the last minute add.
 _PENDING_AT_MOST: Final = 100_000
 # A command reads its own rows back, after COMMIT and when a request is sent again. So those of the last minute, which
-# it cannot outlast, are left alone, and those with an idempotency key.
+# it cannot outlast, are left alone, and for ten minutes those with an idempotency key.
 _FOLD: Final = """
 set local enable_sort = off;
 with folded as (
@@ -74,7 +74,9 @@ with folded as (
         select ctid from cacheaside.outbox
         where drained_at is null and written_at < clock_timestamp() - interval '1 minute'
           and not exists (
-              select from cacheaside.idempotency_keys where idempotency_keys.transaction_id = outbox.transaction_id
+              select from cacheaside.idempotency_keys
+              where idempotency_keys.transaction_id = outbox.transaction_id
+                and created_at > clock_timestamp() - interval '10 minutes'
           )
         order by written_at limit %s for update skip locked))
     returning change, written_at

@@ -119,8 +119,15 @@ _UNAVAILABLE: Final = Problem(
     "unavailable",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "The database cannot be reached",
-    "Nothing in the cache could answer either. Try again after the time in Retry-After.",
+    "Nothing was written, and nothing in the cache could answer. Try again after the time in Retry-After.",
     retry=True,
+)
+_OUTCOME_UNKNOWN: Final = Problem(
+    "outcome-unknown",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "It may have been carried out",
+    "The connection to the database was lost at the end. Send it again only with the Idempotency-Key that it had; "
+    "without one, look first.",
 )
 _OVERLOADED: Final = Problem(
     "overloaded",
@@ -178,6 +185,7 @@ _BY_ERROR: Final[Mapping[type[Exception], Problem]] = {
     errors.Unprocessable: _UNPROCESSABLE,
     errors.AnswerTooLarge: _TOO_LARGE,
     errors.DatabaseUnavailable: _UNAVAILABLE,
+    errors.OutcomeUnknown: _OUTCOME_UNKNOWN,
     errors.Overloaded: _OVERLOADED,
     errors.Busy: _BUSY,
     errors.WaitedTooLong: _WAITED_TOO_LONG,

@@ -61,10 +61,15 @@ def idempotency_of(event: APIGatewayProxyEventV2, command: Command, values: Mapp
 
 
 def _caller(event: APIGatewayProxyEventV2) -> str:
-    """Return who signed the request, or whom its token is about; "" where nobody is asked."""
+    """Return who signed the request, or whom its token is about; "" where nobody is asked.
+
+    Of a role its session is left out: whoever tries again may have new credentials, or be another worker of the same.
+    """
     authorizer = event.raw_event["requestContext"].get("authorizer") or {}
     signer: str | None = (authorizer.get("iam") or {}).get("userArn")
     subject: str | None = ((authorizer.get("jwt") or {}).get("claims") or {}).get("sub")
+    if signer and ":assumed-role/" in signer:
+        signer = signer.rpartition("/")[0]
     return signer or subject or ""
 
 
