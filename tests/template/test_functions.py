@@ -136,7 +136,7 @@ def test_new_code_takes_over_as_was_chosen_and_goes_back_when_an_alarm_says_so(s
         assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
         named = [alarm["Name"] for alarm in group["AlarmConfiguration"]["Alarms"]]
         own = name.replace("FunctionDeploymentGroup", "ErrorsAlarm")
-        assert [alarms.get(alarm, alarm) for alarm in named] == [own, "ApiErrorsAlarm", "ApiLatencyAlarm"]
+        assert [alarms.get(alarm, alarm) for alarm in named] == [own, "ApiErrorsAlarm"]
         alias = stack.resources[name.replace("DeploymentGroup", "Aliaslive")]
         assert alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]["DeploymentGroupName"] == name
 

@@ -102,8 +102,8 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
     ),
     (
         "an alarm of the API that its own deployment waits for",
-        '!Sub "${AWS::StackName}-api-errors", !Sub',
-        "!Ref ApiErrorsAlarm, !Sub",
+        'ErrorsAlarm, !Sub "${AWS::StackName}-api-errors"]',
+        "ErrorsAlarm, !Ref ApiErrorsAlarm]",
         modes.test_nothing_waits_for_itself,
         {},
     ),
