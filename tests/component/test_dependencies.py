@@ -16,7 +16,7 @@ from cacheaside.statements import Query
 from cacheaside.tag_check.dependencies import dependencies
 from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused
 from local.postgres import PostgresServer
-from migrate.upgrade import upgrade
+from tests.component.own_database import own_database
 
 SCHEMA = """
     create view cheap as select * from products where price < 10;
@@ -60,18 +60,8 @@ SCHEMA = """
 @pytest.fixture(scope="module")
 def url(postgres: PostgresServer) -> Iterator[str]:
     """A database with a schema of these tests' own beside the shop."""
-    with closing(psycopg2.connect(postgres.url)) as owner:
-        owner.autocommit = True
-        with owner.cursor() as cursor:
-            cursor.execute("create database dependencies")
-        url = postgres.url_for("postgres", "dependencies")
-        with closing(psycopg2.connect(url)) as connection:
-            upgrade(connection)
-            with connection, connection.cursor() as cursor:
-                cursor.execute(SCHEMA)
+    with own_database(postgres, "dependencies", SCHEMA) as url:
         yield url
-        with owner.cursor() as cursor:
-            cursor.execute("drop database dependencies with (force)")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from cacheaside.tag_check.check import check_tags
 from cacheaside.tag_check.dependencies import dependencies
 from local.postgres import PostgresServer
-from migrate.upgrade import upgrade
+from tests.component.own_database import own_database
 
 SCHEMA = """
     create type size as enum ('s', 'm', 'l');
@@ -46,18 +46,8 @@ SCHEMA = """
 @pytest.fixture(scope="module")
 def url(postgres: PostgresServer) -> Iterator[str]:
     """A database with tables of every kind of key beside the shop."""
-    with closing(psycopg2.connect(postgres.url)) as owner:
-        owner.autocommit = True
-        with owner.cursor() as cursor:
-            cursor.execute("create database row_tags")
-        url = postgres.url_for("postgres", "row_tags")
-        with closing(psycopg2.connect(url)) as connection:
-            upgrade(connection)
-            with connection, connection.cursor() as cursor:
-                cursor.execute(SCHEMA)
+    with own_database(postgres, "row_tags", SCHEMA) as url:
         yield url
-        with owner.cursor() as cursor:
-            cursor.execute("drop database row_tags with (force)")
 
 
 Check = Callable[..., str]
