@@ -245,12 +245,15 @@ def _size(answer: Any) -> int:
 
 def _environment(function: Function) -> dict[str, str]:
     """What Lambda gives every function, and no more of this machine's environment than Python needs to start."""
+    prefix = os.environ.get("PYTHONPYCACHEPREFIX")
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
         "TZ": ":UTC",
         "PYTHONPATH": os.pathsep.join(str(path) for path in function.paths),
         "PYTHONUNBUFFERED": "1",
+        # functions/ is packaged as it lies there: bytecode beside the code would be shipped.
+        **({"PYTHONPYCACHEPREFIX": str(Path(prefix).resolve())} if prefix else {"PYTHONDONTWRITEBYTECODE": "1"}),
         "_HANDLER": function.handler,
         "AWS_REGION": (region := os.environ.get("AWS_REGION", "us-east-1")),
         "AWS_DEFAULT_REGION": region,

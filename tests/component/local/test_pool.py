@@ -161,6 +161,19 @@ def test_modules_are_looked_for_where_lambda_would(pool: Pool, function: Functio
     assert str(ROOT) not in path
 
 
+@pytest.mark.parametrize("prefix", [None, "bytecode"])
+def test_no_bytecode_is_left_beside_the_code_which_would_be_shipped(
+    function: Function, log: Path, tmp_path: Path, prefix: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    if prefix:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("PYTHONPYCACHEPREFIX", prefix)
+    with contextlib.closing(Pool(function, {"B": "2"}, log)) as pool:
+        pool.invoke({})
+    assert not [found for path in function.paths for found in path.rglob("__pycache__")]
+
+
 def test_the_context_is_the_one_of_the_real_runtime(pool: Pool) -> None:
     first, second = (pool.invoke({"do": "/context"}) for _ in range(2))
     assert 4000 < first.pop("remaining") <= 5000
