@@ -14,13 +14,17 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := .local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check e2e consistency lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov
+.PHONY: help run psql demo test check e2e consistency lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAMPLE_PRODUCTS=, DATABASE_URL=, CACHE_URL=)
 	@$(BIN)/python -m local run
+
+psql: .venv ## a prompt in the database of `make run`, with the client that came with it; SQL='…' runs one statement
+	@source .local/endpoints.env && "$$($(BIN)/python -c 'from pathlib import Path; from local.postgres import PostgresServer; \
+	  print(PostgresServer(Path()).programs / "psql")')" "$$DATABASE_URL" $(if $(SQL),--command "$(SQL)")
 
 demo: .venv ## the same unattended: every query cold and warm, as a table
 	@$(BIN)/python -m local demo
