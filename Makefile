@@ -23,6 +23,7 @@ run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAM
 	@$(BIN)/python -m local run
 
 psql: .venv ## a prompt in the database of `make run`, with the client that came with it; SQL='…' runs one statement
+	@test -f .local/endpoints.env || { echo 'make psql: start "make run" in another terminal first' >&2; exit 1; }
 	@source .local/endpoints.env && "$$($(BIN)/python -c 'from pathlib import Path; from local.postgres import PostgresServer; \
 	  print(PostgresServer(Path()).programs / "psql")')" "$$DATABASE_URL" $(if $(SQL),--command "$(SQL)")
 
