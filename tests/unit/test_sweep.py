@@ -71,6 +71,19 @@ class World:
         return Verification(0)
 
 
+class Told:
+    """A report that is kept."""
+
+    def __init__(self) -> None:
+        self.all: list[Drained] = []
+
+    def drained(self, drained: Drained, backlog: Backlog) -> None:
+        self.all.append(drained)
+
+    def folded(self, rows: int) -> None: ...
+    def verified(self, verification: Verification) -> None: ...
+
+
 class Silence:
     """A report that nobody reads."""
 
@@ -116,6 +129,14 @@ def test_commits_do_not_wait_for_each_other_while_the_cache_is_away() -> None:
     assert steps[:2] == ["listen", "hush"]
     back = next(at for at, step in enumerate(world.done) if step == "wait")
     assert world.done[:back].count("listen") == 1
+
+
+def test_what_is_drained_is_counted_up_and_the_backlog_asked_for_once() -> None:
+    world, told = World(), Told()
+    world.changing_until = 3.0
+    world.sweep.run(6.0, told)
+    (drained,) = told.all
+    assert drained.rows > 10
 
 
 def test_nothing_is_checked_while_it_should_listen() -> None:

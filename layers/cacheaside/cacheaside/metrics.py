@@ -74,7 +74,7 @@ def measured_refresh(reader: Reader, bound: BoundQuery, refresh: Refresh, *, inl
 
 
 def measured_sweep(sweep: Sweep, listen_s: float) -> None:
-    """Run a sweep, and publish what it did: a value for each time that it drained anything, and one at the end."""
+    """Run a sweep, and publish what it did."""
     report = _SweepReport()
     try:
         sweep.run(listen_s, report)

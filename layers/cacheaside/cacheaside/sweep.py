@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
 from cacheaside.drain import Backlog, Drained
@@ -91,18 +92,22 @@ class Sweep:
         A cache that is away is not an error: the rows are there when it is back. Raises DatabaseError if PostgreSQL
         fails at the end; while listening it is tried again and again.
         """
+        rows = replayed = 0
         if listen_s > 0:
-            self._listen(self._now() + listen_s, report)
+            rows, replayed = self._listen(self._now() + listen_s)
             self._outbox.unlisten()
         drained = self._drain(_DRAIN_S)
-        report.drained(drained, self._outbox.backlog())
+        total = replace(drained, rows=rows + drained.rows, replayed=replayed + drained.replayed)
+        report.drained(total, self._outbox.backlog())
         if drained.reachable:  # else another one may come back, and have to be given all of it again
             self._outbox.prune()
         self._outbox.prune_keys()
         report.folded(self._outbox.fold())
         report.verified(self._verifier.verify())
 
-    def _listen(self, ends: float, report: Report) -> None:
+    def _listen(self, ends: float) -> tuple[int, int]:
+        """Drain until then, and return how many rows and replays it were."""
+        rows = replayed = 0
         busy_until = 0.0
         while (left := ends - self._now()) > 0:
             quiet = self._now() >= busy_until
@@ -110,8 +115,7 @@ class Sweep:
                 if quiet:  # each time, because another listener may have asked them not to tell
                     self._outbox.listen(left)
                 drained = self._drain(min(left, _BUSY_DRAIN_S))
-                if drained.rows:
-                    report.drained(drained, self._outbox.backlog())
+                rows, replayed = rows + drained.rows, replayed + drained.replayed
                 busy = bool(drained.rows) or not drained.reachable
                 if quiet and busy:
                     self._outbox.hush()
@@ -124,6 +128,7 @@ class Sweep:
                 self._tell(f"{error}: trying again each second", error)
                 busy_until = 0.0  # a new connection does not listen yet
             self._sleep(min(_POLL_S, left))
+        return rows, replayed
 
     def _drain(self, seconds: float) -> Drained:
         drained = self._drainer.drain(seconds)
