@@ -3,8 +3,9 @@
     Node       all commands to one server, in one write
     Cluster    each command to the server of its slot, in one write per server, all before the first reply is awaited
 
-redis-py keeps the connections and the map of the cluster. How commands are sent is ours: its cluster client would
-answer trouble by sending one command after the other, asking for the map between them and sleeping 250 ms.
+redis-py keeps the connections and the map of the cluster (its NodesManager). How commands are sent is ours: redis-py's
+RedisCluster would answer trouble by sending one command after the other, asking for the map between them and sleeping
+250 ms. It would also open with COMMAND, whose answer takes four times as long as all the rest of opening a cluster.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import redis
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode, RedisCluster
+from redis.cluster import ClusterNode, NodesManager
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, SlotNotCoveredError
 from redis.retry import Retry
@@ -105,16 +106,16 @@ class Cluster:
     def __init__(self, settings: CacheSettings) -> None:
         self._settings = settings
         self._options = connection_options(settings)
-        self._client: RedisCluster | None = None
+        self._nodes: NodesManager | None = None
         self._lost: str | None = None  # the node that failed us last: others may know who has its slots now
 
     def run(self, commands: Sequence[Command], *, again: bool = True, replicas: int = 0) -> list[Any]:
         with deadline(CALL_S), self._noting_who_fails():
-            client = self._mapped()
+            nodes = self._mapped()
             replies: dict[int | None, Any] = dict.fromkeys(range(len(commands)))
             waiting = list(range(len(commands)))
             for _ in range(1 + _REDIRECTIONS):
-                self._send(client, {index: commands[index] for index in waiting}, replies, again, replicas)
+                self._send(nodes, {index: commands[index] for index in waiting}, replies, again, replicas)
                 waiting = [index for index in waiting if isinstance(replies[index], AskError)]
                 if not waiting:
                     break
@@ -122,25 +123,25 @@ class Cluster:
 
     def ask_primaries(self, *words: str | bytes | int) -> list[Any]:
         with deadline(CALL_S), self._noting_who_fails():
-            client = self._mapped()
-            everyone = {_pool(client, node): [words] for node in _primaries(client)}
+            nodes = self._mapped()
+            everyone = {_pool(nodes, node): [words] for node in _primaries(nodes)}
             return [no_errors(replies)[0] for replies in exchange(everyone, again=True)]
 
     def ask_primary(self, number: int, *words: str | bytes | int) -> Any:
         with deadline(CALL_S), self._noting_who_fails():
-            client = self._mapped()
-            primaries = sorted(_primaries(client), key=lambda node: str(node.name))
-            pool = _pool(client, primaries[number % len(primaries)])
+            nodes = self._mapped()
+            primaries = sorted(_primaries(nodes), key=lambda node: str(node.name))
+            pool = _pool(nodes, primaries[number % len(primaries)])
             return no_errors(exchange({pool: [words]}, again=True)[0])[0]
 
     def forget(self) -> None:
-        if self._client is not None:
-            self._client.close()
-        self._client = self._lost = None
+        if self._nodes is not None:
+            self._nodes.close()
+        self._nodes = self._lost = None
 
     def _send(
         self,
-        client: RedisCluster,
+        nodes: NodesManager,
         commands: Mapping[int, Command],
         replies: dict[int | None, Any],
         again: bool,
@@ -151,34 +152,35 @@ class Cluster:
         for index, command in commands.items():
             match replies[index]:
                 case MovedError() as moved:
-                    client.nodes_manager.move_slot(moved)
-                    lines = plan.setdefault(_pool(client, _owner(client, command.key)), [])
+                    nodes.move_slot(moved)
+                    lines = plan.setdefault(_pool(nodes, _owner(nodes, command.key)), [])
                 case AskError() as asked:  # this once: the slot is still on its way
-                    lines = plan.setdefault(_pool(client, _asked(client, asked)), [])
+                    lines = plan.setdefault(_pool(nodes, _asked(nodes, asked)), [])
                     lines.append((None, ("ASKING",)))
                 case _:
-                    lines = plan.setdefault(_pool(client, _owner(client, command.key)), [])
+                    lines = plan.setdefault(_pool(nodes, _owner(nodes, command.key)), [])
             lines.append((index, command.words))
         words = {pool: [line for _, line in lines] + _confirmation(replicas) for pool, lines in plan.items()}
         for lines, got in zip(plan.values(), exchange(words, again=again), strict=True):
             got = _confirmed(got, replicas)
             replies.update((index, reply) for (index, _), reply in zip(lines, got, strict=True))
 
-    def _mapped(self) -> RedisCluster:
-        """Return the client with a map of the cluster: made when first needed, and again after a node has failed."""
+    def _mapped(self) -> NodesManager:
+        """Return the map of the cluster: made when first needed, and again after a node has failed."""
         host, port = address(self._settings)
-        if self._client is None:
+        if self._nodes is None:
             with opening():
-                # The scheme is of no account: it is the class of connection that speaks TLS.
-                self._client = RedisCluster(url=f"redis://{host}:{port}", require_full_coverage=False, **self._options)
+                start = [ClusterNode(host, port)]  # type: ignore[no-untyped-call]
+                # from_url: its connections are made of our options alone, by the class among them.
+                self._nodes = NodesManager(start, from_url=True, **self._options)
         elif self._lost is not None:
-            self._client.nodes_manager.initialize(
+            self._nodes.initialize(
                 additional_startup_nodes_info=[(host, port)],
                 disconnect_startup_nodes_pools=False,
                 last_failed_node_name=self._lost,
             )
             self._lost = None
-        return self._client
+        return self._nodes
 
     @contextmanager
     def _noting_who_fails(self) -> Iterator[None]:
@@ -207,20 +209,23 @@ def _confirmed(replies: list[Any], replicas: int) -> list[Any]:
     return written
 
 
-def _owner(client: RedisCluster, key: str) -> ClusterNode:
-    return client.nodes_manager.get_node_from_slot(key_slot(key.encode()))
+def _owner(nodes: NodesManager, key: str) -> ClusterNode:
+    return nodes.get_node_from_slot(key_slot(key.encode()))
 
 
-def _primaries(client: RedisCluster) -> list[ClusterNode]:
-    nodes: list[ClusterNode] = client.nodes_manager.get_nodes_by_server_type("primary")
-    return nodes
+def _primaries(nodes: NodesManager) -> list[ClusterNode]:
+    primaries: list[ClusterNode] = nodes.get_nodes_by_server_type("primary")
+    return primaries
 
 
-def _asked(client: RedisCluster, error: AskError) -> ClusterNode:
-    known = client.nodes_manager.get_node(error.host, error.port)
+def _asked(nodes: NodesManager, error: AskError) -> ClusterNode:
+    known = nodes.get_node(error.host, error.port)
     # A node that has no slot yet is not on the map.
     return known or ClusterNode(error.host, error.port)  # type: ignore[no-untyped-call]
 
 
-def _pool(client: RedisCluster, node: ClusterNode) -> redis.ConnectionPool:
-    return client.get_redis_connection(node).connection_pool
+def _pool(nodes: NodesManager, node: ClusterNode) -> redis.ConnectionPool:
+    if node.redis_connection is None:
+        nodes.create_redis_connections([node])  # type: ignore[no-untyped-call]
+    pool: redis.ConnectionPool = node.redis_connection.connection_pool
+    return pool
