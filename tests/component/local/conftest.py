@@ -1,5 +1,6 @@
 """Folders that a server's own user may enter, and a way to see that nothing is left running."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import alive
+from local.processes import alive, descendants
 from local.template import Function
 from tests.component.local.checkout import TEMPLATE, Checkout
 
@@ -20,6 +21,22 @@ def folder() -> Iterator[Path]:
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def newcomers() -> Callable[[], list[int]]:
+    """Finds what runs because of this test. What the servers of the session fork meanwhile is not: PostgreSQL starts
+    workers when it likes.
+    """
+    here = os.getpid()
+    older = set(descendants(here))
+
+    def find() -> list[int]:
+        now = descendants(here)
+        theirs = older.union(*map(descendants, older))
+        return [pid for pid in now if pid not in theirs and alive(pid)]
+
+    return find
 
 
 @pytest.fixture

@@ -217,7 +217,9 @@ def test_a_missing_code_folder_is_told(function: Function, log: Path, tmp_path: 
         pool.invoke({})
 
 
-def test_closing_ends_busy_and_idle_sandboxes(pool: Pool, wait_for_end: Callable[[list[int]], None]) -> None:
+def test_closing_ends_busy_and_idle_sandboxes(
+    pool: Pool, newcomers: Callable[[], list[int]], wait_for_end: Callable[[list[int]], None]
+) -> None:
     failures: list[Any] = []
 
     def wait_in_vain() -> None:
@@ -225,13 +227,12 @@ def test_closing_ends_busy_and_idle_sandboxes(pool: Pool, wait_for_end: Callable
             pool.invoke({"do": "/sleep/60"})
         failures.append(caught.value)
 
-    others = set(descendants(os.getpid()))
     pool.warm()
     pool.warm()
     busy = threading.Thread(target=wait_in_vain)
     busy.start()
     time.sleep(0.2)
-    family = [pid for pid in descendants(os.getpid()) if pid not in others]
+    family = newcomers()
     assert len(family) >= 2
     pool.close()
     busy.join(5)
@@ -239,12 +240,13 @@ def test_closing_ends_busy_and_idle_sandboxes(pool: Pool, wait_for_end: Callable
     wait_for_end(family)
 
 
-def test_a_sandbox_that_was_just_being_started_does_not_outlive_the_pool(function: Function, log: Path) -> None:
+def test_a_sandbox_that_was_just_being_started_does_not_outlive_the_pool(
+    function: Function, log: Path, newcomers: Callable[[], list[int]]
+) -> None:
     def ask(pool: Pool) -> None:
         with contextlib.suppress(FunctionFailed):
             pool.invoke({})
 
-    others = set(descendants(os.getpid()))
     for pause in (0, 0.001, 0.003, 0.006, 0.01):
         pool = Pool(function, {}, log)
         callers = [threading.Thread(target=ask, args=[pool]) for _ in range(4)]
@@ -252,7 +254,7 @@ def test_a_sandbox_that_was_just_being_started_does_not_outlive_the_pool(functio
             caller.start()
         time.sleep(pause)
         pool.close()
-        assert not [pid for pid in descendants(os.getpid()) if pid not in others and alive(pid)]
+        assert newcomers() == []
         for caller in callers:
             caller.join(5)
 

@@ -134,17 +134,17 @@ def test_the_end_of_the_gateway_ends_a_scheduled_invocation_at_once_and_without_
     noting: Function,
     tmp_path: Path,
     told: list[str],
+    newcomers: Callable[[], list[int]],
     wait_for_end: Callable[[list[int]], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("local.gateway.INTEGRATION_LIMIT", 0.1)  # which is not for schedules
-    others = set(descendants(os.getpid()))
     schedule = Schedule("Clock", "ToldFunction", 0.3, {"sleep": 60})
     template = Template({"ToldFunction": replace(noting, timeout=90)}, (), (schedule,))
     with closing(Gateway(0)) as gateway:
         with gateway.serving(template, {}, tmp_path / "log", tell=told.append):
             notes(noting, 2)
-            family = [pid for pid in descendants(os.getpid()) if pid not in others]
+            family = newcomers()
             assert len(family) >= 2, "one that sleeps, and the next"
             leaving = time.monotonic()
         assert time.monotonic() - leaving < 5
@@ -152,7 +152,7 @@ def test_the_end_of_the_gateway_ends_a_scheduled_invocation_at_once_and_without_
         known = len(notes(noting, 2))
         time.sleep(0.5)
         assert len(notes(noting, 2)) == known, "none starts any more"
-    assert [pid for pid in descendants(os.getpid()) if pid not in others] == []
+    assert newcomers() == []
     assert told == []
 
 

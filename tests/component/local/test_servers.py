@@ -67,11 +67,13 @@ def test_two_copies_run_side_by_side(make: Callable[[Path], Server], folder: Pat
 
 @both
 def test_stopping_leaves_no_process_and_frees_the_port(
-    make: Callable[[Path], Server], folder: Path, wait_for_end: Callable[[list[int]], None]
+    make: Callable[[Path], Server],
+    folder: Path,
+    newcomers: Callable[[], list[int]],
+    wait_for_end: Callable[[list[int]], None],
 ) -> None:
-    others = set(descendants(os.getpid()))
     with make(folder) as server:
-        family = [pid for pid in descendants(os.getpid()) if pid not in others]
+        family = newcomers()
         assert server.pid in family
     wait_for_end(family)
     with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
