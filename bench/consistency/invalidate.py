@@ -28,12 +28,7 @@ def run_invalidate(worker: int, servers: Servers, ledger: Ledger, broken: Broken
     logging.disable()  # a cache that is away is what this is about
     outbox, cache = _outbox(servers, broken), Cache(servers.cache)
     drainer = Drainer(outbox, cache)
-
-    def drain() -> float:
-        drainer.drain()
-        return outbox.backlog().age_s
-
-    verifier = Verifier(cache, Database(servers.query), servers.catalogue, drain)
+    verifier = Verifier(cache, Database(servers.query), servers.catalogue, drainer.settle)
     sweep, tally = Sweep(outbox, drainer, verifier), _Tally(worker, ledger)
     while True:
         with suppress(DatabaseError):

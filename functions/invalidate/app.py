@@ -38,14 +38,7 @@ catalogue = Catalogue.load(Path(__file__).parents[1])
 cache = Cache(settings.cache)
 outbox = Outbox(settings.database)
 drainer = Drainer(outbox, cache)
-
-
-def drain() -> float:
-    drainer.drain()
-    return outbox.backlog().age_s
-
-
-sweep = Sweep(outbox, drainer, Verifier(cache, Database(settings.queries), catalogue, drain))
+sweep = Sweep(outbox, drainer, Verifier(cache, Database(settings.queries), catalogue, drainer.settle))
 app = application(logger)
 
 

@@ -79,8 +79,7 @@ class Shop:
         return bound.keys.entry
 
     def drain(self) -> float:
-        Drainer(self.outbox, self.cache).drain()
-        return self.outbox.backlog().age_s
+        return Drainer(self.outbox, self.cache).settle()
 
     def verifier(self) -> Verifier:
         def sleep(seconds: float) -> None:

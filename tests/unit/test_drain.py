@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from cacheaside.drain import Drained, Drainer
+from cacheaside.drain import Backlog, Drained, Drainer
 from cacheaside.errors import CacheUnavailable, StatementTimeout
 
 
@@ -31,6 +31,9 @@ class Memory:
     def replay(self, replication_ids: str) -> bool:
         new, self.known = replication_ids != self.known, replication_ids
         return new
+
+    def backlog(self) -> Backlog:
+        return Backlog(len(self.batches), age_s=7.0 if self.batches else 0.0)
 
     def invalidate_tags(self, tags: Sequence[str]) -> int:
         self._call()
@@ -86,6 +89,12 @@ def test_a_failover_is_noticed_between_two_batches() -> None:
 
     memory.drain = fail_over  # type: ignore[method-assign]
     assert Drainer(memory, memory).drain() == Drained(2_001, replayed=1, reachable=True)
+
+
+def test_what_stays_pending_is_told_by_its_age() -> None:
+    assert Drainer(memory := Memory(rows(1)), memory).settle() == 0.0
+    assert memory.done[-1] == "mark", "and first it is drained"
+    assert Drainer(memory := Memory(rows(1), away_after=0), memory).settle() == 7.0
 
 
 def test_writers_that_are_faster_do_not_keep_it_for_ever() -> None:

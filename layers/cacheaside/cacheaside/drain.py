@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from cacheaside.errors import CacheUnavailable
-from cacheaside.tags import changed_tags
+from cacheaside.tags import changed_tags, in_calls
 
 __all__ = ["Backlog", "Drained", "Drainer"]
 
-# Rows that are locked at once, and tags of one call to the cache, which has 0.2 s for it.
+# That are locked at once.
 _ROWS: Final = 1_000
-_TAGS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,7 @@ class Changes(Protocol):
 
     def drain(self, take_out: Callable[[Sequence[str]], object], at_most: int, replication_ids: str) -> int: ...
     def replay(self, replication_ids: str) -> bool: ...
+    def backlog(self) -> Backlog: ...
 
 
 class TagStore(Protocol):
@@ -81,7 +81,14 @@ class Drainer:
         except CacheUnavailable:
             return Drained(rows, replayed, reachable=False)
 
+    def settle(self) -> float:
+        """Drain, and return for how many seconds the oldest row that is left has been pending, 0.0 if none is.
+
+        What another drainer has in hand is left to it, and still pending. Raises DatabaseError.
+        """
+        self.drain()
+        return self._outbox.backlog().age_s
+
     def _take_out(self, changes: Sequence[str]) -> None:
-        tags = changed_tags(changes)
-        for start in range(0, len(tags), _TAGS):
-            self._cache.invalidate_tags(tags[start : start + _TAGS])
+        for tags in in_calls(changed_tags(changes)):
+            self._cache.invalidate_tags(tags)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,16 +49,8 @@ class InvalidationMode(Enum):
     LISTEN = "listen"  # at once: it runs all the time, and PostgreSQL tells it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseSettings:
-    """How to reach PostgreSQL: DATABASE_URL, AUTHENTICATION, AWS_REGION.
-
-    DATABASE_USER and DATABASE_HOST, if set, take the place of those in the URL.
-    """
-
-    url: str
-    authentication: Authentication
-    region: str
+class _FromEnvironment(ABC):
+    __slots__ = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -66,6 +59,22 @@ class DatabaseSettings:
         settings = cls._read(variables)
         variables.complain()
         return settings
+
+    @classmethod
+    @abstractmethod
+    def _read(cls, variables: _Variables) -> Self: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings(_FromEnvironment):
+    """How to reach PostgreSQL: DATABASE_URL, AUTHENTICATION, AWS_REGION.
+
+    DATABASE_USER and DATABASE_HOST, if set, take the place of those in the URL.
+    """
+
+    url: str
+    authentication: Authentication
+    region: str
 
     @classmethod
     def _read(cls, variables: _Variables, user: str = "DATABASE_USER") -> Self:
@@ -108,23 +117,19 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(_FromEnvironment):
     """The whole of the environment contract."""
 
     database: DatabaseSettings
     cache: CacheSettings
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
-        variables = _Variables(environment)
-        settings = cls(DatabaseSettings._read(variables), CacheSettings._read(variables))
-        variables.complain()
-        return settings
+    def _read(cls, variables: _Variables) -> Self:
+        return cls(DatabaseSettings._read(variables), CacheSettings._read(variables))
 
 
 @dataclass(frozen=True, slots=True)
-class InvalidateSettings:
+class InvalidateSettings(_FromEnvironment):
     """The environment of the invalidate function, which has two more variables.
 
     READ_DATABASE_USER: who the query function is in the database, to check answers. INVALIDATION: schedule or listen.
@@ -136,17 +141,13 @@ class InvalidateSettings:
     mode: InvalidationMode
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
-        variables = _Variables(environment)
-        settings = cls(
+    def _read(cls, variables: _Variables) -> Self:
+        return cls(
             database=DatabaseSettings._read(variables),
             queries=DatabaseSettings._read(variables, "READ_DATABASE_USER"),
             cache=CacheSettings._read(variables),
             mode=variables.choice("INVALIDATION", InvalidationMode),
         )
-        variables.complain()
-        return settings
 
 
 class _Variables:

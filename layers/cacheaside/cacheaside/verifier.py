@@ -91,18 +91,15 @@ class Verifier:
         cache: EntrySampler,
         database: Loader,
         catalogue: Catalogue,
-        drain: Callable[[], float],
+        settle: Callable[[], float],
         now_ms: Callable[[], int] = epoch_ms,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`drain` drains, and returns for how many seconds the oldest row has been pending that is left, else 0.0.
-
-        It may raise CacheUnavailable or DatabaseError. `database` asks the one that is written to, not a replica.
-        """
+        """`settle`: see `Drainer.settle`. `database` asks the one that is written to, not a replica."""
         self._cache = cache
         self._database = database
         self._catalogue = catalogue
-        self._drain = drain
+        self._settle = settle
         self._now_ms = now_ms
         self._sleep = sleep
 
@@ -141,7 +138,7 @@ class Verifier:
         """Give what the database has for each candidate that may be served, until that has taken long enough."""
         left_ms = _LOADS_AT_MOST_MS
         if candidates:
-            self._drain()
+            self._settle()
         for candidate in candidates:
             if left_ms > 0 and self._may_be_served(candidate):
                 began_ms = self._now_ms()
@@ -157,7 +154,7 @@ class Verifier:
             for pause_s in _PAUSES_S if differing else ():
                 self._sleep(pause_s)
                 since_s = (self._now_ms() - compared_ms) / 1000
-                all_taken_out = self._drain() <= since_s
+                all_taken_out = self._settle() <= since_s
                 differing = [candidate for candidate in differing if self._may_be_served(candidate)]
                 if all_taken_out or not differing:
                     return differing

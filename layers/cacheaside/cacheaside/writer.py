@@ -12,18 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Protocol
 
 from cacheaside.errors import CacheUnavailable, DatabaseError
 from cacheaside.idempotency import Idempotency
 from cacheaside.parameters import Value
 from cacheaside.statements import Command
-from cacheaside.tags import changed_tags
+from cacheaside.tags import changed_tags, in_calls
 
 __all__ = ["Committed", "Invalidation", "Writer", "Written"]
-
-# What one call asks of the cache: it has a deadline.
-_TAGS_AT_MOST: Final = 1_000
 
 
 class Invalidation(Enum):
@@ -88,8 +85,8 @@ class Writer:
     def _take_out(self, transaction_id: str) -> Invalidation:
         try:
             tags = changed_tags(self._database.changes(transaction_id))
-            for at in range(0, len(tags), _TAGS_AT_MOST):
-                self._cache.invalidate_tags(tags[at : at + _TAGS_AT_MOST])
+            for some in in_calls(tags):
+                self._cache.invalidate_tags(some)
             if tags:
                 self._database.mark_drained(transaction_id)
         except (CacheUnavailable, DatabaseError):
