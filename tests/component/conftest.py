@@ -19,6 +19,7 @@ import pytest
 import redis
 from redis.cluster import RedisCluster
 
+from cacheaside.drivers import cache_client, cache_connections, commands, connection, statement
 from cacheaside.settings import Authentication, CacheMode, CacheSettings, DatabaseSettings
 from local.environment import function_environment
 from local.events import Request, to_event, to_response
@@ -32,6 +33,25 @@ from migrate.upgrade import upgrade
 
 ROOT = Path(__file__).parents[2]
 PRODUCTS = 100
+
+
+@pytest.fixture
+def impatient() -> None:
+    """For tests of the product's own limits in time: they are as short as in production."""
+
+
+@pytest.fixture(autouse=True)
+def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All others take a server for slow, not for away: this machine may stop for a second and mean nothing by it."""
+    if "impatient" in request.fixturenames:
+        return
+    for module in (cache_client, cache_connections):
+        monkeypatch.setattr(module, "CALL_S", 20.0)
+    monkeypatch.setattr(cache_client, "_CONFIRM_MS", 10_000)
+    monkeypatch.setattr(connection, "_CONNECT_S", 30.0)
+    monkeypatch.setattr(connection, "_PING_S", 30.0)
+    monkeypatch.setattr(statement, "_GRACE_S", 30.0)
+    monkeypatch.setattr(commands, "_ASIDE_MS", 30_000)
 
 
 @pytest.fixture(scope="session")
