@@ -11,14 +11,14 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any, Final, NamedTuple
 
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from bench.servers import CACHES, Servers, servers
-from cacheaside.drain import Drainer
+from cacheaside.drain import Batch, Drainer
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.outbox import Outbox
 from cacheaside.settings import DatabaseSettings, Settings
@@ -65,11 +65,12 @@ class _CountedOutbox(Outbox):
         super().__init__(settings)
         self.batches: list[int] = []
 
-    def drain(self, *arguments: Any) -> int:
-        """Drain as usual."""
-        rows = super().drain(*arguments)
-        self.batches.append(rows)
-        return rows
+    @contextmanager
+    def batch(self, *arguments: Any) -> Iterator[Batch]:
+        """Give a batch as usual."""
+        with super().batch(*arguments) as batch:
+            yield batch
+        self.batches.append(len(batch.changes))
 
 
 def drain_all(settings: Settings, drainers: int) -> Result:

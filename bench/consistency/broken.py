@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Final
 
+from cacheaside.drain import Batch
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.commands import Commands
 from cacheaside.drivers.outbox import Outbox
@@ -54,16 +57,18 @@ class EagerCommands(Commands):
 class HastyOutbox(Outbox):
     """Commits, and then takes out what it has committed as taken out."""
 
-    def drain(self, take_out: Callable[[Sequence[str]], object], *others: Any) -> int:
-        changes: list[str] = []
-        rows = super().drain(changes.extend, *others)
+    @contextmanager
+    def batch(self, *arguments: Any) -> Iterator[Batch]:
+        with super().batch(*arguments) as batch:
+            pass
         time.sleep(_GAP_S)
-        take_out(changes)
-        return rows
+        yield batch
 
 
 class SkippingOutbox(Outbox):
     """Is told of more than it passes on."""
 
-    def drain(self, take_out: Callable[[Sequence[str]], object], *others: Any) -> int:
-        return super().drain(lambda changes: take_out(changes[::2]), *others)
+    @contextmanager
+    def batch(self, *arguments: Any) -> Iterator[Batch]:
+        with super().batch(*arguments) as batch:
+            yield replace(batch, changes=batch.changes[::2])

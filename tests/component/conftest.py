@@ -7,11 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, Final
 from uuid import uuid4
 
 import psycopg2
@@ -19,7 +19,7 @@ import pytest
 import redis
 from redis.cluster import RedisCluster
 
-from cacheaside.drivers import cache_client, cache_connections, commands, connection, statement
+from cacheaside.drivers import cache_connections, commands, connection, statement
 from cacheaside.settings import Authentication, CacheMode, CacheSettings, DatabaseSettings
 from local.environment import function_environment
 from local.events import Request, to_event, to_response
@@ -35,6 +35,18 @@ ROOT = Path(__file__).parents[2]
 PRODUCTS = 100
 
 
+# The product's limits in time, and how long a machine may take that stops for seconds and means nothing by it.
+_PATIENT: Final[Mapping[tuple[ModuleType, str], float]] = {
+    (cache_connections, "CALL_S"): 20.0,
+    (cache_connections, "_CONFIRM_MS"): 10_000,
+    (connection, "_CONNECT_S"): 30.0,
+    (connection, "_PING_S"): 30.0,
+    (statement, "_GRACE_S"): 30.0,
+    (commands, "_ASIDE_MS"): 30_000,
+}
+_OWN: Final = {limit: getattr(*limit) for limit in _PATIENT}
+
+
 @pytest.fixture
 def impatient() -> None:
     """For tests of the product's own limits in time: they are as short as in production."""
@@ -42,16 +54,21 @@ def impatient() -> None:
 
 @pytest.fixture(autouse=True)
 def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All others take a server for slow, not for away: this machine may stop for a second and mean nothing by it."""
+    """All others take a server for slow, not for away."""
     if "impatient" in request.fixturenames:
         return
-    for module in (cache_client, cache_connections):
-        monkeypatch.setattr(module, "CALL_S", 20.0)
-    monkeypatch.setattr(cache_client, "_CONFIRM_MS", 10_000)
-    monkeypatch.setattr(connection, "_CONNECT_S", 30.0)
-    monkeypatch.setattr(connection, "_PING_S", 30.0)
-    monkeypatch.setattr(statement, "_GRACE_S", 30.0)
-    monkeypatch.setattr(commands, "_ASIDE_MS", 30_000)
+    for (module, name), patient in _PATIENT.items():
+        monkeypatch.setattr(module, name, patient)
+
+
+@contextmanager
+def impatience(*modules: ModuleType) -> Iterator[None]:
+    """For the moment in which a patient test has a server away: the limits of these modules are as in production."""
+    with pytest.MonkeyPatch.context() as patch:
+        for (module, name), own in _OWN.items():
+            if module in modules:
+                patch.setattr(module, name, own)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +86,8 @@ CacheServer = ValkeyServer | ValkeyCluster
 CACHE_SERVERS: dict[str, Callable[[Path], CacheServer]] = {
     "node-8": ValkeyServer,
     "node-9": lambda folder: ValkeyServer(folder, version=9),
-    "cluster-8": ValkeyCluster,
+    # A node that stops for a moment is not to be taken for lost by the others.
+    "cluster-8": lambda folder: ValkeyCluster(folder, settings={"cluster-node-timeout": "30000"}),
 }
 
 

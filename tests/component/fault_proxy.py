@@ -63,6 +63,10 @@ class FaultProxy:
         if after == 0:
             self._begin()
 
+    def lead_to(self, url: str) -> None:
+        """Pass new connections on to another server, as a name does that has moved. Those of before stay."""
+        self._server = (HOST, int(urlsplit(url).port or 0))
+
     def close(self) -> None:
         """End every connection and take no more."""
         self._shut_door()

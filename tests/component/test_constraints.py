@@ -45,7 +45,7 @@ create table shapes.grandchildren (
 );
 create schema other_shapes;
 create table other_shapes.parents (misleading integer constraint parents_code_key unique);
-create table shapes.parted (region text, number integer, unique (region, number)) partition by list (region);
+create table shapes.parted (region varchar(5), number integer, unique (region, number)) partition by list (region);
 create table shapes.parted_a partition of shapes.parted for values in ('a');
 
 insert into shapes.parents (id, code, email, "Odd") values (1, 'one', 'A@b', 'odd'), (2, 'two', 'c@d', null);
@@ -94,6 +94,14 @@ TABLE = [
 ]
 
 
+DOES_NOT_FIT = [
+    "insert into shapes.parents (id) values (1099511627776)",
+    "insert into shapes.parted values ('far too long', 1)",
+    "insert into shapes.parents (id, code) values ('one'::text::integer, 'one')",
+    "insert into shapes.parents (id, code) values (3, date '2026-02-30' || 'x')",
+]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def shapes(postgres: PostgresServer) -> Iterator[None]:
     with closing(psycopg2.connect(postgres.url)) as connection:
@@ -120,6 +128,18 @@ def test_fields_and_kind_are_those_of_the_constraint(
     assert document["errors"] == [{"field": field, "detail": f"{field}: {rule}"} for field in fields]
     assert document["detail"] == f"{', '.join(fields)}: {rule}"
     assert not any(word in answer.body for word in (b"insert", b"update ", b"shapes", b"secret", b"Key (", b"127.0.0"))
+
+
+@pytest.mark.parametrize("statement", DOES_NOT_FIT)
+def test_value_that_does_not_fit_its_column_is_the_callers_and_no_failure_of_ours(api: Any, statement: str) -> None:
+    document = problem(run(api, statement), 422)
+    assert document["type"] == "/docs#unprocessable"
+    assert document["errors"] == []
+    assert document["detail"] == "a value is too long, out of range, or not of its column's form"
+
+
+def test_command_that_divides_by_zero_is_a_failure_of_ours(api: Any) -> None:
+    problem(run(api, "insert into shapes.parents (id) values (1 / (1 - 1))"), 500)
 
 
 def test_constraint_is_told_by_its_name_if_the_catalog_cannot_be_asked(api: Any, sql: Sql) -> None:

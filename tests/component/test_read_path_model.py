@@ -34,7 +34,6 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cacheaside.drivers import cache_client, cache_connections
 from cacheaside.drivers.cache import Cache
 from cacheaside.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, unpack
 from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable
@@ -370,10 +369,8 @@ SETTINGS: Final = settings(
 
 
 @pytest.fixture
-def parts(cache_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Cache, Any]]:
-    """The driver, and a client from the side. The cache fails when the test says so, never for a busy machine."""
-    for module in (cache_client, cache_connections):
-        monkeypatch.setattr(module, "CALL_S", 10.0)
+def parts(cache_server: Any) -> Iterator[tuple[Cache, Any]]:
+    """The driver, and a client from the side."""
     with client_of(cache_server) as side:
         yield Cache(settings_of(cache_server)), side
 

@@ -15,13 +15,14 @@ import redis
 
 from cacheaside.drain import Drainer
 from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.cache_client import NotReplicated
+from cacheaside.drivers.cache_connections import NotReplicated
 from cacheaside.drivers.outbox import Outbox
 from cacheaside.errors import CacheUnavailable
 from cacheaside.keys import tag_key
 from cacheaside.settings import CacheSettings, DatabaseSettings
 from local.valkey import ValkeyServer
 from local.valkey_cluster import ValkeyCluster
+from tests.component.batches import drain_batch
 from tests.component.conftest import settings_of
 from tests.component.fault_proxy import Fault, FaultProxy, fault_proxy
 
@@ -129,19 +130,19 @@ def test_what_another_drainer_has_in_hand_is_not_left_out_of_a_replay(
         assert done == [], "waits for what is in hand"
 
     thread = threading.Thread(target=lambda: done.append(noticing.replay("after")))
-    assert outbox.drain(take_out, 10, "before") == 1
+    assert drain_batch(outbox, take_out, 10, "before") == 1
     thread.join()
     assert done == [True]
     taken: list[str] = []
-    assert noticing.drain(taken.extend, 10, "after") == 1
+    assert drain_batch(noticing, taken.extend, 10, "after") == 1
     assert taken == ["products:1"]
 
 
 def test_nothing_is_drained_into_a_cache_that_is_not_everyone_elses_any_more(outbox: Outbox, sql: Sql) -> None:
     sql("update products set price = price where id = 1")
     outbox.replay("new")
-    assert outbox.drain(lambda _: None, 10, "old") == 0
-    assert outbox.drain(lambda _: None, 10, "new") == 1
+    assert drain_batch(outbox, lambda _: None, 10, "old") == 0
+    assert drain_batch(outbox, lambda _: None, 10, "new") == 1
 
 
 def test_a_replay_of_very_much_is_one_of_tables(outbox: Outbox, sql: Sql) -> None:
@@ -152,7 +153,7 @@ def test_a_replay_of_very_much_is_one_of_tables(outbox: Outbox, sql: Sql) -> Non
     )
     assert outbox.replay("new")
     taken: list[str] = []
-    outbox.drain(taken.extend, 10_000)
+    drain_batch(outbox, taken.extend, 10_000)
     assert sorted(taken) == ["orders:1", "products"]
 
 
@@ -182,8 +183,8 @@ def test_a_cluster_is_known_by_all_of_its_primaries(cache_servers: Callable[[str
     before = cache.replication_ids()
     assert len(before.split(",")) == 3
     cluster.nodes[1].kill()
-    with pytest.raises(CacheUnavailable):
-        cache.replication_ids()
+    until(lambda: len(cache.replication_ids().split(",")) == 2)
+    assert set(cache.replication_ids().split(",")) < set(before.split(","))
     cluster.nodes[1].start()
     until(lambda: same_or_none(cache, before) is False)
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from cacheaside.drivers import cache_client
+from cacheaside.drivers import cache_connections
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.database import Database
 from cacheaside.policy import Policy
@@ -31,7 +31,7 @@ _fork = multiprocessing.get_context("fork")
 @pytest.fixture(autouse=True)
 def patient_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """256 clients on two cores may keep each other waiting for longer than one function would wait for its cache."""
-    monkeypatch.setattr(cache_client, "CALL_S", 10.0)
+    monkeypatch.setattr(cache_connections, "CALL_S", 10.0)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from cacheaside import steps
 from cacheaside.catalogue import Catalogue
 from cacheaside.drain import Drainer
-from cacheaside.drivers import cache_client, cache_connections
+from cacheaside.drivers import cache_connections
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.database import Database
 from cacheaside.drivers.outbox import Outbox
@@ -110,8 +110,7 @@ def side(cache_server: CacheServer) -> Iterator[Any]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cache is away when the test says so, never for a busy machine."""
-    for module in (cache_client, cache_connections):
-        monkeypatch.setattr(module, "CALL_S", 10.0)
+    monkeypatch.setattr(cache_connections, "CALL_S", 10.0)
 
 
 @pytest.fixture
@@ -398,7 +397,7 @@ def test_cache_that_is_away_ends_it_quietly(
     shop: Shop, cache_server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop.ask("gift", id=["1"])
-    monkeypatch.setattr(cache_client, "CALL_S", 0.2)
+    monkeypatch.setattr(cache_connections, "CALL_S", 0.2)
     cache_server.freeze()
     try:
         assert shop.verifier().verify() == Verification(0)

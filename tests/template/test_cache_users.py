@@ -11,7 +11,7 @@ from redis.exceptions import NoPermissionError
 
 from cacheaside import steps
 from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.cache_client import NotReplicated
+from cacheaside.drivers.cache_connections import NotReplicated
 from cacheaside.errors import CacheUnavailable
 from cacheaside.keys import Keys, tag_key
 from cacheaside.settings import Authentication, CacheMode, CacheSettings

@@ -15,8 +15,6 @@ CACHE_CALLS = {
     "acquire": (None,),
     "store": (None,),
     "release": (None,),
-    "invalidate_tags": (["products"],),
-    "invalidate_entry": ("entry", "lease"),
 }
 DATABASE_CALLS: dict[str, tuple[Any, ...]] = {"load": (None,)}
 

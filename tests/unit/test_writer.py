@@ -82,11 +82,3 @@ def test_what_fails_before_commit_is_raised_and_takes_nothing_out() -> None:
     with pytest.raises(StatementFailed):
         world.write()
     assert world.asked == [("execute", None)]
-
-
-def test_one_call_to_the_cache_takes_no_more_than_it_can_do_in_its_time() -> None:
-    world = World([f"table_{number}:1" for number in range(501)])
-    world.write()
-    batches = [tags for name, tags in world.asked if name == "invalidate"]
-    assert [len(tags) for tags in batches] == [500, 500, 2]
-    assert len({tag for tags in batches for tag in tags}) == 1_002

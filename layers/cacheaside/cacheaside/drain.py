@@ -5,22 +5,38 @@
 A crash anywhere on the way repeats work and loses none. Before each batch the cache is asked who its primary is: a
 replica that has taken over since may not have got the last of what was taken out, so what was drained lately is drained
 again (replay).
+
+One server of a cluster that is away keeps a batch pending, and with it the batches behind. They are taken out of the
+servers that answer all the same: these go on giving answers.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from cacheaside.errors import CacheUnavailable
-from cacheaside.tags import changed_tags, in_calls
+from cacheaside.tags import changed_tags
 
-__all__ = ["Backlog", "Drained", "Drainer"]
+__all__ = ["EVER", "Backlog", "Batch", "Drained", "Drainer"]
 
 # That are locked at once.
 _ROWS: Final = 1_000
+
+
+EVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the oldest pending rows say has changed, and when the last of them was written."""
+
+    changes: Sequence[str]
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +49,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """How far it came: rows taken out, replays on the way, and False if the cache could not be reached for the rest."""
+    """How far it came: rows taken out, replays on the way, and False if some had to be left for want of a cache."""
 
     rows: int
     replayed: int
@@ -43,7 +59,7 @@ class Drained:
 class Changes(Protocol):
     """The outbox. See `cacheaside.drivers.outbox.Outbox`."""
 
-    def drain(self, take_out: Callable[[Sequence[str]], object], at_most: int, replication_ids: str) -> int: ...
+    def batch(self, at_most: int, replication_ids: str, since: datetime) -> AbstractContextManager[Batch]: ...
     def replay(self, replication_ids: str) -> bool: ...
     def backlog(self) -> Backlog: ...
 
@@ -64,22 +80,35 @@ class Drainer:
         self._now = now
 
     def drain(self, seconds: float = 5.0) -> Drained:
-        """Drain until nothing is pending, the cache is away, or `seconds` are over: writers may be faster than we are.
+        """Drain until nothing is pending that can be, or `seconds` are over: writers may be faster than we are.
 
         Raises DatabaseError.
         """
         rows = replayed = 0
+        since, reachable = EVER, True
         ends = self._now() + seconds
         try:
             while True:
                 replication_ids = self._cache.replication_ids()
                 replayed += self._outbox.replay(replication_ids)
-                batch = self._outbox.drain(self._take_out, _ROWS, replication_ids)
-                rows += batch
-                if batch < _ROWS or self._now() > ends:
-                    return Drained(rows, replayed, reachable=True)
-        except CacheUnavailable:
+                batch, taken_out = self._drain_batch(replication_ids, since)
+                if taken_out:
+                    rows += len(batch.changes)
+                else:
+                    since, reachable = max(since, batch.until), False
+                if len(batch.changes) < _ROWS or self._now() > ends:
+                    return Drained(rows, replayed, reachable)
+        except CacheUnavailable:  # none of its servers answers
             return Drained(rows, replayed, reachable=False)
+
+    def _drain_batch(self, replication_ids: str, since: datetime) -> tuple[Batch, bool]:
+        """Return a batch, and whether it is drained now. If not, more than before it may be out of the cache."""
+        try:
+            with self._outbox.batch(_ROWS, replication_ids, since) as batch:
+                self._cache.invalidate_tags(changed_tags(batch.changes))
+        except CacheUnavailable:
+            return batch, False
+        return batch, True
 
     def settle(self) -> float:
         """Drain, and return for how many seconds the oldest row that is left has been pending, 0.0 if none is.
@@ -88,7 +117,3 @@ class Drainer:
         """
         self.drain()
         return self._outbox.backlog().age_s
-
-    def _take_out(self, changes: Sequence[str]) -> None:
-        for tags in in_calls(changed_tags(changes)):
-            self._cache.invalidate_tags(tags)

@@ -20,7 +20,7 @@
         ├── Overloaded          as many direct loads as may run at once are running               503
         ├── StatementTimeout    the statement ran into its own timeout                            504
         ├── Busy                it met other transactions each time it was tried                  503
-        ├── ConstraintViolated  a constraint forbids a write; names the columns
+        ├── ConstraintViolated  a constraint or a column's type forbids a write; names the columns
         │   ├── Conflict        because of what is stored                                         409
         │   └── Unprocessable   because of what was sent                                          422
         ├── StatementFailed     PostgreSQL refused the statement                                  500
@@ -169,9 +169,10 @@ class Busy(DatabaseError):
 
 
 class ConstraintViolated(DatabaseError):
-    """A constraint forbids a write (SQLSTATE class 23).
+    """A constraint forbids a write (SQLSTATE class 23), or a value does not fit its column (some of class 22).
 
-    `fields` are the constraint's columns, or its own name where it has none; `rule` says what it asks of each.
+    `fields` are the constraint's columns, or its own name where it has none; `rule` says what it asks of each. Which
+    value does not fit, PostgreSQL does not tell: then there are none.
     """
 
     def __init__(self, rule: str, fields: Sequence[str] = ()) -> None:

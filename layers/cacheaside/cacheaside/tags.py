@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from cacheaside.parameters import Parameter, Value, canonical
 
-__all__ = ["TAGS_AT_MOST", "changed_tags", "check_tag", "in_calls", "parameters_of", "resolve_tags", "table_of"]
+__all__ = ["TAGS_AT_MOST", "changed_tags", "check_tag", "parameters_of", "resolve_tags", "table_of"]
 
 # Every tag is one more key in the round trip of a hit.
 TAGS_AT_MOST: Final = 8
@@ -27,9 +27,6 @@ _TAG: Final = re.compile(rf"([a-z_][a-z0-9_$.]*)(?::{_PARAMETER}(?:,{_PARAMETER}
 
 # More rows of one table than this are taken out as the table: the cache has better to do.
 _ROWS_AT_MOST: Final = 1_000
-
-# What the cache takes out well within the 0.2 s of one call, on its smallest node.
-_OF_ONE_CALL: Final = 500
 
 
 def check_tag(tag: object, parameters: Mapping[str, Parameter]) -> None:
@@ -79,11 +76,6 @@ def changed_tags(changes: Iterable[str]) -> tuple[str, ...]:
         else:
             tags += [table, *sorted(changed)]
     return tuple(tags)
-
-
-def in_calls(tags: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Give `tags` in parts of which each is one call to the cache."""
-    return (tags[start : start + _OF_ONE_CALL] for start in range(0, len(tags), _OF_ONE_CALL))
 
 
 def _any_row_of(table: str) -> str:

@@ -18,7 +18,7 @@ from cacheaside.errors import CacheUnavailable, DatabaseError
 from cacheaside.idempotency import Idempotency
 from cacheaside.parameters import Value
 from cacheaside.statements import Command
-from cacheaside.tags import changed_tags, in_calls
+from cacheaside.tags import changed_tags
 
 __all__ = ["Committed", "Invalidation", "Writer", "Written"]
 
@@ -85,9 +85,8 @@ class Writer:
     def _take_out(self, transaction_id: str) -> Invalidation:
         try:
             tags = changed_tags(self._database.changes(transaction_id))
-            for some in in_calls(tags):
-                self._cache.invalidate_tags(some)
             if tags:
+                self._cache.invalidate_tags(tags)
                 self._database.mark_drained(transaction_id)
         except (CacheUnavailable, DatabaseError):
             return Invalidation.PENDING

@@ -14,20 +14,17 @@ from hashlib import sha1
 from secrets import token_bytes
 from typing import Any, Final
 
-import redis
-from redis.exceptions import NoScriptError, RedisClusterException
+from redis.exceptions import NoScriptError
 
 from cacheaside import steps
-from cacheaside.drivers.cache_client import Command, connect
+from cacheaside.drivers.cache_client import connect
+from cacheaside.drivers.cache_connections import FAILURES, Command
 from cacheaside.entry import TOKEN_BYTES
 from cacheaside.errors import CacheUnavailable
 from cacheaside.keys import ENTRY, Keys, tag_key
 from cacheaside.settings import CacheSettings
 
 __all__ = ["Cache"]
-
-# Besides its own errors, redis-py lets through what its parser makes of an answer that is no Redis protocol.
-_NONSENSE: Final = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
 
 _REPLICATION_ID: Final = re.compile(rb"^master_replid:([0-9a-f]+)\r?$", re.MULTILINE)
 
@@ -92,8 +89,8 @@ class Cache:
         """Take out every answer made from any of `tags`. Returns how many of them any answer had been made from.
 
         A tag is deleted, not changed: missing equals nothing, and the next fill gives it a new random version. So rows
-        that nobody reads leave nothing behind. Raises CacheUnavailable: some, all or none may have been taken out, or
-        too few replicas have confirmed it, so that one which takes over may bring the answers back.
+        that nobody reads leave nothing behind. Raises CacheUnavailable: a server did not confirm its share, or too few
+        of its replicas did, so that one which takes over may bring answers back. The others have done theirs.
         """
         if not tags:
             return 0
@@ -102,8 +99,8 @@ class Cache:
                 # To delete what somebody else has just deleted is no write, and WAIT would not wait for theirs. So each
                 # gets a version that no entry has, for a millisecond, which is one.
                 commands = [_command("SET", tag_key(tag), token_bytes(TOKEN_BYTES), "PX", 1, "GET") for tag in tags]
-                return sum(old is not None for old in self._client.run(commands, replicas=self._replicas))
-            return sum(_deleted(self._client.run([_command("DEL", tag_key(tag)) for tag in tags])))
+                return sum(old is not None for old in self._client.run_apart(commands, replicas=self._replicas))
+            return sum(_deleted(self._client.run_apart([_command("DEL", tag_key(tag)) for tag in tags])))
 
     def invalidate_entry(self, entry: str, lease: str) -> bool:
         """Take out one answer, and refuse the one that may be loading now. Returns whether there was one."""
@@ -129,7 +126,8 @@ class Cache:
     def ping(self) -> None:
         """Return if the cache answers, in a cluster every primary of it. Raises CacheUnavailable."""
         with _only_cache_unavailable():
-            self._client.ask_primaries("PING")
+            if None in self._client.ask_primaries("PING"):
+                raise CacheUnavailable("a server of the cache did not answer")
 
     def forget(self) -> None:
         """Close all connections; the next call opens others. Never raises."""
@@ -138,10 +136,11 @@ class Cache:
     def replication_ids(self) -> str:
         """Return what names the primaries and what they hold: others when a replica has taken over, or one was emptied.
 
-        "" if the cache does not tell. Raises CacheUnavailable.
+        Those of the servers that answer, with commas between; "" if the cache does not tell. Raises CacheUnavailable if
+        none answers.
         """
         with _only_cache_unavailable():
-            answers = self._client.ask_primaries("INFO", "replication")
+            answers = filter(None, self._client.ask_primaries("INFO", "replication"))
             return ",".join(sorted(filter(None, map(_replication_id, answers))))
 
     def _read(self, keys: Keys) -> list[Command]:
@@ -199,5 +198,5 @@ def _replication_id(info: bytes) -> str:
 def _only_cache_unavailable() -> Iterator[None]:
     try:
         yield
-    except (redis.RedisError, RedisClusterException, OSError, *_NONSENSE) as error:
+    except FAILURES as error:
         raise CacheUnavailable("the cache did not answer") from error

@@ -2,25 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.cluster import get_node_name
 from redis.credentials import CredentialProvider
+from redis.exceptions import RedisClusterException
 
-from cacheaside.drivers.bounded import BoundedConnection, BoundedSSLConnection, tls
+from cacheaside.drivers.bounded import BoundedConnection, BoundedSSLConnection, deadline, tls
 from cacheaside.drivers.iam import cache_token, lambda_credentials
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
 
-__all__ = ["CALL_S", "Batches", "Lost", "address", "connection_options", "exchange", "no_errors"]
+__all__ = [
+    "CALL_S",
+    "FAILURES",
+    "Batches",
+    "Command",
+    "Lost",
+    "NotReplicated",
+    "address",
+    "call",
+    "calls",
+    "confirmation",
+    "confirmed",
+    "connection_options",
+    "exchange",
+    "no_errors",
+]
+
+_T = TypeVar("_T")
 
 # The cache must never cost more than it saves. Opening connections may take as long again, see bounded.py.
 CALL_S: Final = 0.2
+# What the smallest of nodes does well within a call.
+_OF_ONE_CALL: Final = 500
+# A replica confirms in about a round trip. One that has not in this time is away, or far behind.
+_CONFIRM_MS: Final = 50
+
+# All that can go wrong. Besides its own errors, redis-py lets through what its parser makes of an answer that is no
+# Redis protocol.
+FAILURES: Final = (
+    *(redis.RedisError, RedisClusterException, OSError),
+    *(ValueError, TypeError, LookupError, OverflowError, RecursionError),
+)
 
 # The commands for each server.
 Batches = Mapping[redis.ConnectionPool, Sequence[tuple[Any, ...]]]
+
+
+class Command(NamedTuple):
+    """What to send, and the key whose slot says where to."""
+
+    key: str
+    words: tuple[str | bytes | int, ...]
+
+
+class NotReplicated(redis.RedisError):
+    """The write was done, but too few replicas have it: if one takes over, it may be undone."""
 
 
 class Lost(redis.ConnectionError):
@@ -70,6 +111,8 @@ def _exchange_once(batches: Batches) -> list[list[Any]]:
 def _reply(connection: Any) -> Any:
     try:
         return connection.read_response()
+    except redis.ReadOnlyError as error:  # it was the primary once; a new connection leads to the one that is
+        raise redis.ConnectionError("no longer the primary") from error
     except redis.ResponseError as error:
         return error
 
@@ -80,6 +123,31 @@ def no_errors(replies: list[Any]) -> list[Any]:
         if isinstance(reply, redis.ResponseError):
             raise reply
     return replies
+
+
+def call() -> AbstractContextManager[None]:
+    """Return the limit in time of one call."""
+    return deadline(CALL_S)
+
+
+def calls(commands: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Give `commands` in parts that each are one call."""
+    return (commands[start : start + _OF_ONE_CALL] for start in range(0, len(commands), _OF_ONE_CALL))
+
+
+def confirmation(replicas: int) -> list[tuple[Any, ...]]:
+    """What to send after writes, on the same connection: the server answers for what came over that one."""
+    return [("WAIT", replicas, _CONFIRM_MS)] if replicas else []
+
+
+def confirmed(replies: list[Any], replicas: int) -> list[Any]:
+    """Return the replies to the writes. Raises NotReplicated, or the error that came instead of a confirmation."""
+    if not replicas:
+        return replies
+    *written, confirmed = replies
+    if no_errors([confirmed])[0] < replicas:
+        raise NotReplicated(f"{confirmed} of {replicas} replicas have confirmed")
+    return written
 
 
 def address(settings: CacheSettings) -> tuple[str, int]:

@@ -19,7 +19,7 @@ import psycopg2
 from psycopg2.extensions import cursor
 
 from cacheaside.drivers.connection import KeptConnection
-from cacheaside.drivers.constraints import columns_of
+from cacheaside.drivers.constraints import DOES_NOT_FIT, columns_of
 from cacheaside.drivers.statement import SET, body_of, limit_s, rows_of
 from cacheaside.errors import (
     Busy,
@@ -29,7 +29,9 @@ from cacheaside.errors import (
     IdempotencyKeyInFlight,
     IdempotencyKeyReused,
     OutcomeUnknown,
+    StatementFailed,
     StatementTimeout,
+    Unprocessable,
 )
 from cacheaside.idempotency import Idempotency
 from cacheaside.parameters import Value
@@ -65,7 +67,17 @@ returning true
 _CLAIMED: Final = "select fingerprint, answer, transaction_id::text from cacheaside.idempotency_keys where key = %s"
 _KEEP: Final = "update cacheaside.idempotency_keys set answer = %s where key = %s; "
 
-_CHANGES: Final = "select change from cacheaside.outbox where transaction_id = %s::xid8"
+# After a minute rows may be folded into the tables' own, under another transaction. A request that is sent again, hours
+# later even, stands for those too.
+_CHANGES: Final = """
+with asked (transaction_id) as (select %s::xid8)
+select change from asked join cacheaside.outbox using (transaction_id)
+union
+select change
+from asked
+join cacheaside.idempotency_keys using (transaction_id)
+join cacheaside.outbox on written_at < created_at + interval '1 minute'
+where created_at < clock_timestamp() - interval '1 minute' and drained_at is null and strpos(change, ':') = 0"""
 # What the invalidate function has locked, it is taking out itself. Nobody waits for the disk: a mark that is lost is
 # work done twice, no more.
 _DRAINED: Final = """
@@ -177,7 +189,14 @@ class Commands:
         def run(cur: cursor) -> list[str]:
             return rows_of(cur, _within(ends) + _RUN, (cur.mogrify(command.sql, values).decode(),))
 
-        return self._kept.ask(run, _limit_s(ends))
+        try:
+            return self._kept.ask(run, _limit_s(ends))
+        except StatementFailed as error:
+            if getattr(error.__cause__, "pgcode", None) in DOES_NOT_FIT:
+                raise Unprocessable(
+                    "a value is too long, out of range, or not of its column's form"
+                ) from error.__cause__
+            raise
 
     def _explained(self, error: ConstraintViolated) -> ConstraintViolated:
         """Return the error with the columns of its constraint, if they can be found out."""

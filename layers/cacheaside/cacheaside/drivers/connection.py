@@ -90,8 +90,12 @@ class KeptConnection:
 
 
 def connect(settings: DatabaseSettings) -> connection:
-    """Open a connection in autocommit mode, within 3 s. Raises psycopg2.OperationalError."""
-    extra: dict[str, Any] = {"application_name": "cacheaside"}
+    """Open a connection in autocommit mode to a primary, within 3 s. Raises psycopg2.OperationalError.
+
+    A standby is refused: after a failover a host name may lead to the former primary for a while, and an answer that is
+    loaded there may be older than the write that took the last one out.
+    """
+    extra: dict[str, Any] = {"application_name": "cacheaside", "target_session_attrs": "primary"}
     if settings.authentication is Authentication.IAM:
         extra["password"] = _token(settings)
     with deadline(_CONNECT_S):

@@ -1,9 +1,10 @@
-"""What a constraint that forbids a write has to say to a caller: which fields it is about, and what is wrong.
+"""What forbids a write has to say to a caller: which fields it is about, and what is wrong.
 
     Conflict          unique, exclusion, foreign key of rows that still refer to what is changed
-    Unprocessable     foreign key to no row, not null, check
+    Unprocessable     foreign key to no row, not null, check; a value that does not fit into its column
 
-PostgreSQL names the column of a not null, and of all others only the constraint: its columns are in the catalog.
+PostgreSQL names the column of a not null, and of all others only the constraint: its columns are in the catalog. It
+names nothing where a value does not fit.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from psycopg2.extensions import cursor
 
 from cacheaside.errors import Conflict, ConstraintViolated, Unprocessable
 
-__all__ = ["columns_of", "violation"]
+__all__ = ["DOES_NOT_FIT", "columns_of", "violation"]
 
 
 class _Rule(NamedTuple):
@@ -35,6 +36,17 @@ _RULES: Final[Mapping[str, _Rule]] = {
     errorcodes.NOT_NULL_VIOLATION: _Rule(Unprocessable, "a value is missing"),
     errorcodes.CHECK_VIOLATION: _Rule(Unprocessable, "the rule {constraint} forbids it"),
 }
+
+# SQLSTATE of data that the types of the columns refuse. Of others in its class the statement may be to blame.
+DOES_NOT_FIT: Final = frozenset(
+    [
+        errorcodes.STRING_DATA_RIGHT_TRUNCATION,
+        errorcodes.NUMERIC_VALUE_OUT_OF_RANGE,
+        errorcodes.INVALID_DATETIME_FORMAT,
+        errorcodes.DATETIME_FIELD_OVERFLOW,
+        errorcodes.INVALID_TEXT_REPRESENTATION,
+    ]
+)
 
 # What is unique has an index of its constraint's name, or is only an index. Its expressions are columns number 0.
 _COLUMNS: Final = """

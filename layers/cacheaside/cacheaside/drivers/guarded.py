@@ -7,7 +7,7 @@ reached more surely than the servers themselves.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from cacheaside import steps
@@ -59,14 +59,6 @@ class GuardedCache:
     def release(self, step: steps.Release) -> None:
         """See `Cache.release`."""
         return self._guard.call(lambda: self._cache.release(step))
-
-    def invalidate_tags(self, tags: Sequence[str]) -> int:
-        """See `Cache.invalidate_tags`."""
-        return self._guard.call(lambda: self._cache.invalidate_tags(tags))
-
-    def invalidate_entry(self, entry: str, lease: str) -> bool:
-        """See `Cache.invalidate_entry`."""
-        return self._guard.call(lambda: self._cache.invalidate_entry(entry, lease))
 
     def ping(self) -> None:
         """Ask the server itself: health is what is, and neither blocked by the breaker nor told to it."""

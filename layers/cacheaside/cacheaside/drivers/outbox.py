@@ -6,14 +6,15 @@ It connects directly even where an RDS Proxy is put in: LISTEN would pin one of 
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from psycopg2.extensions import connection, cursor
 
-from cacheaside.drain import Backlog
+from cacheaside.drain import EVER, Backlog, Batch
 from cacheaside.drivers.connection import KeptConnection
 from cacheaside.settings import DatabaseSettings
 
@@ -21,7 +22,11 @@ __all__ = ["Outbox"]
 
 # PostgreSQL ends a statement that takes this long. A drainer that is frozen with a batch in hand loses it much sooner.
 _LIMIT_S: Final = 21.0
-_BEGIN: Final = "begin; set local statement_timeout = 20000; set local idle_in_transaction_session_timeout = 5000; "
+# Not with the isolation that is the default here: see `_SEE`.
+_BEGIN: Final = (
+    "begin isolation level read committed; "
+    "set local statement_timeout = 20000; set local idle_in_transaction_session_timeout = 5000; "
+)
 
 # While a batch is in hand nobody can replay, or rows that are marked as drained a moment later would be left out. And
 # rows are only taken if the cache that they are drained into is still the one that everyone else sees.
@@ -30,17 +35,22 @@ _BEGIN: Final = "begin; set local statement_timeout = 20000; set local idle_in_t
 _LOCK: Final = """
 set local enable_sort = off;
 select from cacheaside.cache for share;
-select ctid::text, change from cacheaside.outbox
+select ctid::text, change, written_at from cacheaside.outbox
 where drained_at is null
-  and %(replication_ids)s in ('', (select replication_ids from cacheaside.cache))
+  and written_at >= %(since)s
+  and (select string_to_array(%(ids)s, ',') <@ string_to_array(replication_ids, ',') from cacheaside.cache)
 order by written_at limit %(at_most)s for update skip locked"""
 # Nobody else can have touched the rows, so they are where they were.
 _MARK: Final = "update cacheaside.outbox set drained_at = clock_timestamp() where ctid = any (%s::tid[]); commit"
 
+# Fewer ids than last time are those of the servers that answer: nobody has taken over from the others yet.
+_SEEN_BEFORE: Final = "select string_to_array(%s, ',') <@ string_to_array(replication_ids, ',') from cacheaside.cache"
 # Two statements, because the second must see what was marked while the first one waited for batches in hand. It adds
 # rows and leaves the old ones, which may be needed for another failover. As in `changed_tags`, many become the table.
-_SEEN_BEFORE: Final = "select replication_ids = %s from cacheaside.cache"
-_SEE: Final = "update cacheaside.cache set replication_ids = %(ids)s where replication_ids <> %(ids)s returning true"
+_SEE: Final = """
+update cacheaside.cache set replication_ids = %(ids)s
+where not string_to_array(%(ids)s, ',') <@ string_to_array(replication_ids, ',')
+returning true"""
 _PEND_AGAIN: Final = """
 insert into cacheaside.outbox (change)
 select distinct case when count(*) over (partition by split_part(change, ':', 1)) > 1000
@@ -65,19 +75,13 @@ _PRUNE_KEYS: Final = """delete from cacheaside.idempotency_keys where ctid = any
 # While the cache is away rows are folded: those of one table become one, which stands for all of it. So the outbox
 # keeps to about this many, and what the writers of the last minute add.
 _PENDING_AT_MOST: Final = 100_000
-# A command reads its own rows back, after COMMIT and when a request is sent again. So those of the last minute, which
-# it cannot outlast, are left alone, and for ten minutes those with an idempotency key.
+# A command reads its own rows back, so those of the last minute, which it cannot outlast, are left alone.
 _FOLD: Final = """
 set local enable_sort = off;
 with folded as (
     delete from cacheaside.outbox where ctid = any (array(
         select ctid from cacheaside.outbox
         where drained_at is null and written_at < clock_timestamp() - interval '1 minute'
-          and not exists (
-              select from cacheaside.idempotency_keys
-              where idempotency_keys.transaction_id = outbox.transaction_id
-                and created_at > clock_timestamp() - interval '10 minutes'
-          )
         order by written_at limit %s for update skip locked))
     returning change, written_at
 ), as_tables as (
@@ -102,20 +106,18 @@ class Outbox:
         self._kept = KeptConnection(settings)
         self._listening: connection | None = None
 
-    def drain(
-        self, take_out: Callable[[Sequence[str]], object], at_most: int = 1_000, replication_ids: str = ""
-    ) -> int:
-        """Give the changes of one batch to `take_out`, and then mark them as drained. Returns how many rows they were.
+    @contextmanager
+    def batch(self, at_most: int = 1_000, replication_ids: str = "", since: datetime = EVER) -> Iterator[Batch]:
+        """Lock the oldest pending rows for the block, which takes them out of the cache, and then mark them as drained.
 
-        What `take_out` raises comes out, and the rows stay pending; so they do if we crash, or lose the connection.
+        What the block raises comes out, and the rows stay pending; so they do if we crash, or lose the connection.
         Rows that another drainer has in hand are left to it. `replication_ids`: of the cache, if it tells.
         """
-        with self._transaction(_LOCK, {"at_most": at_most, "replication_ids": replication_ids}) as locked:
-            if locked:
-                take_out([change for _, change in locked])
-            rows = [row for row, _ in locked]
+        values = {"at_most": at_most, "ids": replication_ids, "since": since}
+        with self._transaction(_LOCK, values) as locked:
+            yield Batch([change for _, change, _ in locked], locked[-1][2] if locked else since)
+            rows = [row for row, _, _ in locked]
             self._kept.ask(lambda cur: cur.execute(_MARK, [rows]), _LIMIT_S)
-        return len(rows)
 
     def replay(self, replication_ids: str) -> bool:
         """Make what was drained lately pending again if the cache has other ids than last time. Returns whether so.
