@@ -157,6 +157,7 @@ def test_command_about_no_row_is_404(api: Any) -> None:
         (b'{"id": ' + b"9" * 5000 + b"}", "application/json", 400, "bad-body"),
         (b"[" * 100_000, "application/json", 400, "bad-body"),
         (b"\xff\xfe", "application/json", 400, "bad-body"),
+        (b'{"id": "\\ud800", "price": 1}', "application/json", 400, "bad-body"),
         (b'{"id": "42", "price": 1}', "application/json", 400, "bad-parameters"),
         (b'{"id": 42, "price": -0.01}', "application/json", 400, "bad-parameters"),
         (b'{"id": 42, "price": 1, "cost": 1}', "application/json", 400, "bad-parameters"),

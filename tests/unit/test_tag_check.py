@@ -28,6 +28,7 @@ SOURCES = {
     for source in (
         *(table("orders"), table("products"), table("customers"), table("order_items", LINE), table("notes", ())),
         *(function("slow_version"), Source(tag="sales", name="sales", kind=Kind.MATERIALIZED_VIEW)),
+        *(function("Slow"), Source(tag="Sales", name='"Sales"', kind=Kind.MATERIALIZED_VIEW)),
     )
 }
 
@@ -111,6 +112,7 @@ def test_right_tags_are_left_alone(functions: Path, tags: str, reads: set[str], 
         ('["slow_version:{id}"]', set(), {"slow_version"}, "slow_version has no primary key", "slow_version"),
         ('["slow_version", "products:{sku}"]', set(), {"slow_version"}, "not (sku text)", "slow_version products"),
         ("[]", set(), {"Slow"}, "whose name cannot be a tag: rename it", ""),
+        ("[]", {"Sales"}, set(), "reads Sales, whose name cannot be a tag: rename it", ""),
         ('["notes:{id}"]', {"notes"}, set(), "notes has no primary key that could name a row", "notes"),
         ('["sales:{id}"]', {"sales"}, set(), "sales has no primary key", "sales"),
         ('["products:{sku}"]', {"products"}, set(), "of products is (id bigint), not (sku text)", "products"),

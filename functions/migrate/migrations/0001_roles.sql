@@ -10,6 +10,8 @@ begin
             execute format('create role %I login', name);
             -- The text of a timestamp in a cached answer must not depend on a setting of the server.
             execute format('alter role %I set timezone = %L', name, 'UTC');
+            -- The outbox is drained by statements that must see what others have just committed.
+            execute format('alter role %I set default_transaction_isolation = %L', name, 'read committed');
         end if;
         -- RDS has this role, and accepts IAM tokens from its members only.
         if exists (select from pg_roles where rolname = 'rds_iam')

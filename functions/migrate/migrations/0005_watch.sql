@@ -38,7 +38,8 @@ begin atomic
                     then format('%I::text', attname)
                 when atttypid = any (array['text', 'varchar']::regtype[]) and collisdeterministic
                     then format('%I::text', attname)
-                when atttypid = 'date'::regtype then format('to_char(%I, %L)', attname, 'YYYY-MM-DD')
+                -- As a timestamp without time zone, or it would depend on the writer's.
+                when atttypid = 'date'::regtype then format('to_char(%I::timestamp, %L)', attname, 'YYYY-MM-DD')
                 -- Not by a cast, which the owner of the type could redefine.
                 when typtype = 'e' then format('enum_out(%I)::text', attname)
             end as expression
@@ -66,11 +67,15 @@ where pronamespace = 'cacheaside'::regnamespace
 
 create sequence cacheaside.recorder_number;
 
--- Whether every change of this very table, partition or not, goes through this function, in any session.
+-- Whether every change of this very table, partition or not, goes through this function, in any session. A crash empties
+-- an unlogged table, and the initial copy of a subscription fills one, without a trigger.
 create function cacheaside.is_recorded(part regclass, recorder regprocedure) returns boolean
     language sql stable
 begin atomic
-    select count(*) = 4 from pg_trigger where tgrelid = part and tgfoid = recorder and tgenabled = 'A';
+    select
+        (select count(*) = 4 from pg_trigger where tgrelid = part and tgfoid = recorder and tgenabled = 'A')
+        and (select relpersistence = 'p' from pg_class where oid = part)
+        and not exists (select from pg_subscription_rel where srrelid = part);
 end;
 
 -- What is watched. Incomplete: there is a change that would go unseen, or be recorded under a name that is no longer

@@ -11,10 +11,11 @@ declare
 begin
     if current_setting('cacheaside.watching', true) = 'on' then
         return;
-    elsif tg_tag = 'REFRESH MATERIALIZED VIEW' then
-        perform cacheaside.record(cacheaside.tag(objid)) from pg_event_trigger_ddl_commands();
-        return;
     end if;
+    -- Refreshed, made, or given the name of another: which ALTER TABLE does, too.
+    perform cacheaside.record(cacheaside.tag(oid)) from pg_class
+    where relkind = 'm'
+      and oid in (select objid from pg_event_trigger_ddl_commands() where classid = 'pg_class'::regclass);
     for altered in
         with recursive above (relation) as (
             select objid from pg_event_trigger_ddl_commands()
@@ -63,7 +64,10 @@ $$;
 do $$
 begin
     create event trigger cacheaside_follow_schema on ddl_command_end
-        when tag in ('ALTER SCHEMA', 'ALTER TABLE', 'CREATE TABLE', 'REFRESH MATERIALIZED VIEW')
+        when tag in (
+            'ALTER SCHEMA', 'ALTER TABLE', 'CREATE TABLE',
+            'ALTER MATERIALIZED VIEW', 'CREATE MATERIALIZED VIEW', 'REFRESH MATERIALIZED VIEW'
+        )
         execute function cacheaside.follow_schema();
     create event trigger cacheaside_follow_drop on sql_drop
         when tag in ('DROP OWNED', 'DROP SCHEMA', 'DROP TABLE')

@@ -263,6 +263,34 @@ def test_materialized_view_is_another_after_its_refresh(things: Session, refresh
     assert things.changes(refresh) == ["totals"]
 
 
+@pytest.mark.parametrize(
+    "swap",
+    [
+        "alter materialized view totals rename to former; alter materialized view fresh rename to totals",
+        "alter table totals rename to former; alter table fresh rename to totals",
+        "drop materialized view totals; create materialized view totals as select 1 as n",
+    ],
+)
+def test_materialized_view_is_another_after_it_was_swapped(things: Session, swap: str) -> None:
+    things.run("create materialized view totals as select 1 as n; create materialized view fresh as select 2 as n")
+    assert "totals" in things.changes(swap)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter table things set unlogged",
+        # What a subscription leaves when it is made. A real one takes a second server, and this is all that is asked.
+        "insert into pg_subscription_rel (srsubid, srrelid, srsubstate) values (1, 'things'::regclass, 'r')",
+    ],
+)
+def test_table_whose_changes_go_unseen_from_now_on_is_not_complete(things: Session, change: str) -> None:
+    complete = "select complete from cacheaside.watched where relation = 'things'::regclass"
+    assert things.run(complete) == [(True,)]
+    things.run(f"set allow_system_table_mods = on; {change}")
+    assert things.run(complete) == [(False,)]
+
+
 def test_schema_change_that_is_rolled_back_leaves_nothing(things: Session) -> None:
     assert things.changes("begin; alter table things rename to items; drop table items; rollback") == []
     assert things.changes("update things set value = 'y'") == ["things:1"]

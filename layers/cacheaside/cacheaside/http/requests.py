@@ -45,6 +45,8 @@ def json_object(event: APIGatewayProxyEventV2) -> dict[str, object]:
         parsed = json.loads(
             event.decoded_body or "", parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_object
         )
+        # A half of a surrogate pair can be escaped, "\ud800", and is text that nobody can be told: a ValueError.
+        json.dumps(parsed, ensure_ascii=False, default=str).encode()
     except (json.JSONDecodeError, _Refused) as error:
         raise BadBody(f"the body is not JSON: {error}") from None
     except (ValueError, RecursionError):

@@ -114,9 +114,11 @@ def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[str]:
             right[tag] = None
     declared = {table_of(tag) for tag in query.tags}
     for name in sorted(facts.read.keys() - declared):
-        if _can_be_tag(name):  # what else is wrong with it, `unrecorded` says
+        if _can_be_tag(name):
             wrong.append(f"the query reads {name}, which is not among its tags")
             right[name] = None
+        elif facts.read[name].kind is Kind.MATERIALIZED_VIEW:  # of a table, `unrecorded` says that it is unwatchable
+            wrong.append(f"the query reads {name}, whose name cannot be a tag: rename it")
     for name in sorted(facts.opaque.keys() - declared):
         hides = f"the query calls {name}, which hides what it reads"
         if _can_be_tag(name):  # so that an operator can take the answers out
