@@ -12,7 +12,6 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from psycopg2.extensions import connection as Connection
 
-from cacheaside.drivers.connection import connect
 from cacheaside.errors import CatalogueError, SettingsError
 from cacheaside.settings import DatabaseSettings
 from cacheaside.tag_check.check import check_tags
@@ -20,6 +19,7 @@ from cacheaside.tag_check.dependencies import dependencies
 from migrate import sample_data
 from migrate.custom_resource import respond
 from migrate.deployment import Downgrade, refuse_downgrade
+from migrate.first_connection import connect_patiently
 from migrate.time_limit import OutOfTime, time_limit
 from migrate.upgrade import MigrationFailed, unknown, upgrade
 
@@ -62,8 +62,7 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     products = _whole_number(event["ResourceProperties"], "SampleProducts")
     # Not at init: a function that fails there cannot answer, and the deployment would wait for it in vain.
     settings = DatabaseSettings.from_environment()
-    seconds = context.get_remaining_time_in_millis() / 1000 - _RESERVE_S
-    with closing(connect(settings)) as connection, time_limit(connection, seconds):
+    with closing(connect_patiently(settings, _left_s(context))) as connection, time_limit(connection, _left_s(context)):
         applied = upgrade(connection)
         logger.info("upgraded", extra={"applied": applied})
         if ahead := unknown(connection):
@@ -74,6 +73,10 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         if products > 0:
             sample_data.load(connection, products, _report)
     return {"Applied": ",".join(applied)}
+
+
+def _left_s(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000 - _RESERVE_S
 
 
 def _check_tags(connection: Connection) -> None:

@@ -105,7 +105,7 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
         'ErrorsAlarm, !Sub "${AWS::StackName}-api-errors"]',
         "ErrorsAlarm, !Ref ApiErrorsAlarm]",
         modes.test_nothing_waits_for_itself,
-        {},
+        {"Deployment": "Canary10Percent5Minutes"},
     ),
     (
         "a function that may sign in as anybody",

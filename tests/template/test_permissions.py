@@ -82,13 +82,13 @@ def test_every_statement_names_its_resource(stack: Stack) -> None:
                 assert resource == f"arn:aws:ec2:{ACCOUNT}:*/*"
 
 
-def test_query_and_command_sign_in_as_themselves_through_the_proxy_if_there_is_one(stack: Stack) -> None:
-    server = "prx-DatabaseProxy" if "DatabaseProxy" in stack.resources else database_id(stack)
+def test_query_and_command_sign_in_as_themselves_through_the_proxy_too_if_there_is_one(stack: Stack) -> None:
+    servers = [database_id(stack), *(["prx-DatabaseProxy"] if "DatabaseProxy" in stack.resources else [])]
     for name in ("Query", "Command"):
         assert granted(stack, f"{name}Role") == {
             "logs:CreateLogStream": [f"{name}Logs.Arn"],
             "logs:PutLogEvents": [f"{name}Logs.Arn"],
-            "rds-db:connect": [f"{USERS}:{server}/cacheaside_{name.lower()}"],
+            "rds-db:connect": [f"{USERS}:{server}/cacheaside_{name.lower()}" for server in servers],
             "elasticache:Connect": [f"{name}CacheUser.Arn"],
         }
 
