@@ -90,7 +90,7 @@ class Kind:
             node.thaw()
 
     def _empty(self) -> Happening:
-        with redis.Redis.from_url(self._node().url, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+        with redis.Redis.from_url(self._node().url, socket_timeout=30, retry=Retry(NoBackoff(), 0)) as client:
             client.flushall()
         yield 0.0
 

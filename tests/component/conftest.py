@@ -145,6 +145,14 @@ def client(valkey: CacheServer) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
+def side(cache_server: CacheServer) -> Iterator[Any]:
+    """The same, of each kind of cache after the other."""
+    with client_of(cache_server) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
 def sql(postgres: PostgresServer) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
     """The database, from the side, as its owner."""
     with closing(psycopg2.connect(postgres.url)) as connection:

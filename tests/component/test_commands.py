@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,6 +17,8 @@ from tests.component.fault_proxy import Fault, fault_proxy
 from tests.component.problem import problem
 
 Sql = Callable[..., list[tuple[Any, ...]]]
+
+_fork = multiprocessing.get_context("fork")
 
 PENDING = "select change from cacheaside.outbox where drained_at is null"
 
@@ -155,13 +157,19 @@ def test_two_serializable_commands_that_conflict_both_succeed(api: Any) -> None:
 
 def test_commands_that_deadlock_both_succeed(api: Any, sql: Sql) -> None:
     sql("insert into notes (text) values ('a'), ('b')")
+    # The first attempts wait until each has its row; who tries again finds the other one gone, or in its way.
     sql("""create function swap(first text, second text) returns integer language plpgsql as $$ begin
            update notes set text = text where text = first;
-           perform pg_sleep(0.3), nextval('attempts');
+           perform pg_advisory_xact_lock_shared(2);
+           if nextval('attempts') <= 2 then
+               while (select count(*) < 2 from pg_locks where locktype = 'advisory' and objid = 2) loop
+                   perform pg_sleep(0.01);
+               end loop;
+           end if;
            update notes set text = text where text = second;
            return 1; end $$""")
     try:
-        call = with_command(api, "select swap(%(first)s, %(second)s)", "first", "second")
+        call = with_command(api, "select swap(%(first)s, %(second)s)", "first", "second", timeout_ms=60_000)
         answers = at_once([lambda: call(first="a", second="b"), lambda: call(first="b", second="a")])
         assert [answer.status for answer in answers] == [200, 200]
         assert sql("select last_value from attempts") == [(3,)]
@@ -186,12 +194,11 @@ def test_command_that_always_conflicts_gives_up_after_three_attempts(api: Any, s
 
 
 @pytest.mark.usefixtures("always_in_the_way")
-def test_all_attempts_together_take_no_longer_than_the_commands_timeout(api: Any) -> None:
-    api.post("/commands/set_price", {"id": 42, "price": 9})  # the connection is open
-    call = with_command(api, "select always_in_the_way(0.8)", timeout_ms=1_000)
-    began = time.perf_counter()
-    assert call().status in (503, 504)
-    assert time.perf_counter() - began < 1.4
+def test_all_attempts_together_take_no_longer_than_the_commands_timeout(api: Any, sql: Sql) -> None:
+    answer = with_command(api, "select always_in_the_way(0.8)", timeout_ms=1_000)()
+    [(attempts,)] = sql("select last_value from attempts")
+    # The second is cut short; on a machine that stands still the first may be.
+    assert (answer.status, attempts) in {(504, 2), (504, 1), (503, 1)}
 
 
 @pytest.mark.usefixtures("always_in_the_way")
@@ -203,11 +210,11 @@ def test_pause_that_would_outlast_the_commands_timeout_is_not_made(api: Any, sql
 
 
 def test_command_that_times_out_while_committing_is_504_and_writes_nothing(api: Any, sql: Sql) -> None:
-    sql("create function linger() returns trigger language plpgsql as 'begin perform pg_sleep(5); return null; end'")
+    sql("create function linger() returns trigger language plpgsql as 'begin perform pg_sleep(60); return null; end'")
     sql("""create constraint trigger linger after insert on notes
            deferrable initially deferred for each row execute function linger()""")
     try:
-        call = with_command(api, "insert into notes default values returning id", timeout_ms=100)
+        call = with_command(api, "insert into notes default values returning id", timeout_ms=4_000)
         assert problem(call(), 504)["type"] == "/docs#timeout"
         assert sql("select count(*) from notes") == [(0,)]
         assert api.post("/commands/set_price", {"id": 42, "price": 9}).status == 200
@@ -240,23 +247,34 @@ def test_failure_of_our_own_in_a_transaction_is_not_committed_with_the_next(api:
 
 
 def test_process_frozen_in_a_transaction_keeps_its_locks_no_longer_than_its_time(api: Any) -> None:
-    first = with_command(api, "update products set price = 1 where id = 42 returning id", timeout_ms=300)
-    commands = api.module("CommandFunction").writer._database
+    first = with_command(api, "update products set price = 1 where id = 42 returning id", timeout_ms=1_000)
+    module = api.module("CommandFunction")
+    declared, commands = module.catalogue.commands, module.writer._database
+    declared["set_price"] = replace(declared["set_price"], timeout_ms=30_000)
+    has_locks, may_go_on = _fork.Event(), _fork.Event()
 
     def freeze() -> Any:
         run = commands._run
-        commands._run = lambda *arguments: (run(*arguments), time.sleep(2))[0]
-        return first()
+
+        def run_and_freeze(*arguments: Any) -> Any:
+            rows = run(*arguments)
+            has_locks.set()
+            may_go_on.wait(120)
+            return rows
+
+        commands._run = run_and_freeze
+        while not has_locks.is_set():  # its time may be over before it comes to that
+            answer = first()
+        return answer
 
     def wait() -> Any:
-        time.sleep(0.2)
-        began = time.perf_counter()
+        has_locks.wait(120)
         answer = api.post("/commands/set_price", {"id": 42, "price": 2})
-        return answer.status, time.perf_counter() - began
+        may_go_on.set()
+        return answer
 
-    frozen, (status, took) = at_once([freeze, wait])
-    assert (frozen.status, status) == (503, 200)
-    assert took < 1
+    frozen, waited = at_once([freeze, wait])
+    assert (frozen.status, waited.status) == (503, 200)
 
 
 def test_begin_that_fails_leaves_no_transaction_open(api: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from cacheaside.drivers import cache_connections, statement
+from tests.component.closed_port import closed_port
+from tests.component.conftest import impatience
 from tests.component.pretender import pretender
 from tests.component.problem import problem
 
@@ -19,9 +21,8 @@ BYPASSED = "cacheaside; fwd=bypass; detail=cache-unavailable"
 @contextmanager
 def refused() -> Iterator[str]:
     """The URL of a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    yield f"redis://127.0.0.1:{port}"
+    with closed_port() as door:
+        yield f"redis://127.0.0.1:{door.getsockname()[1]}"
 
 
 BROKEN_CACHES: dict[str, Callable[[], Any]] = {
@@ -40,7 +41,7 @@ BROKEN_CACHES: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("kind", BROKEN_CACHES)
 def test_broken_cache_never_fails_what_postgresql_can_answer(start_api: Any, kind: str) -> None:
-    with BROKEN_CACHES[kind]() as url:
+    with BROKEN_CACHES[kind]() as url, impatience(cache_connections):
         api = start_api(cache_url=url)
         for _ in range(2):
             answer = api.get("/queries/product?id=42")
@@ -64,7 +65,8 @@ def test_frozen_cache_is_bypassed_and_used_again_when_it_thaws(api: Any, valkey:
     api.get("/queries/product?id=42")
     valkey.freeze()
     try:
-        assert api.get("/queries/product?id=42").cache_status == BYPASSED
+        with impatience(cache_connections):
+            assert api.get("/queries/product?id=42").cache_status == BYPASSED
     finally:
         valkey.thaw()
     assert "; hit" in api.get("/queries/product?id=42").cache_status
@@ -137,7 +139,7 @@ def with_query(api: Any, name: str, **changes: Any) -> None:
 
 
 def test_statement_timeout_is_504(api: Any) -> None:
-    with_query(api, "slow", sql="select pg_sleep(5)", timeout_ms=50)
+    with_query(api, "slow", sql="select pg_sleep(60)", timeout_ms=50)
     assert problem(api.get("/queries/slow"), 504)["type"] == "/docs#timeout"
     assert api.get("/queries/product?id=42").status == 200
 
@@ -147,10 +149,12 @@ def test_frozen_database_is_503_within_the_querys_own_time(api: Any, postgres: A
     api.get("/queries/product?id=42")
     postgres.freeze()
     try:
-        answer = api.get("/queries/quick")
+        with impatience(statement):
+            answer = api.get("/queries/quick")
     finally:
         postgres.thaw()
     problem(answer, 503)
+    with_query(api, "quick", sql="select 1 as one")
     assert api.get("/queries/quick").json == {"data": {"one": 1}}
 
 
@@ -171,11 +175,11 @@ def test_query_cannot_write_whatever_its_sql(api: Any, sql: Any) -> None:
 
 
 def test_nothing_set_for_a_query_stays_on_the_connection(api: Any) -> None:
-    with_query(api, "shown", sql="select current_setting('statement_timeout') as value", timeout_ms=1234)
-    assert api.get("/queries/shown").json == {"data": {"value": "1234ms"}}
+    with_query(api, "shown", sql="select current_setting('statement_timeout') as value", timeout_ms=12_345)
+    assert api.get("/queries/shown").json == {"data": {"value": "12345ms"}}
     api.post("/invalidations", {"query": "shown"})
-    with_query(api, "shown", sql="select current_setting('statement_timeout') as  value", timeout_ms=4321)
-    assert api.get("/queries/shown").json == {"data": {"value": "4321ms"}}
+    with_query(api, "shown", sql="select current_setting('statement_timeout') as  value", timeout_ms=23_456)
+    assert api.get("/queries/shown").json == {"data": {"value": "23456ms"}}
     with api.module("QueryFunction").database._database._kept._connection.cursor() as cursor:
         cursor.execute("show statement_timeout")
         assert cursor.fetchone() == ("0",)

@@ -49,7 +49,7 @@ def test_requests_without_a_key_are_each_carried_out(api: Any, orders: Any) -> N
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
 def test_request_sent_twenty_times_at_once_writes_once(api: Any, orders: Any, isolation: Any) -> None:
     commands = api.module("CommandFunction").catalogue.commands
-    commands["place_order"] = replace(commands["place_order"], isolation=isolation)
+    commands["place_order"] = replace(commands["place_order"], isolation=isolation, timeout_ms=60_000)
     answers = at_once([lambda: place(api, "k")] * 20)
     assert {answer.status for answer in answers} == {200}
     assert len({answer.json["data"]["id"] for answer in answers}) == 1
@@ -64,7 +64,11 @@ def test_serializable_commands_with_other_keys_are_not_in_each_others_way(
     monkeypatch.setattr("cacheaside.drivers.commands._PAUSES_S", ())  # one attempt must do
     commands = api.module("CommandFunction").catalogue.commands
     commands["place_order"] = replace(
-        commands["place_order"], sql="select pg_sleep(0.2)::text as slept", parameters={}, isolation="serializable"
+        commands["place_order"],
+        sql="select pg_sleep(0.2)::text as slept",
+        parameters={},
+        isolation="serializable",
+        timeout_ms=60_000,
     )
     calls = [lambda number=number: place(api, f"key-{number}", {}) for number in range(20)]
     assert {answer.status for answer in at_once(calls)} == {200}
@@ -122,13 +126,15 @@ def test_that_there_was_no_row_is_an_answer_too(api: Any, sql: Sql, orders: Any)
 
 def test_first_request_that_outlasts_the_second_is_a_conflict(api: Any, postgres: Any, orders: Any) -> None:
     commands = api.module("CommandFunction").catalogue.commands
-    commands["place_order"] = replace(commands["place_order"], timeout_ms=200)
+    patient = commands["place_order"]
+    commands["place_order"] = replace(patient, timeout_ms=4_000)
     with closing(psycopg2.connect(postgres.url)) as first, first.cursor() as cursor:
         cursor.execute("insert into cacheaside.idempotency_keys (key, fingerprint) values ('k', '')")
         answer = place(api, "k")
         assert problem(answer, 409)["type"] == "/docs#idempotency-key-in-flight"
         assert answer.headers["retry-after"] == "5"
         first.rollback()
+    commands["place_order"] = patient
     assert place(api, "k").status == 200
     assert orders() == 1
 

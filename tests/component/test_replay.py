@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import pytest
 import redis
 
 from cacheaside.drain import Drainer
+from cacheaside.drivers import cache_connections
 from cacheaside.drivers.cache import Cache
 from cacheaside.drivers.cache_connections import NotReplicated
 from cacheaside.drivers.outbox import Outbox
@@ -25,8 +25,10 @@ from local.valkey_cluster import ValkeyCluster
 from tests.component.batches import drain_batch
 from tests.component.conftest import settings_of
 from tests.component.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.component.local.until import until
 
 Sql = Callable[..., list[tuple[Any, ...]]]
+CONFIRM_MS = cache_connections._CONFIRM_MS
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,6 @@ def outbox(outbox_settings: DatabaseSettings) -> Outbox:
     return Outbox(outbox_settings)
 
 
-def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "it never came to be"
-        time.sleep(0.02)
-
-
 def version(server: ValkeyServer, tag: str) -> bytes | None:
     with redis.Redis.from_url(server.url) as client:
         found: bytes | None = client.get(tag_key(tag))
@@ -119,6 +114,7 @@ def test_what_another_drainer_has_in_hand_is_not_left_out_of_a_replay(
     outbox_settings: DatabaseSettings, outbox: Outbox, sql: Sql
 ) -> None:
     """It was taken out of the primary that is gone, and is marked as drained only after the failover was noticed."""
+    waits = "select pid from pg_stat_activity where usename = 'cacheaside_invalidate' and wait_event_type = 'Lock'"
     sql("update products set price = price where id = 1")
     outbox.replay("before")
     noticing = Outbox(outbox_settings)
@@ -126,7 +122,7 @@ def test_what_another_drainer_has_in_hand_is_not_left_out_of_a_replay(
 
     def take_out(_: object) -> None:
         thread.start()
-        time.sleep(0.3)
+        until(lambda: done or sql(waits))
         assert done == [], "waits for what is in hand"
 
     thread = threading.Thread(target=lambda: done.append(noticing.replay("after")))
@@ -203,17 +199,16 @@ def confirmed(server: ValkeyServer) -> CacheSettings:
     return replace(settings_of(server), replicas=1)
 
 
-def test_a_write_is_done_only_once_the_replica_confirms(pair: Pair) -> None:
+def test_a_write_is_done_only_once_the_replica_confirms(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = Cache(confirmed(pair.primary))
     assert cache.invalidate_tags(["products:1"]) == 0
     pair.replica.freeze()
     with redis.Redis.from_url(pair.primary.url) as client:
         client.set(tag_key("products:1"), b"version")
-    began = time.monotonic()
+    monkeypatch.setattr(cache_connections, "_CONFIRM_MS", CONFIRM_MS)
     with pytest.raises(CacheUnavailable) as caught:
         cache.invalidate_tags(["products:1"])
     assert isinstance(caught.value.__cause__, NotReplicated)
-    assert time.monotonic() - began < 0.5
     pair.replica.thaw()
     until(lambda: is_confirmed(cache))
 
@@ -243,11 +238,14 @@ def test_without_the_wait_nobody_notices_that_the_replica_is_away(pair: Pair) ->
     assert Cache(settings_of(pair.primary)).invalidate_tags(["products:1"]) == 1
 
 
-def test_each_primary_of_a_cluster_is_asked_to_confirm(cache_servers: Callable[[str], Any]) -> None:
+def test_each_primary_of_a_cluster_is_asked_to_confirm(
+    cache_servers: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     cluster: ValkeyCluster = cache_servers("cluster-8")
     tags = ["orders", "products", "customers", "order_items", "products:1", "products:2"]
     assert {cluster.owner(tag_key(tag)).port for tag in tags} == {node.port for node in cluster.nodes}
     cache = Cache(replace(settings_of(cluster), replicas=1))
+    monkeypatch.setattr(cache_connections, "_CONFIRM_MS", CONFIRM_MS)
     with pytest.raises(CacheUnavailable) as caught:  # they have none
         cache.invalidate_tags(tags)
     assert isinstance(caught.value.__cause__, NotReplicated)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,21 +16,27 @@ from typing import Any
 import pytest
 import redis
 
+from cacheaside import verifier
+from cacheaside.drivers import cache_connections
 from cacheaside.errors import DatabaseUnavailable
 from cacheaside.keys import tag_key
 from cacheaside.metrics import measured_sweep
 from cacheaside.settings import DatabaseSettings, InvalidationMode
 from local.postgres import PostgresServer
 from local.valkey import ValkeyServer
+from tests.component.conftest import impatience
 from tests.component.fault_proxy import Fault, fault_proxy
+from tests.component.local.until import until
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 PRODUCT = tag_key("products:1")
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_pending(outbox_settings: DatabaseSettings, client: redis.Redis) -> None:
+def nothing_is_pending(outbox_settings: DatabaseSettings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the cache is empty."""
+    # An answer that a slow machine took long to load is compared as well.
+    monkeypatch.setattr(verifier, "_LOAD_AT_MOST_MS", 60_000)
 
 
 def change(sql: Sql) -> None:
@@ -42,31 +47,64 @@ def pending(sql: Sql) -> int:
     return int(sql("select count(*) from cacheaside.outbox where drained_at is null")[0][0])
 
 
-def until(condition: Callable[[], object], seconds: float = 15.0) -> float:
-    """Wait for `condition`, and return how long that took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, "it never came to be"
-        time.sleep(0.005)
-    return time.monotonic() - began
+@dataclass
+class Background:
+    """A sweep that listens in the background for as long as a block lasts, by a clock that can be stopped."""
+
+    errors: list[Exception] = field(default_factory=list)  # that it ended with
+    pauses: int = 0  # after trouble
+    heard: list[bool] = field(default_factory=list)  # for each drain of anything, whether it was told to
+    _told: bool = False
+    _ahead_s: float = 0.0
+    _stopped_s: float | None = None
+
+    def now(self) -> float:
+        return (time.monotonic() if self._stopped_s is None else self._stopped_s) + self._ahead_s
+
+    def stop_clock(self) -> None:
+        self._stopped_s = time.monotonic()
+
+    def advance(self, seconds: float) -> None:
+        self._ahead_s += seconds
+
+    def spy_on(self, module: Any) -> None:
+        await_change, drain, sleep = module.outbox.await_change, module.drainer.drain, module.sweep._sleep
+
+        def awaited(seconds: float) -> bool:
+            self._told = await_change(seconds)
+            return self._told
+
+        def drained(*seconds: float) -> Any:
+            done = drain(*seconds)
+            if done.rows:
+                self.heard.append(self._told)
+            return done
+
+        def paused(seconds: float) -> None:
+            self.pauses += 1
+            sleep(seconds)
+
+        module.outbox.await_change, module.drainer.drain = awaited, drained
+        module.sweep._sleep, module.sweep._now = paused, self.now
 
 
 @contextmanager
-def sweeping(api: Any, seconds: float) -> Iterator[list[Exception]]:
-    """A sweep in the background that listens, and the error that it ends with, if it does."""
-    errors: list[Exception] = []
+def sweeping(api: Any) -> Iterator[Background]:
+    module, background = api.module("InvalidateFunction"), Background()
+    background.spy_on(module)
 
     def run() -> None:
         try:
-            measured_sweep(api.module("InvalidateFunction").sweep, seconds)
+            measured_sweep(module.sweep, 600)
         except Exception as error:
-            errors.append(error)
+            background.errors.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        yield errors
+        yield background
     finally:
+        background.advance(1_000)
         thread.join()
 
 
@@ -89,21 +127,20 @@ def metrics_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [line for line in lines if line["service"] == "invalidate" and "Drained" in line]
 
 
+# A change may come when the sweep happens to look by itself, or while this machine stands still.
+TRIES = 10
 LISTENING = "select 1 from cacheaside.listener where listening_until > now()"
 
 
-def delays(sql: Sql, client: redis.Redis, writes: int = 4, *, told: bool = True) -> list[float]:
-    """How long after COMMIT each of some changes, with a quiet second before it, is out of the cache."""
-    took = []
-    for _ in range(writes):
-        client.set(PRODUCT, b"version")
-        until(lambda: sql(LISTENING))
-        time.sleep(0.05)
-        if not told:
-            sql("update cacheaside.listener set listening_until = '-infinity'")
-        change(sql)
-        took.append(until(lambda: not client.exists(PRODUCT)))
-    return took
+def is_heard_of(sweep: Background, sql: Sql, client: redis.Redis) -> bool:
+    """Change something after a quiet second. Returns whether the sweep was told, once it is out of the cache."""
+    drains = len(sweep.heard)
+    client.set(PRODUCT, b"version")
+    until(lambda: sql(LISTENING))
+    time.sleep(0.05)  # it still looks once itself before it waits
+    change(sql)
+    until(lambda: not client.exists(PRODUCT) and len(sweep.heard) > drains)
+    return sweep.heard[-1]
 
 
 # On the schedule
@@ -184,7 +221,8 @@ def test_a_cache_that_is_away_does_not_fail_it_and_leaves_all_pending(
         api = start_api(cache_url=server.url)
         change(sql)
         server.freeze()
-        scheduled(api, left_s=29)
+        with impatience(cache_connections):
+            scheduled(api, left_s=29)
     assert pending(sql) == 1
     (line,) = metrics_of(capsys)
     assert (line["Drained"], line["Pending"]) == ([0.0], [1.0])
@@ -195,23 +233,25 @@ def test_a_cache_that_is_away_does_not_fail_it_and_leaves_all_pending(
 
 
 def test_a_change_is_heard_of_and_not_only_found(api: Any, sql: Sql, client: redis.Redis) -> None:
-    with sweeping(api, seconds=14):
-        heard = delays(sql, client)
-        found = delays(sql, client, told=False)
-    assert statistics.median(heard) < statistics.median(found) / 4
+    with sweeping(api) as sweep:
+        is_heard_of(sweep, sql, client)  # the first look may be at what was told before
+        assert any(is_heard_of(sweep, sql, client) for _ in range(TRIES))
 
 
 def test_one_change_after_the_other_is_looked_for_so_that_no_commit_waits_to_tell(
     api: Any, sql: Sql, client: redis.Redis
 ) -> None:
-    with sweeping(api, seconds=5):
-        delays(sql, client, writes=1)
-        told = set()
+    with sweeping(api) as sweep:
+        until(lambda: sql(LISTENING))
+        sweep.stop_clock()  # so that none of these changes comes after a quiet second
+        change(sql)
+        until(lambda: not sql(LISTENING))
         for _ in range(20):
+            client.set(PRODUCT, b"version")
             change(sql)
-            told.add(bool(sql(LISTENING)))
-            time.sleep(0.1)
-        assert told == {False}
+            assert not sql(LISTENING)
+            until(lambda: not client.exists(PRODUCT))
+        sweep.advance(1.1)
         until(lambda: sql(LISTENING))
 
 
@@ -220,25 +260,23 @@ def test_what_was_written_before_anyone_listened_is_found(
 ) -> None:
     sql("begin")
     change(sql)
-    with sweeping(api, seconds=4):
-        time.sleep(1)
+    with sweeping(api):
+        until(lambda: sql(LISTENING))
         client.set(PRODUCT, b"version")
         sql("commit")
-        assert until(lambda: not client.exists(PRODUCT)) < 2
+        until(lambda: not client.exists(PRODUCT))
 
 
 def test_a_connection_that_is_lost_while_it_listens_is_opened_again(api: Any, sql: Sql, client: redis.Redis) -> None:
     backends = "select pid from pg_stat_activity where usename = 'cacheaside_invalidate'"
-    with sweeping(api, seconds=14) as errors:
-        delays(sql, client, writes=1)
+    with sweeping(api) as sweep:
+        is_heard_of(sweep, sql, client)
         before = sql(backends)
         sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'cacheaside_invalidate'")
-        assert delays(sql, client, writes=1)[0] < 2
-        heard = delays(sql, client)
-        assert not {*sql(backends)} & {*before}
-        found = delays(sql, client, writes=3, told=False)
-    assert statistics.median(heard) < statistics.median(found) / 4, "it listens again"
-    assert errors == []
+        is_heard_of(sweep, sql, client)
+        until(lambda: not {*sql(backends)} & {*before})
+        assert any(is_heard_of(sweep, sql, client) for _ in range(TRIES)), "it listens again"
+    assert sweep.errors == []
 
 
 def test_a_database_that_is_away_is_tried_again_and_said_so_once(
@@ -248,13 +286,13 @@ def test_a_database_that_is_away_is_tried_again_and_said_so_once(
     with fault_proxy(postgres.url) as (proxy, url):
         api = start_api(database_url=url)
         proxy.switch(Fault.REFUSAL)
-        with sweeping(api, seconds=6) as errors:
-            time.sleep(2.5)
+        with sweeping(api) as sweep:
+            until(lambda: sweep.pauses > 2)
             client.set(PRODUCT, b"version")
             change(sql)
             proxy.switch(Fault.NONE)
             until(lambda: not client.exists(PRODUCT))
-    assert errors == []
+    assert sweep.errors == []
     assert [record.levelname for record in caplog.records if record.name == "cacheaside.sweep"] == ["WARNING", "INFO"]
 
 
@@ -264,20 +302,21 @@ def test_a_cache_that_is_away_is_tried_again_and_said_so_once(
     caplog.set_level(logging.INFO, "cacheaside.sweep")
     with ValkeyServer(tmp_path / "valkey") as server:
         api = start_api(cache_url=server.url)
-        with sweeping(api, seconds=6) as errors:
-            time.sleep(0.5)
+        with sweeping(api) as sweep:
+            until(lambda: sql(LISTENING))
             server.freeze()
-            change(sql)
-            time.sleep(2.5)
+            with impatience(cache_connections):
+                change(sql)
+                until(lambda: sweep.pauses > 2)
             assert pending(sql) == 1
             server.thaw()
             until(lambda: pending(sql) == 0)
-    assert errors == []
+    assert sweep.errors == []
     assert [record.levelname for record in caplog.records if record.name == "cacheaside.sweep"] == ["WARNING", "INFO"]
 
 
 def test_a_sweep_stops_listening_in_time(api: Any, sql: Sql) -> None:
     began = time.monotonic()
     scheduled(api, left_s=47)  # of which 45 are kept for what comes after
-    assert 1.5 < time.monotonic() - began < 15
+    assert 1.5 < time.monotonic() - began < 45
     assert api.module("InvalidateFunction").outbox._rows("select * from pg_listening_channels()") == []

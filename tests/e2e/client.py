@@ -5,17 +5,20 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-__all__ = ["Answer", "Authorize", "Client", "leaked", "same_entry", "unsigned"]
+__all__ = ["Answer", "Authorize", "Client", "eventually", "leaked", "same_entry", "unsigned"]
 
 # More than any gateway waits, so that the last word is the API's.
-_PATIENCE_S: Final = 60
-_TRIES: Final = 3
+_TIMEOUT_S: Final = 60
+# A cache that failed is left alone for at least 5 s, and longer if it fails again.
+_PATIENCE_S: Final = 30
+_PAUSE_S: Final = 0.2
 
 # A file of ours, a stack trace, a driver, SQL, a server's address: none of it helps a caller, all of it an attacker.
 _INSIDE: Final = re.compile(
@@ -24,6 +27,8 @@ _INSIDE: Final = re.compile(
     r"\.(?:rds|cache|serverless)\.[\w.-]*amazonaws\.com|127\.0\.0\.1|rediss?://|postgres(?:ql)?://",
     re.IGNORECASE | re.DOTALL,
 )
+
+_T = TypeVar("_T")
 
 Authorize = Callable[[str, str, bytes], Mapping[str, str]]
 """From method, URL and body to the headers that say who asks."""
@@ -74,7 +79,7 @@ class Client:
         parts = urlsplit(whole)
         connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        with closing(connect(parts.netloc, timeout=_PATIENCE_S)) as connection:
+        with closing(connect(parts.netloc, timeout=_TIMEOUT_S)) as connection:
             own = {"accept-encoding": "identity", **(headers or {})}
             connection.request(method, path, body or None, own | dict(self._authorize(method, whole, body)))
             response = connection.getresponse()
@@ -87,12 +92,20 @@ class Client:
 
     def pair(self, target: str, ask: Callable[[str, Answer], Answer]) -> tuple[Answer, Answer]:
         """A GET, and what `ask` makes of the target and that answer: from one entry, unless it changes all the time."""
-        for _ in range(_TRIES):
+
+        def both() -> tuple[Answer, Answer]:
             plain = self.get(target)
-            other = ask(target, plain)
-            if same_entry(plain, other):
-                break
-        return plain, other
+            return plain, ask(target, plain)
+
+        return eventually(both, lambda pair: same_entry(*pair))
+
+
+def eventually(ask: Callable[[], _T], is_right: Callable[[_T], bool]) -> _T:
+    """The first answer that is right, or the last one that was waited for."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not is_right(answer := ask()) and time.monotonic() < deadline:
+        time.sleep(_PAUSE_S)
+    return answer
 
 
 def leaked(body: bytes) -> str | None:

@@ -24,7 +24,7 @@ def under_test(servers_folder: Path) -> Iterator[Target]:
         yield named
         return
     with local_stack.running(servers_folder / "e2e") as url:
-        yield Target(url=url, alone=True)
+        yield Target(url=url)
 
 
 @pytest.fixture(scope="session")

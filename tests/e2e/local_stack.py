@@ -12,15 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from local.processes import HOST, free_port
+from local.processes import HOST
+from tests.ports import unclaimed_port
 
 __all__ = ["running"]
 
 _ROOT: Final = Path(__file__).parents[2]
 _FOLDERS: Final = ("functions", "layers", "local")
 # The first start initialises a database.
-_START_S: Final = 60
-_STOP_S: Final = 30
+_START_S: Final = 120
+_STOP_S: Final = 120
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def running(folder: Path) -> Iterator[str]:
     for name in _FOLDERS:
         shutil.copytree(_ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(_ROOT / "template.yaml", folder)
-    port = free_port()
+    port = unclaimed_port()
     own = {"PORT": str(port), "SAMPLE_PRODUCTS": "100", "PYTHONPATH": "layers/cacheaside:functions:."}
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     with (folder / "run.log").open("w+") as log:

@@ -29,13 +29,10 @@ class CloudFormation(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """`alone`: nobody else uses it, so what one request stores the next one finds."""
-
     url: str
     authorize: Authorize = unsigned
     guards_reads: bool = False
     guards_writes: bool = False
-    alone: bool = False
 
 
 def of_environment(environment: Mapping[str, str]) -> Target | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.e2e.catalogue import Query
-from tests.e2e.client import Client
+from tests.e2e.client import Client, eventually
 from tests.e2e.openapi import check_document
 
 
@@ -31,7 +33,7 @@ def test_catalogue_says_how_to_ask(queries: list[Query]) -> None:
 
 
 def test_both_servers_are_up(api: Client) -> None:
-    health = api.get("/health")
+    health = eventually(partial(api.get, "/health"), lambda answer: answer.status == 200)
     assert (health.status, health.json["status"]) == (200, "ok")
     assert health.json["cache"]["up"]
     assert health.json["database"]["up"]

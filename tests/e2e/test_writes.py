@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,19 +12,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.catalogue import Query, examples, target
-from tests.e2e.client import Answer, Client
+from tests.e2e.client import Answer, Client, eventually
 
 pytestmark = pytest.mark.writes
-
-PATIENCE_S = 30
-
-
-def eventually(ask: Callable[[], Answer], is_right: Callable[[Answer], bool]) -> Answer:
-    """The first answer that is right, or the last one that was waited for."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_right(answer := ask()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return answer
 
 
 def test_answer_that_was_taken_out_is_made_anew(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
@@ -34,7 +24,8 @@ def test_answer_that_was_taken_out_is_made_anew(api: Client, queries: list[Query
             path = target(query)
             api.get(path)
             began = time.monotonic()
-            taken = api.post("/invalidations", {"query": query["name"], "params": examples(query)})
+            take = partial(api.post, "/invalidations", {"query": query["name"], "params": examples(query)})
+            taken = eventually(take, lambda answer: answer.status != 503)
             assert (taken.status, taken.json["data"].keys()) == (200, {"answers"}), taken.body
             is_new = partial(made_since, began)
             assert is_new(eventually(partial(api.get, path), is_new))

@@ -96,7 +96,8 @@ class _Get(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    monkeypatch.setattr("cacheaside.drivers.iam._ENDPOINT_S", 30)
     with Endpoint(("127.0.0.1", 0), _Get) as server:
         Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield server

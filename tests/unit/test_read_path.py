@@ -1,80 +1,17 @@
-"""The read path, one step at a time: the test is the server, so every interleaving can be had by writing it down."""
+"""The read path, one step at a time: what is asked of the cache and the database, and what is made of the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cacheaside.entry import Entry, decode, encode
-from cacheaside.errors import CacheUnavailable, DatabaseUnavailable, WaitedTooLong
+from cacheaside.errors import CacheUnavailable, DatabaseUnavailable
 from cacheaside.outcome import Outcome, Source
-from cacheaside.policy import Policy, WaitedOut
-from cacheaside.read_path import Surroundings, read
-from cacheaside.statements import BoundQuery, Query
-from cacheaside.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Step, Store, Wait
-
-POLICY = Policy(
-    ttl_ms=60_000,
-    stale_ms=10_000,
-    stale_if_error_ms=30_000,
-    negative_ttl_ms=5_000,
-    wait_ms=5_000,
-)
-START_MS = 1_000_000
-VERSION, OTHER = b"v" * 16, b"w" * 16
-NOTHING = Looked(None, None, (None,))
-
-
-class Read:
-    """One read in progress. Its clock stands still unless the test moves it."""
-
-    def __init__(self, at_ms: int = START_MS, *, time_left_ms: int = 29_000, chance: float = 0.0, **rules: Any) -> None:
-        self.now_ms = at_ms
-        query = Query(
-            name="product",
-            summary="",
-            sql="select 1",
-            returns="one",
-            timeout_ms=10_000,
-            tags=("products",),
-            parameters={},
-            policy=replace(POLICY, **rules),
-        )
-        numbers = count(1)
-        around = Surroundings(
-            now_ms=lambda: self.now_ms,
-            token=lambda: next(numbers).to_bytes(16, "big"),
-            chance=lambda: chance,
-            time_left_ms=lambda: time_left_ms,
-        )
-        self.path: Generator[Step, Any, Any] = read(BoundQuery(query, {}), around)
-        self.step: Step = next(self.path)
-
-    def answer(self, result: object) -> Any:
-        """Send `result` for the step asked for. Returns the next step, or how the read ended."""
-        try:
-            self.step = self.path.throw(result) if isinstance(result, Exception) else self.path.send(result)
-        except StopIteration as done:
-            return done.value
-        return self.step
-
-
-def expect(step: object, kind: type[Any]) -> Any:
-    assert isinstance(step, kind), step
-    return step
-
-
-def filled(at_ms: int = START_MS) -> bytes:
-    """The entry that a read stores which finds nothing."""
-    one = Read(at_ms)
-    one.answer(NOTHING)
-    one.answer(Acquired(won=True, looked=Looked(None, b"", (VERSION,))))
-    return bytes(expect(one.answer(Loaded(b"{}")), Store).entry)
+from cacheaside.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Store
+from tests.unit.one_read import NOTHING, OTHER, POLICY, START_MS, VERSION, Read, expect, filled
 
 
 def test_cold_read_loads_once_and_stores_under_its_lease() -> None:
@@ -201,81 +138,6 @@ def test_tag_evicted_before_the_load_makes_an_entry_that_nothing_matches() -> No
     store = expect(one.answer(Loaded(b"{}")), Store)
     for tag in (None, VERSION):
         expect(Read().answer(Looked(store.entry, None, (tag,))), Acquire)
-
-
-def waiting(**rules: Any) -> Read:
-    """A read that lost the lease to another, and waits."""
-    one = Read(**rules)
-    one.answer(NOTHING)
-    expect(one.answer(Acquired(False, Looked(None, b"x" * 16, (VERSION,)))), Wait)
-    return one
-
-
-def test_who_sees_a_lease_waits_without_asking_for_it() -> None:
-    expect(Read().answer(Looked(None, b"x" * 16, (None,))), Wait)
-
-
-def test_loser_of_the_lease_takes_what_the_winner_stored() -> None:
-    one = waiting()
-    expect(one.answer(None), Look)
-    outcome = expect(one.answer(Looked(filled(), None, (VERSION,))), Outcome)
-    assert (outcome.source, outcome.entry.body) == (Source.COLLAPSED, b"{}")
-
-
-def test_waiter_takes_a_fill_that_began_after_it_whatever_was_written_since() -> None:
-    one = waiting()
-    one.answer(None)
-    assert expect(one.answer(Looked(filled(), None, (OTHER,))), Outcome).source is Source.COLLAPSED
-
-
-def test_waiter_refuses_a_fill_that_began_before_it_and_was_taken_out() -> None:
-    before = filled()
-    token = decode(before).token
-    one = Read()
-    expect(one.answer(Looked(None, token, (VERSION,))), Wait)
-    one.answer(None)
-    expect(one.answer(Looked(before, None, (OTHER,))), Acquire)
-
-
-def test_waiter_takes_the_place_of_a_holder_that_is_gone() -> None:
-    one = waiting()
-    one.answer(None)
-    acquire = expect(one.answer(Looked(None, None, (VERSION,))), Acquire)
-    expect(one.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
-
-
-def test_pauses_grow_and_end_with_the_patience() -> None:
-    one = waiting(chance=0.5, wait_ms=300)
-    pauses = []
-    while isinstance(one.step, Wait):
-        pauses.append(one.step.ms)
-        one.now_ms += one.step.ms
-        one.answer(None)
-        try:
-            one.answer(Looked(None, b"x" * 16, (VERSION,)))
-        except WaitedTooLong:
-            break
-    assert sum(pauses) == 300
-    assert pauses[:3] == [10, 20, 40]
-
-
-def test_waiter_out_of_patience_may_load_for_itself() -> None:
-    one = waiting(waited_out=WaitedOut.LOAD)
-    one.now_ms += 5_000
-    one.answer(None)
-    load = expect(one.answer(Looked(None, b"x" * 16, (VERSION,))), Load)
-    assert load.direct is True
-    outcome = expect(one.answer(Loaded(b"{}")), Outcome)
-    assert (outcome.source, outcome.stored, outcome.detail) == (Source.MISS, False, "waited-out")
-
-
-def test_waiter_out_of_patience_takes_the_last_resort() -> None:
-    one = Read(START_MS + 80_000)
-    expect(one.answer(Looked(filled(), b"x" * 16, (VERSION,))), Wait)
-    one.now_ms += 5_000
-    one.answer(None)
-    outcome = expect(one.answer(Looked(filled(), b"x" * 16, (VERSION,))), Outcome)
-    assert (outcome.source, outcome.detail) == (Source.STALE_IF_ERROR, "waited-out")
 
 
 def test_lease_and_load_end_before_the_runtime_does() -> None:

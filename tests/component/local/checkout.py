@@ -5,17 +5,18 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.processes import HOST, free_port
+from local.processes import HOST
+from tests.component.local.until import until
+from tests.ports import unclaimed_port
 
 TEMPLATE = """
 Globals:
-  Function: {CodeUri: functions/, Timeout: 10}
+  Function: {CodeUri: functions/, Timeout: 60}
 Resources:
   QueryFunction:
     Type: AWS::Serverless::Function
@@ -39,7 +40,7 @@ Resources:
 @dataclass
 class Checkout:
     folder: Path
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=unclaimed_port)
 
     @property
     def endpoints(self) -> dict[str, str]:
@@ -61,7 +62,7 @@ class Checkout:
     def finish(self, command: str, **environment: str) -> tuple[int, str, str]:
         """Exit status, stdout and stderr."""
         process = self.start(command, **environment)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)  # `rehearse` builds
         return process.returncode, out, err
 
     @contextmanager
@@ -69,18 +70,18 @@ class Checkout:
         """`run`, from its first answer on; ended by SIGTERM if the test has not done so."""
         process = self.start("run", **environment)
         try:
-            deadline = time.monotonic() + 30
-            while not (self.folder / ".local/endpoints.env").exists():
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until(lambda: self._is_up(process))
             self.get("/")
             yield process
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
+
+    def _is_up(self, process: subprocess.Popen[str]) -> bool:
+        assert process.poll() is None, process.communicate()
+        return (self.folder / ".local/endpoints.env").exists()
 
     def get(self, path: str, method: str = "GET") -> bytes:
-        with closing(http.client.HTTPConnection(HOST, self.port, timeout=20)) as client:
+        with closing(http.client.HTTPConnection(HOST, self.port, timeout=60)) as client:
             client.request(method, path)
             return client.getresponse().read()

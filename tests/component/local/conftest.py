@@ -44,7 +44,7 @@ def wait_for_end() -> Callable[[list[int]], None]:
     """Fails with the processes that still run after a while."""
 
     def wait(pids: list[int]) -> None:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 120
         while running := [pid for pid in pids if alive(pid)]:
             assert time.monotonic() < deadline, f"still running: {running}"
             time.sleep(0.02)
@@ -73,6 +73,11 @@ def handler(event, context):
     match event.get("do", event.get("rawPath", "")).split("/")[1:]:
         case ["sleep", seconds]:
             time.sleep(float(seconds))
+        case ["await", *path]:
+            go = "/" + "/".join(path)
+            open(f"{go}.{os.getpid()}", "w").close()
+            while not os.path.exists(go):
+                time.sleep(0.01)
         case ["exit", status]:
             os._exit(int(status))
         case ["raise", text]:
@@ -127,7 +132,7 @@ def function(tmp_path: Path) -> Function:
     layer.mkdir()
     (layer / "library.py").write_text("SEEN = set()\n")
     return Function(
-        "ToldFunction", "told.app.handler", (code, layer), timeout=5, memory=256, environment={"A": "1", "B": "1"}
+        "ToldFunction", "told.app.handler", (code, layer), timeout=30, memory=256, environment={"A": "1", "B": "1"}
     )
 
 

@@ -34,7 +34,7 @@ def check(folder: Path = ROOT, **environment: str) -> tuple[int, str, str]:
         env=inherited | {"PYTHONPATH": f"{ROOT}/layers/cacheaside:{ROOT}/functions:{ROOT}"} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
@@ -124,12 +124,12 @@ def test_run_says_the_same_and_serves_while_a_check_runs_beside_it(folder: Path)
         assert b"top_products" in checkout.get("/queries")
         assert checkout.finish("check", PYTHONPATH=PYTHONPATH) == (1, f"functions/{PROBLEM}\n", "")
         run.terminate()
-        out, _ = run.communicate(timeout=30)
+        out, _ = run.communicate(timeout=120)
     assert f"functions/{PROBLEM}\n" in out
 
 
 def test_run_without_queries_says_nothing(checkout: Checkout) -> None:
     with checkout.running() as run:
         run.terminate()
-        out, err = run.communicate(timeout=30)
+        out, err = run.communicate(timeout=120)
     assert "tag" not in out + err

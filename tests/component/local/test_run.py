@@ -16,9 +16,11 @@ import pytest
 import redis
 
 from local.postgres import PostgresServer
-from local.processes import HOST, alive, descendants, free_port
+from local.processes import HOST, alive, descendants
 from local.valkey import ValkeyServer
 from tests.component.local.checkout import Checkout
+from tests.component.local.until import until
+from tests.ports import unclaimed_port
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
@@ -66,7 +68,7 @@ def test_a_person_is_told_the_address_and_three_lines_to_try(checkout: Checkout)
     process = checkout.start("run")
     said = read_until(process, "Logs of")
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[1].count("Sample data") >= 2
+    assert process.communicate(timeout=120)[1].count("Sample data") >= 2
     assert process.returncode == 0
     assert f"http://127.0.0.1:{checkout.port}   (Ctrl-C stops)" in said
     assert len(re.findall(rf"curl -[is] 'http://127\.0\.0\.1:{checkout.port}/queries", said)) == 3
@@ -79,7 +81,7 @@ def test_a_second_start_has_nothing_left_to_load(checkout: Checkout) -> None:
     process = checkout.start("run")
     said = read_until(process, "Logs of")
     process.terminate()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert "Migrations" not in said + out
     assert err == ""
 
@@ -89,14 +91,16 @@ def test_a_signal_ends_it_in_order_leaving_no_process(checkout: Checkout, number
     with checkout.running() as process:
         family = descendants(process.pid)
         assert len(family) >= 6, "two servers, their watchdogs, a sandbox for each of two functions"
-        busy = threading.Thread(target=checkout.get, args=["/sleep/9"])
+        log = checkout.folder / ".local/log/QueryFunction.log"
+        known = log.read_text()
+        busy = threading.Thread(target=checkout.get, args=["/sleep/60"])
         busy.start()
-        time.sleep(0.2)
+        until(lambda: log.read_text() != known)
         started = time.monotonic()
         process.send_signal(number)
         process.send_signal(signal.SIGINT)  # impatience must not leave half of it behind
-        _, err = process.communicate(timeout=30)
-        assert time.monotonic() - started < 5
+        _, err = process.communicate(timeout=120)
+        assert time.monotonic() - started < 20
         assert process.returncode == 0
         assert "Error" not in err
         assert not [pid for pid in family if alive(pid)], "all gone before it ends"
@@ -116,7 +120,7 @@ def test_a_signal_in_the_middle_of_starting_leaves_no_process(
         family |= set(descendants(process.pid))
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert not family or "Traceback" not in err, err  # without a family Python was still importing
     wait_for_end([*family])
     with checkout.running():
@@ -138,7 +142,7 @@ def test_after_kill_9_nothing_remains_and_the_next_start_works(
 
 def test_a_second_copy_is_told_about_the_first(checkout: Checkout) -> None:
     with checkout.running() as process:
-        status, _, err = checkout.finish("run", PORT=str(free_port()))
+        status, _, err = checkout.finish("run", PORT=str(unclaimed_port()))
         assert (status, err) == (
             1,
             f"make run: already running in this checkout, as process {process.pid}: stop that one first\n",

@@ -22,9 +22,11 @@ from redis.retry import Retry
 import local.postgres
 import local.server
 from local.postgres import PostgresServer
-from local.processes import HOST, alive, descendants, free_port
+from local.processes import HOST, alive, descendants
 from local.server import Server, StartFailed
 from local.valkey import ValkeyServer
+from tests.component.local.until import until
+from tests.ports import unclaimed_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -37,17 +39,17 @@ def valkey(folder: Path, **options: Any) -> ValkeyServer:
     return ValkeyServer(folder / "valkey", **options)
 
 
-def ask(server: Server) -> object:
+def ask(server: Server, patience: int = 30) -> object:
     """Something that only a serving server answers."""
     if isinstance(server, ValkeyServer):
-        with redis.from_url(server.url, socket_timeout=0.5, retry=Retry(NoBackoff(), 0)) as client:
+        with redis.from_url(server.url, socket_timeout=patience, retry=Retry(NoBackoff(), 0)) as client:
             return client.ping()
-    return select(server, "select 1")
+    return select(server, "select 1", patience=patience)
 
 
-def select(server: Server, sql: str, role: str = "postgres") -> object:
+def select(server: Server, sql: str, role: str = "postgres", patience: int = 30) -> object:
     assert isinstance(server, PostgresServer)
-    with closing(psycopg2.connect(server.url_for(role), connect_timeout=2)) as connection:
+    with closing(psycopg2.connect(server.url_for(role), connect_timeout=patience)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(sql)
@@ -98,7 +100,7 @@ def test_a_frozen_server_accepts_but_does_not_answer_until_thawed(make: Callable
     with make(folder) as server:
         server.freeze()
         with pytest.raises((psycopg2.OperationalError, redis.TimeoutError), match=r"(?i)time(out|d out)"):
-            ask(server)
+            ask(server, patience=2)
         server.thaw()
         assert ask(server)
 
@@ -127,7 +129,7 @@ def test_a_port_that_another_was_quicker_to_take_is_not_the_end(
     make: Callable[[Path], Server], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with make(folder / "a") as quicker:
-        ports = iter([quicker.port, quicker.port, free_port()])
+        ports = iter([quicker.port, quicker.port, unclaimed_port()])
         monkeypatch.setattr(local.server, "free_port", lambda: next(ports))
         with make(folder / "b") as server:
             assert server.port != quicker.port
@@ -195,12 +197,16 @@ def test_a_server_ends_with_the_process_that_started_it(
 def test_a_database_waits_for_the_server_of_an_owner_that_was_killed(folder: Path) -> None:
     """`kill -9` of `make run`, then `make run`: the old server may still be on its way out."""
     with postgres(folder) as former:
-        later = threading.Timer(0.5, former.stop)
+
+        def stop_late() -> None:
+            until(lambda: 'lock file "postmaster.pid" already exists' in former.log.read_text())
+            former.stop()
+
+        later = threading.Thread(target=stop_late)
         later.start()
         with postgres(folder) as server:
-            assert ask(server)
             later.join()
-        assert 'lock file "postmaster.pid" already exists' in server.log.read_text()
+            assert ask(server)
 
 
 def test_data_survives_a_stop_and_what_was_committed_survives_a_crash(folder: Path) -> None:

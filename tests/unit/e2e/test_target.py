@@ -58,7 +58,7 @@ def test_what_is_read_of_a_stack_is_in_the_template() -> None:
 
 def test_open_reads_are_asked_by_nobody_and_writes_are_signed(cloudformation: Stubber) -> None:
     target = deployed(cloudformation, "open", "iam")
-    assert (target.url, target.guards_reads, target.guards_writes, target.alone) == (URL, False, True, False)
+    assert (target.url, target.guards_reads, target.guards_writes) == (URL, False, True)
     for method, path in [("GET", "/queries/a?b=1"), ("POST", "/queries/a"), ("GET", "/commands/a"), ("PUT", "/")]:
         assert target.authorize(method, URL + path, b"") == {}
     for path in ("/commands/a", "/invalidations"):
