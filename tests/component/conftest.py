@@ -38,6 +38,7 @@ PRODUCTS = 100
 # The product's limits in time, and how long a machine may take that stops for seconds and means nothing by it.
 _PATIENT: Final[Mapping[tuple[ModuleType, str], float]] = {
     (cache_connections, "CALL_S"): 20.0,
+    (cache_connections, "_OPENING_S"): 20.0,
     (cache_connections, "_CONFIRM_MS"): 10_000,
     (connection, "_CONNECT_S"): 30.0,
     (connection, "_PING_S"): 30.0,

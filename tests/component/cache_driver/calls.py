@@ -10,7 +10,7 @@ import pytest
 
 from cacheaside.drivers import cache_connections
 from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.cache_connections import CALL_S
+from cacheaside.drivers.cache_connections import _OPENING_S, CALL_S
 from cacheaside.errors import CacheUnavailable
 from cacheaside.keys import Keys, statement_keys
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
@@ -23,7 +23,7 @@ TAGS = ("orders", "products", "customers", "products:42")
 KEYS = statement_keys("top_products", "select 1", {}, TAGS)
 VERSIONS = tuple(bytes([number]) * 16 for number in range(1, 1 + len(TAGS)))
 
-_SOON_S = 5 * CALL_S
+_SOON_S = CALL_S + 2 * _OPENING_S
 # If this machine stops for a second, we try again: a driver that waits longer does so each time.
 _TRIES = 10
 _EVENTUALLY_S = 60

@@ -15,6 +15,7 @@ from cacheaside.errors import CacheUnavailable
 from cacheaside.settings import CacheMode
 from cacheaside.steps import Look, Store
 from tests.component.cache_driver.calls import KEYS, TAGS, cache_at, eventually, take, unavailable_soon
+from tests.component.conftest import impatience
 from tests.component.pretender import pretender, scripted
 
 
@@ -58,6 +59,18 @@ def test_a_server_that_drips_is_given_up_in_time(mode: CacheMode, drip: bytes) -
         cache = cache_at(url, mode)
         for _ in range(2):
             unavailable_soon(lambda: cache.look(Look(KEYS)))
+
+
+def test_opening_may_take_longer_than_a_call_or_a_slow_function_would_never_have_a_cache() -> None:
+    def slow_to_sign_in(connection: Any) -> None:
+        connection.recv(65536)
+        time.sleep(2 * CALL_S)
+        connection.sendall(b"+OK\r\n")
+        while connection.recv(65536):
+            connection.sendall(b"+PONG\r\n")
+
+    with scripted(slow_to_sign_in) as url, impatience(cache_connections):
+        eventually(cache_at(url.replace("//", "//user:password@")).ping)
 
 
 def test_a_connection_that_died_while_frozen_is_replaced_once() -> None:

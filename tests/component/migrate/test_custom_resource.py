@@ -217,7 +217,7 @@ def test_migration_that_takes_too_long_is_told_before_time_is_over(
     began = time.monotonic()
     answer = send("Update", seconds=65)
     assert answer["Status"] == "FAILED"
-    assert answer["Reason"] == "0001_bad.sql: time was over; what is finished is kept: raise RELEASE in the template and deploy again to go on"
+    assert answer["Reason"].startswith("0001_bad.sql: time was over; what is finished is kept: raise RELEASE")
     assert time.monotonic() - began < 30
     with connect().cursor() as cursor:
         cursor.execute("select to_regclass('mine') is null")

@@ -3,12 +3,13 @@
 A socket's own timeout limits one `recv`: a server that drips a byte at a time resets it with every byte. Here every
 `recv` gets only what is left of the call:
 
-    with deadline(0.2):          0 ───────────────────────────────► 0.2 s
-        sendall, recv, recv …      each may take what is left at that moment
-        opening                    has the same limit; if it succeeds, up to 0.2 s are given back to the call
+    with deadline(0.2, opening_s=1.0):     0 ───────────────────────────────► 0.2 s
+        sendall, recv, recv …                each may take what is left at that moment
+        opening                              has a second of its own, and stops the call's clock
 
-The last line is for a cold start: TLS, AUTH and the map of a cluster on a small Lambda may take as long as a call.
-What cannot be limited is the name lookup, which is the resolver's.
+Opening is for a cold start, once in the life of a sandbox: there TLS, AUTH and the map of a cluster take a small Lambda
+longer than any call, and a call that gave up on them would find them as slow the next time. What cannot be limited is
+the name lookup, which is the resolver's.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _FOREVER: Final = float("inf")
 
 class _Call(threading.local):
     ends: float = _FOREVER
-    opening_s: float = 0.0  # that may still be given back
+    opening_s: float = 0.0  # that are left for opening connections
+    is_opening: bool = False
 
     def left(self) -> float:
         """Return the seconds that are left, always more than 0. Raises TimeoutError when there are none."""
@@ -47,12 +49,12 @@ _call: Final = _Call()
 
 
 @contextmanager
-def deadline(seconds: float) -> Iterator[None]:
+def deadline(seconds: float, *, opening_s: float) -> Iterator[None]:
     """Within this block, in this thread, bounded connections wait no longer than `seconds` from now altogether.
 
-    They raise TimeoutError then, which redis-py translates to its own.
+    They raise TimeoutError then, which redis-py translates to its own. Opening them may take `opening_s` more.
     """
-    _call.ends, _call.opening_s = time.monotonic() + seconds, seconds
+    _call.ends, _call.opening_s = time.monotonic() + seconds, opening_s
     try:
         yield
     finally:
@@ -61,12 +63,18 @@ def deadline(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def opening() -> Iterator[None]:
-    """What this block took is given back to the call, if it succeeds, and as far as there is anything left to give."""
-    began = time.monotonic()
-    yield
-    back = min(time.monotonic() - began, _call.opening_s)
-    _call.ends += back
-    _call.opening_s -= back
+    """What this block takes is of the time for opening, not of the call's; also where it is within another one."""
+    if _call.is_opening or _call.ends == _FOREVER:
+        yield
+        return
+    began, ends = time.monotonic(), _call.ends
+    _call.ends, _call.is_opening = began + _call.opening_s, True
+    try:
+        yield
+    finally:
+        took = time.monotonic() - began
+        _call.ends, _call.is_opening = ends + took, False
+        _call.opening_s -= took
 
 
 @cache

@@ -35,8 +35,10 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-# The cache must never cost more than it saves. Opening connections may take as long again, see bounded.py.
+# The cache must never cost more than it saves.
 CALL_S: Final = 0.2
+# A cold start pays for opening connections once. What this costs where a cache does not answer, a breaker bounds.
+_OPENING_S: Final = 1.0
 # What the smallest of nodes does well within a call.
 _OF_ONE_CALL: Final = 500
 # A replica confirms in about a round trip. One that has not in this time is away, or far behind.
@@ -127,7 +129,7 @@ def no_errors(replies: list[Any]) -> list[Any]:
 
 def call() -> AbstractContextManager[None]:
     """Return the limit in time of one call."""
-    return deadline(CALL_S)
+    return deadline(CALL_S, opening_s=_OPENING_S)
 
 
 def calls(commands: Sequence[_T]) -> Iterator[Sequence[_T]]:
