@@ -37,8 +37,8 @@ def connect_patiently(
     while True:
         try:
             return connect(settings)
-        except psycopg2.OperationalError:
+        except psycopg2.OperationalError as error:
             if now() + _PAUSE_S >= ends:
                 raise
-            logger.warning("the database does not let us in yet", exc_info=True)
+            logger.warning("the database does not let us in yet", extra={"reason": str(error)})
         sleep(_PAUSE_S)

@@ -13,6 +13,8 @@ from hashlib import shake_256
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.component.closed_port import bound
+
 __all__ = ["Fault", "FaultProxy", "fault_proxy"]
 
 HOST: Final = "127.0.0.1"
@@ -49,7 +51,7 @@ class FaultProxy:
         self._pairs: set[_Pair] = set()
         self._fault, self._latency_s = Fault.NONE, 0.0
         self._first, self._last = 0, 0  # the requests that the fault is for
-        self._door = _bound(0)
+        self._door = bound(0)
         self.port: int = self._door.getsockname()[1]
         self._open_door()
 
@@ -91,7 +93,7 @@ class FaultProxy:
             self._door.shutdown(socket.SHUT_RDWR)  # wakes the porter
         self._porter.join()
         self._door.close()
-        self._door = _bound(self.port)  # bound but not listening: refuses, and nobody else can take the port meanwhile
+        self._door = bound(self.port)  # bound but not listening: refuses, and nobody else can take the port meanwhile
         with self._lock:
             pairs = list(self._pairs)
         for pair in pairs:
@@ -190,13 +192,6 @@ class _Pair:
             self.server.shutdown(socket.SHUT_RDWR)  # wakes `_answer`
         self.server.close()
         self.client.close()
-
-
-def _bound(port: int) -> socket.socket:
-    door = socket.socket()
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    door.bind((HOST, port))
-    return door
 
 
 @contextmanager

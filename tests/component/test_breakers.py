@@ -35,8 +35,8 @@ from cacheaside.steps import Load, Loaded, Look
 from local.postgres import PostgresServer
 from local.valkey import ValkeyServer
 from tests.component.closed_port import closed_port
-from tests.component.local.until import until
 from tests.component.problem import problem
+from tests.component.until import until
 
 CAP = 5
 

@@ -25,7 +25,7 @@ from local.postgres import PostgresServer
 from local.valkey import ValkeyServer
 from tests.component.batches import drain_batch
 from tests.component.conftest import impatience, settings_of
-from tests.component.local.until import until
+from tests.component.until import until
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 

@@ -25,7 +25,7 @@ from local.valkey_cluster import ValkeyCluster
 from tests.component.batches import drain_batch
 from tests.component.conftest import settings_of
 from tests.component.fault_proxy import Fault, FaultProxy, fault_proxy
-from tests.component.local.until import until
+from tests.component.until import until
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 CONFIRM_MS = cache_connections._CONFIRM_MS

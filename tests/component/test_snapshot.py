@@ -10,7 +10,7 @@ import redis
 from cacheaside.drivers.guarded import GuardedCache
 from local.valkey import ValkeyServer
 from tests.component.conftest import Api, CacheServer
-from tests.component.local.until import until
+from tests.component.until import until
 
 
 def test_connections_are_forgotten_and_opened_again(

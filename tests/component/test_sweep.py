@@ -26,7 +26,7 @@ from local.postgres import PostgresServer
 from local.valkey import ValkeyServer
 from tests.component.conftest import impatience
 from tests.component.fault_proxy import Fault, fault_proxy
-from tests.component.local.until import until
+from tests.component.until import until
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 PRODUCT = tag_key("products:1")
@@ -99,13 +99,14 @@ def sweeping(api: Any) -> Iterator[Background]:
         except Exception as error:
             background.errors.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         yield background
     finally:
         background.advance(1_000)
-        thread.join()
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def scheduled(api: Any, left_s: float) -> None:

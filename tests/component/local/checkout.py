@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.processes import HOST
-from tests.component.local.until import until
+from tests.component.until import until
 from tests.ports import unclaimed_port
 
 TEMPLATE = """

@@ -19,7 +19,7 @@ from local.gateway import Gateway
 from local.pool import FunctionFailed, Pool
 from local.processes import HOST
 from local.template import Function, Route, Template
-from tests.component.local.until import until
+from tests.component.until import until
 
 ROOT = Path(__file__).parents[3]
 HANDLER = """

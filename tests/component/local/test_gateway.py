@@ -18,7 +18,7 @@ from local.errors import LocalError
 from local.gateway import Gateway
 from local.processes import HOST
 from local.template import Function, Route, Template
-from tests.component.local.until import until
+from tests.component.until import until
 from tests.ports import unclaimed_port
 
 ROUTES = (

@@ -18,7 +18,7 @@ import pytest
 from local.pool import CallerTimeout, FunctionFailed, Pool
 from local.processes import alive, descendants
 from local.template import Function
-from tests.component.local.until import until
+from tests.component.until import until
 
 ROOT = Path(__file__).parents[3]
 

@@ -19,7 +19,7 @@ from local.postgres import PostgresServer
 from local.processes import HOST, alive, descendants
 from local.valkey import ValkeyServer
 from tests.component.local.checkout import Checkout
-from tests.component.local.until import until
+from tests.component.until import until
 from tests.ports import unclaimed_port
 
 

@@ -21,7 +21,7 @@ from local.processes import descendants
 from local.schedule import Scheduler
 from local.template import Function, Schedule, Template
 from tests.component.local.checkout import Checkout
-from tests.component.local.until import until
+from tests.component.until import until
 
 ROOT = Path(__file__).parents[3]
 

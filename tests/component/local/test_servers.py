@@ -25,7 +25,7 @@ from local.postgres import PostgresServer
 from local.processes import HOST, alive, descendants
 from local.server import Server, StartFailed
 from local.valkey import ValkeyServer
-from tests.component.local.until import until
+from tests.component.until import until
 from tests.ports import unclaimed_port
 
 ROOT = Path(__file__).parents[3]

@@ -2,7 +2,7 @@
 
 redis-py keeps the connections and the map of the cluster (its NodesManager). How commands are sent is ours: redis-py's
 RedisCluster would answer trouble by sending one command after the other, asking for the map between them and sleeping
-250 ms. It would also open with COMMAND, whose answer takes four times as long as all the rest of opening a cluster.
+250 ms. It would also open with COMMAND, whose answer takes longer to parse than all the rest of opening takes.
 """
 
 from __future__ import annotations
