@@ -25,7 +25,7 @@ from migrate.upgrade import MigrationFailed, unknown, upgrade
 
 logger = Logger()
 
-FUNCTIONS: Final = Path(__file__).parents[1]
+CATALOGUE: Final = Path(__file__).parents[1] / "catalogue"
 # What the answer to CloudFormation needs, with all its attempts.
 _RESERVE_S: Final = 60
 
@@ -82,7 +82,7 @@ def _left_s(context: LambdaContext) -> float:
 def _check_tags(connection: Connection) -> None:
     """Raise WrongTags: better no deployment than answers that outlive a change of what they are made of."""
     with dependencies(connection) as database:
-        checked = check_tags(FUNCTIONS, database)
+        checked = check_tags(CATALOGUE, database)
     if checked.problems:
         logger.error("wrong tags", extra={"problems": list(map(str, checked.problems))})
         raise WrongTags(checked)
