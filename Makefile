@@ -41,8 +41,8 @@ check: .venv ## ask PostgreSQL what each query reads, and compare with its tags 
 e2e: .venv ## the HTTP contract, asked of STACK=cacheaside-dev, of API_URL=…, or of a stack of its own; SMOKE=1 only reads
 	@$(BIN)/python -m pytest $(if $(SMOKE),-m "not writes") tests/e2e
 
-lint: .venv ## ruff and mypy
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: .venv ## ruff, mypy, and the rules about imports in pyproject.toml
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 format: .venv ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -22,10 +22,10 @@ from psycopg2.extensions import cursor as Cursor
 
 from bench.servers import ROOT, Servers, servers
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.catalogue.statements import BoundQuery
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.reading.outcome import Source
+from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 from local.api.pool import Pool
 from local.api.schedule import Scheduler
@@ -48,8 +48,8 @@ class Shop:
 
     def __init__(self, servers: Servers, owner: Cursor) -> None:
         settings = servers.settings("QueryFunction")
-        self._reader = Reader(Cache(settings.cache), Database(settings.database))
-        self._product = BoundQuery(Catalogue.load(ROOT / "functions").query("product"), {"id": PRODUCT})
+        self._reader = Reader(Cache(settings.cache), Queries(settings.database))
+        self._product = Question(Catalogue.load(ROOT / "functions").query("product"), {"id": PRODUCT})
         self._owner = owner
         self._price = 0
 

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.catalogue.statements import BoundQuery
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.commands import Commands
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import CacheasideError
 from cacheaside.reading.entry import unpack
 from cacheaside.reading.outcome import Source
+from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 from cacheaside.settings import CacheSettings, DatabaseSettings
 from cacheaside.writing.writer import Invalidation, Writer
@@ -70,9 +70,9 @@ class LethalCache(Cache):
 def run_reader(number: int, servers: Servers, ledger: Ledger) -> None:
     """Read until killed, and compare each answer with what had been acknowledged before."""
     random.seed()
-    reader = Reader(Cache(servers.cache), Database(servers.query))
-    rows = [BoundQuery(servers.catalogue.query("one"), {"id": row}) for row in range(ROWS)]
-    every = BoundQuery(servers.catalogue.query("all"), {})
+    reader = Reader(Cache(servers.cache), Queries(servers.query))
+    rows = [Question(servers.catalogue.query("one"), {"id": row}) for row in range(ROWS)]
+    every = Question(servers.catalogue.query("all"), {})
     while True:
         row = None if random.random() < _READS_ALL else random_row()
         bound = every if row is None else rows[row]
@@ -131,7 +131,7 @@ def _writer(worker: int, servers: Servers, ledger: Ledger, broken: Broken | None
     return Writer(cache, Commands(servers.command))
 
 
-def read_values(reader: Reader, bound: BoundQuery) -> tuple[list[int], Source]:
+def read_values(reader: Reader, bound: Question) -> tuple[list[int], Source]:
     """Return what the API says about one row or all of them, and where that came from. Raises CacheasideError."""
     outcome = reader.read(bound, lambda: 29_000).outcome
     if outcome.refresh is not None:

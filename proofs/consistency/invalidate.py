@@ -9,7 +9,7 @@ from typing import Final
 
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.outbox import Outbox
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import DatabaseError
 from cacheaside.invalidation.drain import Backlog, Drained, Drainer
 from cacheaside.invalidation.sweep import Sweep
@@ -28,7 +28,7 @@ def run_invalidate(worker: int, servers: Servers, ledger: Ledger, broken: Broken
     logging.disable()  # a cache that is away is what this is about
     outbox, cache = _outbox(servers, broken), Cache(servers.cache)
     drainer = Drainer(outbox, cache)
-    verifier = Verifier(cache, Database(servers.query), servers.catalogue, drainer.settle)
+    verifier = Verifier(cache, Queries(servers.query), servers.catalogue, drainer.settle)
     sweep, tally = Sweep(outbox, drainer, verifier), _Tally(worker, ledger)
     while True:
         with suppress(DatabaseError):

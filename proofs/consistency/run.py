@@ -11,11 +11,11 @@ from typing import Final
 import psycopg2
 
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.catalogue.statements import BoundQuery
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import CacheasideError
 from cacheaside.reading.outcome import Source
+from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 from cacheaside.settings import Authentication, DatabaseSettings
 from local.servers.postgres import PostgresServer
@@ -113,10 +113,10 @@ def _ending(servers: Servers, ledger: Ledger) -> Ending:
         pending, lost = what_is_left(cur)
         cur.execute("select value from register order by id")
         expected = [value for (value,) in cur.fetchall()]
-    reader = Reader(Cache(servers.cache), Database(servers.query))
+    reader = Reader(Cache(servers.cache), Queries(servers.query))
     one, every = (servers.catalogue.query(name) for name in ("one", "all"))
-    answers = [_read(reader, BoundQuery(every, {}))]
-    answers += [_read(reader, BoundQuery(one, {"id": row})) for row in range(ROWS)]
+    answers = [_read(reader, Question(every, {}))]
+    answers += [_read(reader, Question(one, {"id": row})) for row in range(ROWS)]
     wanted = [expected, *([value] for value in expected)]
     return Ending(
         pending=pending,
@@ -128,7 +128,7 @@ def _ending(servers: Servers, ledger: Ledger) -> Ending:
     )
 
 
-def _read(reader: Reader, bound: BoundQuery) -> tuple[list[int], Source]:
+def _read(reader: Reader, bound: Question) -> tuple[list[int], Source]:
     """Return what is read, also from servers that are slow just then: no answer would be no difference either."""
     ends = time.monotonic() + _READ_WITHIN_S
     while True:

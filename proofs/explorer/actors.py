@@ -14,14 +14,14 @@ from typing import Any, Final
 from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES, Entry
 from cacheaside.reading.outcome import Outcome
-from cacheaside.reading.read_path import Surroundings, read
+from cacheaside.reading.read_path import ReadContext, read
 from proofs.explorer.model import BOUND, NOW_MS, Variant, World
 
 __all__ = ["Reader", "Writer"]
 
 # Locals that decide nothing: how long a waiter sleeps is nobody's business where every interleaving is tried.
 _TOKENS_AT_MOST: Final = 6
-_IRRELEVANT: Final = frozenset({"around", "bound", "pause_ms", "left_ms", "until_ms", "policy", "now_ms"})
+_IRRELEVANT: Final = frozenset({"context", "question", "pause_ms", "left_ms", "until_ms", "policy", "now_ms"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Reader:
 
     def _run(self, sent: tuple[object, ...], variant: Variant) -> Reader:
         """Return this reader after it was sent all of `sent`."""
-        path: Generator[steps.Step, Any, Any] = read(BOUND, self._surroundings(variant))
+        path: Generator[steps.Step, Any, Any] = read(BOUND, self._context(variant))
         answer, step = None, next(path)
         for result in sent:
             try:
@@ -65,7 +65,7 @@ class Reader:
                 path, step = refresh, next(refresh)
         return replace(self, sent=sent, step=step, answer=answer, state=_frames(path))
 
-    def _surroundings(self, variant: Variant) -> Surroundings:
+    def _context(self, variant: Variant) -> ReadContext:
         numbers = count(1)
 
         def token() -> bytes:
@@ -77,7 +77,7 @@ class Reader:
                 else (bytes([self.name, number]).ljust(TOKEN_BYTES, b"."))
             )
 
-        return Surroundings(lambda: NOW_MS, token, lambda: 0.0, lambda: 1_000_000)
+        return ReadContext(lambda: NOW_MS, token, lambda: 0.0, lambda: 1_000_000)
 
 
 def _frames(path: Any) -> Hashable:

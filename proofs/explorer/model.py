@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from cacheaside.catalogue.policy import Policy
-from cacheaside.catalogue.statements import BoundQuery, Query
+from cacheaside.catalogue.statements import Query
 from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag
+from cacheaside.reading.question import Question
 
 __all__ = ["BOUND", "NOW_MS", "Variant", "World", "entry_of"]
 
 NOW_MS: Final = 1_000_000
 POLICY: Final = Policy(ttl_ms=60_000, stale_ms=60_000, stale_if_error_ms=60_000, negative_ttl_ms=60_000)
-BOUND: Final = BoundQuery(
+BOUND: Final = Question(
     Query(
         name="row",
         summary="",

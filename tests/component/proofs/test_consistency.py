@@ -17,15 +17,15 @@ import psycopg2
 import pytest
 import redis
 
-from cacheaside.catalogue.statements import BoundQuery
 from cacheaside.drivers.cache import exchange
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.drivers.postgres.outbox import Outbox
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.invalidation.drain import Drainer
 from cacheaside.reading.keys import tag_key
 from cacheaside.reading.outcome import Source
+from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 from cacheaside.writing.writer import Invalidation, Writer
 from local.servers.postgres import PostgresServer
@@ -96,14 +96,14 @@ class Stage:
     sql: Callable[..., list[tuple[Any, ...]]]
 
     def __post_init__(self) -> None:
-        self._reader = Reader(Cache(self.servers.cache), Database(self.servers.query))
+        self._reader = Reader(Cache(self.servers.cache), Queries(self.servers.query))
         self._drainer = Drainer(Outbox(self.servers.invalidate), Cache(self.servers.cache))
         self._writer = Writer(Cache(self.servers.confirmed), Commands(self.servers.command))
         self.await_replica()
         self.drain()  # that the table is watched now is a change of its own
 
     def read(self, row: int = 1) -> tuple[int, Source]:
-        [value], source = read_values(self._reader, BoundQuery(self.servers.catalogue.query("one"), {"id": row}))
+        [value], source = read_values(self._reader, Question(self.servers.catalogue.query("one"), {"id": row}))
         return value, source
 
     def write(self, writer: Writer | None = None, row: int = 1) -> tuple[int, Invalidation]:

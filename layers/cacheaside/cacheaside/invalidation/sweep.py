@@ -18,10 +18,10 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from cacheaside.errors import DatabaseError
-from cacheaside.invalidation.drain import Backlog, Drained
-from cacheaside.invalidation.verifier import Verification
+from cacheaside.invalidation.drain import Backlog, Drained, Drainer
+from cacheaside.invalidation.verifier import Verification, Verifier
 
-__all__ = ["Report", "Sweep"]
+__all__ = ["Sweep", "SweepReport"]
 
 # Transactions that wrote before anyone listened tell nobody when they commit, so the outbox is looked at as well.
 _POLL_S: Final = 1.0
@@ -35,32 +35,20 @@ _DRAIN_S: Final = 30.0
 _log = logging.getLogger(__name__)
 
 
-class Outbox(Protocol):
-    """See `cacheaside.drivers.postgres.outbox.Outbox`."""
+class SweptOutbox(Protocol):
+    """The outbox, as a sweep needs it. See `cacheaside.drivers.postgres.outbox.Outbox`."""
 
     def backlog(self) -> Backlog: ...
     def prune(self) -> None: ...
     def prune_keys(self) -> None: ...
     def fold(self) -> int: ...
     def listen(self, seconds: float) -> None: ...
-    def hush(self) -> None: ...
+    def stop_notifications(self) -> None: ...
     def unlisten(self) -> None: ...
     def await_change(self, seconds: float) -> bool: ...
 
 
-class Drainer(Protocol):
-    """See `cacheaside.invalidation.drain.Drainer`."""
-
-    def drain(self, seconds: float) -> Drained: ...
-
-
-class Verifier(Protocol):
-    """See `cacheaside.invalidation.verifier.Verifier`."""
-
-    def verify(self) -> Verification: ...
-
-
-class Report(Protocol):
+class SweepReport(Protocol):
     """What is told of a sweep."""
 
     def drained(self, drained: Drained, backlog: Backlog) -> None: ...
@@ -73,7 +61,7 @@ class Sweep:
 
     def __init__(
         self,
-        outbox: Outbox,
+        outbox: SweptOutbox,
         drainer: Drainer,
         verifier: Verifier,
         now: Callable[[], float] = time.monotonic,
@@ -86,7 +74,7 @@ class Sweep:
         self._sleep = sleep
         self._trouble = ""
 
-    def run(self, listen_s: float, report: Report) -> None:
+    def run(self, listen_s: float, report: SweepReport) -> None:
         """Drain, for `listen_s` seconds as soon as there is something; and clear up.
 
         A cache that is away is not an error: the rows are there when it is back. Raises DatabaseError if PostgreSQL
@@ -118,7 +106,7 @@ class Sweep:
                 rows, replayed = rows + drained.rows, replayed + drained.replayed
                 busy = bool(drained.rows) or not drained.reachable
                 if quiet and busy:
-                    self._outbox.hush()
+                    self._outbox.stop_notifications()
                 if busy:  # without a cache, the next look comes after a pause
                     busy_until = self._now() + _QUIET_AFTER_S + (0.0 if drained.reachable else _POLL_S)
                 if drained.reachable:
