@@ -49,7 +49,7 @@ class CachedProduct:
     def __init__(self, servers: RunningServers, owner: Cursor) -> None:
         settings = servers.settings("QueryFunction")
         self._reader = Reader(Cache(settings.cache), Database(settings.database))
-        self._product = BoundQuery(Catalogue.load(ROOT / "functions").query("product"), {"id": PRODUCT})
+        self._product = BoundQuery(Catalogue.load(ROOT / "functions" / "catalogue").query("product"), {"id": PRODUCT})
         self._owner = owner
         self._price = 0
 

@@ -30,10 +30,10 @@ from proofs.consistency.sql_writers import run_sql_writer
 from proofs.consistency.supervisor import API_READER, API_WRITER, INVALIDATE, OUTBOX_CHECKER, SQL_WRITER, Supervisor
 from proofs.consistency.system import SystemUnderTest, system_under_test
 
-__all__ = ["Progress", "check_consistency"]
+__all__ = ["OnProgress", "check_consistency"]
 
 # Called with the seconds that have passed, operations, violations.
-Progress = Callable[[float, int, int], object]
+OnProgress = Callable[[float, int, int], object]
 
 _DRAINED_WITHIN_S: Final = 30.0
 _ACKNOWLEDGED_WITHIN_S: Final = 10.0
@@ -46,7 +46,7 @@ def check_consistency(
     kind: str,
     postgres: PostgresServer,
     folder: Path,
-    progress: Progress = lambda *_: None,
+    progress: OnProgress = lambda *_: None,
     defect: Defect | None = None,
     only: CacheFault | None = None,
 ) -> ConsistencyReport:

@@ -129,6 +129,15 @@ def stepper(postgres: PostgresServer, tmp_path: Path, sql: Callable[..., list[tu
     drop_register(postgres.url)
 
 
+@pytest.fixture
+def replicated(stepper: Stepper, monkeypatch: pytest.MonkeyPatch) -> Stepper:
+    """Row 1 is cached, also on the replica. From now on a write waits for the replica only as long as when deployed."""
+    stepper.read()
+    stepper.await_replica()
+    monkeypatch.setattr(exchange, "_CONFIRM_MS", CONFIRM_MS)
+    return stepper
+
+
 def test_write_of_a_process_killed_between_commit_and_drain_is_delivered(stepper: Stepper) -> None:
     assert stepper.read() == (0, Source.MISS)
 
@@ -157,33 +166,23 @@ def test_transaction_that_rolls_back_invalidates_nothing(stepper: Stepper, postg
     assert stepper.read() == (0, Source.HIT)
 
 
-def test_write_that_a_lagging_replica_has_not_seen_is_pending_until_it_is_replayed(
-    stepper: Stepper, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stepper.read()
-    stepper.await_replica()
-    monkeypatch.setattr(exchange, "_CONFIRM_MS", CONFIRM_MS)
-    stepper.cache.cut_replication()
-    assert stepper.write() == (1, Invalidation.PENDING)
-    stepper.cache.fail_over()
-    assert stepper.read() == (0, Source.HIT)  # the replica still has the old answer, as expected
-    stepper.drain()
-    assert stepper.read() == (1, Source.MISS)
+def test_write_that_a_lagging_replica_has_not_seen_is_pending_until_it_is_replayed(replicated: Stepper) -> None:
+    replicated.cache.cut_replication()
+    assert replicated.write() == (1, Invalidation.PENDING)
+    replicated.cache.fail_over()
+    assert replicated.read() == (0, Source.HIT)  # the replica still has the old answer, as expected
+    replicated.drain()
+    assert replicated.read() == (1, Source.MISS)
 
 
-def test_change_drained_shortly_before_a_failover_is_drained_again(
-    stepper: Stepper, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stepper.read()
-    stepper.await_replica()
-    monkeypatch.setattr(exchange, "_CONFIRM_MS", CONFIRM_MS)
-    stepper.cache.cut_replication()
-    stepper.write()
-    assert stepper.drain() == 1
-    stepper.cache.fail_over()
-    assert stepper.read() == (0, Source.HIT)
-    assert stepper.drain() >= 1
-    assert stepper.read() == (1, Source.MISS)
+def test_change_drained_shortly_before_a_failover_is_drained_again(replicated: Stepper) -> None:
+    replicated.cache.cut_replication()
+    replicated.write()
+    assert replicated.drain() == 1
+    replicated.cache.fail_over()
+    assert replicated.read() == (0, Source.HIT)
+    assert replicated.drain() >= 1
+    assert replicated.read() == (1, Source.MISS)
 
 
 def test_write_that_is_done_stays_done_after_a_failover(stepper: Stepper) -> None:
@@ -195,14 +194,9 @@ def test_write_that_is_done_stays_done_after_a_failover(stepper: Stepper) -> Non
     assert stepper.read() == (1, Source.MISS)
 
 
-def test_write_is_pending_if_a_drainer_deleted_its_tags_first_and_no_replica_confirmed(
-    stepper: Stepper, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stepper.read()
-    stepper.await_replica()
-    monkeypatch.setattr(exchange, "_CONFIRM_MS", CONFIRM_MS)
-    stepper.cache.replica.freeze()
-    with redis.Redis.from_url(stepper.cache.url) as drainer:
+def test_write_is_pending_if_a_drainer_deleted_its_tags_first_and_no_replica_confirmed(replicated: Stepper) -> None:
+    replicated.cache.replica.freeze()
+    with redis.Redis.from_url(replicated.cache.url) as drainer:
         drainer.delete(tag_key("register:1"), tag_key("register"))  # a second delete of a missing key is not replicated
-    assert stepper.write() == (1, Invalidation.PENDING)
-    stepper.cache.replica.thaw()
+    assert replicated.write() == (1, Invalidation.PENDING)
+    replicated.cache.replica.thaw()
