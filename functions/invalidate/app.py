@@ -35,7 +35,8 @@ catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 cache = Cache(settings.cache)
 outbox = Outbox(settings.database)
 drainer = Drainer(outbox, cache)
-sweep = Sweep(outbox, drainer, Verifier(cache, Queries(settings.queries), catalogue, drainer.settle))
+verifier = Verifier(cache, Queries(settings.queries), catalogue, drainer.settle)
+sweep = Sweep(outbox, drainer.drain, verifier.verify)
 app = application(logger)
 
 

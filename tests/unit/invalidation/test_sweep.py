@@ -22,7 +22,7 @@ class World:
         self.reachable_from = 0.0
         self.changing_until = 0.0
         self.waited: list[float] = []
-        self.sweep = Sweep(self, self, self, lambda: self.now, self.sleep)
+        self.sweep = Sweep(self, self.drain, self.verify, lambda: self.now, self.sleep)
 
     def _do(self, what: str) -> None:
         self.now += 0.1

@@ -18,8 +18,8 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from cacheaside.errors import DatabaseError
-from cacheaside.invalidation.drain import Backlog, Drained, Drainer
-from cacheaside.invalidation.verifier import Verification, Verifier
+from cacheaside.invalidation.drain import Backlog, Drained
+from cacheaside.invalidation.verifier import Verification
 
 __all__ = ["Sweep", "SweepReport"]
 
@@ -62,14 +62,15 @@ class Sweep:
     def __init__(
         self,
         outbox: SweptOutbox,
-        drainer: Drainer,
-        verifier: Verifier,
+        drain: Callable[[float], Drained],
+        verify: Callable[[], Verification],
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`drain`: see `Drainer.drain`. `verify`: see `Verifier.verify`."""
         self._outbox = outbox
-        self._drainer = drainer
-        self._verifier = verifier
+        self._drain_for = drain
+        self._verify = verify
         self._now = now
         self._sleep = sleep
         self._trouble = ""
@@ -91,7 +92,7 @@ class Sweep:
             self._outbox.prune()
         self._outbox.prune_keys()
         report.folded(self._outbox.fold())
-        report.verified(self._verifier.verify())
+        report.verified(self._verify())
 
     def _listen(self, ends: float) -> tuple[int, int]:
         """Drain until then, and return how many rows and replays it were."""
@@ -119,7 +120,7 @@ class Sweep:
         return rows, replayed
 
     def _drain(self, seconds: float) -> Drained:
-        drained = self._drainer.drain(seconds)
+        drained = self._drain_for(seconds)
         self._tell("" if drained.reachable else "the cache cannot be reached: changes stay in the outbox until it can")
         return drained
 
