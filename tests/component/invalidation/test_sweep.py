@@ -19,7 +19,7 @@ import redis
 from cacheaside.errors import DatabaseUnavailable
 from cacheaside.invalidation import verifier
 from cacheaside.reading.keys import tag_key
-from cacheaside.runtime.read_metrics import measured_sweep
+from cacheaside.runtime.sweep_metrics import measured_sweep
 from cacheaside.settings import DatabaseSettings, InvalidationMode
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
