@@ -1,4 +1,4 @@
-"""The routes of the HTTP contract, who answers them and who may call them."""
+"""The routes of the HTTP contract, the functions that answer them, and who may call them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import json
 import re
 from typing import Any
 
-from tests.template.choices import JWT
-from tests.template.stack import Stack
+from tests.template.support.api import PREFLIGHT, body, operations
+from tests.template.support.choices import JWT
+from tests.template.support.stack import Stack, stack_of
 
 ROUTES = {
     ("GET", "/"): "QueryFunction",
@@ -22,20 +23,6 @@ ROUTES = {
     ("POST", "/invalidations"): "InvalidateFunction",
 }
 SECURITY: dict[str, list[dict[str, list[str]]]] = {"open": [], "iam": [{"iam": []}], "jwt": [{"jwt": []}]}
-PREFLIGHT = ("OPTIONS", "/{proxy+}")
-
-
-def body(stack: Stack) -> dict[str, Any]:
-    found: dict[str, Any] = stack.resources["HttpApi"]["Properties"]["Body"]
-    return found
-
-
-def operations(stack: Stack) -> dict[tuple[str, str], dict[str, Any]]:
-    return {
-        ("ANY" if method == "x-amazon-apigateway-any-method" else method.upper(), path): operation
-        for path, methods in body(stack)["paths"].items()
-        for method, operation in methods.items()
-    }
 
 
 def deployed(stack: Stack) -> dict[str, Any]:
@@ -86,7 +73,7 @@ def test_every_route_but_the_schedules_goes_to_the_version_that_is_live(stack: S
 
 
 def test_stage_deploys_itself_and_limits_the_rate_of_every_route() -> None:
-    stage = deployed(Stack(ReadsPerSecond="500", WritesPerSecond="20"))
+    stage = deployed(stack_of(ReadsPerSecond="500", WritesPerSecond="20"))
     assert (stage["StageName"], stage["AutoDeploy"]) == ("$default", True)
     rates = {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
     assert {stage["DefaultRouteSettings"][rate] for rate in rates} == {"500"}

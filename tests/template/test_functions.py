@@ -1,4 +1,4 @@
-"""What every function is given, and in which order a deployment brings it up."""
+"""The settings of every function, and the order in which a deployment creates them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.template.choices import EXISTING_VPC
-from tests.template.stack import TEMPLATE, Stack
+from tests.template.support.choices import EXISTING_VPC
+from tests.template.support.stack import TEMPLATE, Stack, stack_of
 
 VERIFIED = "sslmode=verify-full&sslrootcert=/opt/certificates/rds-global-bundle.pem"
 NAMES = ("Query", "Command", "Invalidate", "Migrate")
-# PostgreSQL on RDS: DBInstanceClassMemory / 9531392, of which a part of the memory is taken by the system.
+# PostgreSQL on RDS allows DBInstanceClassMemory / 9531392. The system uses a part of the memory.
 CONNECTIONS = {"db.t4g.micro": 80, "db.t4g.medium": 400}
 CONNECTIONS_OF = {"QueryFunction": 1, "CommandFunction": 1}
-# One that listens, one that the API calls, two connections each; a deployment; people.
+# Two invalidate functions (one listens, one answers the API) with two connections each, a deployment, and people.
 OTHER_CONNECTIONS = 2 * 2 + 1 + 3
 
 
@@ -115,7 +115,7 @@ def test_a_request_ends_before_the_api_gives_up(stack: Stack) -> None:
     timeouts = {name: function["Timeout"] for name, function in stack.functions.items()}
     assert timeouts["QueryFunction"] == timeouts["CommandFunction"] == 29
     assert timeouts["MigrateFunction"] < stack.resources["Migrations"]["Properties"]["ServiceTimeout"] <= 3600
-    # Its schedule lets it listen for a minute; its requests are short, and end by themselves.
+    # On its schedule it listens for a minute. Its requests are short and end by themselves.
     assert 60 < timeouts["InvalidateFunction"] <= 120
 
 
@@ -136,7 +136,7 @@ def test_new_code_takes_over_as_was_chosen_and_goes_back_when_an_alarm_says_so(s
         assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
         named = [alarm["Name"] for alarm in group["AlarmConfiguration"].get("Alarms", ())]
         own = name.replace("FunctionDeploymentGroup", "ErrorsAlarm")
-        # At once, it would be stopped by an alarm that rings already, though it may be what mends it.
+        # With AllAtOnce, an alarm that is already on would stop the deployment that may fix its cause.
         watched = [] if stack.parameters["Deployment"] == "AllAtOnce" else [own, "ApiErrorsAlarm"]
         assert [alarms.get(alarm, alarm) for alarm in named] == watched
         alias = stack.resources[name.replace("DeploymentGroup", "Aliaslive")]
@@ -201,7 +201,7 @@ def test_nothing_is_retried_behind_our_back(default: Stack) -> None:
 
 @pytest.mark.parametrize("products", ["0", "500"])
 def test_size_of_the_sample_shop_reaches_the_migration(products: str) -> None:
-    migrations = Stack(SampleProducts=products).resources["Migrations"]["Properties"]
+    migrations = stack_of(SampleProducts=products).resources["Migrations"]["Properties"]
     assert migrations["SampleProducts"] == products
 
 

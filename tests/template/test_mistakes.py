@@ -1,4 +1,4 @@
-"""The other tests notice what somebody could do to the template in a hurry."""
+"""Each mistake that a hurried edit could make in the template is noticed by another test."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.template import test_modes as modes
 from tests.template import test_network as network
 from tests.template import test_operations as operations
 from tests.template import test_permissions as permissions
-from tests.template.stack import TEMPLATE, Stack
+from tests.template.support.stack import TEMPLATE, Stack, stack_of
 
 Check = Callable[[Stack], None]
-# What is changed into what -> the check that must notice, in which mode.
+# Name, text of the template, its replacement, the test that must fail, and the mode.
 MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
     (
         "database open to all addresses",
@@ -95,7 +95,7 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
     ),
     (
         "invalidations for everybody",
-        "/invalidations: { post: { security: !If [WritesNeedJwt, [{ jwt: [] }], [{ iam: [] }]] } }",
+        "/invalidations: { post: { security: *writes } }",
         "/invalidations: { post: { security: [] } }",
         api.test_reads_ask_for_what_was_chosen_and_writes_are_never_open,
         {},
@@ -132,6 +132,6 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
 def test_mistake_is_noticed(old: str, new: str, check: Check, mode: dict[str, str]) -> None:
     text = TEMPLATE.read_text()
     assert old in text
-    check(Stack(**mode))
+    check(stack_of(**mode))
     with pytest.raises(AssertionError):
         check(Stack(text.replace(old, new), **mode))

@@ -1,4 +1,4 @@
-"""Alarms that tell what to do, and a dashboard that answers three questions first; both read what is published."""
+"""Alarms name their section of the runbook, the dashboard answers three questions, and all their metrics exist."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from tests.template.stack import ROOT, Stack
+from tests.template.support.stack import ROOT, Stack
 
 RUNBOOK = ROOT / "docs" / "operations.md"
 PUBLISHER = ROOT / "layers" / "cacheaside" / "cacheaside" / "metrics.py"
@@ -31,7 +31,7 @@ WITH = {
     "Cache": {"cache-memory", "cache-evictions"},
     "CacheServerless": {"cache-throttles"},
 }
-# Of AWS's own metrics: the dimensions under which each is published.
+# The dimensions with which AWS publishes its own metrics.
 OF_AWS = {
     "AWS/ApiGateway": {"4xx": {"ApiId"}, "5xx": {"ApiId"}, "Count": {"ApiId"}, "Latency": {"ApiId"}},
     "AWS/Lambda": {name: {"FunctionName"} for name in ("Errors", "Throttles", "ConcurrentExecutions")},
@@ -84,7 +84,7 @@ def widgets(stack: Stack) -> list[dict[str, Any]]:
 
 
 def metrics_in(widget: dict[str, Any]) -> Iterator[Metric]:
-    """Return what a widget shows; "." stands for the value above, "..." for the whole line above up to what follows."""
+    """Return the metrics of a widget. "." repeats the value above; "..." repeats the start of the line above."""
     above: list[str] = []
     for line in widget["properties"].get("metrics", []):
         given = [item for item in line if isinstance(item, str)]
@@ -116,7 +116,7 @@ def test_alarms_are_for_what_there_is(stack: Stack) -> None:
 def test_every_alarm_tells_somebody_and_says_when_it_is_over(stack: Stack) -> None:
     for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
         assert (alarm["AlarmActions"], alarm["OKActions"]) == (["Alarms"], ["Alarms"])
-        assert alarm["TreatMissingData"] in ("breaching", "notBreaching")  # "missing" leaves an old alarm standing
+        assert alarm["TreatMissingData"] in ("breaching", "notBreaching")  # "missing" would keep an old alarm on
 
 
 def test_every_alarm_names_its_section_of_the_runbook(stack: Stack) -> None:

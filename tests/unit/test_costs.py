@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.costs import ALARM_METRICS, PRICES, bill, tables
-from tests.template.stack import Stack, read_template
+from tests.template.support.stack import Stack, read_template
 
 PAGE = Path(__file__).parents[2] / "docs" / "costs.md"
 
