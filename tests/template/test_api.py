@@ -38,7 +38,7 @@ def test_routes_are_the_contract(stack: Stack) -> None:
     assert called == ROUTES
 
 
-def test_reads_ask_for_what_was_chosen_and_writes_are_never_open(stack: Stack) -> None:
+def test_reads_need_the_chosen_authorization_and_writes_are_never_open(stack: Stack) -> None:
     reads, writes = stack.parameters["ReadAuthorization"], stack.parameters["WriteAuthorization"]
     assert writes in ("iam", "jwt")
     for route, operation in operations(stack).items():
@@ -66,7 +66,7 @@ def test_no_route_is_written_that_no_function_answers(stack: Stack) -> None:
         assert operation["x-amazon-apigateway-integration"]["payloadFormatVersion"] == "2.0"
 
 
-def test_every_route_but_the_schedules_goes_to_the_version_that_is_live(stack: Stack) -> None:
+def test_every_route_but_invalidations_calls_the_live_alias(stack: Stack) -> None:
     for route, operation in operations(stack).items():
         target = operation["x-amazon-apigateway-integration"]["uri"]
         assert ("Aliaslive" in target) == (ROUTES[route] != "InvalidateFunction")
@@ -92,7 +92,7 @@ def test_a_line_of_the_access_log_is_json(stack: Stack) -> None:
     assert all(value.startswith("$context.") for value in line.values())
 
 
-def test_only_the_origins_that_were_chosen_may_call_from_a_page(stack: Stack) -> None:
+def test_only_the_chosen_origins_may_call_from_a_page(stack: Stack) -> None:
     cors = body(stack).get("x-amazon-apigateway-cors", {})
     assert cors.get("allowOrigins", [""]) == stack.parameters["CorsOrigins"]
     assert "*" not in str(cors)
@@ -103,7 +103,7 @@ def test_only_the_origins_that_were_chosen_may_call_from_a_page(stack: Stack) ->
         assert "allowCredentials" not in cors
 
 
-def test_a_domain_of_ones_own_leads_to_the_api(stack: Stack) -> None:
+def test_a_custom_domain_leads_to_the_api(stack: Stack) -> None:
     wanted = [stack.parameters["DomainName"]] if stack.parameters["DomainName"] else []
     domains = stack.of_type("AWS::ApiGatewayV2::DomainName")
     assert [domain["DomainName"] for domain in domains.values()] == wanted

@@ -65,7 +65,7 @@ def test_cache_users_are_one_for_each_function_and_have_no_password(stack: Stack
         assert (default["UserName"], default["AccessString"]) == ("default", "off -@all")
 
 
-def test_serverless_cache_has_an_end_to_what_it_costs(stack: Stack) -> None:
+def test_serverless_cache_has_a_cost_limit(stack: Stack) -> None:
     for cache in stack.of_type("AWS::ElastiCache::ServerlessCache").values():
         assert cache["CacheUsageLimits"]["DataStorage"]["Maximum"] > 0
         assert cache["CacheUsageLimits"]["ECPUPerSecond"]["Maximum"] > 0
@@ -90,7 +90,7 @@ def test_prod_survives_a_zone_and_dev_is_cheap(stage: str, redundant: bool) -> N
     assert cache["NumCacheClusters"] == (2 if redundant else 1)
 
 
-def test_nothing_is_made_of_what_exists(stack: Stack) -> None:
+def test_existing_resources_are_not_created(stack: Stack) -> None:
     new = {
         "AWS::RDS::DBInstance": stack.parameters["DatabaseSource"] == "new",
         "AWS::RDS::DBProxy": stack.parameters["RdsProxy"] == "on",

@@ -84,7 +84,7 @@ PRIVATE = {
 }
 
 
-def test_each_function_reaches_what_it_works_with_and_nothing_else(stack: Stack) -> None:
+def test_each_function_reaches_its_servers_and_nothing_else(stack: Stack) -> None:
     assert edges(stack) == expected(stack)
 
 
@@ -97,7 +97,7 @@ def test_nothing_but_the_api_is_public(stack: Stack) -> None:
         assert not subnet.get("MapPublicIpOnLaunch")
 
 
-def test_whoever_is_called_lets_groups_in_and_no_addresses(stack: Stack) -> None:
+def test_ingress_admits_groups_and_no_addresses(stack: Stack) -> None:
     for group, found in rules(stack, "SecurityGroupIngress").items():
         for rule in found:
             assert rule.get("SourceSecurityGroupId", "").endswith("SecurityGroup"), group
@@ -121,7 +121,7 @@ def test_no_group_keeps_the_open_egress_rule_that_ec2_adds(stack: Stack) -> None
         assert group.get("SecurityGroupEgress")
 
 
-def test_every_rule_says_what_it_is_for(stack: Stack) -> None:
+def test_every_rule_has_a_description(stack: Stack) -> None:
     for direction in ("SecurityGroupEgress", "SecurityGroupIngress"):
         for group, found in rules(stack, direction).items():
             assert all(rule.get("Description") for rule in found), group
@@ -173,7 +173,7 @@ def test_s3_is_open_for_answers_to_cloudformation_only(stack: Stack) -> None:
             assert statement["Resource"] == "arn:aws:s3:::cloudformation-custom-resource-response-euwest1/*"
 
 
-def test_what_the_network_refuses_is_logged() -> None:
+def test_refused_connections_are_logged() -> None:
     (log,) = stack_of().of_type("AWS::EC2::FlowLog").values()
     assert (log["ResourceId"], log["ResourceType"], log["TrafficType"]) == ("Vpc", "VPC", "REJECT")
     assert not stack_of(**EXISTING_VPC).of_type("AWS::EC2::FlowLog")  # its owner decides

@@ -108,12 +108,12 @@ def is_published(metric: Metric, stack: Stack) -> bool:
     )
 
 
-def test_alarms_are_for_what_there_is(stack: Stack) -> None:
+def test_alarms_match_the_resources(stack: Stack) -> None:
     expected = {f"shop-{name}" for name in ALWAYS.union(*(WITH[name] for name in WITH if name in stack.resources))}
     assert {alarm["AlarmName"] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()} == expected
 
 
-def test_every_alarm_tells_somebody_and_says_when_it_is_over(stack: Stack) -> None:
+def test_every_alarm_notifies_when_it_begins_and_ends(stack: Stack) -> None:
     for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
         assert (alarm["AlarmActions"], alarm["OKActions"]) == (["Alarms"], ["Alarms"])
         assert alarm["TreatMissingData"] in ("breaching", "notBreaching")  # "missing" would keep an old alarm on
@@ -126,14 +126,14 @@ def test_every_alarm_names_its_section_of_the_runbook(stack: Stack) -> None:
         assert anchor in sections()
 
 
-def test_somebody_who_left_an_address_is_sent_the_alarms(stack: Stack) -> None:
+def test_alarm_email_receives_the_alarms(stack: Stack) -> None:
     subscriptions = list(stack.of_type("AWS::SNS::Subscription").values())
     address = stack.parameters["AlarmEmail"]
     wanted = [{"TopicArn": "Alarms", "Protocol": "email", "Endpoint": address}] if address else []
     assert subscriptions == wanted
 
 
-def test_alarms_and_dashboard_read_what_is_published(stack: Stack) -> None:
+def test_alarms_and_dashboard_use_published_metrics(stack: Stack) -> None:
     for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
         read = list(metrics_of(alarm))
         assert read
@@ -152,7 +152,7 @@ def test_an_expression_uses_every_metric_that_is_fetched_for_it(stack: Stack) ->
             assert set(re.findall(r"\b[a-z]\w*", expression)) == ids
 
 
-def test_no_traffic_is_no_alarm_but_nobody_who_sweeps_is_one(default: Stack) -> None:
+def test_no_traffic_is_no_alarm_but_no_sweep_is_one(default: Stack) -> None:
     alarms = default.of_type("AWS::CloudWatch::Alarm")
     breaching = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"}
     assert breaching == {"InvalidationLagAlarm"}

@@ -102,7 +102,7 @@ def test_only_the_migrate_function_may_be_the_owner_and_it_has_no_cache(stack: S
     ]
 
 
-def test_the_proxy_signs_in_as_whom_it_serves_and_not_as_others(stack: Stack) -> None:
+def test_the_proxy_signs_in_as_query_and_command_only(stack: Stack) -> None:
     if "DatabaseProxy" in stack.resources:
         users = [f"{USERS}:Database.DbiResourceId/cacheaside_{role}" for role in ("query", "command")]
         assert granted(stack, "ProxyRole") == {"rds-db:connect": users}

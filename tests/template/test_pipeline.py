@@ -76,7 +76,7 @@ def test_no_secret_is_stored() -> None:
     }
 
 
-def test_permissions_are_least() -> None:
+def test_permissions_are_minimal() -> None:
     for path in WORKFLOWS:
         assert load(path)["permissions"] == {"contents": "read"}, path
     granted = {where: job["permissions"] for where, job in jobs() if "permissions" in job}
@@ -110,7 +110,7 @@ def test_main_goes_to_dev_when_checked_and_to_prod_when_dev_keeps_the_contract()
     assert not any("if" in step or "continue-on-error" in step for step in stage["steps"])
 
 
-def test_both_stages_deploy_what_was_built_once() -> None:
+def test_both_stages_deploy_the_same_build() -> None:
     transfers = [(where, step) for where, step in steps() if "-artifact@" in step.get("uses", "")]
     assert [(where, step["with"]["name"], step["with"]["path"]) for where, step in transfers] == [
         ("ci.yml: build", "build", ".aws-sam/build"),
@@ -131,7 +131,7 @@ def test_deployment_is_never_cut_off_and_nothing_runs_for_ever() -> None:
     assert all("timeout-minutes" in job or "uses" in job for _, job in jobs())
 
 
-def test_what_the_jobs_name_exists() -> None:
+def test_files_and_targets_named_by_the_jobs_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     for where, step in steps():
@@ -170,7 +170,7 @@ def test_repository_is_not_a_pattern(name: str) -> None:
     assert not re.fullmatch(PIPELINE["Parameters"]["Repository"]["AllowedPattern"], name)
 
 
-def test_github_may_name_its_stack_and_no_more() -> None:
+def test_github_may_use_its_stack_and_nothing_else() -> None:
     for statement in statements("DeployRole"):
         assert not [action for action in listed(statement["Action"]) if "*" in action]
         for resource in listed(statement["Resource"]):

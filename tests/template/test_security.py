@@ -175,12 +175,12 @@ def test_every_control_is_named_once_and_every_exception_has_its_reason() -> Non
     assert all(exemption.reason for exemption in NOT_MET)
 
 
-def test_what_the_controls_look_at_is_there() -> None:
+def test_resources_that_the_controls_check_exist() -> None:
     """No control is met only because every mode lacks the resource that it checks."""
     kinds = {resource["Type"] for stack in prod() for resource in stack.resources.values()}
     assert kinds >= {DATABASE, NODES, "AWS::RDS::DBProxy", "AWS::EC2::FlowLog", "AWS::SNS::TopicPolicy"}
 
 
-def test_dev_fails_only_what_prod_is_for() -> None:
+def test_dev_fails_only_the_controls_that_prod_pays_for() -> None:
     failed = {control.number for control in MET if not control.is_met(stack_of(Stage="dev"))}
     assert failed == {"ElastiCache.3", "RDS.5", "RDS.8", "RDS.11"}

@@ -18,7 +18,7 @@ def test_lint_is_clean(sam: Callable[..., subprocess.CompletedProcess[str]]) -> 
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_lint_is_what_validate_does_when_nobody_says_more() -> None:
+def test_validate_lints_by_default() -> None:
     assert CONFIG["default"]["validate"]["parameters"]["lint"] is True
 
 
@@ -36,7 +36,7 @@ def test_environment_deploys_a_stack_that_resolves(environment: str) -> None:
     assert ("prod" in settings["global"]["parameters"]["stack_name"]) == (chosen["Stage"] == "prod")
 
 
-def test_a_reference_to_what_a_mode_leaves_out_is_found() -> None:
+def test_a_reference_to_a_resource_that_a_mode_omits_is_found() -> None:
     text = TEMPLATE.read_text().replace("ServiceToken: !Ref MigrateFunction.Alias", "ServiceToken: !Ref NatGatewayA")
     assert Stack(text, Egress="nat").resources
     with pytest.raises(Dangling, match="Migrations refers to NatGatewayA"):
