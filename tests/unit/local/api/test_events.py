@@ -197,6 +197,9 @@ def test_a_body_without_a_type_is_plain_text_and_no_body_has_no_type() -> None:
         {"statusCode": 200, "headers": ["a"]},
         {"statusCode": 200, "headers": {"x": "a\r\nset-cookie: b"}},
         {"statusCode": 200, "headers": {"x": "\N{SNOWMAN}"}},
+        {"statusCode": 200, "headers": {"x": "a\0b"}},
+        {"statusCode": 200, "headers": {"x y": "a"}},
+        {"statusCode": 200, "headers": {"\N{SNOWMAN}": "a"}},
     ],
 )
 def test_what_is_no_response_is_refused(answer: Any) -> None:
