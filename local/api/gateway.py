@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ BODY_LIMIT = 10 * 1024 * 1024
 INTEGRATION_LIMIT = 30.0  # seconds that an HTTP API waits for a function
 KEEP_ALIVE = 60  # seconds
 STOP_PATIENCE = 1  # seconds that requests in flight have when the gateway stops
-THREADS = 1000  # each request in flight holds one, also while it waits for a sandbox
+AT_ONCE = 1000  # requests in flight. Each holds a thread, also while it waits for a sandbox
 
 Json = dict[str, Any]
 Receive = Callable[[], Awaitable[Json]]
@@ -47,7 +48,7 @@ class Gateway:
     def __init__(self, port: int) -> None:
         """Port 0 lets the system choose. Raises `LocalError` when the port cannot be bound."""
         try:
-            self._socket = socket.create_server((HOST, port), backlog=THREADS)
+            self._socket = socket.create_server((HOST, port), backlog=AT_ONCE)
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
@@ -83,7 +84,7 @@ class Gateway:
                 tell("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
 
         names = {route.function for route in template.routes} | {each.function for each in template.schedules}
-        with ThreadPoolExecutor(THREADS) as threads, ExitStack() as closing:
+        with ThreadPoolExecutor(AT_ONCE) as threads, ExitStack() as closing:
             pools = {}
             for name in names:
                 pools[name] = Pool(template.functions[name], environment.get(name, {}), log / f"{name}.log")
@@ -114,11 +115,13 @@ def _logging_to(path: Path) -> Iterator[None]:
     for logger in loggers:
         logger.addHandler(handler)
         logger.propagate = False
-    yield
-    for logger in loggers:
-        logger.removeHandler(handler)
-        logger.propagate = True
-    handler.close()
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
+        handler.close()
 
 
 @contextmanager
@@ -130,7 +133,6 @@ def _running(api: "_Api", listener: socket.socket) -> Iterator[None]:
         loop="asyncio",
         ws="none",
         lifespan="off",
-        interface="asgi3",
         proxy_headers=False,  # else a client could choose its sourceIp
         server_header=False,
         access_log=False,
@@ -148,96 +150,73 @@ def _running(api: "_Api", listener: socket.socket) -> Iterator[None]:
         thread.join()
 
 
-class _Refused(Exception):
-    """A request that API Gateway answers by itself, without reading the rest of its body."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.response = Response.message(status, text)
-
-
-class _ClientLeft(Exception):
-    """The connection ended before the request was complete. Nothing may run."""
-
-
+@dataclass(frozen=True)
 class _Api:
     """The ASGI application: routes, limits and errors of API Gateway."""
 
-    def __init__(
-        self,
-        router: Router,
-        pools: Mapping[str, Pool],
-        threads: ThreadPoolExecutor,
-        port: int,
-        tell: Tell,
-        access: bool,
-    ) -> None:
-        self._router, self._pools, self._threads = router, pools, threads
-        self._port, self._tell, self._access = port, tell, access
+    router: Router
+    pools: Mapping[str, Pool]
+    threads: ThreadPoolExecutor
+    port: int
+    tell: Tell
+    access: bool
 
     async def __call__(self, scope: Json, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        in_thread = partial(asyncio.get_running_loop().run_in_executor, self._threads)
+        in_thread = partial(asyncio.get_running_loop().run_in_executor, self.threads)
         target = b"?".join(filter(None, [scope["raw_path"], scope["query_string"]])).decode()
-        try:
-            request = await _receive(target, scope, receive)
-            response = await in_thread(self._answer, request)
-        except _ClientLeft:
+        request = await _receive(target, scope, receive)
+        if request is None:
             return
-        except _Refused as refused:
-            response = refused.response
-            if any(name == b"expect" for name, _ in scope["headers"]):
-                response.headers.append(("connection", "close"))  # the body that was announced may never come
+        response = request if isinstance(request, Response) else await in_thread(self._answer, request)
         await _send(response, send)
-        if self._access:
+        if self.access:
             elapsed_ms = (time.perf_counter() - started) * 1000
             cache = "".join(f"  {value}" for name, value in response.headers if name.lower() == "cache-status")
             line = f"{response.status} {elapsed_ms:9,.1f} ms  {scope['method']} {target}{cache}"
-            await in_thread(self._tell, line)  # a terminal may block
+            await in_thread(self.tell, line)  # a terminal may block
 
     def _answer(self, request: Request) -> Response:
-        match = self._router.match(request.method, request.path)
+        match = self.router.match(request.method, request.path)
         if match is None:
             return Response.message(404, "Not Found")
         function = match.route.function
-        event = to_event(request, match, self._port)
+        event = to_event(request, match, self.port)
         try:
-            response = to_response(self._pools[function].invoke(event, INTEGRATION_LIMIT))
+            response = to_response(self.pools[function].invoke(event, INTEGRATION_LIMIT))
         except (FunctionFailed, MalformedAnswer) as failure:
-            self._tell(f"{function}: {failure}")
+            self.tell(f"{function}: {failure}")
             response = Response.message(500, "Internal Server Error")
         except CallerTimeout as timeout:
-            self._tell(f"{function}: {timeout} for {INTEGRATION_LIMIT:.0f} s")
+            self.tell(f"{function}: {timeout} for {INTEGRATION_LIMIT:.0f} s")
             response = Response.message(503, "Service Unavailable")
         response.headers.append(("apigw-requestid", event["requestContext"]["requestId"]))
         return response
 
 
-async def _receive(target: str, scope: Json, receive: Receive) -> Request:
-    """The complete request. Raises `_Refused` or `_ClientLeft`."""
+async def _receive(target: str, scope: Json, receive: Receive) -> Request | Response | None:
+    """The complete request, or the response that refuses it, or None if the client left before it was complete."""
     headers = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]]
-    target = re.sub(r"^https?://[^/?]*/?", "/", target)  # what a client sends to a proxy, and servers must accept
+    target = re.sub(r"^https?://[^/?]*/?", "/", target)  # clients of a proxy send it, and servers must accept it
     if not target.startswith("/") or scope["http_version"] not in ("1.0", "1.1"):
-        raise _Refused(400, "Bad Request")
+        return Response.message(400, "Bad Request")
     body, more = bytearray(), True
     too_large = int(dict(headers).get("content-length", 0)) > BODY_LIMIT
     while more and not too_large:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _ClientLeft
+            return None
         body += message["body"]
         more, too_large = message["more_body"], len(body) > BODY_LIMIT
     if too_large:
-        raise _Refused(413, "Request Entity Too Large")
+        return Response.message(413, "Request Entity Too Large")
     return Request(scope["method"], target, headers, bytes(body), scope["client"][0], f"HTTP/{scope['http_version']}")
 
 
 async def _send(response: Response, send: Send) -> None:
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
-    body = response.body
-    if response.status in (204, 304):
-        body = b""
-    else:
+    body = b"" if (bodiless := response.status in (204, 304)) else response.body
+    if not bodiless:
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

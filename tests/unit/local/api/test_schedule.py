@@ -37,7 +37,7 @@ def moments(monkeypatch: pytest.MonkeyPatch, *late: float) -> list[float]:
     monkeypatch.setattr("local.api.schedule.time", clock)
     scheduler = Scheduler([], {"Function": SimpleNamespace(invoke=invoked.put)}, print)
     monkeypatch.setattr(scheduler, "_stopped", clock)
-    scheduler._keep(Schedule("Clock", "Function", 60, {}))
+    scheduler._run(Schedule("Clock", "Function", 60, {}))
     for _ in clock.woke:
         invoked.get(timeout=30)
     return clock.woke
