@@ -1,4 +1,4 @@
-"""docs/costs.md and the script that counts say the same, and count what the template creates."""
+"""docs/costs.md and bench/costs.py agree with each other and with the template."""
 
 from __future__ import annotations
 
