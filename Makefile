@@ -11,7 +11,7 @@ CHECKOV := .venv-checkov/bin/checkov
 export PYTHONPATH := layers/cacheaside:functions:.
 export SAM_CLI_TELEMETRY := 0
 # `sam build` packages functions/ as it is. Bytecode in it would be deployed, and would make every build a new version.
-export PYTHONPYCACHEPREFIX := .local/bytecode
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
 .PHONY: help run psql demo test check e2e consistency lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov
