@@ -81,9 +81,7 @@ class DatabaseSettings(_FromEnvironment):
         authentication = variables.choice("AUTHENTICATION", Authentication)
         url = variables.url("DATABASE_URL", "postgresql", "postgres")
         return cls(
-            url=_with_user_and_host(
-                url, variables.text(user, required=False), variables.text("DATABASE_HOST", required=False)
-            ),
+            url=_with_user_and_host(url, variables.text(user), variables.text("DATABASE_HOST")),
             authentication=authentication,
             region=variables.text("AWS_REGION", required=authentication is Authentication.IAM),
         )
@@ -109,9 +107,7 @@ class CacheSettings:
         authentication = variables.choice("AUTHENTICATION", Authentication)
         iam = authentication is Authentication.IAM
         return cls(
-            url=_with_user_and_host(
-                variables.url("CACHE_URL", "rediss", "redis"), variables.text("CACHE_USER", required=False)
-            ),
+            url=_with_user_and_host(variables.url("CACHE_URL", "rediss", "redis"), variables.text("CACHE_USER")),
             authentication=authentication,
             region=variables.text("AWS_REGION", required=iam),
             name=variables.text("CACHE_NAME", required=iam),
@@ -161,7 +157,7 @@ class _Variables:
         self._environment = environment
         self._problems: dict[str, str] = {}
 
-    def text(self, name: str, *, required: bool) -> str:
+    def text(self, name: str, *, required: bool = False) -> str:
         value = self._environment.get(name, "")
         if required and not value:
             self._problems[name] = "is missing"
@@ -180,7 +176,7 @@ class _Variables:
         return value
 
     def count(self, name: str) -> int:
-        value = self.text(name, required=False)
+        value = self.text(name)
         if value and not re.fullmatch(r"[0-9]{1,2}", value):
             self._problems[name] = f"must be a small number, not {value!r}"
             return 0

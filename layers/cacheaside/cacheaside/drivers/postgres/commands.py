@@ -140,9 +140,9 @@ class Commands:
             transaction_id = self._begin(command, deadline)
             earlier = self._insert_key(idempotency, deadline) if idempotency else None
             if earlier is not None:
-                self._run(_COMMIT, (), deadline)
+                self._fetch(_COMMIT, (), deadline)
                 return earlier
-            body = body_of(command, self._run_command(command, values, deadline))
+            body = body_of(command, self._run(command, values, deadline))
             self._commit(body, idempotency, deadline)
         except ConstraintViolated as error:
             self._kept.roll_back()
@@ -155,9 +155,9 @@ class Commands:
     def _commit(self, body: bytes | None, idempotency: Idempotency | None, deadline: float) -> None:
         try:
             if idempotency is None:
-                self._run(_COMMIT, (), deadline)
+                self._fetch(_COMMIT, (), deadline)
             else:
-                self._run(_STORE_ANSWER + _COMMIT, (body.decode() if body else None, idempotency.key), deadline)
+                self._fetch(_STORE_ANSWER + _COMMIT, (body.decode() if body else None, idempotency.key), deadline)
         except DatabaseUnavailable as error:
             raise OutcomeUnknown(
                 "the connection to the database was lost during COMMIT: the command may have been carried out"
@@ -165,19 +165,19 @@ class Commands:
 
     def _begin(self, command: Command, deadline: float) -> str:
         begin = _BEGIN.format(isolation=command.isolation, timeout_ms=command.timeout_ms)
-        begin += _settings(deadline) + _TRANSACTION_ID
+        begin += _local_settings(deadline) + _TRANSACTION_ID
         # A lost kept connection is detected here, before anything is written, so the statement can be repeated.
-        [(transaction_id,)] = self._kept.run_repeatable(lambda cur: _fetched(cur, begin), _client_limit_s(deadline))
+        [(transaction_id,)] = self._kept.run_repeatable(lambda cur: _rows(cur, begin), _wait_s(deadline))
         return str(transaction_id)
 
     def _insert_key(self, idempotency: Idempotency, deadline: float) -> Committed | None:
         """Insert the key and return None, or return the stored answer if the key is of the same request."""
         try:
-            if self._run(_INSERT_KEY, (idempotency.key, idempotency.fingerprint), deadline):
+            if self._fetch(_INSERT_KEY, (idempotency.key, idempotency.fingerprint), deadline):
                 return None
         except StatementTimeout as error:
             raise IdempotencyKeyInFlight("the first request with this idempotency-key is still running") from error
-        rows = self._run(_SELECT_KEY, (idempotency.key,), deadline)
+        rows = self._fetch(_SELECT_KEY, (idempotency.key,), deadline)
         if not rows:
             raise Busy("the idempotency-key has just expired")  # pruned after a day, between the two statements
         [(fingerprint, answer, transaction_id)] = rows
@@ -185,12 +185,12 @@ class Commands:
             raise IdempotencyKeyReused("the idempotency-key was used for another request")
         return Committed(None if answer is None else answer.encode(), transaction_id, replayed=True)
 
-    def _run_command(self, command: Command, values: Mapping[str, Value], deadline: float) -> list[str]:
+    def _run(self, command: Command, values: Mapping[str, Value], deadline: float) -> list[str]:
         def run(cur: cursor) -> list[str]:
-            return rows_of(cur, _settings(deadline) + _RUN, (cur.mogrify(command.sql, values).decode(),))
+            return rows_of(cur, _local_settings(deadline) + _RUN, (cur.mogrify(command.sql, values).decode(),))
 
         try:
-            return self._kept.run(run, _client_limit_s(deadline))
+            return self._kept.run(run, _wait_s(deadline))
         except StatementFailed as error:
             if getattr(error.__cause__, "pgcode", None) in DOES_NOT_FIT:
                 raise Unprocessable(
@@ -209,13 +209,13 @@ class Commands:
             return error
         return type(error)(error.rule, columns or error.fields)
 
-    def _run(self, sql: str, values: Row, deadline: float) -> list[Row]:
-        return self._kept.run(lambda cur: _fetched(cur, _settings(deadline) + sql, values), _client_limit_s(deadline))
+    def _fetch(self, sql: str, values: Row, deadline: float) -> list[Row]:
+        return self._kept.run(lambda cur: _rows(cur, _local_settings(deadline) + sql, values), _wait_s(deadline))
 
     def _follow_up(self, sql: str, transaction_id: str) -> list[Row]:
         message = LOCAL_SETTINGS.format(timeout_ms=_FOLLOW_UP_MS) + sql
         return self._kept.run_repeatable(
-            lambda cur: _fetched(cur, message, (transaction_id,)), client_limit_s(_FOLLOW_UP_MS)
+            lambda cur: _rows(cur, message, (transaction_id,)), client_limit_s(_FOLLOW_UP_MS)
         )
 
 
@@ -223,16 +223,16 @@ def _left_ms(deadline: float) -> int:
     return max(1, round((deadline - time.monotonic()) * 1000))  # 0 would disable the timeout
 
 
-def _client_limit_s(deadline: float) -> float:
+def _wait_s(deadline: float) -> float:
     """Return how long the client waits for a statement that has the time left until `deadline`."""
     return client_limit_s(_left_ms(deadline))
 
 
-def _settings(deadline: float) -> str:
+def _local_settings(deadline: float) -> str:
     """Return the settings with which PostgreSQL cancels the next statement at the command's deadline."""
     return LOCAL_SETTINGS.format(timeout_ms=_left_ms(deadline))
 
 
-def _fetched(cur: cursor, sql: str, values: Row | None = None) -> list[Row]:
+def _rows(cur: cursor, sql: str, values: Row | None = None) -> list[Row]:
     cur.execute(sql, values)
     return cur.fetchall() if cur.description else []
