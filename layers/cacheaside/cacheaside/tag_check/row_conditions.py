@@ -2,8 +2,8 @@
 
     ((p.order_id = ($1001)::bigint) AND (p.line = $1002) AND (p.note <> ' OR '::text))
 
-`Dependencies` uses them to tell whether a scan reads only one row. PostgreSQL puts parentheses around every operation,
-so the operands of AND are found without a grammar. A condition in another form yields no column.
+With them `check` decides whether a scan reads only one row. PostgreSQL puts parentheses around every operation, so the
+operands of AND are found without a grammar. A condition in another form yields no column.
 """
 
 from __future__ import annotations

@@ -112,8 +112,8 @@ class Outbox:
     def batch(self, at_most: int = 1_000, replication_ids: str = "", since: datetime = EVER) -> Iterator[Batch]:
         """Lock the oldest pending rows, run the block, which invalidates their tags, and mark the rows as drained.
 
-        If the block raises, the process ends or the connection is lost, the rows stay pending. Rows that another
-        drainer has locked are omitted. `replication_ids` are those of the cache, "" if it reports none.
+        If the block raises, the process ends or the connection is lost, the rows stay pending. Rows before `since`, and
+        those that another drainer has locked, are omitted. `replication_ids`: of the cache, "" if it reports none.
         """
         with self._transaction(_LOCK_BATCH, {"at_most": at_most, "ids": replication_ids, "since": since}) as locked:
             yield Batch([change for _, change, _ in locked], locked[-1][2] if locked else since)
