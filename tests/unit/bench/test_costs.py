@@ -6,7 +6,7 @@ import pytest
 
 from bench.costs import ALARM_METRICS, PRICES, bill, tables
 from tests.support.root import ROOT
-from tests.template.stack import Stack, read_template
+from tests.template.support.stack import Stack, read_template
 
 PAGE = ROOT / "docs" / "costs.md"
 

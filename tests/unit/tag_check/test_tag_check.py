@@ -9,26 +9,26 @@ import pytest
 
 from cacheaside.catalogue.statements import Query
 from cacheaside.tag_check.check import TagCheck, TagProblem, check_tags, unrecorded
-from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Scan, Source
+from cacheaside.tag_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind, QueryRefused, Scan
 
 ID = (KeyColumn("id", "bigint"),)
 LINE = (KeyColumn("order_id", "bigint"), KeyColumn("line", "integer"))
 
 
-def table(tag: str, key: tuple[KeyColumn, ...] = ID, **options: Any) -> Source:
-    return Source(tag=tag, name=tag, kind=Kind.TABLE, key=key, **options)
+def table(tag: str, key: tuple[KeyColumn, ...] = ID, **options: Any) -> DatabaseObject:
+    return DatabaseObject(tag=tag, name=tag, kind=ObjectKind.TABLE, key=key, **options)
 
 
-def function(tag: str) -> Source:
-    return Source(tag=tag, name=tag, kind=Kind.FUNCTION)
+def function(tag: str) -> DatabaseObject:
+    return DatabaseObject(tag=tag, name=tag, kind=ObjectKind.FUNCTION)
 
 
 SOURCES = {
     source.tag: source
     for source in (
         *(table("orders"), table("products"), table("customers"), table("order_items", LINE), table("notes", ())),
-        *(function("slow_version"), Source(tag="sales", name="sales", kind=Kind.MATERIALIZED_VIEW)),
-        *(function("Slow"), Source(tag="Sales", name='"Sales"', kind=Kind.MATERIALIZED_VIEW)),
+        *(function("slow_version"), DatabaseObject(tag="sales", name="sales", kind=ObjectKind.MATERIALIZED_VIEW)),
+        *(function("Slow"), DatabaseObject(tag="Sales", name='"Sales"', kind=ObjectKind.MATERIALIZED_VIEW)),
     )
 }
 
@@ -192,8 +192,8 @@ def test_table_that_only_a_function_reads_must_be_watched(functions: Path) -> No
 
 def test_unrecorded_source_is_reported_with_the_remedy() -> None:
     refused = table("far", recorded=False, refusal="cannot watch far: it is far away. Come nearer")
-    quoted = Source(tag="o'clock", name='"o\'clock"', kind=Kind.TABLE, recorded=False)
-    materialized = Source(tag="sales", name="sales", kind=Kind.MATERIALIZED_VIEW, recorded=False)
+    quoted = DatabaseObject(tag="o'clock", name='"o\'clock"', kind=ObjectKind.TABLE, recorded=False)
+    materialized = DatabaseObject(tag="sales", name="sales", kind=ObjectKind.MATERIALIZED_VIEW, recorded=False)
     assert unrecorded(SOURCES["orders"]) is None
     assert unrecorded(refused) == "changes of far are not recorded: cannot watch far: it is far away. Come nearer"
     assert str(unrecorded(quoted)).endswith("select cacheaside.watch('\"o''clock\"');")
