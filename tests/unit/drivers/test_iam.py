@@ -111,9 +111,7 @@ def test_function_from_a_snapshot_asks_its_endpoint_each_time(endpoint: Endpoint
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"Code": "no", "Message": "never"}'])
-def test_endpoint_that_returns_no_credentials_raises_an_error_that_drivers_handle(
-    endpoint: Endpoint, body: str
-) -> None:
+def test_endpoint_without_credentials_raises_an_error_that_drivers_handle(endpoint: Endpoint, body: str) -> None:
     endpoint.body = body
     with pytest.raises(OSError, match="returned none"):
         lambda_credentials(endpoint.environment)

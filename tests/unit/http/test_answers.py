@@ -98,9 +98,7 @@ def test_compressed_body_is_sent_as_stored_if_the_caller_accepts_it(accepted: st
     ("entry", "accepted"),
     [*((PACKED, field) for field in ACCEPTS_NO_GZIP), *((PLAIN, field) for field in ACCEPTS_GZIP + ACCEPTS_NO_GZIP)],
 )
-def test_plain_body_is_sent_if_the_caller_accepts_no_gzip_or_it_is_stored_plain(
-    entry: Entry, accepted: str | None
-) -> None:
+def test_plain_body_is_sent_if_gzip_is_not_accepted_or_not_stored(entry: Entry, accepted: str | None) -> None:
     response = answered(entry, accepted)
     assert (response.body, response.base64_encoded) == (BODY.decode(), False)
     assert "Content-Encoding" not in response.headers
@@ -139,7 +137,7 @@ def leaf_classes(kind: type[Exception]) -> list[type[Exception]]:
     return [leaf for each in below for leaf in leaf_classes(each)] if below else [kind]
 
 
-def test_every_error_that_a_caller_can_cause_has_a_problem_of_its_own() -> None:
+def test_every_error_but_the_internal_ones_has_a_problem_of_its_own() -> None:
     internal = {"CatalogueError", "SettingsError", "StatementFailed"}
     slugs = {kind.__name__: problem_of(kind.__new__(kind)).slug for kind in leaf_classes(CacheasideError)}
     assert {name for name, slug in slugs.items() if slug == "internal"} == internal

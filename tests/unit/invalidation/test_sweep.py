@@ -12,7 +12,7 @@ from cacheaside.invalidation.sweep import Sweep
 from cacheaside.invalidation.verifier import Verification
 
 
-class World:
+class Harness:
     """The outbox, the verifier and the clock of a sweep. Each step takes 0.1 s, and `done` lists it.
 
     `failing` names steps, and the second until which each one fails.
@@ -91,65 +91,65 @@ AFTER_LISTENING = ["drain", "prune", "prune_keys", "fold", "verify"]
 
 
 def test_sweep_without_listening_does_each_step_once() -> None:
-    world = World()
-    world.sweep.run(0.0, Report())
-    assert world.done == AFTER_LISTENING
+    harness = Harness()
+    harness.sweep.run(0.0, Report())
+    assert harness.done == AFTER_LISTENING
 
 
 def test_sweep_listens_before_it_drains_so_that_no_change_is_missed() -> None:
-    world = World()
-    world.sweep.run(2.0, Report())
-    assert world.done == ["listen", "drain", "wait", "listen", "drain", "wait", "unlisten", *AFTER_LISTENING]
-    assert max(world.waited) == 1.0
+    harness = Harness()
+    harness.sweep.run(2.0, Report())
+    assert harness.done == ["listen", "drain", "wait", "listen", "drain", "wait", "unlisten", *AFTER_LISTENING]
+    assert max(harness.waited) == 1.0
 
 
 def test_notifications_are_stopped_while_changes_are_many() -> None:
-    world = World()
-    world.changing_until = 3.0
-    world.sweep.run(6.0, Report())
-    steps = [step for step in world.done if step in ("listen", "stop_notifications")]
+    harness = Harness()
+    harness.changing_until = 3.0
+    harness.sweep.run(6.0, Report())
+    steps = [step for step in harness.done if step in ("listen", "stop_notifications")]
     assert steps[:3] == ["listen", "stop_notifications", "listen"], (
         "notified of the first change, and not again until it was quiet"
     )
     assert "stop_notifications" not in steps[3:]
-    stopped, listened = world.done.index("stop_notifications"), world.done.index("listen", 1)
-    assert world.done[stopped + 1 : listened] == ["wait", "drain"] * ((listened - stopped) // 2 - 1) + ["wait"]
-    assert set(world.waited[: (listened - stopped) // 2]) == {0.025}
+    stopped, listened = harness.done.index("stop_notifications"), harness.done.index("listen", 1)
+    assert harness.done[stopped + 1 : listened] == ["wait", "drain"] * ((listened - stopped) // 2 - 1) + ["wait"]
+    assert set(harness.waited[: (listened - stopped) // 2]) == {0.025}
     assert listened - stopped > 20
 
 
 def test_notifications_are_stopped_while_the_cache_is_unavailable() -> None:
-    world = World()
-    world.reachable_from = 5.0
-    world.sweep.run(10.0, Report())
-    steps = [step for step in world.done if step in ("listen", "stop_notifications")]
+    harness = Harness()
+    harness.reachable_from = 5.0
+    harness.sweep.run(10.0, Report())
+    steps = [step for step in harness.done if step in ("listen", "stop_notifications")]
     assert steps[:2] == ["listen", "stop_notifications"]
-    back = next(at for at, step in enumerate(world.done) if step == "wait")
-    assert world.done[:back].count("listen") == 1
+    back = next(at for at, step in enumerate(harness.done) if step == "wait")
+    assert harness.done[:back].count("listen") == 1
 
 
 def test_rows_of_all_drains_are_reported_as_one_total() -> None:
-    world, report = World(), Report()
-    world.changing_until = 3.0
-    world.sweep.run(6.0, report)
+    harness, report = Harness(), Report()
+    harness.changing_until = 3.0
+    harness.sweep.run(6.0, report)
     (total,) = report.totals
     assert total.rows > 10
 
 
 def test_verification_does_not_interrupt_listening() -> None:
-    world = World()
-    world.sweep.run(60.0, Report())
-    assert world.done.index("verify") == len(world.done) - 1
-    assert world.now >= 60.0
+    harness = Harness()
+    harness.sweep.run(60.0, Report())
+    assert harness.done.index("verify") == len(harness.done) - 1
+    assert harness.now >= 60.0
 
 
 @pytest.mark.parametrize("step", ["listen", "drain"])
 def test_database_failure_is_retried_each_second_and_logged_once(step: str, caplog: pytest.LogCaptureFixture) -> None:
-    world = World(**{step: 5.0})
+    harness = Harness(**{step: 5.0})
     caplog.set_level(logging.INFO, "cacheaside")
-    world.sweep.run(10.0, Report())
-    assert world.done.count("sleep") in (4, 5, 6)
-    assert world.done.count("listen") > 1, "it must listen on the new connection too"
+    harness.sweep.run(10.0, Report())
+    assert harness.done.count("sleep") in (4, 5, 6)
+    assert harness.done.count("listen") > 1, "it must listen on the new connection too"
     levels = [record.levelname for record in caplog.records]
     assert levels[:1] == ["WARNING"]
     assert levels[-1:] == ["INFO"]
@@ -157,32 +157,32 @@ def test_database_failure_is_retried_each_second_and_logged_once(step: str, capl
 
 def test_database_failure_after_listening_fails_the_invocation() -> None:
     with pytest.raises(DatabaseUnavailable):
-        World(drain=99.0).sweep.run(5.0, Report())
+        Harness(drain=99.0).sweep.run(5.0, Report())
     with pytest.raises(DatabaseUnavailable):
-        World(drain=99.0).sweep.run(0.0, Report())
+        Harness(drain=99.0).sweep.run(0.0, Report())
 
 
 def test_unavailable_cache_is_retried_each_second_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    world = World()
-    world.reachable_from = 5.0
+    harness = Harness()
+    harness.reachable_from = 5.0
     caplog.set_level(logging.INFO, "cacheaside")
-    world.sweep.run(10.0, Report())
-    assert 4 <= world.done.count("sleep") <= 5
+    harness.sweep.run(10.0, Report())
+    assert 4 <= harness.done.count("sleep") <= 5
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 def test_drained_rows_are_kept_while_the_cache_is_unavailable_because_a_replay_may_need_them() -> None:
-    world = World()
-    world.reachable_from = 1_000.0
-    world.sweep.run(0.0, Report())
-    assert world.done == ["drain", "prune_keys", "fold", "verify"]
+    harness = Harness()
+    harness.reachable_from = 1_000.0
+    harness.sweep.run(0.0, Report())
+    assert harness.done == ["drain", "prune_keys", "fold", "verify"]
 
 
 def test_cache_that_stays_unavailable_is_not_logged_again_by_the_next_invocation(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    world = World()
-    world.reachable_from = 1_000.0
+    harness = Harness()
+    harness.reachable_from = 1_000.0
     for _ in range(3):
-        world.sweep.run(0.0, Report())
+        harness.sweep.run(0.0, Report())
     assert len(caplog.records) == 1

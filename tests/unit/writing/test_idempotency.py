@@ -13,9 +13,7 @@ from cacheaside.writing.idempotency import Idempotency
 VALUES: dict[str, Any] = {"id": 42, "price": Decimal("9.99")}
 
 
-def idempotency(
-    header: str = "k", command: str = "set_price", values: Any = VALUES, caller: str = "alice"
-) -> Idempotency:
+def parsed(header: str = "k", command: str = "set_price", values: Any = VALUES, caller: str = "alice") -> Idempotency:
     return Idempotency.of(header, command, values, caller)
 
 
@@ -34,7 +32,7 @@ def idempotency(
     ],
 )
 def test_header_is_a_key_with_and_without_quotes(header: str, key: str) -> None:
-    assert idempotency(header).key == key
+    assert parsed(header).key == key
 
 
 @pytest.mark.parametrize(
@@ -46,13 +44,13 @@ def test_header_is_a_key_with_and_without_quotes(header: str, key: str) -> None:
 )
 def test_any_other_header_is_refused(header: str) -> None:
     with pytest.raises(BadIdempotencyKey, match="1 to 255 visible ASCII characters"):
-        idempotency(header)
+        parsed(header)
 
 
 def test_fingerprint_depends_neither_on_the_key_nor_on_the_order_of_values() -> None:
     reordered = dict(reversed(VALUES.items()))
-    assert idempotency("one").fingerprint == idempotency("another", values=reordered).fingerprint
-    assert len(idempotency().fingerprint) == 32
+    assert parsed("one").fingerprint == parsed("another", values=reordered).fingerprint
+    assert len(parsed().fingerprint) == 32
 
 
 @pytest.mark.parametrize(
@@ -69,4 +67,4 @@ def test_fingerprint_depends_neither_on_the_key_nor_on_the_order_of_values() -> 
     ],
 )
 def test_other_request_has_another_fingerprint(other: Any) -> None:
-    assert idempotency(**other).fingerprint != idempotency().fingerprint
+    assert parsed(**other).fingerprint != parsed().fingerprint

@@ -14,7 +14,7 @@ from cacheaside.writing.writer import Committed, Invalidation, Writer
 COMMAND = Command(name="c", summary="", sql="", returns="one", timeout_ms=1_000, parameters={})
 
 
-class World:
+class FakeServers:
     """Cache and database in one object. `calls` lists the calls to it, and `fails` names those that raise."""
 
     def __init__(self, changes: Sequence[str] = ("products:42",), fails: dict[str, Exception] | None = None) -> None:
@@ -46,9 +46,9 @@ class World:
 
 
 def test_write_commits_then_invalidates_then_marks() -> None:
-    world = World(["products:42", "orders"])
-    assert world.write().invalidation is Invalidation.DONE
-    assert world.calls == [
+    servers = FakeServers(["products:42", "orders"])
+    assert servers.write().invalidation is Invalidation.DONE
+    assert servers.calls == [
         ("execute", None),
         ("changes", "777"),
         ("invalidate", ["products", "products:42", "orders", "orders:*"]),
@@ -57,8 +57,8 @@ def test_write_commits_then_invalidates_then_marks() -> None:
 
 
 def test_command_without_recorded_changes_does_not_call_the_cache() -> None:
-    world = World([], {"invalidate": CacheUnavailable("gone")})
-    assert world.write().invalidation is Invalidation.DONE
+    servers = FakeServers([], {"invalidate": CacheUnavailable("gone")})
+    assert servers.write().invalidation is Invalidation.DONE
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_command_without_recorded_changes_does_not_call_the_cache() -> None:
     ],
 )
 def test_failure_after_commit_leaves_the_invalidation_pending_and_ends_the_write(name: str, error: Exception) -> None:
-    world = World(fails={name: error})
-    written = world.write()
+    servers = FakeServers(fails={name: error})
+    written = servers.write()
     assert (written.body, written.invalidation) == (b'{"data":{}}', Invalidation.PENDING)
-    assert world.calls[-1][0] == name
+    assert servers.calls[-1][0] == name
 
 
 def test_failure_before_commit_is_raised_and_invalidates_nothing() -> None:
-    world = World(fails={"execute": StatementFailed("no")})
+    servers = FakeServers(fails={"execute": StatementFailed("no")})
     with pytest.raises(StatementFailed):
-        world.write()
-    assert world.calls == [("execute", None)]
+        servers.write()
+    assert servers.calls == [("execute", None)]

@@ -77,7 +77,7 @@ class Breaker:
         """Return a ticket for one call now, or None if the call is refused."""
         if self._state is BreakerState.CLOSED:
             return self._ticket
-        # If the clock was set back, the time passed is negative. The pause then counts as over, so it ends in time.
+        # If the clock was set back, the time passed is negative. The pause then counts as over, or it could last hours.
         if 0 <= self._now_ms() - self._since_ms < self._until_next_ms:
             return None
         self._enter(BreakerState.HALF_OPEN, self._rules.probe_ms)

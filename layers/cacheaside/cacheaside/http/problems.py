@@ -16,7 +16,7 @@ __all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "method_not_allowed", "no_such_r
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-# Most outages end sooner than a failover of RDS, which takes about a minute.
+# How long a caller should wait before a retry. A failover of RDS takes about a minute, and most outages take less.
 _RETRY_AFTER_S: Final = "5"
 
 
@@ -59,7 +59,7 @@ _BAD_IDEMPOTENCY_KEY: Final = Problem(
     "bad-idempotency-key",
     HTTPStatus.BAD_REQUEST,
     "The Idempotency-Key is not valid",
-    "Send 1 to 255 visible ASCII characters, such as a UUID. A command that is sent again needs the same key.",
+    "Send 1 to 255 visible ASCII characters, such as a UUID: a new key for each command, and the same key for a retry.",
 )
 _KEY_REUSED: Final = Problem(
     "idempotency-key-reused",

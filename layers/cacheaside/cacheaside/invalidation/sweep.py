@@ -121,8 +121,7 @@ class Sweep:
 
     def _drain(self, seconds: float) -> Drained:
         drained = self._drain_for(seconds)
-        problem = "" if drained.reachable else "the cache cannot be reached: changes stay in the outbox until it can"
-        self._log_problem(problem)
+        self._log_problem("" if drained.reachable else "the cache cannot be reached: changes stay in the outbox")
         return drained
 
     def _log_problem(self, problem: str, error: Exception | None = None) -> None:

@@ -1,8 +1,8 @@
 """Tasks that run after the response was sent, while an internal Lambda extension keeps the sandbox awake.
 
 Lambda freezes a sandbox when its runtime and all its extensions have asked for the next event, and sends the event only
-after that. An internal extension is a thread of the function's own process, registered during init. Ours asks when the
-tasks of the invocation are done, so the sandbox stays awake until then and no longer:
+after that. An internal extension is a thread of the function's own process, registered during init. This one asks when
+the tasks of the invocation are done, so the sandbox stays awake until then and no longer:
 
     runtime    next ► handler ► response ► next ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄► handler ► …
                               └ ended ┐    the caller has its answer      ▒ frozen ▒ │

@@ -77,8 +77,7 @@ class Writer:
     def write(self, command: Command, values: Mapping[str, Value], idempotency: Idempotency | None = None) -> Written:
         """Return the write, which this request or an earlier one with this key has committed.
 
-        Raises the errors of `Commands.execute`, and none after COMMIT. Changes that an earlier request left pending are
-        invalidated as well.
+        Raises as `Commands.execute`, nothing after COMMIT. Pending changes of an earlier request are invalidated too.
         """
         committed = self._database.execute(command, values, idempotency)
         return Written(committed.body, self._invalidate(committed.transaction_id), committed.replayed)
