@@ -42,7 +42,7 @@ from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.read_path import Surroundings, read
 from cacheaside.reading.steps import Acquire, Load, Loaded, Look, Release, Step, Store, Wait
-from tests.component.conftest import client_of, settings_of
+from tests.component.support.cache_servers import client_of, settings_of
 
 START_MS: Final = 1_000_000_000_000
 TIMEOUT_MS: Final = 10_000
