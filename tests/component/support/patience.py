@@ -1,4 +1,4 @@
-"""The product's limits in time, and how long a machine may take that stops for seconds and means nothing by it."""
+"""The product's limits in time, and how long a server may take in most tests: one that is slow is not away."""
 
 from __future__ import annotations
 
@@ -9,34 +9,39 @@ from typing import Final
 
 import pytest
 
-from cacheaside.drivers.cache import exchange
+from cacheaside.drivers.cache import deadline, exchange, options
 from cacheaside.drivers.postgres import commands, connection, rendering
 
 __all__ = ["impatience", "make_patient"]
 
-_PATIENT: Final[Mapping[tuple[ModuleType, str], float]] = {
-    (exchange, "CALL_S"): 20.0,
-    (exchange, "_OPENING_S"): 20.0,
-    (exchange, "_CONFIRM_MS"): 10_000,
-    (connection, "_CONNECT_S"): 30.0,
-    (connection, "_PING_S"): 30.0,
-    (rendering, "_GRACE_S"): 30.0,
-    (commands, "_ASIDE_MS"): 30_000,
+_PATIENT: Final[Mapping[str, Mapping[tuple[ModuleType, str], float]]] = {
+    "cache": {
+        (deadline, "CALL_S"): 20.0,
+        (deadline, "_OPENING_S"): 20.0,
+        (options, "CALL_S"): 20.0,
+        (exchange, "_CONFIRM_MS"): 10_000,
+    },
+    "postgres": {
+        (connection, "_CONNECT_S"): 30.0,
+        (connection, "_PING_S"): 30.0,
+        (rendering, "_GRACE_S"): 30.0,
+        (commands, "_FOLLOW_UP_MS"): 30_000,
+    },
 }
-_OWN: Final = {limit: getattr(*limit) for limit in _PATIENT}
+_OWN: Final = {server: {limit: getattr(*limit) for limit in limits} for server, limits in _PATIENT.items()}
 
 
 def make_patient(patch: pytest.MonkeyPatch) -> None:
-    """Raise every limit, until `patch` is undone."""
-    for (module, name), patient in _PATIENT.items():
-        patch.setattr(module, name, patient)
+    """Raise the limits for both servers, until `patch` is undone."""
+    for limits in _PATIENT.values():
+        for (module, name), patient in limits.items():
+            patch.setattr(module, name, patient)
 
 
 @contextmanager
-def impatience(*modules: ModuleType) -> Iterator[None]:
-    """For the moment in which a patient test has a server away: the limits of these modules are as in production."""
+def impatience(server: str) -> Iterator[None]:
+    """Within this block the limits for one server, "cache" or "postgres", are as short as in production."""
     with pytest.MonkeyPatch.context() as patch:
-        for (module, name), own in _OWN.items():
-            if module in modules:
-                patch.setattr(module, name, own)
+        for (module, name), own in _OWN[server].items():
+            patch.setattr(module, name, own)
         yield
