@@ -23,8 +23,8 @@ from cacheaside.runtime.sweep_metrics import measured_sweep
 from cacheaside.settings import DatabaseSettings, InvalidationMode
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
-from tests.component.conftest import impatience
 from tests.component.support.fault_proxy import Fault, fault_proxy
+from tests.component.support.patience import impatience
 from tests.support.root import ROOT
 from tests.support.until import until
 
