@@ -56,7 +56,7 @@ def rehearse(root: Path, tell: Tell) -> None:
         tell(f"  {said}")
         with PostgresServer(folder / "postgres", durable=False) as database:
             _Rehearsal(packaged, function, folder, database.url, tell).play()
-        tell("  passwords are IAM tokens: tests/unit/test_iam.py compares them with botocore's, byte for byte")
+        tell("  passwords are IAM tokens: tests/unit/drivers/test_iam.py compares them with botocore's, byte for byte")
 
 
 def _forget_aws() -> None:

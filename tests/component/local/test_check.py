@@ -21,8 +21,8 @@ PYTHONPATH = "layers/cacheaside:functions:."
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
-    """A copy of this checkout's functions."""
-    return Path(shutil.copytree(ROOT / "functions", tmp_path / "functions"))
+    """A copy of this checkout's catalogue."""
+    return Path(shutil.copytree(ROOT / "functions/catalogue", tmp_path / "catalogue"))
 
 
 def check(folder: Path = ROOT, **environment: str) -> tuple[int, str, str]:
@@ -40,8 +40,8 @@ def check(folder: Path = ROOT, **environment: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def drop_a_tag(functions: Path) -> None:
-    path = functions / "queries/top_products.sql"
+def drop_a_tag(catalogue: Path) -> None:
+    path = catalogue / "queries/top_products.sql"
     path.write_text(path.read_text().replace('"orders", "order_items", "products"', '"orders", "products"'))
 
 
@@ -65,7 +65,7 @@ def test_forgotten_tag_fails_with_the_line_to_write(catalogue: Path) -> None:
 
 def test_paths_are_relative_to_the_current_folder(catalogue: Path) -> None:
     drop_a_tag(catalogue)
-    assert check(catalogue.parent, CATALOGUE="functions") == (1, f"functions/{PROBLEM}\n", "")
+    assert check(catalogue.parent, CATALOGUE="catalogue") == (1, f"catalogue/{PROBLEM}\n", "")
     assert check(catalogue, CATALOGUE=str(catalogue)) == (1, f"{PROBLEM}\n", "")
 
 
@@ -118,14 +118,14 @@ def test_run_says_the_same_and_serves_while_a_check_runs_beside_it(folder: Path)
     for name in ("local", "functions", "layers"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "template.yaml", folder)
-    drop_a_tag(folder / "functions")
+    drop_a_tag(folder / "functions/catalogue")
     checkout = Checkout(folder)
     with checkout.running(SAMPLE_PRODUCTS="0", PYTHONPATH=PYTHONPATH) as run:
         assert b"top_products" in checkout.get("/queries")
-        assert checkout.finish("check", PYTHONPATH=PYTHONPATH) == (1, f"functions/{PROBLEM}\n", "")
+        assert checkout.finish("check", PYTHONPATH=PYTHONPATH) == (1, f"functions/catalogue/{PROBLEM}\n", "")
         run.terminate()
         out, _ = run.communicate(timeout=120)
-    assert f"functions/{PROBLEM}\n" in out
+    assert f"functions/catalogue/{PROBLEM}\n" in out
 
 
 def test_run_without_queries_says_nothing(checkout: Checkout) -> None:
