@@ -109,7 +109,7 @@ def test_a_signal_ends_it_in_order_leaving_no_process(checkout: Checkout, number
     assert not (checkout.folder / ".local/endpoints.env").exists()
 
 
-@pytest.mark.parametrize("delay", [0.15, 0.3, 0.5, 0.8])
+@pytest.mark.parametrize("delay", [0.0, 0.15, 0.3, 0.5, 0.8])
 def test_a_signal_in_the_middle_of_starting_leaves_no_process(
     checkout: Checkout, delay: float, wait_for_end: Callable[[list[int]], None]
 ) -> None:
