@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +14,7 @@ from local.api.gateway import Gateway
 from local.environment import function_environment
 from local.stack import up
 from local.template import read
+from tests.support.missing_tool import skip_without_tool
 from tests.support.root import ROOT
 
 # A browser that looks for updates and the like waits for networks that tests do not have.
@@ -25,9 +25,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed")
-        pytest.skip("the browser tests need Chromium")
+        skip_without_tool("in a browser", "no Chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=QUIET)
         yield browser

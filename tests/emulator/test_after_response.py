@@ -17,12 +17,6 @@ import pytest
 from local.containers import engine
 from local.containers.emulator import ARCHITECTURES, IMAGE, ROOT, Emulator
 
-try:
-    engine.require()
-except engine.EngineMissing as missing:
-    if not os.environ.get("CI"):  # there the fixture fails instead
-        pytest.skip(f"the emulator tests need containers: {missing}", allow_module_level=True)
-
 ARCHITECTURE = ARCHITECTURES[platform.machine().lower()]
 TEMPLATE = f"""
 Transform: AWS::Serverless-2016-10-31
@@ -72,9 +66,8 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def lambdas(tmp_path_factory: pytest.TempPathFactory) -> Emulator:
+def lambdas(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Emulator:
     """A scratch function, with the library's folder as its layer."""
-    engine.require()
     engine.require_image(IMAGE.format(architecture=ARCHITECTURE))
     folder = tmp_path_factory.mktemp("refreshing")
     ignored = shutil.ignore_patterns("__pycache__")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import closing
 from typing import Any
 
@@ -11,16 +10,8 @@ import psycopg2
 import pytest
 import redis
 
-from local.containers import engine
 from local.containers.emulator import ROOT, Emulator
 from local.stack import Stack
-
-try:
-    engine.require()
-except engine.EngineMissing as missing:
-    # Here and not in a fixture, so that it is one line for all. In CI the fixture fails instead.
-    if not os.environ.get("CI"):
-        pytest.skip(f"the emulator tests need containers: {missing}", allow_module_level=True)
 
 EVENTS = ROOT / "events"
 QUERIES = ("version", "top_products", "revenue_by_month", "product", "customer_orders")
