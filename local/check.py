@@ -50,9 +50,9 @@ def _has_queries(folder: Path) -> bool:
 
 def _compare(url: str, folder: Path) -> tuple[bool, str]:
     # Imported late: a checkout without queries may have no library on its path.
+    from cacheaside.drivers.postgres.introspection.dependencies import dependencies
     from cacheaside.errors import CatalogueError
     from cacheaside.tag_check.check import check_tags
-    from cacheaside.tag_check.dependencies import dependencies
 
     try:
         with closing(psycopg2.connect(url, connect_timeout=5)) as connection, dependencies(connection) as database:

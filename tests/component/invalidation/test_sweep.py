@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 import redis
 
-from cacheaside.drivers.cache import exchange
 from cacheaside.errors import DatabaseUnavailable
 from cacheaside.invalidation import verifier
 from cacheaside.reading.keys import tag_key
-from cacheaside.runtime.read_metrics import measured_sweep
+from cacheaside.runtime.sweep_metrics import measured_sweep
 from cacheaside.settings import DatabaseSettings, InvalidationMode
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
@@ -69,7 +68,8 @@ class Background:
         self._ahead_s += seconds
 
     def spy_on(self, module: Any) -> None:
-        await_change, drain, sleep = module.outbox.await_change, module.drainer.drain, module.sweep._sleep
+        sweep = module.sweep
+        await_change, drain, sleep = module.outbox.await_change, sweep._drain_for, sweep._sleep
 
         def awaited(seconds: float) -> bool:
             self._told = await_change(seconds)
@@ -85,8 +85,8 @@ class Background:
             self.pauses += 1
             sleep(seconds)
 
-        module.outbox.await_change, module.drainer.drain = awaited, drained
-        module.sweep._sleep, module.sweep._now = paused, self.now
+        module.outbox.await_change = awaited
+        sweep._drain_for, sweep._sleep, sweep._now = drained, paused, self.now
 
 
 @contextmanager
@@ -223,7 +223,7 @@ def test_a_cache_that_is_away_does_not_fail_it_and_leaves_all_pending(
         api = start_api(cache_url=server.url)
         change(sql)
         server.freeze()
-        with impatience(exchange):
+        with impatience("cache"):
             scheduled(api, left_s=29)
     assert pending(sql) == 1
     (line,) = metrics_of(capsys)
@@ -317,7 +317,7 @@ def test_a_cache_that_is_away_is_tried_again_and_said_so_once(
         with sweeping(api) as sweep:
             until(lambda: sql(LISTENING))
             server.freeze()
-            with impatience(exchange):
+            with impatience("cache"):
                 change(sql)
                 until(lambda: sweep.pauses > 2)
             assert pending(sql) == 1

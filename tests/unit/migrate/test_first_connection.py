@@ -31,7 +31,7 @@ class World:
 
 
 def try_it(world: World, seconds: float, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(first_connection, "connect", world.connect)
+    monkeypatch.setattr(first_connection, "open_connection", world.connect)
     return connect_patiently(SETTINGS, seconds, lambda: world.now, world.sleep)
 
 
