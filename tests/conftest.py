@@ -29,6 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     tell_durations(terminalreporter)
 
+
 from tests.support.missing_tool import CATEGORY, is_missing_tool, summary
 
 
