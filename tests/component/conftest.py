@@ -18,21 +18,21 @@ from migrate import sample_data
 from migrate.upgrade import upgrade
 from tests.component.support.api import Api
 from tests.component.support.cache_servers import CACHE_SERVERS, CacheServer, client_of, settings_of
-from tests.component.support.patience import make_patient
+from tests.component.support.timeouts import lengthen_timeouts
 
 PRODUCTS: Final = 100
 
 
 @pytest.fixture
-def impatient() -> None:
+def production_timeouts() -> None:
     """For tests of the product's own limits in time: they are as short as in production."""
 
 
 @pytest.fixture(autouse=True)
-def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def long_timeouts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """All others take a server for slow, not for away."""
-    if "impatient" not in request.fixturenames:
-        make_patient(monkeypatch)
+    if "production_timeouts" not in request.fixturenames:
+        lengthen_timeouts(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -72,14 +72,14 @@ def cache_server(request: pytest.FixtureRequest, cache_servers: Callable[[str], 
 
 @pytest.fixture
 def client(valkey: CacheServer) -> Iterator[redis.Redis]:
-    """The cache, empty, from the side."""
+    """The cache, empty, from the cache_client."""
     with client_of(valkey) as client:
         client.flushall()
         yield client
 
 
 @pytest.fixture
-def side(cache_server: CacheServer) -> Iterator[Any]:
+def cache_client(cache_server: CacheServer) -> Iterator[Any]:
     """The same, of each kind of cache after the other."""
     with client_of(cache_server) as client:
         client.flushall()

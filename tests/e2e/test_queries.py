@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.support.catalogue import Query, target
 from tests.e2e.support.client import Answer, Client, eventually, same_entry
-from tests.support.problem import problem
+from tests.support.problem_document import check_problem
 
 FORWARDED = {"miss", "stale", "bypass"}
 PARAMETERS = {"hit", "fwd", "ttl", "stored", "collapsed", "detail"}
@@ -21,7 +21,7 @@ TIMING = r"(?:cache|db|total);dur=\d+\.\d+"
 def check(query: Query, answer: Answer) -> None:
     """Check an answer of a query: rows, or one row, or the problem that there is no such row."""
     if query["returns"] == "one" and answer.status == 404:
-        assert problem(answer, 404, answer.headers["cache-control"])["type"] == "/docs#no-row"
+        assert check_problem(answer, 404, answer.headers["cache-control"])["type"] == "/docs#no-row"
         assert "etag" not in answer.headers
     else:
         assert answer.status == 200, answer.body

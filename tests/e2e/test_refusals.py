@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.support.catalogue import Query, examples, target
 from tests.e2e.support.client import Client
 from tests.e2e.support.target import Target
-from tests.support.problem import problem
+from tests.support.problem_document import check_problem
 
 WRONG = "!"  # no number, date, truth value or UUID, and hardly one of an enumeration
 UNKNOWN = "no_such_parameter"
@@ -29,7 +29,7 @@ def test_all_bad_parameters_are_in_one_problem(api: Client, queries: list[Query]
         with subtests.test(query["name"]):
             wrong = {name for name, about in query["parameters"].items() if is_wrong(about)}
             missing = {name for name, about in query["parameters"].items() if about["required"]} - wrong
-            document = problem(api.get(target(query, dict.fromkeys([UNKNOWN, *wrong], WRONG))), 400)
+            document = check_problem(api.get(target(query, dict.fromkeys([UNKNOWN, *wrong], WRONG))), 400)
             assert document["type"] == "/docs#bad-parameters"
             assert {each["parameter"] for each in document["errors"]} == {UNKNOWN} | wrong | missing
             assert all(each["detail"] in document["detail"] for each in document["errors"])
@@ -45,15 +45,15 @@ def test_injection_stays_a_value(api: Client, queries: list[Query], subtests: py
 
 @pytest.mark.parametrize("path", ["/nowhere", "/queries/a/b", "/commands", "/docs/more"])
 def test_no_such_route(api: Client, path: str) -> None:
-    assert problem(api.get(path), 404)["type"] == "/docs#no-route"
+    assert check_problem(api.get(path), 404)["type"] == "/docs#no-route"
 
 
 def test_no_such_query(api: Client) -> None:
-    assert problem(api.get("/queries/no_such_query"), 404)["type"] == "/docs#unknown-name"
+    assert check_problem(api.get("/queries/no_such_query"), 404)["type"] == "/docs#unknown-name"
 
 
 def test_no_such_command(api: Client) -> None:
-    assert problem(api.post("/commands/no_such_command", {}), 404)["type"] == "/docs#unknown-name"
+    assert check_problem(api.post("/commands/no_such_command", {}), 404)["type"] == "/docs#unknown-name"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_no_such_command(api: Client) -> None:
 )
 def test_wrong_method_gets_the_allowed_ones(api: Client, method: str, path: str, allow: str) -> None:
     answer = api.call(method, path)
-    assert problem(answer, 405)["type"] == "/docs#method"
+    assert check_problem(answer, 405)["type"] == "/docs#method"
     assert answer.headers["allow"] == allow
 
 
@@ -96,12 +96,12 @@ def test_command_refuses_a_bad_body(
     for command in commands:
         with subtests.test(command):
             answer = api.post(f"/commands/{command}", body, media_type)
-            assert problem(answer, status)["type"] == f"/docs#{kind}"
+            assert check_problem(answer, status)["type"] == f"/docs#{kind}"
 
 
 @pytest.mark.parametrize("wanted", [{}, {"tags": []}, {"tags": ["Not A Table"]}, {"query": 1}])
 def test_invalidation_of_nothing_is_refused(api: Client, wanted: object) -> None:
-    assert problem(api.post("/invalidations", wanted), 400)["type"] == "/docs#bad-body"
+    assert check_problem(api.post("/invalidations", wanted), 400)["type"] == "/docs#bad-body"
 
 
 def test_write_of_a_stranger_is_refused(under_test: Target, stranger: Client, commands: list[str]) -> None:

@@ -106,7 +106,7 @@ def cluster(tmp_path: Path) -> Iterator[ValkeyCluster]:
 
 
 @pytest.mark.parametrize("trouble", ["kill", "freeze"])
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("production_timeouts")
 def test_a_node_that_is_away_does_not_keep_changes_from_the_others(
     cluster: ValkeyCluster, outbox: Outbox, sql: Sql, trouble: str
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from cacheaside.reading.entry import Encoding, Entry, decode, encode
 from tests.component.support.cache_servers import CACHE_SERVERS
-from tests.support.problem import problem
+from tests.support.problem_document import check_problem
 
 pytestmark = pytest.mark.parametrize("valkey", CACHE_SERVERS, indirect=True)
 
@@ -80,6 +80,6 @@ def test_body_that_is_no_gzip_is_a_logged_500(api: Any, client: Any, caplog: pyt
     api.get(LARGE)
     key, entry = stored(client)
     client.set(key, encode(replace(entry, body=b"written by a bug")))
-    document = problem(api.get(LARGE), 500)
+    document = check_problem(api.get(LARGE), 500)
     assert document["type"] == "/docs#internal"
     assert "zlib.error" in caplog.text

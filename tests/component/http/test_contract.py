@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.component.support.cache_servers import CACHE_SERVERS
-from tests.support.problem import problem
+from tests.support.problem_document import check_problem
 
 pytestmark = pytest.mark.parametrize("valkey", CACHE_SERVERS, indirect=True)
 
@@ -51,13 +51,13 @@ def test_caller_who_has_the_answer_gets_304(api: Any) -> None:
 def test_no_such_row_is_404_and_cached(api: Any) -> None:
     first, second = api.get("/queries/product?id=999999"), api.get("/queries/product?id=999999")
     for answer, source in [(first, "fwd=miss; stored"), (second, "hit; ttl=")]:
-        assert problem(answer, 404, "no-cache")["type"] == "/docs#no-row"
+        assert check_problem(answer, 404, "no-cache")["type"] == "/docs#no-row"
         assert source in answer.cache_status
         assert "etag" not in answer.headers
 
 
 def test_all_bad_parameters_are_told_at_once(api: Any) -> None:
-    document = problem(api.get("/queries/top_products?limit=0&since=soon&color=red"), 400)
+    document = check_problem(api.get("/queries/top_products?limit=0&since=soon&color=red"), 400)
     assert [each["parameter"] for each in document["errors"]] == ["color", "since", "limit"]
     assert "limit must be at least 1, not '0'" in document["detail"]
 
@@ -72,14 +72,14 @@ def test_list_parameter_is_repeated(api: Any) -> None:
 def test_sql_in_a_parameter_stays_a_value(api: Any, sql: Any, value: str) -> None:
     from urllib.parse import quote
 
-    problem(api.get(f"/queries/product?id={quote(value)}"), 400)
+    check_problem(api.get(f"/queries/product?id={quote(value)}"), 400)
     assert sql("select count(*) from products") == [(100,)]
 
 
 def test_unknown_names_routes_and_methods(api: Any) -> None:
-    assert problem(api.get("/queries/nothing"), 404)["type"] == "/docs#unknown-name"
-    assert problem(api.post("/commands/nothing", {}), 404)["type"] == "/docs#unknown-name"
-    assert problem(api.get("/nowhere"), 404)["type"] == "/docs#no-route"
+    assert check_problem(api.get("/queries/nothing"), 404)["type"] == "/docs#unknown-name"
+    assert check_problem(api.post("/commands/nothing", {}), 404)["type"] == "/docs#unknown-name"
+    assert check_problem(api.get("/nowhere"), 404)["type"] == "/docs#no-route"
     for method, path, allow in [
         ("POST", "/queries/product", "GET, HEAD"),
         ("DELETE", "/", "GET, HEAD"),
@@ -87,7 +87,7 @@ def test_unknown_names_routes_and_methods(api: Any) -> None:
         ("PUT", "/invalidations", "POST"),
     ]:
         answer = api.call(method, path)
-        assert problem(answer, 405)["type"] == "/docs#method"
+        assert check_problem(answer, 405)["type"] == "/docs#method"
         assert answer.headers["allow"] == allow
 
 
@@ -137,14 +137,14 @@ def test_order_that_cannot_be_names_the_field_and_leaves_nothing(
 ) -> None:
     before = sql("select count(*) from orders")
     body = {"customer_id": customer, "product_ids": products, "quantities": quantities}
-    document = problem(api.post("/commands/place_order", body), 422)
+    document = check_problem(api.post("/commands/place_order", body), 422)
     assert document["type"] == "/docs#unprocessable"
     assert [each["field"] for each in document["errors"]] == [field]
     assert sql("select count(*) from orders") == before
 
 
 def test_command_about_no_row_is_404(api: Any) -> None:
-    problem(api.post("/commands/set_price", {"id": 999_999, "price": 1}), 404)
+    check_problem(api.post("/commands/set_price", {"id": 999_999, "price": 1}), 404)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_command_about_no_row_is_404(api: Any) -> None:
     ],
 )
 def test_bad_body_is_refused(api: Any, body: bytes, media_type: str, status: int, kind: str) -> None:
-    assert problem(api.post("/commands/set_price", body, media_type), status)["type"] == f"/docs#{kind}"
+    assert check_problem(api.post("/commands/set_price", body, media_type), status)["type"] == f"/docs#{kind}"
 
 
 def test_invalidation_by_tag(api: Any) -> None:
@@ -192,7 +192,7 @@ def test_invalidation_by_query_takes_out_one_answer(api: Any) -> None:
     [{}, {"tags": []}, {"tags": ["Products"]}, {"tags": [1]}, {"tags": ["a"], "query": "b"}, {"query": 1}],
 )
 def test_invalidation_that_names_nothing_is_refused(api: Any, wanted: object) -> None:
-    assert problem(api.post("/invalidations", wanted), 400)["type"] == "/docs#bad-body"
+    assert check_problem(api.post("/invalidations", wanted), 400)["type"] == "/docs#bad-body"
 
 
 def test_catalogue_lists_every_query(api: Any) -> None:

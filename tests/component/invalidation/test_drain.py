@@ -23,10 +23,10 @@ from cacheaside.reading.keys import tag_key
 from cacheaside.settings import CacheSettings, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
-from tests.component.support.batches import drain_batch
 from tests.component.support.cache_servers import settings_of
-from tests.component.support.patience import impatience
-from tests.support.until import until
+from tests.component.support.drain_batch import drain_batch
+from tests.component.support.timeouts import production_timeouts_of
+from tests.support.wait_until import wait_until
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -174,7 +174,7 @@ def test_a_frozen_drainer_blocks_nobody_and_loses_its_rows_to_others_after_a_whi
     thread.start()
     assert in_hand.wait(60)
     assert drain_batch(outbox, taken.extend) == 1
-    until(lambda: drain_batch(outbox, taken.extend))
+    wait_until(lambda: drain_batch(outbox, taken.extend))
     thaw.set()
     thread.join()
     assert taken == ["products:3", "products:1", "products:2"]
@@ -223,7 +223,7 @@ def test_while_the_cache_is_away_writers_go_on_and_afterwards_it_is_drained(
     assert drainer.drain().reachable
     getattr(own_valkey, away)()
     took = list[float]()
-    with impatience("cache"):
+    with production_timeouts_of("cache"):
         for product in range(2, 12):
             began = time.monotonic()
             change(sql, product)

@@ -22,10 +22,10 @@ from cacheaside.reading.keys import tag_key
 from cacheaside.settings import CacheSettings, DatabaseSettings
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
-from tests.component.support.batches import drain_batch
 from tests.component.support.cache_servers import settings_of
+from tests.component.support.drain_batch import drain_batch
 from tests.component.support.fault_proxy import Fault, FaultProxy, fault_proxy
-from tests.support.until import until
+from tests.support.wait_until import wait_until
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 CONFIRM_MS = exchange._CONFIRM_MS
@@ -42,7 +42,7 @@ class Pair:
     def catch_up(self) -> None:
         with redis.Redis.from_url(self.primary.url) as primary:
             primary.set("the last", "word")
-            until(lambda: primary.wait(1, 100) == 1)
+            wait_until(lambda: primary.wait(1, 100) == 1)
 
     def part(self) -> None:
         """What the primary says is lost on its way. (A replica that is only frozen would hear it when it thaws.)"""
@@ -122,7 +122,7 @@ def test_what_another_drainer_has_in_hand_is_not_left_out_of_a_replay(
 
     def take_out(_: object) -> None:
         thread.start()
-        until(lambda: done or sql(waits))
+        wait_until(lambda: done or sql(waits))
         assert done == [], "waits for what is in hand"
 
     thread = threading.Thread(target=lambda: done.append(noticing.replay("after")))
@@ -179,10 +179,10 @@ def test_a_cluster_is_known_by_all_of_its_primaries(cache_servers: Callable[[str
     before = cache.replication_ids()
     assert len(before.split(",")) == 3
     cluster.nodes[1].kill()
-    until(lambda: len(cache.replication_ids().split(",")) == 2)
+    wait_until(lambda: len(cache.replication_ids().split(",")) == 2)
     assert set(cache.replication_ids().split(",")) < set(before.split(","))
     cluster.nodes[1].start()
-    until(lambda: same_or_none(cache, before) is False)
+    wait_until(lambda: same_or_none(cache, before) is False)
 
 
 def same_or_none(cache: Cache, before: str) -> bool | None:
@@ -210,7 +210,7 @@ def test_a_write_is_done_only_once_the_replica_confirms(pair: Pair, monkeypatch:
         cache.invalidate_tags(["products:1"])
     assert isinstance(caught.value.__cause__, NotReplicated)
     pair.replica.thaw()
-    until(lambda: is_confirmed(cache))
+    wait_until(lambda: is_confirmed(cache))
 
 
 def is_confirmed(cache: Cache) -> bool:
@@ -224,7 +224,7 @@ def is_confirmed(cache: Cache) -> bool:
 def test_what_was_confirmed_stays_out_after_a_failover(pair: Pair) -> None:
     with redis.Redis.from_url(pair.primary.url) as client:
         client.set(tag_key("products:1"), b"version")
-    until(lambda: version(pair.replica, "products:1") == b"version")
+    wait_until(lambda: version(pair.replica, "products:1") == b"version")
     Cache(confirmed(pair.primary)).invalidate_tags(["products:1"])
     pair.fail_over()
     assert version(pair.replica, "products:1") is None

@@ -24,9 +24,9 @@ from cacheaside.settings import DatabaseSettings, InvalidationMode
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from tests.component.support.fault_proxy import Fault, fault_proxy
-from tests.component.support.patience import impatience
+from tests.component.support.timeouts import production_timeouts_of
 from tests.support.root import ROOT
-from tests.support.until import until
+from tests.support.wait_until import wait_until
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 PRODUCT = tag_key("products:1")
@@ -138,10 +138,10 @@ def is_heard_of(sweep: Background, sql: Sql, client: redis.Redis) -> bool:
     """Change something after a quiet second. Returns whether the sweep was told, once it is out of the cache."""
     drains = len(sweep.heard)
     client.set(PRODUCT, b"version")
-    until(lambda: sql(LISTENING))
+    wait_until(lambda: sql(LISTENING))
     time.sleep(0.05)  # it still looks once itself before it waits
     change(sql)
-    until(lambda: not client.exists(PRODUCT) and len(sweep.heard) > drains)
+    wait_until(lambda: not client.exists(PRODUCT) and len(sweep.heard) > drains)
     return sweep.heard[-1]
 
 
@@ -223,7 +223,7 @@ def test_a_cache_that_is_away_does_not_fail_it_and_leaves_all_pending(
         api = start_api(cache_url=server.url)
         change(sql)
         server.freeze()
-        with impatience("cache"):
+        with production_timeouts_of("cache"):
             scheduled(api, left_s=29)
     assert pending(sql) == 1
     (line,) = metrics_of(capsys)
@@ -244,17 +244,17 @@ def test_one_change_after_the_other_is_looked_for_so_that_no_commit_waits_to_tel
     api: Any, sql: Sql, client: redis.Redis
 ) -> None:
     with sweeping(api) as sweep:
-        until(lambda: sql(LISTENING))
+        wait_until(lambda: sql(LISTENING))
         sweep.stop_clock()  # so that none of these changes comes after a quiet second
         change(sql)
-        until(lambda: not sql(LISTENING))
+        wait_until(lambda: not sql(LISTENING))
         for _ in range(20):
             client.set(PRODUCT, b"version")
             change(sql)
             assert not sql(LISTENING)
-            until(lambda: not client.exists(PRODUCT))
+            wait_until(lambda: not client.exists(PRODUCT))
         sweep.advance(1.1)
-        until(lambda: sql(LISTENING))
+        wait_until(lambda: sql(LISTENING))
 
 
 def test_what_was_written_before_anyone_listened_is_found(
@@ -263,10 +263,10 @@ def test_what_was_written_before_anyone_listened_is_found(
     sql("begin")
     change(sql)
     with sweeping(api):
-        until(lambda: sql(LISTENING))
+        wait_until(lambda: sql(LISTENING))
         client.set(PRODUCT, b"version")
         sql("commit")
-        until(lambda: not client.exists(PRODUCT))
+        wait_until(lambda: not client.exists(PRODUCT))
 
 
 def test_a_connection_that_is_lost_while_it_listens_is_opened_again(api: Any, sql: Sql, client: redis.Redis) -> None:
@@ -276,7 +276,7 @@ def test_a_connection_that_is_lost_while_it_listens_is_opened_again(api: Any, sq
         before = sql(backends)
         sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'cacheaside_invalidate'")
         is_heard_of(sweep, sql, client)
-        until(lambda: not {*sql(backends)} & {*before})
+        wait_until(lambda: not {*sql(backends)} & {*before})
         assert any(is_heard_of(sweep, sql, client) for _ in range(TRIES)), "it listens again"
     assert sweep.errors == []
 
@@ -296,11 +296,11 @@ def test_a_database_that_is_away_is_tried_again_and_said_so_once(
         api = start_api(database_url=url)
         proxy.switch(Fault.REFUSAL)
         with sweeping(api) as sweep:
-            until(lambda: sweep.pauses > 2)
+            wait_until(lambda: sweep.pauses > 2)
             client.set(PRODUCT, b"version")
             change(sql)
             proxy.switch(Fault.NONE)
-            until(lambda: not client.exists(PRODUCT))
+            wait_until(lambda: not client.exists(PRODUCT))
     assert sweep.errors == []
     assert levels(caplog) == [
         "WARNING",
@@ -315,14 +315,14 @@ def test_a_cache_that_is_away_is_tried_again_and_said_so_once(
     with ValkeyServer(tmp_path / "valkey") as server:
         api = start_api(cache_url=server.url)
         with sweeping(api) as sweep:
-            until(lambda: sql(LISTENING))
+            wait_until(lambda: sql(LISTENING))
             server.freeze()
-            with impatience("cache"):
+            with production_timeouts_of("cache"):
                 change(sql)
-                until(lambda: sweep.pauses > 2)
+                wait_until(lambda: sweep.pauses > 2)
             assert pending(sql) == 1
             server.thaw()
-            until(lambda: pending(sql) == 0)
+            wait_until(lambda: pending(sql) == 0)
     assert sweep.errors == []
     assert levels(caplog) == [
         "WARNING",

@@ -20,7 +20,7 @@ from local.servers.processes import HOST, alive, descendants
 from local.servers.valkey import ValkeyServer
 from tests.component.support.checkout import Checkout
 from tests.support.ports import unclaimed_port
-from tests.support.until import until
+from tests.support.wait_until import wait_until
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
@@ -95,7 +95,7 @@ def test_a_signal_ends_it_in_order_leaving_no_process(checkout: Checkout, number
         known = log.read_text()
         busy = threading.Thread(target=checkout.get, args=["/sleep/60"])
         busy.start()
-        until(lambda: log.read_text() != known)
+        wait_until(lambda: log.read_text() != known)
         started = time.monotonic()
         process.send_signal(number)
         process.send_signal(signal.SIGINT)  # a second Ctrl-C must not interrupt the cleanup

@@ -38,7 +38,7 @@ CONFIRM_MS = exchange._CONFIRM_MS
 
 
 @pytest.fixture
-def run(impatient: None, postgres: PostgresServer, tmp_path: Path) -> Callable[..., ConsistencyReport]:
+def run(production_timeouts: None, postgres: PostgresServer, tmp_path: Path) -> Callable[..., ConsistencyReport]:
     numbers = count()
 
     def run(seconds: float, kind: str, **options: Any) -> ConsistencyReport:

@@ -22,8 +22,8 @@ from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
 from tests.component.support.fault_proxy import Fault, FaultProxy, fault_proxy
-from tests.component.support.patience import impatience
-from tests.support.problem import problem
+from tests.component.support.timeouts import production_timeouts_of
+from tests.support.problem_document import check_problem
 
 POLICY: Final = Policy(ttl_ms=60_000, stale_ms=60_000, stale_if_error_ms=600_000, wait_ms=100)
 TARGET: Final = "/queries/numbers"
@@ -78,13 +78,13 @@ class World:
     def hurry(self, server: FaultProxy) -> Iterator[None]:
         """Wait for this server no longer than in production, and for the other one as long as it takes."""
         if server is self.cache:
-            with impatience("cache"):
+            with production_timeouts_of("cache"):
                 yield
             return
         queries = self.function.catalogue.queries
         patient = queries["numbers"]
         queries["numbers"] = replace(patient, timeout_ms=50)
-        with impatience("postgres"):
+        with production_timeouts_of("postgres"):
             yield
         queries["numbers"] = patient
 
@@ -111,7 +111,7 @@ class World:
             assert (answer.status, answer.json) == (200, {"data": {"one": 1}})
             assert re.fullmatch(expected.pattern, answer.cache_status), answer.cache_status
         else:
-            assert problem(answer, expected.status)["type"] == expected.pattern
+            assert check_problem(answer, expected.status)["type"] == expected.pattern
             assert answer.headers["retry-after"] == "5"
         return took
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.component.support.cache_servers import CACHE_SERVERS
 from tests.component.support.closed_port import closed_port
-from tests.component.support.patience import impatience
-from tests.component.support.pretender import pretender
-from tests.support.problem import problem
+from tests.component.support.fake_server import pretender
+from tests.component.support.timeouts import production_timeouts_of
+from tests.support.problem_document import check_problem
 
 pytestmark = pytest.mark.parametrize("valkey", CACHE_SERVERS, indirect=True)
 
@@ -43,14 +43,14 @@ BROKEN_CACHES: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("kind", BROKEN_CACHES)
 def test_broken_cache_never_fails_what_postgresql_can_answer(start_api: Any, kind: str) -> None:
-    with BROKEN_CACHES[kind]() as url, impatience("cache"):
+    with BROKEN_CACHES[kind]() as url, production_timeouts_of("cache"):
         api = start_api(cache_url=url)
         for _ in range(2):
             answer = api.get("/queries/product?id=42")
             assert (answer.status, answer.cache_status) == (200, BYPASSED)
         assert api.post("/commands/set_price", {"id": 42, "price": 5}).json["invalidation"] == "pending"
         refusal = api.post("/invalidations", {"tags": ["products"]})
-        assert problem(refusal, 503)["type"] == "/docs#cache-unavailable"
+        assert check_problem(refusal, 503)["type"] == "/docs#cache-unavailable"
         assert refusal.headers["retry-after"] == "5"
 
 
@@ -67,7 +67,7 @@ def test_frozen_cache_is_bypassed_and_used_again_when_it_thaws(api: Any, valkey:
     api.get("/queries/product?id=42")
     valkey.freeze()
     try:
-        with impatience("cache"):
+        with production_timeouts_of("cache"):
             assert api.get("/queries/product?id=42").cache_status == BYPASSED
     finally:
         valkey.thaw()
@@ -108,7 +108,7 @@ def test_killed_database_hits_are_served_and_misses_told_to_come_back(api: Any, 
         postgres.start()
     assert (hit.status, "; hit" in hit.cache_status) == (200, True)
     for refusal in (miss, written):
-        assert problem(refusal, 503)["detail"] == "the database cannot be reached"
+        assert check_problem(refusal, 503)["detail"] == "the database cannot be reached"
         assert refusal.headers["retry-after"] == "5"
     assert (health.status, health.json["status"]) == (200, "degraded")
     assert api.get("/queries/product?id=41").status == 200
@@ -142,7 +142,7 @@ def with_query(api: Any, name: str, **changes: Any) -> None:
 
 def test_statement_timeout_is_504(api: Any) -> None:
     with_query(api, "slow", sql="select pg_sleep(60)", timeout_ms=50)
-    assert problem(api.get("/queries/slow"), 504)["type"] == "/docs#timeout"
+    assert check_problem(api.get("/queries/slow"), 504)["type"] == "/docs#timeout"
     assert api.get("/queries/product?id=42").status == 200
 
 
@@ -151,11 +151,11 @@ def test_frozen_database_is_503_within_the_querys_own_time(api: Any, postgres: A
     api.get("/queries/product?id=42")
     postgres.freeze()
     try:
-        with impatience("postgres"):
+        with production_timeouts_of("postgres"):
             answer = api.get("/queries/quick")
     finally:
         postgres.thaw()
-    problem(answer, 503)
+    check_problem(answer, 503)
     with_query(api, "quick", sql="select 1 as one")
     assert api.get("/queries/quick").json == {"data": {"one": 1}}
 
@@ -163,7 +163,7 @@ def test_frozen_database_is_503_within_the_querys_own_time(api: Any, postgres: A
 def test_failing_sql_is_500_and_shows_nothing(api: Any) -> None:
     with_query(api, "wrong", sql="select secret_column from secret_table")
     answer = api.get("/queries/wrong")
-    assert problem(answer, 500)["type"] == "/docs#internal"
+    assert check_problem(answer, 500)["type"] == "/docs#internal"
     assert not any(
         word in answer.body.lower() for word in (b"secret", b"select", b"relation", b"psycopg", b"traceback")
     )
@@ -173,7 +173,7 @@ def test_query_cannot_write_whatever_its_sql(api: Any, sql: Any) -> None:
     sql("create sequence if not exists numbers")
     sql("grant usage on sequence numbers to cacheaside_query")
     with_query(api, "counter", sql="select nextval('numbers')")
-    problem(api.get("/queries/counter"), 500)
+    check_problem(api.get("/queries/counter"), 500)
 
 
 def test_nothing_set_for_a_query_stays_on_the_connection(api: Any) -> None:
@@ -189,13 +189,13 @@ def test_nothing_set_for_a_query_stays_on_the_connection(api: Any) -> None:
 
 def test_answer_over_the_limit_is_500_and_not_stored(api: Any, client: Any) -> None:
     with_query(api, "huge", sql="select repeat('x', 6000000) as text")
-    assert problem(api.get("/queries/huge"), 500)["type"] == "/docs#answer-too-large"
+    assert check_problem(api.get("/queries/huge"), 500)["type"] == "/docs#answer-too-large"
     assert client.keys("cacheaside:*:{huge*") == []
 
 
 def test_two_rows_where_one_is_promised_is_500(api: Any) -> None:
     with_query(api, "pair", sql="select generate_series(1, 2)")
-    problem(api.get("/queries/pair"), 500)
+    check_problem(api.get("/queries/pair"), 500)
 
 
 @pytest.mark.parametrize("garbage", [b"", b"garbage", b"ca\x01\x01" + b"\0" * 100, b"\xff" * 1000])

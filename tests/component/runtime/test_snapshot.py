@@ -11,7 +11,7 @@ from cacheaside.drivers.guarded import GuardedCache
 from local.servers.valkey import ValkeyServer
 from tests.component.support.api import Api
 from tests.component.support.cache_servers import CacheServer
-from tests.support.until import until
+from tests.support.wait_until import wait_until
 
 
 def test_connections_are_forgotten_and_opened_again(
@@ -25,8 +25,8 @@ def test_connections_are_forgotten_and_opened_again(
     for _ in range(2):  # the second time, there are none
         function.cache.forget()
         function.queries.forget()
-    until(lambda: address is None or address not in open_at(client))
-    until(lambda: sql("select pid from pg_stat_activity where pid = %s", backend) == [])
+    wait_until(lambda: address is None or address not in open_at(client))
+    wait_until(lambda: sql("select pid from pg_stat_activity where pid = %s", backend) == [])
     assert api.get("/queries/product?id=1").cache_status.startswith("cacheaside; hit")
     client.flushall()
     assert "fwd=miss" in api.get("/queries/product?id=1").cache_status

@@ -15,7 +15,7 @@ from typing import IO
 from local.servers.processes import HOST
 from tests.support.ports import unclaimed_port
 from tests.support.root import ROOT
-from tests.support.until import until
+from tests.support.wait_until import wait_until
 
 TEMPLATE = """
 Globals:
@@ -91,7 +91,7 @@ class Checkout:
         """`run`, from its first answer on. Ended by SIGTERM if the test has not ended it."""
         process = self.start("run", output=output, **environment)
         try:
-            until(lambda: self._is_up(process))
+            wait_until(lambda: self._is_up(process))
             self.get("/")
             yield process
         finally:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from cacheaside.catalogue.parameters import Parameter
-from tests.component.support.at_once import at_once
 from tests.component.support.fault_proxy import Fault, fault_proxy
-from tests.support.problem import problem
+from tests.component.support.simultaneous_calls import call_simultaneously
+from tests.support.problem_document import check_problem
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -66,7 +66,7 @@ def test_command_about_no_row_takes_out_what_it_changed_all_the_same(api: Any, s
         api, "with changed as (update products set price = 8 where id = 42) select 1 as one where false"
     )
     api.get("/queries/product?id=42")
-    problem(call(), 404)
+    check_problem(call(), 404)
     assert "fwd=miss" in api.get("/queries/product?id=42").cache_status
     assert sql(PENDING) == []
 
@@ -108,7 +108,7 @@ def test_process_killed_between_commit_and_drain_leaves_word_in_the_outbox(api: 
     stop_after_commit(api, lambda: os.kill(os.getpid(), signal.SIGKILL))
     body = {"customer_id": 7, "product_ids": [1], "quantities": [1]}
     [(orders,)] = sql("select count(*) from orders")
-    assert at_once([lambda: api.post("/commands/place_order", body, idempotency_key="k")]) == [None]
+    assert call_simultaneously([lambda: api.post("/commands/place_order", body, idempotency_key="k")]) == [None]
     assert sql("select count(*) from orders") == [(orders + 1,)]
     assert len(sql(PENDING)) == 2
 
@@ -118,7 +118,7 @@ def test_request_sent_again_after_such_a_kill_completes_it(start_api: Any, clien
     before = api.get("/queries/product?id=42").json["data"]["price"]
     stop_after_commit(api, lambda: os.kill(os.getpid(), signal.SIGKILL))
     body = {"id": 42, "price": before + 1}
-    at_once([lambda: api.post("/commands/set_price", body, idempotency_key="k")])
+    call_simultaneously([lambda: api.post("/commands/set_price", body, idempotency_key="k")])
     assert api.get("/queries/product?id=42").json["data"]["price"] == before
     again = start_api().post("/commands/set_price", body, idempotency_key="k")
     assert (again.json["invalidation"], again.headers["idempotency-replayed"]) == ("done", "true")
@@ -151,7 +151,7 @@ def test_two_serializable_commands_that_conflict_both_succeed(api: Any) -> None:
         "insert into notes (text) select count(notes.*) from pg_sleep(0.3) left join notes on true returning text",
         isolation="serializable",
     )
-    answers = at_once([call, call])
+    answers = call_simultaneously([call, call])
     assert sorted(answer.json["data"]["text"] for answer in answers) == ["0", "1"]
 
 
@@ -170,7 +170,7 @@ def test_commands_that_deadlock_both_succeed(api: Any, sql: Sql) -> None:
            return 1; end $$""")
     try:
         call = with_command(api, "select swap(%(first)s, %(second)s)", "first", "second", timeout_ms=60_000)
-        answers = at_once([lambda: call(first="a", second="b"), lambda: call(first="b", second="a")])
+        answers = call_simultaneously([lambda: call(first="a", second="b"), lambda: call(first="b", second="a")])
         assert [answer.status for answer in answers] == [200, 200]
         assert sql("select last_value from attempts") == [(3,)]
     finally:
@@ -188,7 +188,7 @@ def always_in_the_way(sql: Sql) -> Iterator[None]:
 @pytest.mark.usefixtures("always_in_the_way")
 def test_command_that_always_conflicts_gives_up_after_three_attempts(api: Any, sql: Sql) -> None:
     answer = with_command(api, "select always_in_the_way(0)")()
-    assert problem(answer, 503)["type"] == "/docs#busy"
+    assert check_problem(answer, 503)["type"] == "/docs#busy"
     assert answer.headers["retry-after"] == "5"
     assert sql("select last_value from attempts") == [(3,)]
 
@@ -205,7 +205,7 @@ def test_all_attempts_together_take_no_longer_than_the_commands_timeout(api: Any
 def test_pause_that_would_outlast_the_commands_timeout_is_not_made(api: Any, sql: Sql) -> None:
     commands = api.module("CommandFunction").writer._database
     commands._chance, commands._sleep = lambda: 1_000.0, lambda _: pytest.fail("it sleeps")
-    assert problem(with_command(api, "select always_in_the_way(0)")(), 503)["type"] == "/docs#busy"
+    assert check_problem(with_command(api, "select always_in_the_way(0)")(), 503)["type"] == "/docs#busy"
     assert sql("select last_value from attempts") == [(1,)]
 
 
@@ -215,7 +215,7 @@ def test_command_that_times_out_while_committing_is_504_and_writes_nothing(api: 
            deferrable initially deferred for each row execute function linger()""")
     try:
         call = with_command(api, "insert into notes default values returning id", timeout_ms=4_000)
-        assert problem(call(), 504)["type"] == "/docs#timeout"
+        assert check_problem(call(), 504)["type"] == "/docs#timeout"
         assert sql("select count(*) from notes") == [(0,)]
         assert api.post("/commands/set_price", {"id": 42, "price": 9}).status == 200
     finally:
@@ -232,7 +232,7 @@ def test_connection_lost_while_committing_is_not_told_as_if_nothing_had_happened
         lost = run()
     finally:
         sql("drop function hang_up cascade")
-    assert problem(lost, 503)["type"] == "/docs#outcome-unknown"
+    assert check_problem(lost, 503)["type"] == "/docs#outcome-unknown"
     assert "retry-after" not in lost.headers
     assert run().status == 200, "on a new connection"
 
@@ -240,7 +240,7 @@ def test_connection_lost_while_committing_is_not_told_as_if_nothing_had_happened
 def test_failure_of_our_own_in_a_transaction_is_not_committed_with_the_next(api: Any, sql: Sql) -> None:
     commands = api.module("CommandFunction").writer._database
     run, commands._run = commands._run, lambda *arguments: (run(*arguments), 1 / 0)
-    problem(api.post("/commands/set_price", {"id": 41, "price": 12345}), 500)
+    check_problem(api.post("/commands/set_price", {"id": 41, "price": 12345}), 500)
     commands._run = run
     assert api.post("/commands/set_price", {"id": 42, "price": 9}).status == 200
     assert sql("select count(*) from products where price = 12345") == [(0,)]
@@ -273,11 +273,11 @@ def test_process_frozen_in_a_transaction_keeps_its_locks_no_longer_than_its_time
         may_go_on.set()
         return answer
 
-    frozen, waited = at_once([freeze, wait])
+    frozen, waited = call_simultaneously([freeze, wait])
     assert (frozen.status, waited.status) == (503, 200)
 
 
 def test_begin_that_fails_leaves_no_transaction_open(api: Any) -> None:
     call = with_command(api, "select 1 as one", timeout_ms=-5)  # "begin" is done, the setting after it is refused
-    problem(call(), 500)
+    check_problem(call(), 500)
     assert api.post("/commands/set_price", {"id": 42, "price": 9}).status == 200

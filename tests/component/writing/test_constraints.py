@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from local.servers.postgres import PostgresServer
-from tests.support.problem import problem
+from tests.support.problem_document import check_problem
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -123,7 +123,7 @@ def test_fields_and_kind_are_those_of_the_constraint(
     api: Any, statement: str, kind: tuple[int, str], fields: list[str], rule: str
 ) -> None:
     answer = run(api, statement)
-    document = problem(answer, kind[0])
+    document = check_problem(answer, kind[0])
     assert document["type"] == f"/docs#{kind[1]}"
     assert document["errors"] == [{"field": field, "detail": f"{field}: {rule}"} for field in fields]
     assert document["detail"] == f"{', '.join(fields)}: {rule}"
@@ -132,14 +132,14 @@ def test_fields_and_kind_are_those_of_the_constraint(
 
 @pytest.mark.parametrize("statement", DOES_NOT_FIT)
 def test_value_that_does_not_fit_its_column_is_the_callers_and_no_failure_of_ours(api: Any, statement: str) -> None:
-    document = problem(run(api, statement), 422)
+    document = check_problem(run(api, statement), 422)
     assert document["type"] == "/docs#unprocessable"
     assert document["errors"] == []
     assert document["detail"] == "a value is too long, out of range, or not of its column's form"
 
 
 def test_command_that_divides_by_zero_is_a_failure_of_ours(api: Any) -> None:
-    problem(run(api, "insert into shapes.parents (id) values (1 / (1 - 1))"), 500)
+    check_problem(run(api, "insert into shapes.parents (id) values (1 / (1 - 1))"), 500)
 
 
 def test_constraint_is_told_by_its_name_if_the_catalog_cannot_be_asked(api: Any, sql: Sql) -> None:
@@ -151,7 +151,7 @@ def test_constraint_is_told_by_its_name_if_the_catalog_cannot_be_asked(api: Any,
         sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'cacheaside_command'")
 
     kept.roll_back = roll_back_and_die
-    document = problem(run(api, "insert into shapes.parents (id, code) values (3, 'one')"), 409)
+    document = check_problem(run(api, "insert into shapes.parents (id, code) values (3, 'one')"), 409)
     assert [each["field"] for each in document["errors"]] == ["parents_code_key"]
 
 
@@ -159,5 +159,5 @@ def test_violation_that_a_function_raises_has_no_fields_and_none_of_its_words(ap
     sql("""create function shapes.refuse() returns integer language plpgsql
            as 'begin raise ''secret'' using errcode = ''unique_violation''; end'""")
     answer = run(api, "update shapes.parents set id = shapes.refuse()")
-    assert problem(answer, 409)["errors"] == []
+    assert check_problem(answer, 409)["errors"] == []
     assert b"secret" not in answer.body

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tests.component.support.at_once import at_once
-from tests.support.problem import problem
+from tests.component.support.simultaneous_calls import call_simultaneously
+from tests.support.problem_document import check_problem
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -50,7 +50,7 @@ def test_requests_without_a_key_are_each_carried_out(api: Any, orders: Any) -> N
 def test_request_sent_twenty_times_at_once_writes_once(api: Any, orders: Any, isolation: Any) -> None:
     commands = api.module("CommandFunction").catalogue.commands
     commands["place_order"] = replace(commands["place_order"], isolation=isolation, timeout_ms=60_000)
-    answers = at_once([lambda: place(api, "k")] * 20)
+    answers = call_simultaneously([lambda: place(api, "k")] * 20)
     assert {answer.status for answer in answers} == {200}
     assert len({answer.json["data"]["id"] for answer in answers}) == 1
     assert sum("idempotency-replayed" in answer.headers for answer in answers) == 19
@@ -71,7 +71,7 @@ def test_serializable_commands_with_other_keys_are_not_in_each_others_way(
         timeout_ms=60_000,
     )
     calls = [lambda number=number: place(api, f"key-{number}", {}) for number in range(20)]
-    assert {answer.status for answer in at_once(calls)} == {200}
+    assert {answer.status for answer in call_simultaneously(calls)} == {200}
 
 
 def test_key_is_the_same_with_and_without_quotes(api: Any, orders: Any) -> None:
@@ -82,7 +82,7 @@ def test_key_is_the_same_with_and_without_quotes(api: Any, orders: Any) -> None:
 
 def test_key_of_a_request_that_failed_is_free_again(api: Any, orders: Any) -> None:
     for _ in range(2):
-        assert problem(place(api, "k", BAD_ORDER), 422)["type"] == "/docs#unprocessable"
+        assert check_problem(place(api, "k", BAD_ORDER), 422)["type"] == "/docs#unprocessable"
     assert place(api, "k").status == 200
     assert orders() == 1
 
@@ -93,7 +93,7 @@ def test_key_of_another_request_is_refused(api: Any, orders: Any) -> None:
         place(api, "k", {**ORDER, "quantities": [2, 2]}),
         api.post("/commands/set_price", {"id": 42, "price": 1}, idempotency_key="k"),
     ):
-        document = problem(answer, 422)
+        document = check_problem(answer, 422)
         assert document["type"] == "/docs#idempotency-key-reused"
         assert document["detail"] == "the idempotency-key was used for another request"
     assert orders() == 1
@@ -112,15 +112,15 @@ def test_key_of_another_caller_is_refused(api: Any, orders: Any, first: Any, sec
     assert place(api, "k").status == 200
     assert "idempotency-replayed" in place(api, "k").headers
     api.authorizer = second
-    assert problem(place(api, "k"), 422)["type"] == "/docs#idempotency-key-reused"
+    assert check_problem(place(api, "k"), 422)["type"] == "/docs#idempotency-key-reused"
     assert orders() == 1
 
 
 def test_that_there_was_no_row_is_an_answer_too(api: Any, sql: Sql, orders: Any) -> None:
     body = {"id": 999_999, "price": 1}
-    problem(api.post("/commands/set_price", body, idempotency_key="k"), 404)
+    check_problem(api.post("/commands/set_price", body, idempotency_key="k"), 404)
     again = api.post("/commands/set_price", body, idempotency_key="k")
-    assert problem(again, 404)["type"] == "/docs#no-row"
+    assert check_problem(again, 404)["type"] == "/docs#no-row"
     assert again.headers["idempotency-replayed"] == "true"
 
 
@@ -131,7 +131,7 @@ def test_first_request_that_outlasts_the_second_is_a_conflict(api: Any, postgres
     with closing(psycopg2.connect(postgres.url)) as first, first.cursor() as cursor:
         cursor.execute("insert into cacheaside.idempotency_keys (key, fingerprint) values ('k', '')")
         answer = place(api, "k")
-        assert problem(answer, 409)["type"] == "/docs#idempotency-key-in-flight"
+        assert check_problem(answer, 409)["type"] == "/docs#idempotency-key-in-flight"
         assert answer.headers["retry-after"] == "5"
         first.rollback()
     commands["place_order"] = patient
@@ -156,5 +156,5 @@ def test_key_that_is_pruned_while_it_is_looked_up_is_free(api: Any, sql: Sql, or
 
 @pytest.mark.parametrize("key", ["", " ", '""', "two words", '"unbalanced', '"a" "b"', '"a";b', "\u00e9", "x" * 256])
 def test_what_cannot_be_a_key_is_refused(api: Any, orders: Any, key: str) -> None:
-    assert problem(place(api, key), 400)["type"] == "/docs#bad-idempotency-key"
+    assert check_problem(place(api, key), 400)["type"] == "/docs#bad-idempotency-key"
     assert orders() == 0

@@ -12,7 +12,7 @@ from tests.component.support.cache_servers import CacheServer, settings_of
 
 
 @pytest.fixture
-def new_cache(cache_server: CacheServer, side: Any) -> Callable[[], Cache]:
+def new_cache(cache_server: CacheServer, cache_client: Any) -> Callable[[], Cache]:
     """Makes the cache of another sandbox."""
     return lambda: Cache(settings_of(cache_server))
 

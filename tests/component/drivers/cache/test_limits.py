@@ -14,9 +14,9 @@ from cacheaside.drivers.cache.deadline import CALL_S
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading.steps import Look, Store
 from cacheaside.settings import CacheMode
-from tests.component.support.cache_calls import KEYS, TAGS, cache_at, eventually, take, unavailable_soon
-from tests.component.support.patience import impatience
-from tests.component.support.pretender import pretender, scripted
+from tests.component.support.cache_driver import KEYS, TAGS, cache_at, eventually, take, unavailable_soon
+from tests.component.support.fake_server import pretender, scripted
+from tests.component.support.timeouts import production_timeouts_of
 
 
 def test_the_deadline_costs_a_hit_no_system_call(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_opening_may_take_longer_than_a_call_or_a_slow_function_would_never_have
         while connection.recv(65536):
             connection.sendall(b"+PONG\r\n")
 
-    with scripted(slow_to_sign_in) as url, impatience("cache"):
+    with scripted(slow_to_sign_in) as url, production_timeouts_of("cache"):
         eventually(cache_at(url.replace("//", "//user:password@")).ping)
 
 

@@ -12,7 +12,7 @@ from redis.crc import key_slot
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.reading.steps import Look, Looked, Release, Store
 from local.servers.valkey_cluster import ValkeyCluster
-from tests.component.support.cache_calls import KEYS, TAGS, VERSIONS, take
+from tests.component.support.cache_driver import KEYS, TAGS, VERSIONS, take
 
 
 def test_nothing_is_found_in_an_empty_cache(cache: Cache) -> None:
@@ -48,9 +48,9 @@ def test_stored_entry_is_seen_and_the_lease_given_back(cache: Cache) -> None:
     assert cache.look(Look(KEYS)) == Looked(b"answer", None, VERSIONS)
 
 
-def test_store_is_refused_after_the_lease_has_moved_on(cache: Cache, side: Any) -> None:
+def test_store_is_refused_after_the_lease_has_moved_on(cache: Cache, cache_client: Any) -> None:
     cache.acquire(take(b"slow"))
-    side.delete(KEYS.lease)
+    cache_client.delete(KEYS.lease)
     cache.acquire(take(b"next"))
     assert not cache.store(Store(KEYS, b"slow", b"old answer", 60_000))
     assert cache.look(Look(KEYS)) == Looked(None, b"next", VERSIONS)
@@ -69,25 +69,25 @@ def test_only_the_holder_can_release_a_lease(cache: Cache) -> None:
     assert cache.look(Look(KEYS)).lease is None
 
 
-def test_a_tag_that_has_a_version_keeps_it(cache: Cache, side: Any) -> None:
-    side.set(KEYS.tags[1], b"known")
+def test_a_tag_that_has_a_version_keeps_it(cache: Cache, cache_client: Any) -> None:
+    cache_client.set(KEYS.tags[1], b"known")
     assert cache.acquire(take(b"mine")).looked.tags == (VERSIONS[0], b"known", *VERSIONS[2:])
 
 
-def test_everything_has_an_end(cache: Cache, side: Any) -> None:
+def test_everything_has_an_end(cache: Cache, cache_client: Any) -> None:
     cache.acquire(take(b"mine", lease_ms=30_000, tag_ms=90_000))
-    assert 0 < side.pttl(KEYS.lease) <= 30_000
-    assert all(30_000 < side.pttl(tag) <= 90_000 for tag in KEYS.tags)
+    assert 0 < cache_client.pttl(KEYS.lease) <= 30_000
+    assert all(30_000 < cache_client.pttl(tag) <= 90_000 for tag in KEYS.tags)
     cache.store(Store(KEYS, b"mine", b"answer", 20_000))
-    assert 0 < side.pttl(KEYS.entry) <= 20_000
+    assert 0 < cache_client.pttl(KEYS.entry) <= 20_000
 
 
-def test_a_tags_life_is_made_longer_never_shorter(cache: Cache, side: Any) -> None:
-    side.set(KEYS.tags[0], b"short", px=1_000)
-    side.set(KEYS.tags[1], b"long", px=900_000)
+def test_a_tags_life_is_made_longer_never_shorter(cache: Cache, cache_client: Any) -> None:
+    cache_client.set(KEYS.tags[0], b"short", px=1_000)
+    cache_client.set(KEYS.tags[1], b"long", px=900_000)
     cache.acquire(take(b"mine", tag_ms=60_000))
-    assert side.pttl(KEYS.tags[0]) > 30_000
-    assert side.pttl(KEYS.tags[1]) > 600_000
+    assert cache_client.pttl(KEYS.tags[0]) > 30_000
+    assert cache_client.pttl(KEYS.tags[1]) > 600_000
 
 
 def test_invalidating_counts_the_tags_that_answers_were_made_from(cache: Cache) -> None:
@@ -111,9 +111,9 @@ def test_entry_and_lease_share_a_slot_and_tags_do_not() -> None:
     assert len({key_slot(tag.encode()) for tag in KEYS.tags}) > 1
 
 
-def test_scripts_are_loaded_again_after_a_flush(cache: Cache, side: Any) -> None:
+def test_scripts_are_loaded_again_after_a_flush(cache: Cache, cache_client: Any) -> None:
     for _ in range(2):
-        side.script_flush()
+        cache_client.script_flush()
         cache.acquire(take(b"mine"))
         assert cache.store(Store(KEYS, b"mine", b"answer", 60_000))
 

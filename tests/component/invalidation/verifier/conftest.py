@@ -13,14 +13,14 @@ from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.settings import DatabaseSettings
 from tests.component.support.cache_servers import CacheServer, settings_of
-from tests.component.support.verified_shop import CHEAP, GIFT, Shop
+from tests.component.support.verifier_shop import CHEAP, GIFT, Shop
 
 
 @pytest.fixture
 def shop(
     tmp_path: Path,
     cache_server: CacheServer,
-    side: Any,
+    cache_client: Any,
     database_settings: DatabaseSettings,
     outbox_settings: DatabaseSettings,
     sql: Callable[..., Any],

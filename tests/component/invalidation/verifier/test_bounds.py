@@ -8,8 +8,8 @@ from cacheaside.errors import DatabaseUnavailable
 from cacheaside.invalidation.verifier import Verification
 from local.servers.valkey_cluster import ValkeyCluster
 from tests.component.support.cache_servers import CacheServer
-from tests.component.support.patience import impatience
-from tests.component.support.verified_shop import Interrupted, Shop
+from tests.component.support.timeouts import production_timeouts_of
+from tests.component.support.verifier_shop import Interrupted, Shop
 
 
 def test_loading_ends_after_five_seconds(shop: Shop) -> None:
@@ -43,7 +43,7 @@ def test_cache_that_is_away_ends_it_quietly(
     shop.ask("gift", id=["1"])
     cache_server.freeze()
     try:
-        with impatience("cache"):
+        with production_timeouts_of("cache"):
             assert shop.verifier().verify() == Verification(0)
     finally:
         cache_server.thaw()

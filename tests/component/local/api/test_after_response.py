@@ -20,7 +20,7 @@ from local.api.pool import FunctionFailed, Pool
 from local.servers.processes import HOST
 from local.template import Function, Route, Template
 from tests.support.root import ROOT
-from tests.support.until import until
+from tests.support.wait_until import wait_until
 
 HANDLER = """
 import json, os, time
@@ -44,7 +44,7 @@ def handler(event, context):
     number, seconds = do.get("number", 0), float(do.get("seconds", 0))
 
     def task():
-        while "until" in do and not os.path.exists(do["until"]):
+        while "wait_until" in do and not os.path.exists(do["until"]):
             time.sleep(0.01)
         time.sleep(seconds)
         tell(ended="task", number=number)
@@ -88,7 +88,7 @@ def tasks(log: Path) -> Callable[[int], Told]:
     """Waits until so many tasks have ended, and returns their lines in the log."""
 
     def wait(count: int) -> Told:
-        until(lambda: len(ended_tasks(log)) >= count)
+        wait_until(lambda: len(ended_tasks(log)) >= count)
         return ended_tasks(log)
 
     return wait
@@ -105,7 +105,7 @@ def ended_tasks(log: Path) -> Told:
 def test_the_answer_is_there_before_the_task_has_ended(
     pool: Pool, go: Path, log: Path, tasks: Callable[[int], Told]
 ) -> None:
-    answer = pool.invoke({"until": str(go)})
+    answer = pool.invoke({"wait_until": str(go)})
     assert answer["inline"] is False
     assert ended_tasks(log) == []
     go.touch()
@@ -113,12 +113,12 @@ def test_the_answer_is_there_before_the_task_has_ended(
 
 
 def test_a_sandbox_with_a_running_task_is_busy_and_free_again_after_it(pool: Pool, go: Path) -> None:
-    first = pool.invoke({"until": str(go)})
+    first = pool.invoke({"wait_until": str(go)})
     second = pool.invoke({})
     assert second["pid"] != first["pid"]
-    until(lambda: len(pool._settling) == 1)
+    wait_until(lambda: len(pool._settling) == 1)
     go.touch()
-    until(lambda: not pool._settling)
+    wait_until(lambda: not pool._settling)
     assert pool.invoke({})["pid"] == first["pid"], "the last one used"
 
 
@@ -200,7 +200,7 @@ def test_closing_does_not_wait_for_a_task(
     ending = threading.Thread(target=pool.close)
     ending.start()
     wait_for_end([pid])
-    until(lambda: not ending.is_alive())
+    wait_until(lambda: not ending.is_alive())
     assert "after the response" not in log.read_text()
 
 

@@ -21,7 +21,7 @@ from local.errors import LocalError
 from local.template import Function
 from tests.component.support.gateway import ROUTES, ask, connected, raw, serving
 from tests.support.ports import unclaimed_port
-from tests.support.until import until
+from tests.support.wait_until import wait_until
 
 
 def test_a_request_becomes_the_functions_event(client: http.client.HTTPConnection) -> None:
@@ -80,7 +80,7 @@ def test_a_response_does_not_wait_for_an_acknowledgement(client: http.client.HTT
             moments.append(time.perf_counter())
         return statistics.median(end - start for start, end in pairwise(moments))
 
-    until(lambda: median_s() < 0.03)
+    wait_until(lambda: median_s() < 0.03)
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/only/post", "/context/a/b"])
@@ -138,7 +138,7 @@ def test_two_hundred_requests_at_once_are_all_served_by_several_sandboxes(gatewa
 
     with ThreadPoolExecutor(200) as callers:
         answers = callers.map(one, range(200))
-        until(lambda: waiting(go) > 1)
+        wait_until(lambda: waiting(go) > 1)
         go.touch()
     statuses, pids = zip(*answers, strict=True)
     assert statuses == (200,) * 200
@@ -150,7 +150,7 @@ def test_a_slow_request_does_not_hold_up_a_quick_one(
 ) -> None:
     with ThreadPoolExecutor(1) as other:
         slow = other.submit(raw, gateway, f"GET /await{go} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
-        until(lambda: waiting(go))
+        wait_until(lambda: waiting(go))
         assert ask(client, "/queries")[0] == 200
         assert not slow.done()
         go.touch()
@@ -176,7 +176,7 @@ def test_a_body_that_would_be_refused_is_not_asked_for(gateway: Gateway) -> None
 def test_the_access_log_shows_what_the_cache_did(function: Function, told: list[str]) -> None:
     with serving(function, tell=told.append, access=True) as gateway, connected(gateway) as client:
         ask(client, "/cached?a=1")
-        until(lambda: told)
+        wait_until(lambda: told)
     assert told[0].startswith("304 ")
     assert told[0].endswith(" ms  GET /cached?a=1  cacheaside; hit")
 
@@ -215,10 +215,10 @@ def test_it_stops_while_clients_are_connected_and_a_function_runs(
         half.connect()
         half.sock.sendall(head)
         clients.enter_context(connected(gateway)).request("GET", f"/await{go}")
-        until(lambda: waiting(go))
+        wait_until(lambda: waiting(go))
         stopping = threading.Thread(target=served.close)
         stopping.start()
-        until(lambda: not stopping.is_alive())
+        wait_until(lambda: not stopping.is_alive())
     assert told == []
 
 

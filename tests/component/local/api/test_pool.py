@@ -19,7 +19,7 @@ from local.api.pool import CallerTimeout, FunctionFailed, Pool
 from local.servers.processes import alive, descendants
 from local.template import Function
 from tests.support.root import ROOT
-from tests.support.until import until
+from tests.support.wait_until import wait_until
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_callers_at_the_same_time_get_a_sandbox_each_up_to_the_limit(pool: Pool,
     go = tmp_path / "go"
     with ThreadPoolExecutor(50) as callers:
         calls = [callers.submit(pool.invoke, {"do": f"/await{go}"}) for _ in range(50)]
-        until(lambda: len(pool._all) == 4)
+        wait_until(lambda: len(pool._all) == 4)
         go.touch()
     answers = [call.result() for call in calls]
     assert len({answer["pid"] for answer in answers}) == 4
@@ -116,7 +116,7 @@ def test_a_caller_waits_for_a_free_sandbox_no_longer_than_its_patience(function:
     pool.warm()
     with ThreadPoolExecutor(1) as other:
         other.submit(pool.invoke, {"do": "/sleep/60"})
-        until(pool._idle.empty)
+        wait_until(pool._idle.empty)
         with pytest.raises(CallerTimeout, match="busy"):
             pool.invoke({}, patience=0.1)
         pool.close()
@@ -227,7 +227,7 @@ def test_closing_ends_busy_and_idle_sandboxes(
     pool.warm()
     with ThreadPoolExecutor(1) as caller:
         busy = caller.submit(pool.invoke, {"do": "/sleep/60"})
-        until(lambda: pool._idle.qsize() == 1)
+        wait_until(lambda: pool._idle.qsize() == 1)
         family = newcomers()
         assert len(family) >= 2
         pool.close()

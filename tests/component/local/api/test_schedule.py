@@ -23,7 +23,7 @@ from local.servers.processes import descendants
 from local.template import Function, Schedule, Template
 from tests.component.support.checkout import Checkout
 from tests.support.root import ROOT
-from tests.support.until import until
+from tests.support.wait_until import wait_until
 
 NOTING = """
 import json, os, time
@@ -51,7 +51,7 @@ def noting(function: Function) -> Function:
 def notes(function: Function, at_least: int) -> list[dict[str, object]]:
     """Wait for so many notes, then return all of them."""
     path = function.paths[0] / "told" / "notes"
-    until(lambda: path.exists() and path.read_text().count("\n") >= at_least)
+    wait_until(lambda: path.exists() and path.read_text().count("\n") >= at_least)
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -104,7 +104,7 @@ def test_the_functions_own_timeout_holds(noting: Function, tmp_path: Path, told:
     pool = Pool(replace(noting, timeout=0.5), {}, tmp_path / "log")
     pool.warm()
     with Scheduler([Schedule("Clock", "ToldFunction", 60, {"sleep": 60})], {"ToldFunction": pool}, told.append):
-        until(lambda: told)
+        wait_until(lambda: told)
     pool.close()
     assert told == ["ToldFunction, on schedule: timed out after 0.50 seconds"]
 
@@ -113,7 +113,7 @@ def test_each_failure_is_told_once_and_neither_ends_the_schedule_nor_costs_a_san
     keep: Callable[..., None], noting: Function, told: list[str]
 ) -> None:
     keep(0.5, {"raise": "boom"})
-    until(lambda: len(told) == len(notes(noting, 5)))  # between two invocations
+    wait_until(lambda: len(told) == len(notes(noting, 5)))  # between two invocations
     assert len({note["pid"] for note in notes(noting, 5)}) <= 2
     assert all(line.startswith("ToldFunction, on schedule: ValueError: boom") for line in told)
 
@@ -137,7 +137,7 @@ def test_stopping_the_gateway_ends_a_scheduled_invocation_and_tells_nothing(
         stopping = threading.Thread(target=served.close)
         stopping.start()
         wait_for_end(family)
-        until(lambda: not stopping.is_alive())
+        wait_until(lambda: not stopping.is_alive())
         known = len(notes(noting, 2))
         time.sleep(0.5)
         assert len(notes(noting, 2)) == known, "none starts any more"

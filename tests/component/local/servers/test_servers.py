@@ -27,7 +27,7 @@ from local.servers.server import Server, StartFailed
 from local.servers.valkey import ValkeyServer
 from tests.support.ports import unclaimed_port
 from tests.support.root import ROOT
-from tests.support.until import until
+from tests.support.wait_until import wait_until
 
 
 def postgres(folder: Path, **options: Any) -> PostgresServer:
@@ -198,7 +198,7 @@ def test_a_database_waits_for_the_server_of_an_owner_that_was_killed(folder: Pat
     with postgres(folder) as former:
 
         def stop_late() -> None:
-            until(lambda: 'lock file "postmaster.pid" already exists' in former.log.read_text())
+            wait_until(lambda: 'lock file "postmaster.pid" already exists' in former.log.read_text())
             former.stop()
 
         later = threading.Thread(target=stop_late)

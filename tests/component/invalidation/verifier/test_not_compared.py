@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cacheaside.invalidation.verifier import Verification
-from tests.component.support.verified_shop import GIFT, Shop
+from tests.component.support.verifier_shop import GIFT, Shop
 
 
 def test_answers_of_another_deployment_are_left_alone(shop: Shop) -> None:
@@ -36,18 +36,18 @@ def test_answers_that_took_long_are_left_alone(shop: Shop) -> None:
     assert shop.verify() == Verification(0)
 
 
-def test_what_is_no_entry_of_ours_is_left_alone(shop: Shop, side: Any) -> None:
+def test_what_is_no_entry_of_ours_is_left_alone(shop: Shop, cache_client: Any) -> None:
     key = shop.ask("gift", id=["1"])
     other, _right = shop.ask("gift", id=["2"]), shop.ask("gift", id=["3"])
-    side.set(key, b"garbage")
-    side.delete(other)
-    side.rpush(other, "a list")
-    side.set(b"cacheaside:entry:\xff", b"not even text")
-    side.set("cacheaside:entry:", b"")
+    cache_client.set(key, b"garbage")
+    cache_client.delete(other)
+    cache_client.rpush(other, "a list")
+    cache_client.set(b"cacheaside:entry:\xff", b"not even text")
+    cache_client.set("cacheaside:entry:", b"")
     assert shop.verify() == Verification(1)
 
 
-def test_copy_of_an_entry_is_left_alone(shop: Shop, side: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = ("cacheaside:entry:{gift:0}", side.get(shop.ask("gift", id=["1"])))
+def test_copy_of_an_entry_is_left_alone(shop: Shop, cache_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = ("cacheaside:entry:{gift:0}", cache_client.get(shop.ask("gift", id=["1"])))
     monkeypatch.setattr(shop.cache, "sample", lambda _at_most: [copy])
     assert shop.verify() == Verification(0)

@@ -12,7 +12,7 @@ import pytest
 from cacheaside.drivers.cache import deadline, exchange, options
 from cacheaside.drivers.postgres import commands, connection, rendering
 
-__all__ = ["impatience", "make_patient"]
+__all__ = ["lengthen_timeouts", "production_timeouts_of"]
 
 _PATIENT: Final[Mapping[str, Mapping[tuple[ModuleType, str], float]]] = {
     "cache": {
@@ -31,7 +31,7 @@ _PATIENT: Final[Mapping[str, Mapping[tuple[ModuleType, str], float]]] = {
 _OWN: Final = {server: {limit: getattr(*limit) for limit in limits} for server, limits in _PATIENT.items()}
 
 
-def make_patient(patch: pytest.MonkeyPatch) -> None:
+def lengthen_timeouts(patch: pytest.MonkeyPatch) -> None:
     """Raise the limits for both servers, until `patch` is undone."""
     for limits in _PATIENT.values():
         for (module, name), patient in limits.items():
@@ -39,7 +39,7 @@ def make_patient(patch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def impatience(server: str) -> Iterator[None]:
+def production_timeouts_of(server: str) -> Iterator[None]:
     """Within this block the limits for one server, "cache" or "postgres", are as short as in production."""
     with pytest.MonkeyPatch.context() as patch:
         for (module, name), own in _OWN[server].items():

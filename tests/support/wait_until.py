@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["until"]
+__all__ = ["wait_until"]
 
 _PATIENCE_S = 120
 
 
-def until(is_so: Callable[[], object]) -> None:
+def wait_until(is_so: Callable[[], object]) -> None:
     """Return when it is so. Fails if it never is."""
     deadline = time.monotonic() + _PATIENCE_S
     while not is_so():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["problem"]
+__all__ = ["check_problem"]
 
 
-def problem(answer: Any, status: int, cache_control: str = "no-store") -> dict[str, Any]:
+def check_problem(answer: Any, status: int, cache_control: str = "no-store") -> dict[str, Any]:
     """Check that `answer` is a problem of that status, and return its document."""
     assert answer.status == status, answer.body
     assert answer.headers["content-type"] == "application/problem+json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cacheaside.invalidation.verifier import Verification
-from tests.component.support.verified_shop import CALLS, GIFT, Interrupted, Shop
+from tests.component.support.verifier_shop import CALLS, GIFT, Interrupted, Shop
 
 
 def test_right_answers_are_verified_whatever_was_asked(shop: Shop) -> None:

@@ -14,7 +14,7 @@ from cacheaside.errors import CacheUnavailable
 from cacheaside.reading.keys import Keys, question_keys
 from cacheaside.reading.steps import Acquire
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
-from tests.component.support.patience import impatience
+from tests.component.support.timeouts import production_timeouts_of
 
 __all__ = ["KEYS", "TAGS", "VERSIONS", "cache_at", "eventually", "take", "unavailable_soon"]
 
@@ -45,7 +45,7 @@ def unavailable_soon(act: Callable[[], object]) -> None:
             act()
         return time.monotonic() - began
 
-    with impatience("cache"):
+    with production_timeouts_of("cache"):
         assert any(took_s() < _SOON_S for _ in range(_TRIES))
 
 

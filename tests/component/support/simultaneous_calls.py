@@ -6,12 +6,12 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["at_once"]
+__all__ = ["call_simultaneously"]
 
 _fork = multiprocessing.get_context("fork")
 
 
-def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+def call_simultaneously(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """Return what each call returned, or None for one that died.
 
     What is open in this process is not to be used by the calls: connections cannot be shared.

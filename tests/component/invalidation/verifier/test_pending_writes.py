@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from cacheaside.invalidation.verifier import Verification
-from tests.component.support.verified_shop import Interrupted, Shop
+from tests.component.support.verifier_shop import Interrupted, Shop
 
 
 def test_write_between_the_look_and_the_load_is_no_false_alarm(shop: Shop) -> None:
@@ -21,7 +21,7 @@ def test_write_between_the_look_and_the_load_is_no_false_alarm(shop: Shop) -> No
     assert shop.slept == [0.0]
 
 
-def test_entry_that_was_replaced_meanwhile_is_no_false_alarm(shop: Shop, side: Any) -> None:
+def test_entry_that_was_replaced_meanwhile_is_no_false_alarm(shop: Shop, cache_client: Any) -> None:
     """By a refresh, which leaves the tags as they are."""
     key = shop.ask("gift", id=["1"])
     shop.sql("select cacheaside.unwatch('gifts')")
@@ -29,7 +29,7 @@ def test_entry_that_was_replaced_meanwhile_is_no_false_alarm(shop: Shop, side: A
 
     def replace_it() -> None:
         shop.sql("update gifts set price = 0 where id = 1")
-        side.delete(key)
+        cache_client.delete(key)
         shop.database = database
         shop.ask("gift", id=["1"])
 
