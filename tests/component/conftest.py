@@ -1,4 +1,4 @@
-"""Real servers for a whole session, and the real handlers."""
+"""Real servers for the whole session, and the real handlers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 import redis
 
+from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
 from local.environment import function_environment
 from local.servers.postgres import PostgresServer
@@ -25,12 +26,12 @@ PRODUCTS: Final = 100
 
 @pytest.fixture
 def production_timeouts() -> None:
-    """For tests of the product's own limits in time: they are as short as in production."""
+    """Keep the timeouts of production, in tests of these timeouts."""
 
 
 @pytest.fixture(autouse=True)
 def long_timeouts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All others take a server for slow, not for away."""
+    """Lengthen the timeouts in all other tests: a slow server is not an unavailable one."""
     if "production_timeouts" not in request.fixturenames:
         lengthen_timeouts(monkeypatch)
 
@@ -46,7 +47,7 @@ def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def cache_servers(servers_folder: Path) -> Iterator[Callable[[str], CacheServer]]:
-    """Starts a kind of cache when it is first asked for."""
+    """Starts each kind of cache when a test first needs it."""
     with ExitStack() as exits:
         started: dict[str, CacheServer] = {}
 
@@ -60,19 +61,19 @@ def cache_servers(servers_folder: Path) -> Iterator[Callable[[str], CacheServer]
 
 @pytest.fixture(scope="session")
 def valkey(request: pytest.FixtureRequest, cache_servers: Callable[[str], CacheServer]) -> CacheServer:
-    """The first kind of cache. Modules that must hold on each are parametrized with `valkey`."""
+    """One node of Valkey 8. A module that must hold on each kind of cache is parametrized with `valkey`."""
     return cache_servers(getattr(request, "param", "node-8"))
 
 
 @pytest.fixture(scope="session", params=CACHE_SERVERS)
 def cache_server(request: pytest.FixtureRequest, cache_servers: Callable[[str], CacheServer]) -> CacheServer:
-    """One kind of cache after the other."""
+    """Each kind of cache in turn."""
     return cache_servers(request.param)
 
 
 @pytest.fixture
 def client(valkey: CacheServer) -> Iterator[redis.Redis]:
-    """The cache, empty, from the cache_client."""
+    """A plain client of the emptied `valkey`, without the product's driver."""
     with client_of(valkey) as client:
         client.flushall()
         yield client
@@ -80,7 +81,7 @@ def client(valkey: CacheServer) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def cache_client(cache_server: CacheServer) -> Iterator[Any]:
-    """The same, of each kind of cache after the other."""
+    """A plain client of the emptied `cache_server`."""
     with client_of(cache_server) as client:
         client.flushall()
         yield client
@@ -88,7 +89,7 @@ def cache_client(cache_server: CacheServer) -> Iterator[Any]:
 
 @pytest.fixture
 def sql(postgres: PostgresServer) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
-    """The database, from the side, as its owner."""
+    """Runs SQL as the owner of the database: each statement in a transaction of its own."""
     with closing(psycopg2.connect(postgres.url)) as connection:
         connection.autocommit = True
 
@@ -113,7 +114,7 @@ def database_settings(postgres: PostgresServer) -> DatabaseSettings:
 
 @pytest.fixture
 def outbox_settings(postgres: PostgresServer, sql: Callable[..., Any]) -> DatabaseSettings:
-    """The database as the invalidate function sees it; nothing is pending, nobody listens, no cache is known."""
+    """The database as the invalidate function sees it: nothing is pending, no listener and no cache are known."""
     sql("truncate cacheaside.outbox, cacheaside.idempotency_keys")
     sql("update cacheaside.cache set replication_ids = ''")
     sql("update cacheaside.listener set listening_until = '-infinity'")
@@ -122,10 +123,15 @@ def outbox_settings(postgres: PostgresServer, sql: Callable[..., Any]) -> Databa
 
 
 @pytest.fixture
+def outbox(outbox_settings: DatabaseSettings) -> Outbox:
+    return Outbox(outbox_settings)
+
+
+@pytest.fixture
 def start_api(
     postgres: PostgresServer, valkey: CacheServer, cache_settings: CacheSettings, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Api]:
-    """Makes an API of new sandboxes, by default on both servers."""
+    """Starts an API with new sandboxes, by default on both servers."""
 
     def start(database_url: str = postgres.url, cache_url: str = valkey.url) -> Api:
         environment = function_environment(database_url, cache_url, embedded=True)
@@ -138,5 +144,5 @@ def start_api(
 
 @pytest.fixture
 def api(start_api: Callable[..., Api], client: redis.Redis) -> Api:
-    """An API of new sandboxes on both servers, with an empty cache."""
+    """An API with new sandboxes on both servers, with an empty cache."""
     return start_api()

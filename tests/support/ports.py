@@ -1,4 +1,4 @@
-"""Ports for processes that are told theirs before they open it."""
+"""Ports for processes that are given a port number before they listen on it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from local.servers.processes import HOST
 
 __all__ = ["unclaimed_port"]
 
-# Workers of pytest-xdist, gw0 to gw9, have a thousand each: two never choose the same before either has opened it.
+# Each worker of pytest-xdist, gw0 to gw9, has a thousand of its own: two workers never choose the same port.
 _FIRST: Final = 20_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1]) * 1_000
 
 
 def unclaimed_port() -> int:
-    """A free port below those that systems give away by themselves, so that it is still free when it is opened."""
+    """Return a free port below the range from which systems assign ports, so that it stays free until it is opened."""
     while True:
         port = _FIRST + secrets.randbelow(1_000)
         with socket.socket() as probe, suppress(OSError):

@@ -1,4 +1,4 @@
-"""What every problem document must be."""
+"""The check of every problem document (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["check_problem"]
 
 
 def check_problem(answer: Any, status: int, cache_control: str = "no-store") -> dict[str, Any]:
-    """Check that `answer` is a problem of that status, and return its document."""
+    """Check that `answer` is a problem with this status, and return its document."""
     assert answer.status == status, answer.body
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == cache_control

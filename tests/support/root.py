@@ -1,4 +1,4 @@
-"""The folder of the checkout."""
+"""The root folder of the repository."""
 
 from pathlib import Path
 from typing import Final

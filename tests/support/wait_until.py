@@ -1,4 +1,4 @@
-"""Waiting for what must become so, however slow the machine is just now."""
+"""Waiting for a condition, however slow this machine is at the moment."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 __all__ = ["wait_until"]
 
-_PATIENCE_S = 120
+_AT_MOST_S = 120
 
 
-def wait_until(is_so: Callable[[], object]) -> None:
-    """Return when it is so. Fails if it never is."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline, "waited in vain"
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return once `condition` returns a true value. Fails if it has not within two minutes."""
+    deadline = time.monotonic() + _AT_MOST_S
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Servers that fail are left alone and found again; while the cache is gone, PostgreSQL is not overrun."""
+"""Circuit breakers stop calls to a failed server and find it again. A cap on direct loads protects PostgreSQL."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from cacheaside.runtime.read_metrics import breaker_counter
 from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
-from tests.component.support.closed_port import closed_port
+from tests.component.support.closed_port import closed_port, refusing_url
 from tests.support.problem_document import check_problem
 from tests.support.wait_until import wait_until
 
 CAP = 5
 
 
-class World:
-    """A clock that only the test moves, dice that never shorten a pause, and what the breaker told."""
+class BreakerContext:
+    """A clock that only the test moves, a chance that never shortens a pause, and the state changes of the breaker."""
 
     def __init__(self) -> None:
         self.now_ms = 1_000_000
@@ -54,24 +54,24 @@ class World:
 
 
 @contextmanager
-def visitors(door: socket.socket) -> Iterator[list[object]]:
-    """Opens the port of a dead server, hangs up on whoever connects, and counts them."""
+def counted_connections(listener: socket.socket) -> Iterator[list[object]]:
+    """Listen on the port of a dead server, close each connection, and yield the list of their addresses."""
     seen: list[object] = []
 
     def accept() -> None:
         while True:
             try:
-                connection, address = door.accept()
+                connection, address = listener.accept()
             except OSError:
                 return
             seen.append(address)
             connection.close()
 
-    door.listen()
+    listener.listen()
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     yield seen
-    door.shutdown(socket.SHUT_RDWR)
+    listener.shutdown(socket.SHUT_RDWR)
     thread.join()
 
 
@@ -91,27 +91,27 @@ def rows(loaded: Loaded) -> Any:
     return json.loads(loaded.body)["data"]
 
 
-def test_dead_cache_is_left_alone_from_the_third_request_on_and_used_again_by_itself(tmp_path: Path) -> None:
+def test_dead_cache_gets_no_calls_from_the_third_request_on_and_is_used_again_by_itself(tmp_path: Path) -> None:
     look = Look(query("select 1").keys)
     with ValkeyServer(tmp_path / "valkey") as server:
         settings = CacheSettings(url=server.url, authentication=Authentication.URL, region="", name="")
-        world, port = World(), server.port
-        cache = world.guard(GuardedCache, Cache(settings))
+        breaker, port = BreakerContext(), server.port
+        cache = breaker.guard(GuardedCache, Cache(settings))
         cache.look(look)
         server.kill()
-        with closed_port(port) as door:
+        with closed_port(port) as listener:
             for _ in range(CACHE.failures):
                 with pytest.raises(CacheUnavailable):
                     cache.look(look)
-            with visitors(door) as seen:
-                look_in_vain(world, cache, look, seen)
+            with counted_connections(listener) as seen:
+                assert_no_calls_until_the_pause_ends(breaker, cache, look, seen)
         with ValkeyServer(tmp_path / "again", port=port):
             with pytest.raises(CacheUnavailable, match="not asked again"):
                 cache.look(look)
-            world.now_ms += 2 * CACHE.pause_ms
+            breaker.now_ms += 2 * CACHE.pause_ms
             for _ in range(3):
                 cache.look(look)
-    assert world.changes == [
+    assert breaker.changes == [
         BreakerState.OPEN,
         BreakerState.HALF_OPEN,
         BreakerState.OPEN,
@@ -120,7 +120,7 @@ def test_dead_cache_is_left_alone_from_the_third_request_on_and_used_again_by_it
     ]
 
 
-def look_in_vain(world: World, cache: Any, look: Look, seen: list[object]) -> None:
+def assert_no_calls_until_the_pause_ends(breaker: BreakerContext, cache: Any, look: Look, seen: list[object]) -> None:
     for _ in range(10):
         with pytest.raises(CacheUnavailable, match="not asked again"):
             cache.look(look)
@@ -129,57 +129,57 @@ def look_in_vain(world: World, cache: Any, look: Look, seen: list[object]) -> No
         cache.ping()
     assert seen != []
     seen.clear()
-    world.now_ms += CACHE.pause_ms
+    breaker.now_ms += CACHE.pause_ms
     for _ in range(10):
         with pytest.raises(CacheUnavailable):
             cache.look(look)
-    assert 1 <= len(seen) <= 2, "of one call: the driver may try twice"
+    assert 1 <= len(seen) <= 2, "one call, which the driver may try twice"
 
 
-def test_dead_database_is_left_alone_and_used_again_by_itself(
+def test_dead_database_gets_no_calls_and_is_used_again_by_itself(
     database_settings: DatabaseSettings, postgres: PostgresServer
 ) -> None:
-    world = World()
-    with closed_port() as door:
-        url = database_settings.url.replace(f":{postgres.port}/", f":{door.getsockname()[1]}/")
+    breaker = BreakerContext()
+    with closed_port() as listener:
+        url = database_settings.url.replace(f":{postgres.port}/", f":{listener.getsockname()[1]}/")
         broken = Queries(replace(database_settings, url=url))
-        database = world.guard(GuardedQueries, broken)
+        database = breaker.guard(GuardedQueries, broken)
         for _ in range(DATABASE.failures):
             with pytest.raises(DatabaseUnavailable):
                 database.load(load("select 1 as one"))
-        with visitors(door) as seen:
+        with counted_connections(listener) as seen:
             with pytest.raises(DatabaseUnavailable, match="not asked again"):
                 database.load(load("select 1 as one"))
             assert seen == []
     broken._kept._settings = database_settings  # the server is back
     with pytest.raises(DatabaseUnavailable, match="not asked again"):
         database.load(load("select 1 as one"))
-    world.now_ms += DATABASE.pause_ms
+    breaker.now_ms += DATABASE.pause_ms
     assert rows(database.load(load("select 1 as one"))) == [{"one": 1}]
-    assert world.changes == [BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED]
+    assert breaker.changes == [BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED]
 
 
-def test_queries_that_fail_leave_the_database_in_use(database_settings: DatabaseSettings) -> None:
-    world = World()
-    database = world.guard(GuardedQueries, Queries(database_settings))
+def test_queries_that_fail_do_not_open_the_breaker(database_settings: DatabaseSettings) -> None:
+    breaker = BreakerContext()
+    database = breaker.guard(GuardedQueries, Queries(database_settings))
     for _ in range(DATABASE.failures + 1):
         with pytest.raises(StatementFailed):
             database.load(load("select 1 / 0 as impossible"))
         with pytest.raises(StatementTimeout):
             database.load(load("select pg_sleep(60)::text", timeout_ms=20))
-    assert world.changes == []
+    assert breaker.changes == []
 
 
-# The cap of direct loads.
+# The cap on direct loads
 
 Sql = Callable[..., list[tuple[Any, ...]]]
-HELD = "select count(*) from pg_locks where locktype = 'advisory' and classid = 1667326824"
+SLOTS_HELD = "select count(*) from pg_locks where locktype = 'advisory' and classid = 1667326824"
 
 
 @pytest.fixture
-def crowd(database_settings: DatabaseSettings, sql: Sql) -> Iterator[list[Queries]]:
+def thirty_databases(database_settings: DatabaseSettings, sql: Sql) -> Iterator[list[Queries]]:
     """Thirty sandboxes, each with a connection of its own."""
-    assert sql(HELD) == [(0,)]
+    assert sql(SLOTS_HELD) == [(0,)]
     databases = [Queries(database_settings) for _ in range(30)]
     for database in databases:
         database.ping()
@@ -195,21 +195,23 @@ def attempt(database: Queries, step: Load) -> Loaded | DatabaseError:
         return error
 
 
-def test_of_thirty_at_once_five_run_and_the_rest_are_told_so(crowd: list[Queries], sql: Sql) -> None:
+def test_of_thirty_loads_at_once_five_run_and_the_rest_are_overloaded(
+    thirty_databases: list[Queries], sql: Sql
+) -> None:
     running = "select count(*) from pg_stat_activity where state = 'active' and wait_event = 'advisory'"
     slow = load("select pg_advisory_xact_lock_shared(30)::text as waited", timeout_ms=120_000)
     sql("select pg_advisory_lock(30)")
-    with ThreadPoolExecutor(len(crowd)) as pool:
+    with ThreadPoolExecutor(len(thirty_databases)) as pool:
         try:
-            attempts = [pool.submit(attempt, database, slow) for database in crowd]
-            wait_until(lambda: sum(each.done() for each in attempts) >= len(crowd) - CAP)
+            attempts = [pool.submit(attempt, database, slow) for database in thirty_databases]
+            wait_until(lambda: sum(each.done() for each in attempts) >= len(thirty_databases) - CAP)
             wait_until(lambda: sql(running) == [(CAP,)])
-            assert sql(HELD) == [(CAP,)]
+            assert sql(SLOTS_HELD) == [(CAP,)]
         finally:
             sql("select pg_advisory_unlock(30)")
     results = [each.result() for each in attempts]
     assert sum(isinstance(result, Loaded) for result in results) == CAP
-    assert sum(isinstance(result, Overloaded) for result in results) == len(crowd) - CAP
+    assert sum(isinstance(result, Overloaded) for result in results) == len(thirty_databases) - CAP
 
 
 @pytest.mark.parametrize(
@@ -220,30 +222,30 @@ def test_of_thirty_at_once_five_run_and_the_rest_are_told_so(crowd: list[Queries
         ("select pg_sleep(60)::text", 30, StatementTimeout),
     ],
 )
-def test_slots_are_free_again_however_the_load_ended(
-    crowd: list[Queries], sql: Sql, statement: str, timeout_ms: int, end: type
+def test_each_end_of_a_load_frees_its_slot(
+    thirty_databases: list[Queries], sql: Sql, statement: str, timeout_ms: int, end: type
 ) -> None:
-    for database in crowd:
+    for database in thirty_databases:
         assert isinstance(attempt(database, load(statement, timeout_ms=timeout_ms)), end)
-        assert sql(HELD) == [(0,)]
+        assert sql(SLOTS_HELD) == [(0,)]
 
 
-def test_slots_are_free_again_when_the_connections_were_killed(
-    crowd: list[Queries], sql: Sql, database_settings: DatabaseSettings
+def test_killed_connections_free_their_slots(
+    thirty_databases: list[Queries], sql: Sql, database_settings: DatabaseSettings
 ) -> None:
     slow = load("select pg_sleep(120)::text as slept", timeout_ms=120_000)
     with ThreadPoolExecutor(CAP) as pool:
-        # New ones: with a kept connection that died, a driver would rightly ask again.
+        # New drivers: one with a kept connection would rightly ask again after it died.
         killed = [pool.submit(attempt, Queries(database_settings), slow) for _ in range(CAP)]
-        wait_until(lambda: sql(HELD) == [(CAP,)])
-        assert isinstance(attempt(crowd[0], load("select 1 as one")), Overloaded)
-        sql("select pg_terminate_backend(pid)" + HELD.removeprefix("select count(*)"))
+        wait_until(lambda: sql(SLOTS_HELD) == [(CAP,)])
+        assert isinstance(attempt(thirty_databases[0], load("select 1 as one")), Overloaded)
+        sql("select pg_terminate_backend(pid)" + SLOTS_HELD.removeprefix("select count(*)"))
         assert all(isinstance(each.result(), DatabaseUnavailable) for each in killed)
-    wait_until(lambda: sql(HELD) == [(0,)])
-    assert isinstance(attempt(crowd[0], load("select 1 as one")), Loaded)
+    wait_until(lambda: sql(SLOTS_HELD) == [(0,)])
+    assert isinstance(attempt(thirty_databases[0], load("select 1 as one")), Loaded)
 
 
-def test_overloaded_reaches_no_query_and_leaves_nothing_on_the_connection(
+def test_overloaded_load_does_not_run_its_query_and_leaves_nothing_on_the_connection(
     database_settings: DatabaseSettings, postgres: PostgresServer
 ) -> None:
     database = Queries(database_settings)
@@ -260,7 +262,7 @@ def test_overloaded_reaches_no_query_and_leaves_nothing_on_the_connection(
         assert cursor.fetchall() == [("0", None)]
 
 
-def test_parameters_and_per_cents_reach_the_query_as_they_are(database_settings: DatabaseSettings) -> None:
+def test_parameters_and_percent_signs_reach_the_query_unchanged(database_settings: DatabaseSettings) -> None:
     bound = replace(query("select %(n)s + 5 %% 3 as sum, '{at_most}' as braces"), values={"n": 40})
     loaded = Queries(database_settings).load(Load(bound, 10_000, bypass=True))
     assert rows(loaded) == [{"sum": 42, "braces": "{at_most}"}]
@@ -268,20 +270,20 @@ def test_parameters_and_per_cents_reach_the_query_as_they_are(database_settings:
 
 def test_direct_load_is_one_message_to_the_server(database_settings: DatabaseSettings) -> None:
     loaded = Queries(database_settings).load(load("select current_query() as message", bypass=True))
-    message = rows(loaded)[0]["message"]  # as PostgreSQL received it, not only the statement that asks
+    message = rows(loaded)[0]["message"]  # the whole message that PostgreSQL received, not only this statement
     assert message.startswith("set transaction read only; ")
     assert message.index("pg_try_advisory_xact_lock(") < message.index("current_query()")
 
 
-def test_caller_is_told_when_to_come_back(
+def test_overloaded_answer_has_retry_after(
     start_api: Callable[..., Any], postgres: PostgresServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with closed_port() as door:
-        api = start_api(cache_url=f"redis://127.0.0.1:{door.getsockname()[1]}")
+    with refusing_url() as cache_url:
+        api = start_api(cache_url=cache_url)
         with closing(psycopg2.connect(postgres.url)) as holder, holder.cursor() as cursor:
             cursor.execute("select pg_try_advisory_xact_lock(1667326824, n) from generate_series(0, 99) as n")
             refusal = check_problem(answer := api.get("/queries/product?id=42"), 503)
-            holder.rollback()  # and not by its end, which PostgreSQL notices a little later
+            holder.rollback()  # PostgreSQL would notice a closed connection only a little later
         assert api.get("/queries/product?id=42").status == 200
     assert (refusal["type"], answer.headers["retry-after"]) == ("/docs#overloaded", "5")
     assert '"Overloaded":[1.0]' in capsys.readouterr().out
@@ -294,7 +296,7 @@ def test_direct_load_cannot_write(database_settings: DatabaseSettings, postgres:
     assert isinstance(refused.value.__cause__, psycopg2.errors.ReadOnlySqlTransaction)
 
 
-def test_changes_become_metrics_that_an_alarm_can_use(
+def test_each_state_change_of_a_breaker_becomes_a_metric(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "cacheaside")

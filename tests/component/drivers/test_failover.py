@@ -1,4 +1,4 @@
-"""After a failover some connections, and some names, lead to what was the primary once."""
+"""After a failover some connections and host names still lead to the former primary."""
 
 from __future__ import annotations
 
@@ -28,15 +28,10 @@ from tests.component.support.fault_proxy import fault_proxy
 Sql = Callable[..., list[tuple[Any, ...]]]
 
 
-@pytest.fixture
-def outbox(outbox_settings: DatabaseSettings) -> Outbox:
-    return Outbox(outbox_settings)
-
-
 # PostgreSQL
 
 
-def test_a_standby_is_not_asked_it_may_be_behind_the_write_that_took_the_answer_out(
+def test_a_standby_is_refused_because_it_may_lack_the_latest_write(
     servers_folder: Path, database_settings: DatabaseSettings
 ) -> None:
     with PostgresServer(servers_folder / "standby", durable=False) as server:
@@ -50,12 +45,12 @@ def test_a_standby_is_not_asked_it_may_be_behind_the_write_that_took_the_answer_
         assert "standby" in str(refused.value.__cause__)
 
 
-# A node that was demoted, and lives on
+# A demoted node that still runs
 
 
 @pytest.fixture
 def demoted(tmp_path: Path) -> Iterator[tuple[CacheSettings, Callable[[], None]]]:
-    """A cache behind a name, and what makes its primary a replica of another, to which the name leads from then on."""
+    """A cache behind a proxy, and a function that demotes it to a replica. Then the proxy leads to the new primary."""
     with (
         ValkeyServer(tmp_path / "former") as former,
         ValkeyServer(tmp_path / "new") as new,
@@ -63,14 +58,14 @@ def demoted(tmp_path: Path) -> Iterator[tuple[CacheSettings, Callable[[], None]]
     ):
 
         def fail_over() -> None:
-            name.lead_to(new.url)
+            name.redirect(new.url)
             with redis.Redis.from_url(former.url) as client:
                 client.replicaof("127.0.0.1", str(new.port))
 
         yield replace(settings_of(former), url=url), fail_over
 
 
-def test_a_kept_connection_to_a_demoted_primary_is_given_up(
+def test_a_kept_connection_to_a_demoted_primary_is_replaced(
     demoted: tuple[CacheSettings, Callable[[], None]], outbox: Outbox, sql: Sql
 ) -> None:
     settings, fail_over = demoted
@@ -82,7 +77,7 @@ def test_a_kept_connection_to_a_demoted_primary_is_given_up(
     assert outbox.backlog().rows == 0
 
 
-def test_an_answer_is_not_stored_on_a_demoted_primary_and_the_next_one_is_on_the_new(
+def test_a_store_on_a_demoted_primary_fails_and_the_next_reaches_the_new_one(
     demoted: tuple[CacheSettings, Callable[[], None]],
 ) -> None:
     settings, fail_over = demoted
@@ -90,13 +85,13 @@ def test_an_answer_is_not_stored_on_a_demoted_primary_and_the_next_one_is_on_the
     take = steps.Acquire(keys, b"mine", 60_000, (), 60_000)
     assert cache.acquire(take).won
     fail_over()
-    with pytest.raises(CacheUnavailable):  # whether it was stored is not known, so it is not tried again
+    with pytest.raises(CacheUnavailable):  # the driver cannot know whether it was stored, so it does not try again
         cache.store(steps.Store(keys, b"mine", b"answer", 60_000))
     assert cache.acquire(take).won
     assert cache.store(steps.Store(keys, b"mine", b"answer", 60_000))
 
 
-# A cluster of which one node is away
+# A cluster with one node unavailable
 
 
 @pytest.fixture
@@ -105,10 +100,10 @@ def cluster(tmp_path: Path) -> Iterator[ValkeyCluster]:
         yield cluster
 
 
-@pytest.mark.parametrize("trouble", ["kill", "freeze"])
+@pytest.mark.parametrize("failure", ["kill", "freeze"])
 @pytest.mark.usefixtures("production_timeouts")
-def test_a_node_that_is_away_does_not_keep_changes_from_the_others(
-    cluster: ValkeyCluster, outbox: Outbox, sql: Sql, trouble: str
+def test_an_unavailable_node_does_not_keep_changes_from_the_others(
+    cluster: ValkeyCluster, outbox: Outbox, sql: Sql, failure: str
 ) -> None:
     cache = Cache(settings_of(cluster))
     drainer = Drainer(outbox, cache)
@@ -121,7 +116,7 @@ def test_a_node_that_is_away_does_not_keep_changes_from_the_others(
         with redis.Redis.from_url(node.url) as client:
             client.set(tag_key(row), b"version")
 
-    def left() -> list[str]:
+    def remaining() -> list[str]:
         found = []
         for row in here:
             with redis.Redis.from_url(owner[row]) as client:
@@ -129,31 +124,31 @@ def test_a_node_that_is_away_does_not_keep_changes_from_the_others(
         return found
 
     owner = {row: cluster.owner(tag_key(row)).url for row in here}
-    assert left() == here
+    assert remaining() == here
     assert 0 < len(here) < len(rows)
-    getattr(lost, trouble)()
+    getattr(lost, failure)()
     try:
         sql("update products set price = price + 1 where id <= 60")
-        for _ in range(20):  # a stall of this machine looks like another node that is away
+        for _ in range(20):  # if this machine stalls, another node looks unavailable
             drained = drainer.drain(seconds=30)
-            if not left():
+            if not remaining():
                 break
-        assert left() == []
+        assert remaining() == []
         assert not drained.reachable
-        assert outbox.backlog().rows == 60, "the node will hear of it when it is back"
+        assert outbox.backlog().rows == 60, "they stay pending until the node is back"
     finally:
-        if trouble == "freeze":
+        if failure == "freeze":
             lost.thaw()
         else:
             lost.start()
-    ends = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while outbox.backlog().rows:
-        assert time.monotonic() < ends, "the node did not hear of it"
+        assert time.monotonic() < deadline, "the changes were not drained to the node"
         drainer.drain(seconds=30)
         time.sleep(0.1)
 
 
-def test_more_tags_than_one_call_may_have_take_several(cache_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_tags_than_fit_in_one_call_take_several_calls(cache_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cacheaside.drivers.cache.exchange._COMMANDS_PER_CALL", 2)
     cache, tags = Cache(settings_of(cache_server)), [f"products:{number}" for number in range(20)]
     keys = Keys("cacheaside:entry:{q}", "cacheaside:lease:{q}", tuple(map(tag_key, tags)))

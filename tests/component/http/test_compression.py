@@ -1,4 +1,4 @@
-"""Compressed answers through the real functions and servers: what is stored is what is sent, and all can read it."""
+"""Compressed answers through the real functions and servers: the stored bytes are sent, and any client reads them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALL = "/queries/product?id=42"
 
 
 def stored(client: Any) -> tuple[bytes, Entry]:
-    """The one entry in the cache, with its key."""
+    """Return the key and the content of the only entry in the cache."""
     [key] = client.keys("cacheaside:entry:*")
     entry = decode(client.get(key))
     assert entry is not None
@@ -38,7 +38,7 @@ def test_stored_bytes_are_the_bytes_sent(api: Any, client: Any) -> None:
 
 
 @pytest.mark.parametrize("first", ["gzip", "identity"])
-def test_answer_is_the_same_for_both_whoever_came_first(api: Any, first: str) -> None:
+def test_answer_is_the_same_in_both_encodings_after_either_filled_the_cache(api: Any, first: str) -> None:
     api.get(LARGE, accept_encoding=first)
     packed, plain = api.get(LARGE, accept_encoding="br, gzip"), api.get(LARGE)
     assert "; hit" in packed.cache_status
@@ -51,7 +51,7 @@ def test_answer_is_the_same_for_both_whoever_came_first(api: Any, first: str) ->
 
 
 @pytest.mark.parametrize(("accepted", "other"), [("gzip", "identity"), ("identity", "gzip")])
-def test_304_is_for_who_has_this_encoding(api: Any, accepted: str, other: str) -> None:
+def test_304_needs_the_etag_of_the_same_encoding(api: Any, accepted: str, other: str) -> None:
     whole = api.get(LARGE, accept_encoding=accepted)
     unchanged = api.get(LARGE, accept_encoding=accepted, if_none_match=whole.headers["etag"])
     assert (unchanged.status, unchanged.body) == (304, b"")
@@ -76,7 +76,7 @@ def test_small_answer_and_no_row_are_not_compressed_but_vary(api: Any) -> None:
         assert answer.json
 
 
-def test_body_that_is_no_gzip_is_a_logged_500(api: Any, client: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_stored_body_that_is_no_gzip_is_a_logged_500(api: Any, client: Any, caplog: pytest.LogCaptureFixture) -> None:
     api.get(LARGE)
     key, entry = stored(client)
     client.set(key, encode(replace(entry, body=b"written by a bug")))

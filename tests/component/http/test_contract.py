@@ -38,7 +38,7 @@ def test_one_row_is_an_object_with_exact_types(api: Any, sql: Any) -> None:
     assert api.get("/queries/product?id=42").json["data"]["id"] == 42
 
 
-def test_caller_who_has_the_answer_gets_304(api: Any) -> None:
+def test_matching_if_none_match_is_304(api: Any) -> None:
     etag = api.get("/queries/product?id=42").headers["etag"]
     for condition in (etag, f"W/{etag}", f'"other", {etag}', "*"):
         answer = api.get("/queries/product?id=42", if_none_match=condition)
@@ -56,7 +56,7 @@ def test_no_such_row_is_404_and_cached(api: Any) -> None:
         assert "etag" not in answer.headers
 
 
-def test_all_bad_parameters_are_told_at_once(api: Any) -> None:
+def test_all_bad_parameters_are_reported_at_once(api: Any) -> None:
     document = check_problem(api.get("/queries/top_products?limit=0&since=soon&color=red"), 400)
     assert [each["parameter"] for each in document["errors"]] == ["color", "since", "limit"]
     assert "limit must be at least 1, not '0'" in document["detail"]
@@ -98,7 +98,7 @@ def test_head_has_the_headers_of_get(api: Any) -> None:
     assert "hit" in head.cache_status
 
 
-def test_command_writes_and_takes_out_what_it_changed(api: Any) -> None:
+def test_command_writes_and_invalidates_its_changes(api: Any) -> None:
     before = api.get("/queries/product?id=42").json["data"]["price"]
     written = api.post("/commands/set_price", {"id": 42, "price": before + 1})
     assert written.status == 200
@@ -115,7 +115,7 @@ def test_command_leaves_other_rows_in_the_cache(api: Any) -> None:
     assert "; hit" in api.get("/queries/product?id=41").cache_status
 
 
-def test_order_is_placed_whole(api: Any, sql: Any) -> None:
+def test_order_is_placed_with_all_its_items(api: Any, sql: Any) -> None:
     placed = api.post("/commands/place_order", {"customer_id": 7, "product_ids": [1, 2], "quantities": [2, 1]})
     assert placed.status == 200, placed.body
     [(total,)] = sql("select 2 * a.price + b.price from products a, products b where a.id = 1 and b.id = 2")
@@ -132,7 +132,7 @@ def test_order_is_placed_whole(api: Any, sql: Any) -> None:
         (7, [1, 2], [1], "quantity"),
     ],
 )
-def test_order_that_cannot_be_names_the_field_and_leaves_nothing(
+def test_impossible_order_names_the_field_and_leaves_nothing(
     api: Any, sql: Any, customer: int, products: list[int], quantities: list[int], field: str
 ) -> None:
     before = sql("select count(*) from orders")
@@ -177,7 +177,7 @@ def test_invalidation_by_tag(api: Any) -> None:
     assert "fwd=miss" in api.get("/queries/product?id=42").cache_status
 
 
-def test_invalidation_by_query_takes_out_one_answer(api: Any) -> None:
+def test_invalidation_by_query_removes_one_answer(api: Any) -> None:
     for number in (41, 42):
         api.get(f"/queries/product?id={number}")
     wanted = {"query": "product", "params": {"id": 42}}
@@ -191,7 +191,7 @@ def test_invalidation_by_query_takes_out_one_answer(api: Any) -> None:
     "wanted",
     [{}, {"tags": []}, {"tags": ["Products"]}, {"tags": [1]}, {"tags": ["a"], "query": "b"}, {"query": 1}],
 )
-def test_invalidation_that_names_nothing_is_refused(api: Any, wanted: object) -> None:
+def test_invalidation_with_a_bad_body_is_refused(api: Any, wanted: object) -> None:
     assert check_problem(api.post("/invalidations", wanted), 400)["type"] == "/docs#bad-body"
 
 

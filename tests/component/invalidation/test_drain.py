@@ -1,4 +1,4 @@
-"""The outbox is drained into the cache: nothing is lost by crashes, by several at once, or while the cache is away."""
+"""Draining the outbox loses no change: not in crashes, with several drainers, or while the cache is unavailable."""
 
 from __future__ import annotations
 
@@ -32,11 +32,6 @@ Sql = Callable[..., list[tuple[Any, ...]]]
 
 
 @pytest.fixture
-def outbox(outbox_settings: DatabaseSettings) -> Outbox:
-    return Outbox(outbox_settings)
-
-
-@pytest.fixture
 def cache(cache_settings: CacheSettings) -> Cache:
     return Cache(cache_settings)
 
@@ -47,7 +42,7 @@ def drainer(outbox: Outbox, cache: Cache) -> Drainer:
 
 
 def change(sql: Sql, *products: int) -> list[str]:
-    """Change rows, each in a transaction of its own, and return what the outbox says of them."""
+    """Change rows, each in a transaction of its own. Returns the changes that the triggers record."""
     for product in products:
         sql("update products set price = price where id = %s", product)
     return [f"products:{product}" for product in products]
@@ -63,7 +58,7 @@ def pending(sql: Sql) -> list[str]:
 
 @contextmanager
 def watched_table(sql: Sql, rows: int) -> Iterator[None]:
-    """A table `many`, for as long as a `with` block lasts."""
+    """Create and watch a table `many`, and drop it after the block."""
     sql("create table many (id integer primary key, n integer not null)")
     try:
         sql("insert into many select n, n from generate_series(1, %s) as n", rows)
@@ -74,9 +69,7 @@ def watched_table(sql: Sql, rows: int) -> Iterator[None]:
         sql("drop table many")
 
 
-def test_a_change_is_out_of_the_cache_before_it_counts_as_drained(
-    drainer: Drainer, client: redis.Redis, sql: Sql
-) -> None:
+def test_a_drained_change_is_invalidated_in_the_cache(drainer: Drainer, client: redis.Redis, sql: Sql) -> None:
     for tag in ("products", "products:1", "products:2", "products:*"):
         client.set(tag_key(tag), b"version")
     change(sql, 1)
@@ -86,7 +79,7 @@ def test_a_change_is_out_of_the_cache_before_it_counts_as_drained(
     assert (pending(sql), changes_of(sql)) == ([], ["products:1"])
 
 
-def test_what_is_not_committed_is_not_drained(outbox: Outbox, sql: Sql) -> None:
+def test_uncommitted_changes_are_not_drained(outbox: Outbox, sql: Sql) -> None:
     sql("begin")
     change(sql, 1)
     assert drain_batch(outbox, lambda _: None) == 0
@@ -94,7 +87,7 @@ def test_what_is_not_committed_is_not_drained(outbox: Outbox, sql: Sql) -> None:
     assert drain_batch(outbox, lambda _: None) == 0
 
 
-def test_a_crash_between_cache_and_mark_repeats_the_work_and_loses_none(
+def test_a_crash_between_invalidating_and_marking_repeats_the_changes_and_loses_none(
     outbox: Outbox, outbox_settings: DatabaseSettings, sql: Sql
 ) -> None:
     expected, taken = change(sql, 1, 2), []
@@ -111,7 +104,7 @@ def test_a_crash_between_cache_and_mark_repeats_the_work_and_loses_none(
     assert pending(sql) == []
 
 
-def test_what_the_cache_refuses_stays_pending_and_the_connection_is_good_for_more(outbox: Outbox, sql: Sql) -> None:
+def test_changes_stay_pending_if_the_cache_fails_and_the_connection_still_works(outbox: Outbox, sql: Sql) -> None:
     expected = change(sql, 1)
 
     def refuse(_: Sequence[str]) -> None:
@@ -123,7 +116,7 @@ def test_what_the_cache_refuses_stays_pending_and_the_connection_is_good_for_mor
     assert drain_batch(outbox, lambda _: None) == 1
 
 
-def test_the_oldest_go_first(outbox: Outbox, sql: Sql) -> None:
+def test_the_oldest_changes_are_drained_first(outbox: Outbox, sql: Sql) -> None:
     expected, taken = change(sql, 5, 3, 4), list[str]()
     while drain_batch(outbox, taken.extend, at_most=1):
         pass
@@ -138,12 +131,12 @@ def test_two_drainers_share_the_rows_and_lose_none(outbox_settings: DatabaseSett
     def drain(number: int) -> None:
         outbox = Outbox(outbox_settings)
 
-        def take_out(changes: Sequence[str]) -> None:
+        def invalidate(changes: Sequence[str]) -> None:
             if not taken[number]:
-                both.wait(60)  # each has a batch in hand
+                both.wait(60)  # each drainer has locked a batch
             taken[number] += changes
 
-        while drain_batch(outbox, take_out, at_most=5):
+        while drain_batch(outbox, invalidate, at_most=5):
             pass
 
     threads = [threading.Thread(target=drain, args=[number]) for number in range(2)]
@@ -155,24 +148,24 @@ def test_two_drainers_share_the_rows_and_lose_none(outbox_settings: DatabaseSett
     assert pending(sql) == []
 
 
-def test_a_frozen_drainer_blocks_nobody_and_loses_its_rows_to_others_after_a_while(
+def test_a_frozen_drainer_blocks_no_other_and_loses_its_rows_after_a_timeout(
     outbox_settings: DatabaseSettings, outbox: Outbox, sql: Sql
 ) -> None:
     change(sql, 1, 2, 3)
-    in_hand, thaw, taken = threading.Event(), threading.Event(), list[str]()
+    locked, thaw, taken = threading.Event(), threading.Event(), list[str]()
 
     def freeze(_: Sequence[str]) -> None:
-        in_hand.set()
+        locked.set()
         thaw.wait(120)
 
     def drain() -> None:
         with suppress(DatabaseUnavailable):
             drain_batch(Outbox(outbox_settings), freeze, at_most=2)
-            taken.append("marked by the frozen one")
+            taken.append("marked by the frozen drainer")
 
     thread = threading.Thread(target=drain)
     thread.start()
-    assert in_hand.wait(60)
+    assert locked.wait(60)
     assert drain_batch(outbox, taken.extend) == 1
     wait_until(lambda: drain_batch(outbox, taken.extend))
     thaw.set()
@@ -191,10 +184,10 @@ def test_transaction_of_ten_thousand_updates_is_drained_in_bounded_batches(
             for number in range(1, 10_001):
                 pipeline.set(tag_key(f"many:{number}"), b"version")
             pipeline.execute()
-        batches, take_out = list[int](), cache.invalidate_tags
-        monkeypatch.setattr(cache, "invalidate_tags", lambda tags: (batches.append(len(tags)), take_out(tags))[1])
+        batches, invalidate = list[int](), cache.invalidate_tags
+        monkeypatch.setattr(cache, "invalidate_tags", lambda tags: (batches.append(len(tags)), invalidate(tags))[1])
         assert Drainer(outbox, cache).drain(seconds=60).rows == 10_000
-    assert max(batches) <= 1_001, "a thousand rows, and their table"
+    assert max(batches) <= 1_001, "a thousand rows and their table"
     assert client.keys(tag_key("many") + "*") == []
 
 
@@ -205,7 +198,7 @@ def test_an_update_of_all_rows_is_one_change(outbox: Outbox, sql: Sql) -> None:
         assert pending(sql) == ["many"]
 
 
-# While the cache is away
+# While the cache is unavailable
 
 
 @pytest.fixture
@@ -214,14 +207,14 @@ def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
         yield server
 
 
-@pytest.mark.parametrize("away", ["freeze", "kill"])
-def test_while_the_cache_is_away_writers_go_on_and_afterwards_it_is_drained(
-    outbox: Outbox, own_valkey: ValkeyServer, sql: Sql, away: str
+@pytest.mark.parametrize("failure", ["freeze", "kill"])
+def test_writers_do_not_wait_for_an_unavailable_cache_and_it_is_drained_afterwards(
+    outbox: Outbox, own_valkey: ValkeyServer, sql: Sql, failure: str
 ) -> None:
     drainer = Drainer(outbox, Cache(settings_of(own_valkey)))
     change(sql, 1)
     assert drainer.drain().reachable
-    getattr(own_valkey, away)()
+    getattr(own_valkey, failure)()
     took = list[float]()
     with production_timeouts_of("cache"):
         for product in range(2, 12):
@@ -235,13 +228,13 @@ def test_while_the_cache_is_away_writers_go_on_and_afterwards_it_is_drained(
     backlog = outbox.backlog()
     assert backlog.rows == 10
     assert backlog.age_s > 0
-    if away == "freeze":
+    if failure == "freeze":
         own_valkey.thaw()
     else:
         own_valkey.start()
     drained = drainer.drain()
-    # Killed, it came back as another one, which is given what was drained before as well.
-    assert (drained.rows, drained.replayed) == ((10, 0) if away == "freeze" else (11, 1))
+    # After a kill it has a new replication id, so the change that was drained before is replayed too.
+    assert (drained.rows, drained.replayed) == ((10, 0) if failure == "freeze" else (11, 1))
     assert outbox.backlog().rows == 0
 
 
@@ -258,13 +251,13 @@ def fill(sql: Sql, rows: int, age: str) -> None:
     )
 
 
-def test_more_pending_rows_than_are_worth_keeping_become_tables(outbox: Outbox, sql: Sql) -> None:
+def test_too_many_pending_rows_are_folded_into_their_tables(outbox: Outbox, sql: Sql) -> None:
     fill(sql, 150_000, age="1 day")
     before = outbox.backlog()
     folded = outbox.fold()
     after = outbox.backlog()
     assert after.rows == before.rows - folded <= 100_000
-    assert after.age_s >= before.age_s, "the oldest is as old as it was"
+    assert after.age_s >= before.age_s, "folding keeps the age of the oldest change"
     taken = set[str]()
     while drain_batch(outbox, taken.update, at_most=10_000):
         pass
@@ -274,30 +267,30 @@ def test_more_pending_rows_than_are_worth_keeping_become_tables(outbox: Outbox, 
     assert outbox.fold() == 0
 
 
-def test_rows_that_a_command_may_still_read_back_are_not_folded(outbox: Outbox, sql: Sql) -> None:
+def test_rows_that_a_command_may_still_drain_are_not_folded(outbox: Outbox, sql: Sql) -> None:
     fill(sql, 110_000, age="20 seconds")
     assert outbox.fold() == 0
     assert outbox.backlog().rows == 110_000
 
 
-def test_a_request_that_is_sent_again_stands_for_its_rows_that_were_folded(
+def test_a_repeated_request_still_finds_the_tables_of_its_folded_rows(
     outbox: Outbox, sql: Sql, postgres: PostgresServer, outbox_settings: DatabaseSettings
 ) -> None:
     fill(sql, 110_000, age="1 hour")
     sql("insert into cacheaside.idempotency_keys values ('sent', '', '7', null, clock_timestamp() - interval '1 hour')")
     outbox.fold()
-    assert sql("select change from cacheaside.outbox where transaction_id = '7'") == [], "or this proves nothing"
+    assert sql("select change from cacheaside.outbox where transaction_id = '7'") == [], "the rows must be folded"
     commands = Commands(replace(outbox_settings, url=postgres.url_for("cacheaside_command")))
     assert "orders" in commands.changes("7")
 
 
-def test_a_backlog_that_is_worth_keeping_is_kept_by_row(outbox: Outbox, sql: Sql) -> None:
+def test_a_small_backlog_is_not_folded(outbox: Outbox, sql: Sql) -> None:
     fill(sql, 1_000, age="1 day")
     assert outbox.fold() == 0
     assert outbox.backlog().rows == 1_000
 
 
-def test_what_was_drained_is_kept_for_a_quarter_of_an_hour_and_a_key_for_a_day(outbox: Outbox, sql: Sql) -> None:
+def test_drained_rows_are_kept_for_15_minutes_and_idempotency_keys_for_a_day(outbox: Outbox, sql: Sql) -> None:
     for number, (written, drained) in enumerate(((20, 16), (20, 14), (9_999, None))):
         sql(
             "insert into cacheaside.outbox values (%s::text::xid8, 'products', now() - make_interval(mins => %s), "

@@ -1,4 +1,4 @@
-"""The cache fails over to a replica that has not got the last of what was taken out, and nothing old stays for that."""
+"""The cache fails over to a replica that lacks the latest invalidations: a replay makes up for them."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class Pair:
 
     def catch_up(self) -> None:
         with redis.Redis.from_url(self.primary.url) as primary:
-            primary.set("the last", "word")
+            primary.set("last", "write")
             wait_until(lambda: primary.wait(1, 100) == 1)
 
-    def part(self) -> None:
-        """What the primary says is lost on its way. (A replica that is only frozen would hear it when it thaws.)"""
+    def cut_network(self) -> None:
+        """Lose all that the primary sends from now on. (A frozen replica would still receive it after it thaws.)"""
         self.network.switch(Fault.HALF_OPEN)
 
     def fail_over(self) -> None:
-        """The primary dies, and the replica takes over with what it has."""
+        """Kill the primary, and make the replica the primary with the data that it has."""
         self.primary.kill()
         with redis.Redis.from_url(self.replica.url) as replica:
             replica.replicaof("NO", "ONE")
@@ -68,30 +68,25 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         yield pair
 
 
-@pytest.fixture
-def outbox(outbox_settings: DatabaseSettings) -> Outbox:
-    return Outbox(outbox_settings)
-
-
 def version(server: ValkeyServer, tag: str) -> bytes | None:
     with redis.Redis.from_url(server.url) as client:
         found: bytes | None = client.get(tag_key(tag))
         return found
 
 
-# What the failover brings back, goes again
+# Invalidations that a failover undoes are replayed
 
 
-def test_a_failover_that_brings_an_old_answer_back_is_noticed_and_it_goes_again(
+def test_an_old_answer_that_a_failover_brings_back_is_invalidated_again(
     pair: Pair, outbox: Outbox, start_api: Any, sql: Sql
 ) -> None:
     drainer = Drainer(outbox, Cache(settings_of(pair.primary)))
-    assert drainer.drain().reachable  # knows the primary from now on
+    assert drainer.drain().reachable  # the outbox knows this primary from now on
     sql("truncate cacheaside.outbox")
     old = start_api(cache_url=pair.primary.url).get("/queries/product?id=7")
     pair.catch_up()
 
-    pair.part()
+    pair.cut_network()
     sql("update products set price = price + 1 where id = 7")
     assert drainer.drain().rows == 1
     assert version(pair.primary, "products:7") is None
@@ -99,7 +94,7 @@ def test_a_failover_that_brings_an_old_answer_back_is_noticed_and_it_goes_again(
 
     api = start_api(cache_url=pair.replica.url)
     stale = api.get("/queries/product?id=7")
-    assert stale.cache_status.startswith("cacheaside; hit"), "or this proves nothing"
+    assert stale.cache_status.startswith("cacheaside; hit"), "the failover must bring the old answer back"
     assert stale.body == old.body
     drained = Drainer(outbox, Cache(settings_of(pair.replica))).drain()
     assert (drained.rows, drained.replayed) == (1, 1)
@@ -107,26 +102,26 @@ def test_a_failover_that_brings_an_old_answer_back_is_noticed_and_it_goes_again(
     assert fresh.cache_status == "cacheaside; fwd=miss; stored"
     assert fresh.body != old.body
     again = Drainer(outbox, Cache(settings_of(pair.replica))).drain()
-    assert (again.rows, again.replayed) == (0, 0), "once for each failover"
+    assert (again.rows, again.replayed) == (0, 0), "a replay happens once for each failover"
 
 
-def test_what_another_drainer_has_in_hand_is_not_left_out_of_a_replay(
+def test_a_replay_includes_the_batch_that_another_drainer_has_locked(
     outbox_settings: DatabaseSettings, outbox: Outbox, sql: Sql
 ) -> None:
-    """It was taken out of the primary that is gone, and is marked as drained only after the failover was noticed."""
+    """The other drainer invalidates on the lost primary, and marks its batch after the failover has been noticed."""
     waits = "select pid from pg_stat_activity where usename = 'cacheaside_invalidate' and wait_event_type = 'Lock'"
     sql("update products set price = price where id = 1")
     outbox.replay("before")
     noticing = Outbox(outbox_settings)
     done: list[bool] = []
 
-    def take_out(_: object) -> None:
+    def invalidate(_: object) -> None:
         thread.start()
         wait_until(lambda: done or sql(waits))
-        assert done == [], "waits for what is in hand"
+        assert done == [], "the replay waits for the locked batch"
 
     thread = threading.Thread(target=lambda: done.append(noticing.replay("after")))
-    assert drain_batch(outbox, take_out, 10, "before") == 1
+    assert drain_batch(outbox, invalidate, 10, "before") == 1
     thread.join()
     assert done == [True]
     taken: list[str] = []
@@ -134,14 +129,14 @@ def test_what_another_drainer_has_in_hand_is_not_left_out_of_a_replay(
     assert taken == ["products:1"]
 
 
-def test_nothing_is_drained_into_a_cache_that_is_not_everyone_elses_any_more(outbox: Outbox, sql: Sql) -> None:
+def test_nothing_is_drained_into_a_former_primary(outbox: Outbox, sql: Sql) -> None:
     sql("update products set price = price where id = 1")
     outbox.replay("new")
     assert drain_batch(outbox, lambda _: None, 10, "old") == 0
     assert drain_batch(outbox, lambda _: None, 10, "new") == 1
 
 
-def test_a_replay_of_very_much_is_one_of_tables(outbox: Outbox, sql: Sql) -> None:
+def test_a_replay_of_very_many_rows_is_one_of_tables(outbox: Outbox, sql: Sql) -> None:
     sql(
         "insert into cacheaside.outbox (transaction_id, change, drained_at) "
         "select n::text::xid8, 'products:' || n %% 5000, now() from generate_series(1, 20000) as n "
@@ -153,18 +148,18 @@ def test_a_replay_of_very_much_is_one_of_tables(outbox: Outbox, sql: Sql) -> Non
     assert sorted(taken) == ["orders:1", "products"]
 
 
-def test_a_cache_that_does_not_tell_who_it_is_is_the_same_as_ever(outbox: Outbox, sql: Sql) -> None:
+def test_a_cache_without_a_replication_id_causes_no_replay(outbox: Outbox, sql: Sql) -> None:
     sql("insert into cacheaside.outbox (change, drained_at) values ('products', now())")
     assert outbox.replay("known")
     assert not outbox.replay("")
     assert not outbox.replay("known")
 
 
-@pytest.mark.parametrize("how", ["kill", "failover"])
-def test_ids_change_whenever_what_was_taken_out_may_be_back(pair: Pair, how: str) -> None:
+@pytest.mark.parametrize("event", ["kill", "failover"])
+def test_replication_ids_change_whenever_invalidations_may_be_undone(pair: Pair, event: str) -> None:
     before = Cache(settings_of(pair.primary)).replication_ids()
     assert before == Cache(settings_of(pair.primary)).replication_ids()
-    if how == "kill":
+    if event == "kill":
         pair.primary.kill()
         pair.primary.start()
         assert Cache(settings_of(pair.primary)).replication_ids() != before
@@ -173,7 +168,7 @@ def test_ids_change_whenever_what_was_taken_out_may_be_back(pair: Pair, how: str
         assert Cache(settings_of(pair.replica)).replication_ids() != before
 
 
-def test_a_cluster_is_known_by_all_of_its_primaries(cache_servers: Callable[[str], Any]) -> None:
+def test_the_id_of_a_cluster_names_all_its_primaries(cache_servers: Callable[[str], Any]) -> None:
     cluster: ValkeyCluster = cache_servers("cluster-8")
     cache = Cache(settings_of(cluster))
     before = cache.replication_ids()
@@ -192,7 +187,7 @@ def same_or_none(cache: Cache, before: str) -> bool | None:
         return None
 
 
-# Confirmed by replicas
+# Confirmation by replicas
 
 
 def confirmed(server: ValkeyServer) -> CacheSettings:
@@ -221,7 +216,7 @@ def is_confirmed(cache: Cache) -> bool:
     return True
 
 
-def test_what_was_confirmed_stays_out_after_a_failover(pair: Pair) -> None:
+def test_a_confirmed_invalidation_survives_a_failover(pair: Pair) -> None:
     with redis.Redis.from_url(pair.primary.url) as client:
         client.set(tag_key("products:1"), b"version")
     wait_until(lambda: version(pair.replica, "products:1") == b"version")
@@ -230,8 +225,8 @@ def test_what_was_confirmed_stays_out_after_a_failover(pair: Pair) -> None:
     assert version(pair.replica, "products:1") is None
 
 
-def test_without_the_wait_nobody_notices_that_the_replica_is_away(pair: Pair) -> None:
-    """As the invalidate function does it, which replays instead."""
+def test_without_confirmation_a_frozen_replica_is_not_noticed(pair: Pair) -> None:
+    """The invalidate function works like this, and replays instead."""
     pair.replica.freeze()
     with redis.Redis.from_url(pair.primary.url) as client:
         client.set(tag_key("products:1"), b"version")
@@ -246,6 +241,6 @@ def test_each_primary_of_a_cluster_is_asked_to_confirm(
     assert {cluster.owner(tag_key(tag)).port for tag in tags} == {node.port for node in cluster.nodes}
     cache = Cache(replace(settings_of(cluster), replicas=1))
     monkeypatch.setattr(exchange, "_CONFIRM_MS", CONFIRM_MS)
-    with pytest.raises(CacheUnavailable) as caught:  # they have none
+    with pytest.raises(CacheUnavailable) as caught:  # they have no replicas
         cache.invalidate_tags(tags)
     assert isinstance(caught.value.__cause__, NotReplicated)

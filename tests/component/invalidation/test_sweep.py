@@ -1,4 +1,4 @@
-"""The invalidate function without a request: on its schedule, and listening for what psql and others change."""
+"""The invalidate function without a request: on its schedule, and while it listens for changes by other clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from cacheaside.runtime.sweep_metrics import measured_sweep
 from cacheaside.settings import DatabaseSettings, InvalidationMode
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
+from tests.component.support.api import lambda_context
 from tests.component.support.fault_proxy import Fault, fault_proxy
 from tests.component.support.timeouts import production_timeouts_of
 from tests.support.root import ROOT
@@ -34,8 +34,8 @@ PRODUCT = tag_key("products:1")
 
 @pytest.fixture(autouse=True)
 def nothing_is_pending(outbox_settings: DatabaseSettings, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the cache is empty."""
-    # An answer that a slow machine took long to load is compared as well.
+    """The cache is empty too."""
+    # The verifier also compares answers that a slow machine took long to load.
     monkeypatch.setattr(verifier, "_LOAD_AT_MOST_MS", 60_000)
 
 
@@ -49,12 +49,12 @@ def pending(sql: Sql) -> int:
 
 @dataclass
 class Background:
-    """A sweep that listens in the background for as long as a block lasts, by a clock that can be stopped."""
+    """A sweep in a thread, with a clock that the test can stop and advance."""
 
-    errors: list[Exception] = field(default_factory=list)  # that it ended with
-    pauses: int = 0  # after trouble
-    heard: list[bool] = field(default_factory=list)  # for each drain of anything, whether it was told to
-    _told: bool = False
+    errors: list[Exception] = field(default_factory=list)  # that ended it
+    pauses: int = 0  # after an error
+    notified: list[bool] = field(default_factory=list)  # for each drain that found changes: by NOTIFY or by itself
+    _was_notified: bool = False
     _ahead_s: float = 0.0
     _stopped_s: float | None = None
 
@@ -67,18 +67,18 @@ class Background:
     def advance(self, seconds: float) -> None:
         self._ahead_s += seconds
 
-    def spy_on(self, module: Any) -> None:
+    def observe(self, module: Any) -> None:
         sweep = module.sweep
         await_change, drain, sleep = module.outbox.await_change, sweep._drain_for, sweep._sleep
 
         def awaited(seconds: float) -> bool:
-            self._told = await_change(seconds)
-            return self._told
+            self._was_notified = await_change(seconds)
+            return self._was_notified
 
         def drained(*seconds: float) -> Any:
             done = drain(*seconds)
             if done.rows:
-                self.heard.append(self._told)
+                self.notified.append(self._was_notified)
             return done
 
         def paused(seconds: float) -> None:
@@ -92,7 +92,7 @@ class Background:
 @contextmanager
 def sweeping(api: Any) -> Iterator[Background]:
     module, background = api.module("InvalidateFunction"), Background()
-    background.spy_on(module)
+    background.observe(module)
 
     def run() -> None:
         try:
@@ -110,56 +110,50 @@ def sweeping(api: Any) -> Iterator[Background]:
         assert not thread.is_alive()
 
 
-def scheduled(api: Any, left_s: float) -> None:
-    """One invocation by the schedule, which has so much time."""
+def invoke_by_schedule(api: Any, left_s: int) -> None:
+    """Invoke the function as its schedule does, with `left_s` until Lambda ends it."""
     event = json.loads((ROOT / "events" / "invalidate_schedule.json").read_text())
-    context = SimpleNamespace(
-        aws_request_id="1",
-        function_name="InvalidateFunction",
-        memory_limit_in_mb=256,
-        invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:local",
-        get_remaining_time_in_millis=lambda: left_s * 1000,
-    )
+    context = lambda_context("InvalidateFunction", left_ms=left_s * 1000)
     assert api.module("InvalidateFunction").handler(event, context) is None
 
 
 def metrics_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """What was published by an invocation of the schedule."""
+    """Return the metrics that invocations of the schedule published."""
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     return [line for line in lines if line["service"] == "invalidate" and "Drained" in line]
 
 
-# A change may come when the sweep happens to look by itself, or while this machine stands still.
+# A change may come while the sweep looks by itself, or while this machine stalls.
 TRIES = 10
 LISTENING = "select 1 from cacheaside.listener where listening_until > now()"
 
 
-def is_heard_of(sweep: Background, sql: Sql, client: redis.Redis) -> bool:
-    """Change something after a quiet second. Returns whether the sweep was told, once it is out of the cache."""
-    drains = len(sweep.heard)
+def drained_on_notify(sweep: Background, sql: Sql, client: redis.Redis) -> bool:
+    """Change a row while the sweep listens, and wait for its invalidation. Returns whether NOTIFY caused it."""
+    drains = len(sweep.notified)
     client.set(PRODUCT, b"version")
     wait_until(lambda: sql(LISTENING))
-    time.sleep(0.05)  # it still looks once itself before it waits
+    time.sleep(0.05)  # the sweep looks once more before it waits
     change(sql)
-    wait_until(lambda: not client.exists(PRODUCT) and len(sweep.heard) > drains)
-    return sweep.heard[-1]
+    wait_until(lambda: not client.exists(PRODUCT) and len(sweep.notified) > drains)
+    return sweep.notified[-1]
 
 
 # On the schedule
 
 
-def test_what_psql_has_changed_is_out_of_the_cache_after_the_schedule(api: Any, sql: Sql) -> None:
+def test_a_change_by_psql_is_invalidated_on_the_schedule(api: Any, sql: Sql) -> None:
     old = api.get("/queries/product?id=1")
     sql("update products set price = price + 1 where id = 1")
-    assert api.get("/queries/product?id=1").body == old.body, "nobody has told the cache"
-    scheduled(api, left_s=29)
+    assert api.get("/queries/product?id=1").body == old.body, "not invalidated yet"
+    invoke_by_schedule(api, left_s=29)
     assert api.get("/queries/product?id=1").body != old.body
 
 
-def test_on_the_schedule_alone_nobody_listens(api: Any, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_schedule_mode_the_sweep_does_not_listen(api: Any, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     module = api.module("InvalidateFunction")
     monkeypatch.setattr(module, "settings", replace(module.settings, mode=InvalidationMode.SCHEDULE))
-    scheduled(api, left_s=120)
+    invoke_by_schedule(api, left_s=120)
     assert sql("select 1 from cacheaside.listener where listening_until > '-infinity'") == []
 
 
@@ -169,7 +163,7 @@ def test_one_line_of_metrics_says_what_an_invocation_did(
     api.get("/queries/product?id=2")
     change(sql)
     capsys.readouterr()
-    scheduled(api, left_s=29)
+    invoke_by_schedule(api, left_s=29)
     (line,) = metrics_of(capsys)
     (published,) = line["_aws"]["CloudWatchMetrics"]
     assert (published["Namespace"], published["Dimensions"]) == ("cacheaside", [["service"]])
@@ -185,7 +179,7 @@ def test_one_line_of_metrics_says_what_an_invocation_did(
     }
     assert {name: line[name] for name in units} == {
         "Drained": [1.0],
-        "Replayed": [1.0],  # it has not seen this cache before
+        "Replayed": [1.0],  # the first drain into this cache
         "Pending": [0.0],
         "Lag": [0.0],
         "Folded": [0.0],
@@ -193,14 +187,14 @@ def test_one_line_of_metrics_says_what_an_invocation_did(
     }
 
 
-def test_an_answer_that_no_trigger_took_out_is_published_as_stale(
+def test_an_answer_that_no_trigger_invalidated_is_published_as_stale(
     api: Any, sql: Sql, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.get("/queries/product?id=3")
     sql("select cacheaside.unwatch('products')")
     try:
         sql("update products set price = price + 1 where id = 3")
-        scheduled(api, left_s=29)
+        invoke_by_schedule(api, left_s=29)
     finally:
         sql("select cacheaside.watch('products')")
     (line,) = metrics_of(capsys)
@@ -208,15 +202,15 @@ def test_an_answer_that_no_trigger_took_out_is_published_as_stale(
     assert line["StaleAfterSeconds"][0] > 0
 
 
-def test_a_database_that_is_away_fails_the_invocation(start_api: Any, postgres: PostgresServer) -> None:
+def test_an_unavailable_database_fails_the_invocation(start_api: Any, postgres: PostgresServer) -> None:
     with fault_proxy(postgres.url) as (proxy, url):
         api = start_api(database_url=url)
         proxy.switch(Fault.REFUSAL)
         with pytest.raises(DatabaseUnavailable):
-            scheduled(api, left_s=29)
+            invoke_by_schedule(api, left_s=29)
 
 
-def test_a_cache_that_is_away_does_not_fail_it_and_leaves_all_pending(
+def test_an_unavailable_cache_does_not_fail_the_invocation_and_leaves_changes_pending(
     start_api: Any, sql: Sql, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with ValkeyServer(tmp_path / "valkey") as server:
@@ -224,7 +218,7 @@ def test_a_cache_that_is_away_does_not_fail_it_and_leaves_all_pending(
         change(sql)
         server.freeze()
         with production_timeouts_of("cache"):
-            scheduled(api, left_s=29)
+            invoke_by_schedule(api, left_s=29)
     assert pending(sql) == 1
     (line,) = metrics_of(capsys)
     assert (line["Drained"], line["Pending"]) == ([0.0], [1.0])
@@ -234,18 +228,18 @@ def test_a_cache_that_is_away_does_not_fail_it_and_leaves_all_pending(
 # Listening
 
 
-def test_a_change_is_heard_of_and_not_only_found(api: Any, sql: Sql, client: redis.Redis) -> None:
+def test_a_change_is_drained_on_notify_and_not_only_found_later(api: Any, sql: Sql, client: redis.Redis) -> None:
     with sweeping(api) as sweep:
-        is_heard_of(sweep, sql, client)  # the first look may be at what was told before
-        assert any(is_heard_of(sweep, sql, client) for _ in range(TRIES))
+        drained_on_notify(sweep, sql, client)  # the first drain may come from an earlier notification
+        assert any(drained_on_notify(sweep, sql, client) for _ in range(TRIES))
 
 
-def test_one_change_after_the_other_is_looked_for_so_that_no_commit_waits_to_tell(
+def test_under_constant_changes_the_sweep_polls_and_no_commit_has_to_notify(
     api: Any, sql: Sql, client: redis.Redis
 ) -> None:
     with sweeping(api) as sweep:
         wait_until(lambda: sql(LISTENING))
-        sweep.stop_clock()  # so that none of these changes comes after a quiet second
+        sweep.stop_clock()  # so that no second passes without a change
         change(sql)
         wait_until(lambda: not sql(LISTENING))
         for _ in range(20):
@@ -257,7 +251,7 @@ def test_one_change_after_the_other_is_looked_for_so_that_no_commit_waits_to_tel
         wait_until(lambda: sql(LISTENING))
 
 
-def test_what_was_written_before_anyone_listened_is_found(
+def test_a_change_that_was_written_before_the_sweep_listened_is_found(
     api: Any, sql: Sql, client: redis.Redis, postgres: PostgresServer
 ) -> None:
     sql("begin")
@@ -272,12 +266,12 @@ def test_what_was_written_before_anyone_listened_is_found(
 def test_a_connection_that_is_lost_while_it_listens_is_opened_again(api: Any, sql: Sql, client: redis.Redis) -> None:
     backends = "select pid from pg_stat_activity where usename = 'cacheaside_invalidate'"
     with sweeping(api) as sweep:
-        is_heard_of(sweep, sql, client)
+        drained_on_notify(sweep, sql, client)
         before = sql(backends)
         sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'cacheaside_invalidate'")
-        is_heard_of(sweep, sql, client)
+        drained_on_notify(sweep, sql, client)
         wait_until(lambda: not {*sql(backends)} & {*before})
-        assert any(is_heard_of(sweep, sql, client) for _ in range(TRIES)), "it listens again"
+        assert any(drained_on_notify(sweep, sql, client) for _ in range(TRIES)), "the sweep listens again"
     assert sweep.errors == []
 
 
@@ -288,7 +282,7 @@ def levels(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.levelname for record in caplog.records if record.name == SWEEP_LOG]
 
 
-def test_a_database_that_is_away_is_tried_again_and_said_so_once(
+def test_an_unavailable_database_is_tried_again_and_logged_once(
     start_api: Any, postgres: PostgresServer, client: redis.Redis, sql: Sql, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, SWEEP_LOG)
@@ -302,13 +296,10 @@ def test_a_database_that_is_away_is_tried_again_and_said_so_once(
             proxy.switch(Fault.NONE)
             wait_until(lambda: not client.exists(PRODUCT))
     assert sweep.errors == []
-    assert levels(caplog) == [
-        "WARNING",
-        "INFO",
-    ]
+    assert levels(caplog) == ["WARNING", "INFO"]
 
 
-def test_a_cache_that_is_away_is_tried_again_and_said_so_once(
+def test_an_unavailable_cache_is_tried_again_and_logged_once(
     start_api: Any, sql: Sql, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, SWEEP_LOG)
@@ -324,14 +315,11 @@ def test_a_cache_that_is_away_is_tried_again_and_said_so_once(
             server.thaw()
             wait_until(lambda: pending(sql) == 0)
     assert sweep.errors == []
-    assert levels(caplog) == [
-        "WARNING",
-        "INFO",
-    ]
+    assert levels(caplog) == ["WARNING", "INFO"]
 
 
 def test_a_sweep_stops_listening_in_time(api: Any, sql: Sql) -> None:
     began = time.monotonic()
-    scheduled(api, left_s=47)  # of which 45 are kept for what comes after
+    invoke_by_schedule(api, left_s=47)  # the sweep keeps 45 of them for the steps after it
     assert 1.5 < time.monotonic() - began < 45
     assert api.module("InvalidateFunction").outbox._rows("select * from pg_listening_channels()") == []

@@ -1,17 +1,16 @@
-"""What callers see when a server is dead, silent, frozen or talks nonsense."""
+"""The answers that callers get when a server is dead, silent or frozen, or answers nonsense."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.component.support.cache_servers import CACHE_SERVERS
-from tests.component.support.closed_port import closed_port
-from tests.component.support.fake_server import pretender
+from tests.component.support.closed_port import refusing_url
+from tests.component.support.fake_server import fixed_reply_server
 from tests.component.support.timeouts import production_timeouts_of
 from tests.support.problem_document import check_problem
 
@@ -20,29 +19,22 @@ pytestmark = pytest.mark.parametrize("valkey", CACHE_SERVERS, indirect=True)
 BYPASSED = "cacheaside; fwd=bypass; detail=cache-unavailable"
 
 
-@contextmanager
-def refused() -> Iterator[str]:
-    """The URL of a port that nobody listens on."""
-    with closed_port() as door:
-        yield f"redis://127.0.0.1:{door.getsockname()[1]}"
-
-
 BROKEN_CACHES: dict[str, Callable[[], Any]] = {
-    "refused": refused,
-    "silent": lambda: pretender(None),
-    "http": lambda: pretender(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-    "wrong type": lambda: pretender(b":42\r\n"),
-    "short list": lambda: pretender(b"*1\r\n$-1\r\n"),
-    "numbers": lambda: pretender(b"*3\r\n:1\r\n:2\r\n:3\r\n"),
-    "long list": lambda: pretender(b"*9\r\n" + b"$-1\r\n" * 9),
-    "endless": lambda: pretender(b"$9999999999\r\nx"),
-    "error": lambda: pretender(b"-LOADING Redis is loading the dataset in memory\r\n"),
-    "noise": lambda: pretender(bytes(range(256))),
+    "refused": refusing_url,
+    "silent": lambda: fixed_reply_server(None),
+    "http": lambda: fixed_reply_server(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "wrong type": lambda: fixed_reply_server(b":42\r\n"),
+    "short list": lambda: fixed_reply_server(b"*1\r\n$-1\r\n"),
+    "numbers": lambda: fixed_reply_server(b"*3\r\n:1\r\n:2\r\n:3\r\n"),
+    "long list": lambda: fixed_reply_server(b"*9\r\n" + b"$-1\r\n" * 9),
+    "endless": lambda: fixed_reply_server(b"$9999999999\r\nx"),
+    "error": lambda: fixed_reply_server(b"-LOADING Redis is loading the dataset in memory\r\n"),
+    "noise": lambda: fixed_reply_server(bytes(range(256))),
 }
 
 
 @pytest.mark.parametrize("kind", BROKEN_CACHES)
-def test_broken_cache_never_fails_what_postgresql_can_answer(start_api: Any, kind: str) -> None:
+def test_broken_cache_never_fails_a_read_or_write_that_postgresql_can_serve(start_api: Any, kind: str) -> None:
     with BROKEN_CACHES[kind]() as url, production_timeouts_of("cache"):
         api = start_api(cache_url=url)
         for _ in range(2):
@@ -55,12 +47,12 @@ def test_broken_cache_never_fails_what_postgresql_can_answer(start_api: Any, kin
 
 
 def test_health_is_degraded_without_cache_and_unavailable_without_both(start_api: Any, postgres: Any) -> None:
-    with refused() as cache_url, refused() as nobody:
+    with refusing_url() as cache_url, refusing_url() as dead_url:
         health = start_api(cache_url=cache_url).get("/health")
         assert (health.status, health.json["status"], health.json["cache"]["up"]) == (200, "degraded", False)
-        none = start_api(nobody.replace("redis", "postgresql") + "/cacheaside", cache_url).get("/health")
-        assert (none.status, none.json["status"]) == (503, "unavailable")
-        assert b"127.0.0.1" not in none.body
+        dead = start_api(dead_url.replace("redis", "postgresql") + "/cacheaside", cache_url).get("/health")
+        assert (dead.status, dead.json["status"]) == (503, "unavailable")
+        assert b"127.0.0.1" not in dead.body
 
 
 def test_frozen_cache_is_bypassed_and_used_again_when_it_thaws(api: Any, valkey: Any) -> None:
@@ -85,7 +77,7 @@ def test_killed_cache_is_bypassed_and_filled_again_when_it_is_back(api: Any, val
     assert "; hit" in api.get("/queries/product?id=42").cache_status
 
 
-def test_connection_that_the_cache_closed_meanwhile_costs_nothing(api: Any, client: Any) -> None:
+def test_connection_that_the_cache_has_closed_is_replaced_without_a_bypass(api: Any, client: Any) -> None:
     api.get("/queries/product?id=42")
     client.client_kill_filter(_type="normal", skipme=True)
     assert "; hit" in api.get("/queries/product?id=42").cache_status
@@ -97,7 +89,7 @@ def test_store_after_scripts_were_flushed_still_stores(api: Any, client: Any) ->
     assert "stored" in api.get("/queries/product?id=42").cache_status
 
 
-def test_killed_database_hits_are_served_and_misses_told_to_come_back(api: Any, postgres: Any) -> None:
+def test_while_the_database_is_killed_hits_are_served_and_misses_are_503(api: Any, postgres: Any) -> None:
     api.get("/queries/product?id=42")
     postgres.kill()
     try:
@@ -124,7 +116,7 @@ def test_failed_load_leaves_no_lease_behind(api: Any, postgres: Any, client: Any
 
 
 @pytest.mark.parametrize("call", ["read", "write"])
-def test_connection_that_died_meanwhile_is_opened_again(api: Any, sql: Any, call: str) -> None:
+def test_connection_that_the_database_has_closed_is_opened_again(api: Any, sql: Any, call: str) -> None:
     api.get("/queries/product?id=41")
     api.post("/commands/set_price", {"id": 41, "price": 5})
     sql("select pg_terminate_backend(pid) from pg_stat_activity where usename like 'cacheaside%%'")
@@ -146,7 +138,7 @@ def test_statement_timeout_is_504(api: Any) -> None:
     assert api.get("/queries/product?id=42").status == 200
 
 
-def test_frozen_database_is_503_within_the_querys_own_time(api: Any, postgres: Any) -> None:
+def test_frozen_database_is_503_within_the_timeout_of_the_query(api: Any, postgres: Any) -> None:
     with_query(api, "quick", sql="select 1 as one", timeout_ms=50)
     api.get("/queries/product?id=42")
     postgres.freeze()
@@ -160,7 +152,7 @@ def test_frozen_database_is_503_within_the_querys_own_time(api: Any, postgres: A
     assert api.get("/queries/quick").json == {"data": {"one": 1}}
 
 
-def test_failing_sql_is_500_and_shows_nothing(api: Any) -> None:
+def test_failing_sql_is_500_and_shows_no_internals(api: Any) -> None:
     with_query(api, "wrong", sql="select secret_column from secret_table")
     answer = api.get("/queries/wrong")
     assert check_problem(answer, 500)["type"] == "/docs#internal"
@@ -169,7 +161,7 @@ def test_failing_sql_is_500_and_shows_nothing(api: Any) -> None:
     )
 
 
-def test_query_cannot_write_whatever_its_sql(api: Any, sql: Any) -> None:
+def test_query_cannot_write(api: Any, sql: Any) -> None:
     sql("create sequence if not exists numbers")
     sql("grant usage on sequence numbers to cacheaside_query")
     with_query(api, "counter", sql="select nextval('numbers')")
@@ -193,20 +185,20 @@ def test_answer_over_the_limit_is_500_and_not_stored(api: Any, client: Any) -> N
     assert client.keys("cacheaside:*:{huge*") == []
 
 
-def test_two_rows_where_one_is_promised_is_500(api: Any) -> None:
+def test_two_rows_for_a_query_that_returns_one_is_500(api: Any) -> None:
     with_query(api, "pair", sql="select generate_series(1, 2)")
     check_problem(api.get("/queries/pair"), 500)
 
 
 @pytest.mark.parametrize("garbage", [b"", b"garbage", b"ca\x01\x01" + b"\0" * 100, b"\xff" * 1000])
-def test_foreign_value_under_our_key_is_a_miss(api: Any, client: Any, garbage: bytes) -> None:
+def test_foreign_value_under_the_key_of_an_entry_is_a_miss(api: Any, client: Any, garbage: bytes) -> None:
     api.get("/queries/product?id=42")
     [key] = client.keys("cacheaside:entry:*")
     client.set(key, garbage)
     assert api.get("/queries/product?id=42").cache_status == "cacheaside; fwd=miss; stored"
 
 
-def test_key_of_another_type_is_bypassed_or_missed_but_answered(api: Any, client: Any) -> None:
+def test_key_of_another_type_does_not_fail_the_read(api: Any, client: Any) -> None:
     api.get("/queries/product?id=42")
     [key] = client.keys("cacheaside:entry:*")
     client.delete(key)

@@ -1,4 +1,4 @@
-"""256 at once: one load, as PostgreSQL's own log counts them, and nobody waits who need not."""
+"""256 reads at once cause one load, counted in PostgreSQL's own log, and no read waits longer than it must."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def settings(cache_settings: CacheSettings, database_settings: DatabaseSettings)
 
 @pytest.fixture
 def loads(sql: Callable[..., Any], postgres: PostgresServer) -> Iterator[Callable[[str], int]]:
-    """How often a query has run that calls `counted_load`: each run writes a line to the server's log."""
+    """Counts the runs of a query that calls `counted_load`: each run writes a line to the server's log."""
     sql(
         """create or replace function counted_load(mark text, seconds double precision) returns text
            language plpgsql as $$
@@ -51,7 +51,7 @@ def loads(sql: Callable[..., Any], postgres: PostgresServer) -> Iterator[Callabl
 
 
 def slow_query(mark: str, policy: Policy, seconds: float = 0.0) -> Question:
-    """One that is loaded when all have looked, and for so long more."""
+    """Return a query whose load ends `seconds` after all readers have looked."""
     return Question(
         Query(
             name="stampede",
@@ -67,15 +67,15 @@ def slow_query(mark: str, policy: Policy, seconds: float = 0.0) -> Question:
     )
 
 
-def all_at_once(settings: Settings, sql: Callable[..., Any], bound: Question) -> Counter[str]:
-    """Ask in 256 threads of 8 processes, each with connections of its own. Returns how their reads ended."""
+def read_at_once(settings: Settings, sql: Callable[..., Any], bound: Question) -> Counter[str]:
+    """Read in 256 threads of 8 processes, each with connections of its own. Returns how often each outcome came."""
     start, ended, looked = _fork.Barrier(PROCESSES), _fork.SimpleQueue(), _fork.Semaphore(0)
 
     def ask(gate: threading.Barrier) -> None:
         cache = Cache(settings.cache)
-        reader = Reader(CountsFirstLook(cache, looked.release), Queries(settings.database))
+        reader = Reader(ReportsFirstLook(cache, looked.release), Queries(settings.database))
         try:
-            cache.ping()  # 256 connections are not opened at once
+            cache.ping()  # opens the connection before the gate, not 256 at once
             gate.wait(120)
             outcome = reader.read(bound, lambda: 120_000).outcome
         except Exception as error:
@@ -108,19 +108,19 @@ def all_at_once(settings: Settings, sql: Callable[..., Any], bound: Question) ->
     return Counter(f"{source}{' + refresh' if refresh else ''}" for source, refresh in answers)
 
 
-class CountsFirstLook:
-    """A cache that says when it has been looked at for the first time."""
+class ReportsFirstLook:
+    """A cache that calls `report` after its first look."""
 
-    def __init__(self, cache: Cache, say: Callable[[], object]) -> None:
-        self._cache, self._say = cache, say
+    def __init__(self, cache: Cache, report: Callable[[], object]) -> None:
+        self._cache, self._report = cache, report
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cache, name)
 
     def look(self, step: Look) -> Looked:
         looked = self._cache.look(step)
-        self._say()
-        self._say = lambda: None
+        self._report()
+        self._report = lambda: None
         return looked
 
 
@@ -128,32 +128,32 @@ def test_cold_key_is_loaded_once(
     settings: Settings, sql: Callable[..., Any], loads: Callable[[str], int], client: redis.Redis
 ) -> None:
     mark = uuid4().hex
-    ended = all_at_once(settings, sql, slow_query(mark, Policy(ttl_ms=60_000, wait_ms=120_000)))
+    ended = read_at_once(settings, sql, slow_query(mark, Policy(ttl_ms=60_000, wait_ms=120_000)))
     assert loads(mark) == 1, ended
     assert ended["MISS"] == 1
     assert ended["COLLAPSED"] + ended["HIT"] == PROCESSES * THREADS - 1
 
 
-def test_expiry_under_load_is_one_load_for_which_nobody_waits(
+def test_expiry_under_load_causes_one_load_and_no_read_waits_for_it(
     settings: Settings, sql: Callable[..., Any], loads: Callable[[str], int], client: redis.Redis
 ) -> None:
     mark = uuid4().hex
     bound = slow_query(mark, Policy(ttl_ms=60_000, stale_ms=600_000))
-    a_while_ago_ms = epoch_ms() - 90_000
-    Reader(Cache(settings.cache), Queries(settings.database), lambda: a_while_ago_ms).read(bound, lambda: 29_000)
-    ended = all_at_once(settings, sql, bound)
+    past_ms = epoch_ms() - 90_000
+    Reader(Cache(settings.cache), Queries(settings.database), lambda: past_ms).read(bound, lambda: 29_000)
+    ended = read_at_once(settings, sql, bound)
     assert loads(mark) == 2, ended  # the first fill, and the refresh
     assert ended["STALE + refresh"] == 1
     assert ended["STALE"] == PROCESSES * THREADS - 1
 
 
-def test_load_longer_than_the_ttl_is_shared_by_those_who_came_before_it_and_one_more_by_the_rest(
+def test_load_longer_than_the_ttl_is_shared_and_causes_at_most_one_more(
     settings: Settings, sql: Callable[..., Any], loads: Callable[[str], int], client: redis.Redis
 ) -> None:
     mark = uuid4().hex
-    # It stays where it can be seen: some of 256 look again only after seconds.
+    # `stale_if_error_ms` keeps the entry in the cache: some of the 256 look again only after seconds.
     policy = Policy(ttl_ms=300, stale_if_error_ms=600_000, wait_ms=120_000)
-    ended = all_at_once(settings, sql, slow_query(mark, policy, seconds=1.0))
-    # Who came while the first load ran finds its answer older than the ttl allows; all of them share the second.
+    ended = read_at_once(settings, sql, slow_query(mark, policy, seconds=1.0))
+    # Reads that began during the first load find its answer older than the ttl. They share the second load.
     assert loads(mark) <= 2, ended
     assert ended["COLLAPSED"] + ended["HIT"] >= PROCESSES * THREADS - 2

@@ -1,4 +1,4 @@
-"""Connections that a snapshot would keep are closed after a restore, and opened again when they are needed."""
+"""Connections that a snapshot would keep are closed after a restore, and opened again on use."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def test_connections_are_forgotten_and_opened_again(
     assert api.get("/queries/product?id=1").status == 200
     function = api.module("QueryFunction")
     backend = function.queries._queries._kept._connection.info.backend_pid
-    address = address_of(function.cache) if isinstance(valkey, ValkeyServer) else None  # a cluster has one for each
+    address = address_of(function.cache) if isinstance(valkey, ValkeyServer) else None  # a cluster has several
     assert address is None or address in open_at(client)
-    for _ in range(2):  # the second time, there are none
+    for _ in range(2):  # the second time there are none to close
         function.cache.forget()
         function.queries.forget()
     wait_until(lambda: address is None or address not in open_at(client))
@@ -37,7 +37,7 @@ def open_at(client: redis.Redis) -> set[str]:
 
 
 def address_of(cache: GuardedCache) -> str:
-    """The near end of its connection, by which the server knows it."""
+    """Return the client address of the cache's connection, as the server lists it."""
     [connection] = cache._cache._client._pool._available_connections
     host, port = connection._sock.getsockname()
     return f"{host}:{port}"

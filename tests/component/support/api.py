@@ -18,7 +18,18 @@ from local.api.routing import Router
 from local.template import read_template
 from tests.support.root import ROOT
 
-__all__ = ["Answer", "Api"]
+__all__ = ["Answer", "Api", "lambda_context"]
+
+
+def lambda_context(function: str, left_ms: int = 29_000) -> Any:
+    """Return the context of an invocation, with `left_ms` until Lambda ends it."""
+    return SimpleNamespace(
+        aws_request_id=str(uuid4()),
+        function_name=function,
+        memory_limit_in_mb=128,
+        invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:local",
+        get_remaining_time_in_millis=lambda: left_ms,
+    )
 
 
 @dataclass(frozen=True)
@@ -45,13 +56,13 @@ class Api:
         template = read_template(ROOT / "template.yaml")
         self._router = Router(template.routes)
         self._handlers: dict[str, Any] = {}
-        self.authorizer: dict[str, Any] | None = None  # what API Gateway found out about the caller
+        self.authorizer: dict[str, Any] | None = None  # the caller's identity, as API Gateway passes it on
         for name in ("QueryFunction", "CommandFunction", "InvalidateFunction"):
             function = template.functions[name]
             for variable, value in {**function.environment, **environment[name]}.items():
                 patch.setenv(variable, value)
             module, _, attribute = function.handler.rpartition(".")
-            # Imported anew, because settings are read at import, as in a new sandbox.
+            # Imported again, because a module reads its settings at import, as in a new sandbox.
             self._handlers[name] = getattr(importlib.reload(importlib.import_module(module)), attribute)
 
     def module(self, function: str) -> Any:
@@ -72,12 +83,5 @@ class Api:
         event = to_event(Request(method, target, list((headers or {}).items()), body), match, 3000)
         if self.authorizer is not None:
             event["requestContext"]["authorizer"] = self.authorizer
-        context = SimpleNamespace(
-            aws_request_id=str(uuid4()),
-            function_name=match.route.function,
-            memory_limit_in_mb=128,
-            invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:local",
-            get_remaining_time_in_millis=lambda: 29_000,
-        )
-        response = to_response(self._handlers[match.route.function](event, context))
+        response = to_response(self._handlers[match.route.function](event, lambda_context(match.route.function)))
         return Answer(response.status, {name.lower(): value for name, value in response.headers}, response.body)

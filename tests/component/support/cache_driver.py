@@ -1,4 +1,4 @@
-"""What the driver is asked, and how it is seen to give up."""
+"""Steps for the cache driver, and checks that it gives up in time and recovers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from cacheaside.reading.steps import Acquire
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
 from tests.component.support.timeouts import production_timeouts_of
 
-__all__ = ["KEYS", "TAGS", "VERSIONS", "cache_at", "eventually", "take", "unavailable_soon"]
+__all__ = ["KEYS", "TAGS", "VERSIONS", "acquire_step", "assert_unavailable_soon", "cache_at", "retry_until_available"]
 
 TAGS = ("orders", "products", "customers", "products:42")
 KEYS = question_keys("top_products", "select 1", {}, TAGS)
 VERSIONS = tuple(bytes([number]) * 16 for number in range(1, 1 + len(TAGS)))
 
 _SOON_S = CALL_S + 2 * _OPENING_S
-# If this machine stops for a second, we try again: a driver that waits longer does so each time.
+# If this machine stops for a second, the call is tried again: a driver that waits too long does so each time.
 _TRIES = 10
-_EVENTUALLY_S = 60
+_AVAILABLE_WITHIN_S = 60
 
 
-def take(token: bytes, keys: Keys = KEYS, lease_ms: int = 60_000, tag_ms: int = 60_000) -> Acquire:
+def acquire_step(token: bytes, keys: Keys = KEYS, lease_ms: int = 60_000, tag_ms: int = 60_000) -> Acquire:
     return Acquire(keys, token, lease_ms, VERSIONS[: len(keys.tags)], tag_ms)
 
 
@@ -36,8 +36,8 @@ def cache_at(url: str, mode: CacheMode = CacheMode.NODE) -> Cache:
     return Cache(CacheSettings(url=url, authentication=Authentication.URL, region="", name="", mode=mode))
 
 
-def unavailable_soon(act: Callable[[], object]) -> None:
-    """See that `act` finds the cache away each time, and that it does not wait for long."""
+def assert_unavailable_soon(act: Callable[[], object]) -> None:
+    """Check that `act` raises CacheUnavailable each time, and at least once within the timeouts of production."""
 
     def took_s() -> float:
         began = time.monotonic()
@@ -49,13 +49,13 @@ def unavailable_soon(act: Callable[[], object]) -> None:
         assert any(took_s() < _SOON_S for _ in range(_TRIES))
 
 
-def eventually(act: Callable[[], Any]) -> Any:
-    """The result of `act` as soon as the cache is there again: nodes that were away must first find each other."""
-    until = time.monotonic() + _EVENTUALLY_S
+def retry_until_available(act: Callable[[], Any]) -> Any:
+    """Return the result of `act` once the cache is available. Nodes of a cluster must first find each other again."""
+    deadline = time.monotonic() + _AVAILABLE_WITHIN_S
     while True:
         try:
             return act()
         except CacheUnavailable:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise
         time.sleep(0.05)

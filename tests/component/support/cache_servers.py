@@ -1,4 +1,4 @@
-"""Each kind of cache server, its settings, and a client of it that is not the product's."""
+"""Each kind of cache server, its settings, and a plain client of it without the product's driver."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CacheServer = ValkeyServer | ValkeyCluster
 CACHE_SERVERS: Final[Mapping[str, Callable[[Path], CacheServer]]] = {
     "node-8": ValkeyServer,
     "node-9": lambda folder: ValkeyServer(folder, version=9),
-    # A node that stops for a moment is not to be taken for lost by the others.
+    # The other nodes must not take a node for lost that stops for a moment.
     "cluster-8": lambda folder: ValkeyCluster(folder, settings={"cluster-node-timeout": "30000"}),
 }
 
 
 class _WholeCluster(RedisCluster):
-    """Asks every node what redis-py would ask only one."""
+    """Sends to every primary two commands that redis-py would send to one node only."""
 
     def keys(self, pattern: Any = "*", **options: Any) -> Any:
         return super().keys(pattern, target_nodes=self.PRIMARIES, **options)
@@ -36,7 +36,7 @@ class _WholeCluster(RedisCluster):
 
 
 def client_of(server: CacheServer) -> Any:
-    """A connection beside the product's, without its limits in time."""
+    """Return a client without the timeouts of the product's driver."""
     return (_WholeCluster if isinstance(server, ValkeyCluster) else redis.Redis).from_url(server.url)
 
 

@@ -1,4 +1,4 @@
-"""A port that refuses connections."""
+"""Ports that refuse connections."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-__all__ = ["bound", "closed_port"]
+__all__ = ["bind_port", "closed_port", "refusing_url"]
 
 
-def bound(port: int) -> socket.socket:
-    """Return a socket that has the port, so that nobody else can take it, and does not listen."""
-    door = socket.socket()
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    door.bind(("127.0.0.1", port))
-    return door
+def bind_port(port: int) -> socket.socket:
+    """Return a socket that is bound to the port and does not listen. So no other process can take the port."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    return listener
 
 
 @contextmanager
 def closed_port(port: int = 0) -> Iterator[socket.socket]:
-    """Have it for the block. Who wants to, may begin to listen."""
-    with closing(bound(port)) as door:
-        yield door
+    """Keep a port closed for the block. Yields its socket, which the test may make listen."""
+    with closing(bind_port(port)) as listener:
+        yield listener
+
+
+@contextmanager
+def refusing_url() -> Iterator[str]:
+    """Yield the URL of a cache whose port refuses connections."""
+    with closed_port() as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Draining a batch by hand."""
+"""Draining one batch of the outbox with any function in place of the cache."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from cacheaside.drivers.postgres.outbox import Outbox
 
 
 def drain_batch(
-    outbox: Outbox, take_out: Callable[[Sequence[str]], object], at_most: int = 1_000, replication_ids: str = ""
+    outbox: Outbox, invalidate: Callable[[Sequence[str]], object], at_most: int = 1_000, replication_ids: str = ""
 ) -> int:
-    """Give the oldest changes to `take_out`, and return how many rows they were. What it raises leaves them pending."""
+    """Pass the oldest changes to `invalidate`. Returns their number of rows. If it raises, they stay pending."""
     with outbox.batch(at_most, replication_ids) as batch:
         if batch.changes:
-            take_out(batch.changes)
+            invalidate(batch.changes)
     return len(batch.changes)

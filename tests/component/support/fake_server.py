@@ -1,4 +1,4 @@
-"""Servers that are none: they accept connections and do as they are told."""
+"""Fake cache servers: they accept connections, and a test decides what they answer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
-__all__ = ["pretender", "scripted"]
+__all__ = ["fixed_reply_server", "scripted_server"]
 
 
 @contextmanager
-def scripted(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that does `serve` with each connection and then ends it. Yields its URL."""
+def scripted_server(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Run a server that calls `serve` with each connection, then closes it. Yields its URL."""
 
     def run(connection: socket.socket) -> None:
         with closing(connection), suppress(OSError):
@@ -31,13 +31,13 @@ def scripted(serve: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 @contextmanager
-def pretender(reply: bytes | None) -> Iterator[str]:
-    """A server that answers everything with `reply`, or with nothing. Yields its URL."""
+def fixed_reply_server(reply: bytes | None) -> Iterator[str]:
+    """Run a server that answers each request with `reply`, or never answers. Yields its URL."""
 
     def serve(connection: socket.socket) -> None:
         while connection.recv(65536):
             if reply is not None:
                 connection.sendall(reply)
 
-    with scripted(serve) as url:
+    with scripted_server(serve) as url:
         yield url

@@ -13,7 +13,7 @@ from hashlib import shake_256
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from tests.component.support.closed_port import bound
+from tests.component.support.closed_port import bind_port
 
 __all__ = ["Fault", "FaultProxy", "fault_proxy"]
 
@@ -21,88 +21,90 @@ HOST: Final = "127.0.0.1"
 _DRIP_S: Final = 0.02
 _ALWAYS: Final = 1_000_000
 _CHUNK: Final = 65_536
-# The same in every run. No text in any encoding that matters: it begins with a byte that UTF-8 forbids there.
+# The same in every run. It is not text: UTF-8 forbids its first byte.
 _NOISE: Final = b"\xfc" + shake_256(b"garbage").digest(_CHUNK)
-# Close with RST instead of FIN, as a kernel does whose process was killed or whose port nobody listens on.
+# Close with RST instead of FIN, as a kernel does for a killed process or a port without a listener.
 _RESET: Final = struct.pack("ii", 1, 0)
 
 
 class Fault(Enum):
-    """What is wrong between client and server."""
+    """A fault of the network or the server, as the client sees it."""
 
     NONE = "nothing"
     LATENCY = "every request and every answer is late"
     SILENCE = "connections are accepted and nothing passes"
     REFUSAL = "the port is closed, and open connections are reset"
     RESET = "the connection is reset once the request was forwarded"
-    HALF_OPEN = "connections of before pass nothing any more, without a word; new ones work"
+    HALF_OPEN = "connections that are open pass nothing any more, and are not closed; new ones work"
     DRIP = "answers come a byte at a time"
     GARBAGE = "answers are noise"
 
 
 class FaultProxy:
-    """Passes on what clients and one server say, as far as the fault lets it. `port` stays the same throughout."""
+    """Forwards between clients and one server, except as the fault says. `port` never changes."""
 
     def __init__(self, host: str, port: int) -> None:
         self.connections = 0  # accepted so far
-        self.requests = 0  # received so far: writes of clients, each of which is one for drivers that write once
+        self.requests = 0  # received so far; drivers write each request at once, so a read from a client is one
         self._server = (host, port)
         self._lock = threading.RLock()
         self._pairs: set[_Pair] = set()
         self._fault, self._latency_s = Fault.NONE, 0.0
-        self._first, self._last = 0, 0  # the requests that the fault is for
-        self._door = bound(0)
-        self.port: int = self._door.getsockname()[1]
-        self._open_door()
+        self._first, self._last = 0, 0  # the first and the last request that meet the fault
+        self._listener = bind_port(0)
+        self.port: int = self._listener.getsockname()[1]
+        self._start_listening()
 
     def switch(self, fault: Fault, *, latency_s: float = 0.0, after: int = 0, times: int = _ALWAYS) -> None:
-        """Have `fault` from now on; or from when `after` more requests came, and then for so many of them."""
+        """Apply `fault` to the next `times` requests, but not to the first `after` of them."""
         with self._lock:
             self._fault, self._latency_s = fault, latency_s
             self._first, self._last = self.requests + after + 1, self.requests + after + times
-        if not self._porter.is_alive():
-            self._open_door()
+        if not self._acceptor.is_alive():
+            self._start_listening()
         if after == 0:
             self._begin()
 
-    def lead_to(self, url: str) -> None:
-        """Pass new connections on to another server, as a name does that has moved. Those of before stay."""
+    def redirect(self, url: str) -> None:
+        """Forward new connections to another server, as after a DNS change. Open connections keep their server."""
         self._server = (HOST, int(urlsplit(url).port or 0))
 
     def close(self) -> None:
-        """End every connection and take no more."""
-        self._shut_door()
-        self._door.close()
+        """Close all connections and accept no more."""
+        self._stop_listening()
+        self._listener.close()
 
     def _begin(self) -> None:
-        """Do what a fault does at once, to all connections."""
+        """Apply the part of a fault that affects open connections at once."""
         if self._fault is Fault.REFUSAL:
-            self._shut_door()
+            self._stop_listening()
         elif self._fault is Fault.HALF_OPEN:
             with self._lock:
                 for pair in self._pairs:
                     pair.frozen = True
 
-    def _open_door(self) -> None:
-        self._door.listen()
-        self._porter = threading.Thread(target=self._accept, args=[self._door], daemon=True)
-        self._porter.start()
+    def _start_listening(self) -> None:
+        self._listener.listen()
+        self._acceptor = threading.Thread(target=self._accept, args=[self._listener], daemon=True)
+        self._acceptor.start()
 
-    def _shut_door(self) -> None:
+    def _stop_listening(self) -> None:
         with suppress(OSError):
-            self._door.shutdown(socket.SHUT_RDWR)  # wakes the porter
-        self._porter.join()
-        self._door.close()
-        self._door = bound(self.port)  # bound but not listening: refuses, and nobody else can take the port meanwhile
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the acceptor
+        self._acceptor.join()
+        self._listener.close()
+        self._listener = bind_port(
+            self.port
+        )  # bound, so no other process can take the port; not listening, so it refuses
         with self._lock:
             pairs = list(self._pairs)
         for pair in pairs:
             pair.reset()
 
-    def _accept(self, door: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                client, _ = door.accept()
+                client, _ = listener.accept()
                 try:
                     server = socket.create_connection(self._server)
                 except OSError:
@@ -117,7 +119,7 @@ class FaultProxy:
                 threading.Thread(target=self._answer, args=[pair], daemon=True).start()
 
     def _ask(self, pair: _Pair) -> None:
-        """Pass on requests until the client ends the connection, or `_Pair.reset` does."""
+        """Forward requests until the client, or `_Pair.reset`, ends the connection."""
         with suppress(OSError):
             while data := pair.client.recv(_CHUNK):
                 fault = self._count()
@@ -136,7 +138,7 @@ class FaultProxy:
         pair.close()
 
     def _answer(self, pair: _Pair) -> None:
-        """Pass on answers until the server ends the connection."""
+        """Forward answers until the server ends the connection."""
         with suppress(OSError):
             while data := pair.server.recv(_CHUNK):
                 fault = self._current()
@@ -155,11 +157,11 @@ class FaultProxy:
                 pair.client.shutdown(socket.SHUT_RDWR)  # ends `_ask`, which closes both
 
     def _count(self) -> Fault:
-        """Count a request, and return the fault that it meets."""
+        """Count a request. Returns the fault that applies to it."""
         with self._lock:
             self.requests += 1
             begins = self.requests == self._first
-        if begins and self._porter.is_alive():
+        if begins and self._acceptor.is_alive():
             self._begin()
         return self._current()
 
@@ -169,18 +171,18 @@ class FaultProxy:
 
 
 class _Pair:
-    """A client's connection to us, and ours to the server for it."""
+    """A connection from a client, and the one to the server that belongs to it."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client, self.server = client, server
         self.asking = threading.current_thread()
-        self.frozen = False  # nothing passes any more, and neither side is told
+        self.frozen = False  # nothing passes any more, and neither side is closed
         self.muted = False  # requests pass, answers do not
         for each in (client, server):
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def reset(self) -> None:
-        """End the client's connection with RST. It goes out once nobody reads from the socket any more."""
+        """End the client's connection with RST. The kernel sends it once no thread reads from the socket any more."""
         with suppress(OSError):
             self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.client.shutdown(socket.SHUT_RD)  # wakes `_ask`
@@ -196,7 +198,7 @@ class _Pair:
 
 @contextmanager
 def fault_proxy(url: str) -> Iterator[tuple[FaultProxy, str]]:
-    """A proxy in front of the server of `url`, for now without fault, and the URL that leads through it."""
+    """Run a proxy, at first without a fault, in front of the server of `url`. Yields it and the URL through it."""
     parts = urlsplit(url)
     proxy = FaultProxy(parts.hostname or HOST, parts.port or 0)
     credentials, at, _ = parts.netloc.rpartition("@")

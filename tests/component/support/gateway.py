@@ -42,7 +42,7 @@ def ask(
 
 
 def raw(gateway: Gateway, text: bytes, *, cut_off: bool = False) -> bytes:
-    """Send `text`, with `cut_off` no more after it, and return the bytes that come until the gateway disconnects."""
+    """Send `text`, and return all bytes until the gateway disconnects. With `cut_off`, send EOF after it."""
     with socket.create_connection((HOST, gateway.port), timeout=60) as connection:
         connection.sendall(text)
         if cut_off:

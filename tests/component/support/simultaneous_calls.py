@@ -1,4 +1,4 @@
-"""Calls made at the same moment, each in a process of its own, as sandboxes are."""
+"""Calls made at the same moment, each in a process of its own, like the sandboxes of a function."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _fork = multiprocessing.get_context("fork")
 
 
 def call_simultaneously(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Return what each call returned, or None for one that died.
+    """Return the result of each call, or None where its process died.
 
-    What is open in this process is not to be used by the calls: connections cannot be shared.
+    The calls must not use connections that are open in this process: processes cannot share them.
     """
     barrier = _fork.Barrier(len(calls))
     pairs = [_fork.Pipe(duplex=False) for _ in calls]

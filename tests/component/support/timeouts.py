@@ -1,4 +1,4 @@
-"""The product's limits in time, and how long a server may take in most tests: one that is slow is not away."""
+"""Longer timeouts for most tests, so that a server on a slow machine does not count as unavailable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cacheaside.drivers.postgres import commands, connection, rendering
 
 __all__ = ["lengthen_timeouts", "production_timeouts_of"]
 
-_PATIENT: Final[Mapping[str, Mapping[tuple[ModuleType, str], float]]] = {
+_LONG: Final[Mapping[str, Mapping[tuple[ModuleType, str], float]]] = {
     "cache": {
         (deadline, "CALL_S"): 20.0,
         (deadline, "_OPENING_S"): 20.0,
@@ -28,20 +28,20 @@ _PATIENT: Final[Mapping[str, Mapping[tuple[ModuleType, str], float]]] = {
         (commands, "_FOLLOW_UP_MS"): 30_000,
     },
 }
-_OWN: Final = {server: {limit: getattr(*limit) for limit in limits} for server, limits in _PATIENT.items()}
+_PRODUCTION: Final = {server: {limit: getattr(*limit) for limit in limits} for server, limits in _LONG.items()}
 
 
 def lengthen_timeouts(patch: pytest.MonkeyPatch) -> None:
-    """Raise the limits for both servers, until `patch` is undone."""
-    for limits in _PATIENT.values():
-        for (module, name), patient in limits.items():
-            patch.setattr(module, name, patient)
+    """Lengthen the timeouts for both servers, until `patch` is undone."""
+    for limits in _LONG.values():
+        for (module, name), seconds in limits.items():
+            patch.setattr(module, name, seconds)
 
 
 @contextmanager
 def production_timeouts_of(server: str) -> Iterator[None]:
-    """Within this block the limits for one server, "cache" or "postgres", are as short as in production."""
+    """Within the block the timeouts for one server, "cache" or "postgres", are those of production."""
     with pytest.MonkeyPatch.context() as patch:
-        for (module, name), own in _OWN[server].items():
-            patch.setattr(module, name, own)
+        for (module, name), seconds in _PRODUCTION[server].items():
+            patch.setattr(module, name, seconds)
         yield

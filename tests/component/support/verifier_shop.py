@@ -1,4 +1,4 @@
-"""What is verified, and ways to look on."""
+"""A shop whose cached answers the verifier compares, and a database that runs code before each load."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cacheaside.reading import steps
 from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 
-__all__ = ["CALLS", "CHEAP", "GIFT", "Interrupted", "Shop"]
+__all__ = ["CALLS_FOR_ALL", "CHEAP", "GIFT", "InterruptedDatabase", "Shop"]
 
 GIFT = """\
 -- summary = "One gift"
@@ -39,11 +39,12 @@ CHEAP = """\
 -- params.names = { type = "text[]", required = false }
 select id, price, %(names)s::text[] as names from gifts where price <= %(price)s order by id
 """
-CALLS = 10  # of the verifier, after which a small cache has been gone through, also one of three servers
+# After so many calls the verifier has scanned a whole small cache, also one of three servers.
+CALLS_FOR_ALL = 10
 
 
 class Shop:
-    """Some gifts, the queries about them, and a cache in front of both. Its table is watched."""
+    """A watched table of gifts, queries about it, and a cache."""
 
     def __init__(self, folder: Path, cache: Cache, database: Queries, outbox: Outbox, sql: Callable[..., Any]) -> None:
         self.folder = folder
@@ -54,9 +55,9 @@ class Shop:
         self.slept: list[float] = []
         self.sleep: Callable[[float], object] = lambda _: None
         self.now_ms: Callable[[], int] = epoch_ms
-        self.later_ms = 0  # by how much the verifier's clock is ahead
+        self.ahead_ms = 0  # of the verifier's clock
 
-    def has(self, **queries: str) -> None:
+    def write_queries(self, **queries: str) -> None:
         for name, text in queries.items():
             path = self.folder / "queries" / f"{name}.sql"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ class Shop:
         return Catalogue.load(self.folder)
 
     def ask(self, name: str, ago_ms: int = 0, tick_ms: int = 0, **values: list[str]) -> str:
-        """Ask as a caller did, by a clock that ticks when it is looked at. Returns the key of the answer."""
+        """Read an answer `ago_ms` earlier, by a clock that advances `tick_ms` at each look. Returns the entry's key."""
         query = self.catalogue.query(name)
         bound = Question(query, bind_text(query.parameters, values))
         clock = count(epoch_ms() - ago_ms, tick_ms)
@@ -83,14 +84,14 @@ class Shop:
             self.sleep(seconds)
 
         def now_ms() -> int:
-            return self.now_ms() + self.later_ms
+            return self.now_ms() + self.ahead_ms
 
         return Verifier(self.cache, self.database, self.catalogue, self.drain, now_ms, sleep)
 
     def verify(self) -> Verification:
-        """Go through the whole cache, of few entries, at least once, and stop at the first call that compared any."""
+        """Call the verifier until it has compared an answer, or has scanned the whole small cache."""
         verifier = self.verifier()
-        for _ in range(CALLS):
+        for _ in range(CALLS_FOR_ALL):
             verification = verifier.verify(at_most=100)
             if verification.checked:
                 return verification
@@ -98,8 +99,8 @@ class Shop:
 
 
 @dataclass
-class Interrupted:
-    """A database before each of whose loads something happens."""
+class InterruptedDatabase:
+    """A database that calls `before` ahead of each load, and notes the query strings."""
 
     database: Any
     before: Callable[[], object] = lambda: None

@@ -1,4 +1,4 @@
-"""Commands: one transaction each, tried again when others were in its way, and what it changed is taken out."""
+"""Commands: each is one transaction, is retried after a conflict, and invalidates its changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PENDING = "select change from cacheaside.outbox where drained_at is null"
 
 @pytest.fixture(autouse=True)
 def tables(sql: Sql) -> Iterator[None]:
-    """Some that commands of these tests write, and an outbox with nothing in it."""
+    """Tables that the commands of these tests write, and an empty outbox."""
     sql("truncate cacheaside.outbox, cacheaside.idempotency_keys")
     sql("create table notes (id integer generated always as identity, text text)")
     sql("grant select, insert, update on notes to cacheaside_command")
@@ -37,31 +37,31 @@ def tables(sql: Sql) -> Iterator[None]:
 
 
 def with_command(api: Any, sql: str, *parameters: str, **changes: Any) -> Callable[..., Any]:
-    """Add a command to the catalogue of the running function, and return what calls it."""
+    """Add a command to the catalogue of the running function. Returns a function that calls it."""
     commands = api.module("CommandFunction").catalogue.commands
     declared = {name: Parameter(name=name, type="text") for name in parameters}
     commands["added"] = replace(commands["set_price"], name="added", sql=sql, parameters=declared, **changes)
     return lambda **values: api.post("/commands/added", values)
 
 
-def stop_after_commit(api: Any, stop: Callable[[], object]) -> None:
-    """Have `stop` called once a command has committed, before anything is asked or taken out."""
+def call_after_commit(api: Any, action: Callable[[], object]) -> None:
+    """Call `action` when a command has committed, before its changes are looked up and invalidated."""
     commands = api.module("CommandFunction").writer._database
     changes = commands.changes
 
-    def stopped(transaction_id: str) -> list[str]:
-        stop()
+    def act_first(transaction_id: str) -> list[str]:
+        action()
         return list(changes(transaction_id))
 
-    commands.changes = stopped
+    commands.changes = act_first
 
 
-def test_what_a_command_changed_is_drained_when_it_says_done(api: Any, sql: Sql) -> None:
+def test_changes_of_a_command_are_drained_when_it_answers_done(api: Any, sql: Sql) -> None:
     assert api.post("/commands/set_price", {"id": 42, "price": 7}).json["invalidation"] == "done"
     assert sql("select change, drained_at is null from cacheaside.outbox") == [("products:42", False)]
 
 
-def test_command_about_no_row_takes_out_what_it_changed_all_the_same(api: Any, sql: Sql) -> None:
+def test_command_that_returns_no_row_still_invalidates_its_changes(api: Any, sql: Sql) -> None:
     call = with_command(
         api, "with changed as (update products set price = 8 where id = 42) select 1 as one where false"
     )
@@ -71,7 +71,7 @@ def test_command_about_no_row_takes_out_what_it_changed_all_the_same(api: Any, s
     assert sql(PENDING) == []
 
 
-def test_change_of_a_deferred_trigger_is_taken_out_too(api: Any, sql: Sql) -> None:
+def test_change_of_a_deferred_trigger_is_invalidated_too(api: Any, sql: Sql) -> None:
     sql("""create function reprice() returns trigger language plpgsql
            as 'begin update products set price = price + 1 where id = 41; return null; end'""")
     sql("""create constraint trigger reprice after insert on notes
@@ -84,8 +84,8 @@ def test_change_of_a_deferred_trigger_is_taken_out_too(api: Any, sql: Sql) -> No
         sql("drop function reprice cascade")
 
 
-def test_command_of_many_changes_takes_all_of_them_out(api: Any, sql: Sql, client: Any) -> None:
-    sql("insert into cacheaside.outbox (change) values ('products:42') on conflict do nothing")  # of somebody else
+def test_command_with_many_changes_invalidates_all_of_them(api: Any, sql: Sql, client: Any) -> None:
+    sql("insert into cacheaside.outbox (change) values ('products:42') on conflict do nothing")  # of another writer
     tags = [f"cacheaside:tag:table_{number}:7" for number in range(1_500)]
     for tag in tags:
         client.set(tag, "version")
@@ -104,8 +104,8 @@ def test_command_of_many_changes_takes_all_of_them_out(api: Any, sql: Sql, clien
     assert sql(PENDING) == [("products:42",)]
 
 
-def test_process_killed_between_commit_and_drain_leaves_word_in_the_outbox(api: Any, sql: Sql) -> None:
-    stop_after_commit(api, lambda: os.kill(os.getpid(), signal.SIGKILL))
+def test_process_killed_between_commit_and_drain_leaves_its_changes_in_the_outbox(api: Any, sql: Sql) -> None:
+    call_after_commit(api, lambda: os.kill(os.getpid(), signal.SIGKILL))
     body = {"customer_id": 7, "product_ids": [1], "quantities": [1]}
     [(orders,)] = sql("select count(*) from orders")
     assert call_simultaneously([lambda: api.post("/commands/place_order", body, idempotency_key="k")]) == [None]
@@ -113,10 +113,10 @@ def test_process_killed_between_commit_and_drain_leaves_word_in_the_outbox(api: 
     assert len(sql(PENDING)) == 2
 
 
-def test_request_sent_again_after_such_a_kill_completes_it(start_api: Any, client: Any, sql: Sql) -> None:
+def test_request_sent_again_after_that_kill_completes_the_invalidation(start_api: Any, client: Any, sql: Sql) -> None:
     api = start_api()
     before = api.get("/queries/product?id=42").json["data"]["price"]
-    stop_after_commit(api, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    call_after_commit(api, lambda: os.kill(os.getpid(), signal.SIGKILL))
     body = {"id": 42, "price": before + 1}
     call_simultaneously([lambda: api.post("/commands/set_price", body, idempotency_key="k")])
     assert api.get("/queries/product?id=42").json["data"]["price"] == before
@@ -127,12 +127,12 @@ def test_request_sent_again_after_such_a_kill_completes_it(start_api: Any, clien
 
 
 @pytest.mark.parametrize("lost", ["cache", "database"])
-def test_server_lost_right_after_commit_is_pending_and_no_error(
+def test_server_lost_right_after_commit_makes_invalidation_pending_and_no_error(
     start_api: Any, postgres: Any, valkey: Any, sql: Sql, lost: str
 ) -> None:
     with fault_proxy({"cache": valkey, "database": postgres}[lost].url) as (proxy, url):
         api = start_api(**{f"{lost}_url": url})
-        stop_after_commit(api, lambda: proxy.switch(Fault.REFUSAL))
+        call_after_commit(api, lambda: proxy.switch(Fault.REFUSAL))
         written = api.post("/commands/set_price", {"id": 42, "price": 9})
     assert (written.status, written.json["invalidation"]) == (200, "pending")
     assert written.json["data"]["price"] == 9
@@ -140,7 +140,7 @@ def test_server_lost_right_after_commit_is_pending_and_no_error(
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
-def test_isolation_is_that_of_the_file(api: Any, isolation: str) -> None:
+def test_command_runs_at_the_isolation_level_of_its_file(api: Any, isolation: str) -> None:
     call = with_command(api, "select current_setting('transaction_isolation') as level", isolation=isolation)
     assert call().json["data"] == {"level": isolation}
 
@@ -157,7 +157,7 @@ def test_two_serializable_commands_that_conflict_both_succeed(api: Any) -> None:
 
 def test_commands_that_deadlock_both_succeed(api: Any, sql: Sql) -> None:
     sql("insert into notes (text) values ('a'), ('b')")
-    # The first attempts wait until each has its row; who tries again finds the other one gone, or in its way.
+    # The first attempts wait until each has locked a row, and deadlock. A retry waits at most for the other command.
     sql("""create function swap(first text, second text) returns integer language plpgsql as $$ begin
            update notes set text = text where text = first;
            perform pg_advisory_xact_lock_shared(2);
@@ -178,34 +178,34 @@ def test_commands_that_deadlock_both_succeed(api: Any, sql: Sql) -> None:
 
 
 @pytest.fixture
-def always_in_the_way(sql: Sql) -> Iterator[None]:
-    sql("""create function always_in_the_way(seconds float) returns integer language plpgsql as $$ begin
+def always_conflicts(sql: Sql) -> Iterator[None]:
+    sql("""create function always_conflicts(seconds float) returns integer language plpgsql as $$ begin
            perform nextval('attempts'), pg_sleep(seconds); raise sqlstate '40001'; end $$""")
     yield
-    sql("drop function always_in_the_way")
+    sql("drop function always_conflicts")
 
 
-@pytest.mark.usefixtures("always_in_the_way")
+@pytest.mark.usefixtures("always_conflicts")
 def test_command_that_always_conflicts_gives_up_after_three_attempts(api: Any, sql: Sql) -> None:
-    answer = with_command(api, "select always_in_the_way(0)")()
+    answer = with_command(api, "select always_conflicts(0)")()
     assert check_problem(answer, 503)["type"] == "/docs#busy"
     assert answer.headers["retry-after"] == "5"
     assert sql("select last_value from attempts") == [(3,)]
 
 
-@pytest.mark.usefixtures("always_in_the_way")
+@pytest.mark.usefixtures("always_conflicts")
 def test_all_attempts_together_take_no_longer_than_the_commands_timeout(api: Any, sql: Sql) -> None:
-    answer = with_command(api, "select always_in_the_way(0.8)", timeout_ms=1_000)()
+    answer = with_command(api, "select always_conflicts(0.8)", timeout_ms=1_000)()
     [(attempts,)] = sql("select last_value from attempts")
-    # The second is cut short; on a machine that stands still the first may be.
+    # The timeout cuts the second attempt short, or the first if this machine stalls.
     assert (answer.status, attempts) in {(504, 2), (504, 1), (503, 1)}
 
 
-@pytest.mark.usefixtures("always_in_the_way")
-def test_pause_that_would_outlast_the_commands_timeout_is_not_made(api: Any, sql: Sql) -> None:
+@pytest.mark.usefixtures("always_conflicts")
+def test_pause_that_would_outlast_the_commands_timeout_is_skipped(api: Any, sql: Sql) -> None:
     commands = api.module("CommandFunction").writer._database
-    commands._chance, commands._sleep = lambda: 1_000.0, lambda _: pytest.fail("it sleeps")
-    assert check_problem(with_command(api, "select always_in_the_way(0)")(), 503)["type"] == "/docs#busy"
+    commands._chance, commands._sleep = lambda: 1_000.0, lambda _: pytest.fail("the command paused")
+    assert check_problem(with_command(api, "select always_conflicts(0)")(), 503)["type"] == "/docs#busy"
     assert sql("select last_value from attempts") == [(1,)]
 
 
@@ -222,7 +222,7 @@ def test_command_that_times_out_while_committing_is_504_and_writes_nothing(api: 
         sql("drop function linger cascade")
 
 
-def test_connection_lost_while_committing_is_not_told_as_if_nothing_had_happened(api: Any, sql: Sql) -> None:
+def test_connection_lost_while_committing_is_outcome_unknown_without_retry_after(api: Any, sql: Sql) -> None:
     sql("""create function hang_up() returns trigger language plpgsql as
            $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$""")
     try:
@@ -237,7 +237,7 @@ def test_connection_lost_while_committing_is_not_told_as_if_nothing_had_happened
     assert run().status == 200, "on a new connection"
 
 
-def test_failure_of_our_own_in_a_transaction_is_not_committed_with_the_next(api: Any, sql: Sql) -> None:
+def test_transaction_of_an_internal_error_is_not_committed_with_the_next(api: Any, sql: Sql) -> None:
     commands = api.module("CommandFunction").writer._database
     run, commands._run = commands._run, lambda *arguments: (run(*arguments), 1 / 0)
     check_problem(api.post("/commands/set_price", {"id": 41, "price": 12345}), 500)
@@ -246,7 +246,7 @@ def test_failure_of_our_own_in_a_transaction_is_not_committed_with_the_next(api:
     assert sql("select count(*) from products where price = 12345") == [(0,)]
 
 
-def test_process_frozen_in_a_transaction_keeps_its_locks_no_longer_than_its_time(api: Any) -> None:
+def test_process_frozen_in_a_transaction_loses_its_locks_after_its_timeout(api: Any) -> None:
     first = with_command(api, "update products set price = 1 where id = 42 returning id", timeout_ms=1_000)
     module = api.module("CommandFunction")
     declared, commands = module.catalogue.commands, module.writer._database
@@ -263,7 +263,7 @@ def test_process_frozen_in_a_transaction_keeps_its_locks_no_longer_than_its_time
             return rows
 
         commands._run = run_and_freeze
-        while not has_locks.is_set():  # its time may be over before it comes to that
+        while not has_locks.is_set():  # on a slow machine the timeout may come before the locks
             answer = first()
         return answer
 
@@ -278,6 +278,6 @@ def test_process_frozen_in_a_transaction_keeps_its_locks_no_longer_than_its_time
 
 
 def test_begin_that_fails_leaves_no_transaction_open(api: Any) -> None:
-    call = with_command(api, "select 1 as one", timeout_ms=-5)  # "begin" is done, the setting after it is refused
+    call = with_command(api, "select 1 as one", timeout_ms=-5)  # "begin" succeeds, and the setting after it is refused
     check_problem(call(), 500)
     assert api.post("/commands/set_price", {"id": 42, "price": 9}).status == 200

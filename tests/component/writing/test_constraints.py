@@ -1,4 +1,4 @@
-"""A constraint that forbids a write is told by its columns, and as what it is: in conflict, or impossible."""
+"""A write that violates a constraint is a conflict or unprocessable, and its problem names the columns."""
 
 from __future__ import annotations
 
@@ -131,18 +131,18 @@ def test_fields_and_kind_are_those_of_the_constraint(
 
 
 @pytest.mark.parametrize("statement", DOES_NOT_FIT)
-def test_value_that_does_not_fit_its_column_is_the_callers_and_no_failure_of_ours(api: Any, statement: str) -> None:
+def test_value_that_does_not_fit_its_column_is_422_not_500(api: Any, statement: str) -> None:
     document = check_problem(run(api, statement), 422)
     assert document["type"] == "/docs#unprocessable"
     assert document["errors"] == []
     assert document["detail"] == "a value is too long, out of range, or not of its column's form"
 
 
-def test_command_that_divides_by_zero_is_a_failure_of_ours(api: Any) -> None:
+def test_command_that_divides_by_zero_is_500(api: Any) -> None:
     check_problem(run(api, "insert into shapes.parents (id) values (1 / (1 - 1))"), 500)
 
 
-def test_constraint_is_told_by_its_name_if_the_catalog_cannot_be_asked(api: Any, sql: Sql) -> None:
+def test_problem_names_the_constraint_if_its_columns_cannot_be_looked_up(api: Any, sql: Sql) -> None:
     kept = api.module("CommandFunction").writer._database._kept
     roll_back = kept.roll_back
 
@@ -155,7 +155,7 @@ def test_constraint_is_told_by_its_name_if_the_catalog_cannot_be_asked(api: Any,
     assert [each["field"] for each in document["errors"]] == ["parents_code_key"]
 
 
-def test_violation_that_a_function_raises_has_no_fields_and_none_of_its_words(api: Any, sql: Sql) -> None:
+def test_violation_that_a_function_raises_has_no_fields_and_hides_its_message(api: Any, sql: Sql) -> None:
     sql("""create function shapes.refuse() returns integer language plpgsql
            as 'begin raise ''secret'' using errcode = ''unique_violation''; end'""")
     answer = run(api, "update shapes.parents set id = shapes.refuse()")

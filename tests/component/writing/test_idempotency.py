@@ -1,4 +1,4 @@
-"""A request that is sent again with its Idempotency-Key is carried out once, whatever became of it before."""
+"""Requests with the same Idempotency-Key are carried out once, even if they fail, conflict or arrive together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BAD_ORDER = {**ORDER, "product_ids": [1, 999_999]}
 
 @pytest.fixture
 def orders(sql: Sql) -> Callable[[], int]:
-    """Counts the orders that were placed since."""
+    """Counts the orders placed since the fixture was set up."""
     sql("truncate cacheaside.idempotency_keys")
     [(before,)] = sql("select count(*) from orders")
     return lambda: sql("select count(*) from orders")[0][0] - before
@@ -58,10 +58,8 @@ def test_request_sent_twenty_times_at_once_writes_once(api: Any, orders: Any, is
 
 
 @pytest.mark.usefixtures("orders")
-def test_serializable_commands_with_other_keys_are_not_in_each_others_way(
-    api: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cacheaside.drivers.postgres.commands._PAUSES_S", ())  # one attempt must do
+def test_serializable_commands_with_different_keys_do_not_conflict(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cacheaside.drivers.postgres.commands._PAUSES_S", ())  # one attempt must be enough
     commands = api.module("CommandFunction").catalogue.commands
     commands["place_order"] = replace(
         commands["place_order"],
@@ -116,7 +114,7 @@ def test_key_of_another_caller_is_refused(api: Any, orders: Any, first: Any, sec
     assert orders() == 1
 
 
-def test_that_there_was_no_row_is_an_answer_too(api: Any, sql: Sql, orders: Any) -> None:
+def test_404_for_no_row_is_replayed_too(api: Any, sql: Sql, orders: Any) -> None:
     body = {"id": 999_999, "price": 1}
     check_problem(api.post("/commands/set_price", body, idempotency_key="k"), 404)
     again = api.post("/commands/set_price", body, idempotency_key="k")
@@ -126,35 +124,35 @@ def test_that_there_was_no_row_is_an_answer_too(api: Any, sql: Sql, orders: Any)
 
 def test_first_request_that_outlasts_the_second_is_a_conflict(api: Any, postgres: Any, orders: Any) -> None:
     commands = api.module("CommandFunction").catalogue.commands
-    patient = commands["place_order"]
-    commands["place_order"] = replace(patient, timeout_ms=4_000)
+    original = commands["place_order"]
+    commands["place_order"] = replace(original, timeout_ms=4_000)
     with closing(psycopg2.connect(postgres.url)) as first, first.cursor() as cursor:
         cursor.execute("insert into cacheaside.idempotency_keys (key, fingerprint) values ('k', '')")
         answer = place(api, "k")
         assert check_problem(answer, 409)["type"] == "/docs#idempotency-key-in-flight"
         assert answer.headers["retry-after"] == "5"
         first.rollback()
-    commands["place_order"] = patient
+    commands["place_order"] = original
     assert place(api, "k").status == 200
     assert orders() == 1
 
 
-def test_key_that_is_pruned_while_it_is_looked_up_is_free(api: Any, sql: Sql, orders: Any) -> None:
+def test_key_that_is_pruned_during_the_lookup_is_free(api: Any, sql: Sql, orders: Any) -> None:
     place(api, "k")
     commands = api.module("CommandFunction").writer._database
     fetch = commands._fetch
 
-    def pruned_first(statement: str, *rest: Any) -> Any:
+    def prune_and_fetch(statement: str, *rest: Any) -> Any:
         if statement.startswith("select fingerprint"):
             sql("delete from cacheaside.idempotency_keys")
         return fetch(statement, *rest)
 
-    commands._fetch = pruned_first
+    commands._fetch = prune_and_fetch
     assert place(api, "k").status == 200
     assert orders() == 2
 
 
 @pytest.mark.parametrize("key", ["", " ", '""', "two words", '"unbalanced', '"a" "b"', '"a";b', "\u00e9", "x" * 256])
-def test_what_cannot_be_a_key_is_refused(api: Any, orders: Any, key: str) -> None:
+def test_malformed_key_is_refused(api: Any, orders: Any, key: str) -> None:
     assert check_problem(place(api, key), 400)["type"] == "/docs#bad-idempotency-key"
     assert orders() == 0

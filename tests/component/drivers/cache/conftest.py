@@ -1,4 +1,4 @@
-"""The driver on each kind of cache."""
+"""The cache driver on each kind of cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.component.support.cache_servers import CacheServer, settings_of
 
 @pytest.fixture
 def new_cache(cache_server: CacheServer, cache_client: Any) -> Callable[[], Cache]:
-    """Makes the cache of another sandbox."""
+    """Returns the cache driver of another sandbox."""
     return lambda: Cache(settings_of(cache_server))
 
 

@@ -1,4 +1,4 @@
-"""A server that does not answer, or makes no sense, is given up in time."""
+"""The driver gives up in time on a server that does not answer, or answers nonsense."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ from cacheaside.drivers.cache.deadline import CALL_S
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading.steps import Look, Store
 from cacheaside.settings import CacheMode
-from tests.component.support.cache_driver import KEYS, TAGS, cache_at, eventually, take, unavailable_soon
-from tests.component.support.fake_server import pretender, scripted
+from tests.component.support.cache_driver import (
+    KEYS,
+    TAGS,
+    acquire_step,
+    assert_unavailable_soon,
+    cache_at,
+    retry_until_available,
+)
+from tests.component.support.fake_server import fixed_reply_server, scripted_server
 from tests.component.support.timeouts import production_timeouts_of
 
 
 def test_the_deadline_costs_a_hit_no_system_call(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: 0.0))  # it takes no time at all
+    monkeypatch.setattr(deadline, "time", SimpleNamespace(monotonic=lambda: 0.0))  # the first call takes no time
     cache.look(Look(KEYS))
     calls: list[float | None] = []
     settimeout = deadline._Socket.settimeout
@@ -28,22 +35,22 @@ def test_the_deadline_costs_a_hit_no_system_call(cache: Cache, monkeypatch: pyte
         deadline._Socket, "settimeout", lambda sock, seconds: (calls.append(seconds), settimeout(sock, seconds))
     )
     cache.look(Look(KEYS))
-    # redis-py looks whether a kept connection still lives, and sets its timeout back.
+    # redis-py checks whether a kept connection is still open, and restores its timeout.
     assert set(calls) == {0, deadline.CALL_S}
     assert calls.count(0) == calls.count(deadline.CALL_S)
 
 
 def test_a_frozen_cache_is_given_up_in_time_and_used_again_when_it_thaws(cache: Cache, cache_server: Any) -> None:
-    cache.acquire(take(b"mine"))
+    cache.acquire(acquire_step(b"mine"))
     cache_server.freeze()
     try:
         for _ in range(2):
-            unavailable_soon(lambda: cache.look(Look(KEYS)))
-        unavailable_soon(cache.ping)
-        unavailable_soon(lambda: cache.invalidate_tags(TAGS))
+            assert_unavailable_soon(lambda: cache.look(Look(KEYS)))
+        assert_unavailable_soon(cache.ping)
+        assert_unavailable_soon(lambda: cache.invalidate_tags(TAGS))
     finally:
         cache_server.thaw()
-    assert eventually(lambda: cache.look(Look(KEYS)).lease) == b"mine"
+    assert retry_until_available(lambda: cache.look(Look(KEYS)).lease) == b"mine"
 
 
 @pytest.mark.parametrize("mode", CacheMode)
@@ -55,13 +62,14 @@ def test_a_server_that_drips_is_given_up_in_time(mode: CacheMode, drip: bytes) -
             connection.sendall(bytes([byte]))
             time.sleep(CALL_S / 4)
 
-    with scripted(dripping) as url:
+    with scripted_server(dripping) as url:
         cache = cache_at(url, mode)
         for _ in range(2):
-            unavailable_soon(lambda: cache.look(Look(KEYS)))
+            assert_unavailable_soon(lambda: cache.look(Look(KEYS)))
 
 
-def test_opening_may_take_longer_than_a_call_or_a_slow_function_would_never_have_a_cache() -> None:
+def test_opening_a_connection_may_take_longer_than_a_call() -> None:
+    # Otherwise a slow function would never have a cache.
     def slow_to_sign_in(connection: Any) -> None:
         connection.recv(65536)
         time.sleep(2 * CALL_S)
@@ -69,21 +77,21 @@ def test_opening_may_take_longer_than_a_call_or_a_slow_function_would_never_have
         while connection.recv(65536):
             connection.sendall(b"+PONG\r\n")
 
-    with scripted(slow_to_sign_in) as url, production_timeouts_of("cache"):
-        eventually(cache_at(url.replace("//", "//user:password@")).ping)
+    with scripted_server(slow_to_sign_in) as url, production_timeouts_of("cache"):
+        retry_until_available(cache_at(url.replace("//", "//user:password@")).ping)
 
 
 def test_a_connection_that_died_while_frozen_is_replaced_once() -> None:
-    """As a NAT does it: what is sent on the old connection is answered by a reset."""
+    """As behind a NAT, which answers data on an old connection with a reset."""
     served = []
 
     def once(connection: Any) -> None:
         served.append(connection)
         connection.recv(65536)
         connection.sendall(b"*6\r\n" + b"$-1\r\n" * 6)
-        connection.recv(65536)  # and then it ends without an answer
+        connection.recv(65536)  # then the connection ends without an answer
 
-    with scripted(once) as url:
+    with scripted_server(once) as url:
         cache = cache_at(url)
         for _ in range(3):
             assert cache.look(Look(KEYS)).entry is None
@@ -96,9 +104,9 @@ def test_a_store_is_never_sent_twice() -> None:
     def once(connection: Any) -> None:
         received.append(connection.recv(65536))
         connection.sendall(b"+PONG\r\n")
-        received.append(connection.recv(65536))  # and then it ends without an answer
+        received.append(connection.recv(65536))  # then the connection ends without an answer
 
-    with scripted(once) as url:
+    with scripted_server(once) as url:
         cache = cache_at(url)
         cache.ping()
         with pytest.raises(CacheUnavailable):
@@ -110,8 +118,12 @@ def test_a_store_is_never_sent_twice() -> None:
     "reply", [b":42\r\n", b"*1\r\n*1\r\n:1\r\n", b"-MOVED 1 127.0.0.1:1\r\n", b"-ASK x\r\n", b"$-1\r\n"]
 )
 @pytest.mark.parametrize("mode", CacheMode)
-def test_nonsense_is_no_answer(mode: CacheMode, reply: bytes) -> None:
-    with pretender(reply) as url:
+def test_nonsense_makes_the_cache_unavailable(mode: CacheMode, reply: bytes) -> None:
+    with fixed_reply_server(reply) as url:
         cache = cache_at(url, mode)
-        for act in (lambda: cache.look(Look(KEYS)), lambda: cache.acquire(take(b"mine")), lambda: cache.sample(5)):
-            unavailable_soon(act)
+        for act in (
+            lambda: cache.look(Look(KEYS)),
+            lambda: cache.acquire(acquire_step(b"mine")),
+            lambda: cache.sample(5),
+        ):
+            assert_unavailable_soon(act)

@@ -1,4 +1,4 @@
-"""TLS: whom the driver trusts, and that a handshake is bounded as all else is."""
+"""TLS: which certificates the driver trusts, and that a handshake has a timeout too."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cacheaside.drivers.cache import deadline
 from cacheaside.drivers.cache.deadline import CALL_S
 from cacheaside.reading.steps import Look
-from tests.component.support.cache_driver import KEYS, cache_at, unavailable_soon
-from tests.component.support.fake_server import pretender, scripted
+from tests.component.support.cache_driver import KEYS, assert_unavailable_soon, cache_at
+from tests.component.support.fake_server import fixed_reply_server, scripted_server
 
 
 @pytest.fixture
 def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """The context of a server that we trust."""
+    """The TLS context of a server whose certificate the driver trusts."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "localhost")])
     certificate = (
@@ -41,7 +41,7 @@ def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext
     return context
 
 
-def test_tls_is_spoken_and_given_up_in_time(certified: ssl.SSLContext) -> None:
+def test_the_driver_speaks_tls_and_gives_up_in_time(certified: ssl.SSLContext) -> None:
     def serve(connection: Any) -> None:
         with certified.wrap_socket(connection, server_side=True) as encrypted:
             while b"lease" in encrypted.recv(65536):
@@ -50,22 +50,22 @@ def test_tls_is_spoken_and_given_up_in_time(certified: ssl.SSLContext) -> None:
                 encrypted.sendall(bytes([byte]))
                 time.sleep(CALL_S / 4)
 
-    with scripted(serve) as url:
+    with scripted_server(serve) as url:
         cache = cache_at(url.replace("redis://127.0.0.1", "rediss://localhost"))
         for _ in range(2):
             assert cache.look(Look(KEYS)).entry is None
-        unavailable_soon(cache.ping)
+        assert_unavailable_soon(cache.ping)
 
 
-def test_a_certificate_of_somebody_else_is_refused(certified: ssl.SSLContext) -> None:
+def test_a_certificate_for_another_host_is_refused(certified: ssl.SSLContext) -> None:
     def serve(connection: Any) -> None:
         certified.wrap_socket(connection, server_side=True).recv(1)
 
-    with scripted(serve) as url:
-        cache = cache_at(url.replace("redis://", "rediss://"))  # it is for localhost, not for 127.0.0.1
-        unavailable_soon(cache.ping)
+    with scripted_server(serve) as url:
+        cache = cache_at(url.replace("redis://", "rediss://"))  # the certificate is for localhost, not for 127.0.0.1
+        assert_unavailable_soon(cache.ping)
 
 
-def test_a_handshake_that_never_ends_is_given_up_in_time() -> None:
-    with pretender(None) as url:
-        unavailable_soon(cache_at(url.replace("redis://", "rediss://")).ping)
+def test_the_driver_gives_up_in_time_on_a_handshake_that_never_ends() -> None:
+    with fixed_reply_server(None) as url:
+        assert_unavailable_soon(cache_at(url.replace("redis://", "rediss://")).ping)

@@ -1,4 +1,4 @@
-"""The wait callback: it bounds what asks for a deadline, and takes nothing from those who do not know of it."""
+"""The wait callback limits the calls that set a deadline, and changes nothing for all others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_inner_deadline_does_not_extend_the_outer_one(postgres: PostgresServer) 
         cursor.execute("select pg_sleep(30)")
 
 
-def test_connect_timeout_of_others_still_holds(postgres: PostgresServer) -> None:
+def test_connect_timeout_without_a_deadline_still_holds(postgres: PostgresServer) -> None:
     postgres.freeze()
     try:
         with pytest.raises(psycopg2.OperationalError):
@@ -40,7 +40,7 @@ def test_connect_timeout_of_others_still_holds(postgres: PostgresServer) -> None
         postgres.thaw()
 
 
-def test_without_a_deadline_a_statement_takes_its_time(postgres: PostgresServer) -> None:
+def test_without_a_deadline_a_statement_is_not_cut_short(postgres: PostgresServer) -> None:
     with closing(psycopg2.connect(postgres.url)) as connection, connection.cursor() as cursor:
         cursor.execute("select pg_sleep(0.2)")
         assert cursor.fetchone() is not None

@@ -31,7 +31,7 @@ def shop(
         sql("select cacheaside.watch('gifts')")
         cache, database = Cache(settings_of(cache_server)), Queries(database_settings)
         shop = Shop(tmp_path, cache, database, Outbox(outbox_settings), sql)
-        shop.has(gift=GIFT, cheap=CHEAP)
+        shop.write_queries(gift=GIFT, cheap=CHEAP)
         shop.drain()
         yield shop
     finally:

@@ -1,4 +1,5 @@
-"""What a query reads, as PostgreSQL tells it: through views and functions, with whatever a planner would leave out."""
+"""The tables that a query reads, as PostgreSQL reports them: also through views and functions, also if the planner
+removes them."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from cacheaside.catalogue.statements import Query
 from cacheaside.drivers.postgres.introspection.dependencies import dependencies
 from cacheaside.tag_check.facts import Facts, KeyColumn, ObjectKind, QueryRefused
 from local.servers.postgres import PostgresServer
-from tests.component.support.own_database import own_database
+from tests.component.support.temporary_database import temporary_database
 
 SCHEMA = """
     create view cheap as select * from products where price < 10;
@@ -40,7 +41,7 @@ SCHEMA = """
         as 'begin return (select count(*) from customers); end';
     create function hidden_in_a_string() returns bigint language sql as 'select count(*) from customers';
     create function sales.hidden() returns setof products language plpgsql as 'begin return; end';
-    create function shows_who_hides() returns bigint language sql begin atomic select hidden_in_plpgsql(); end;
+    create function calls_hidden() returns bigint language sql begin atomic select hidden_in_plpgsql(); end;
     create function promises(integer) returns integer language plpgsql immutable as 'begin return $1; end';
     create function compares(bigint, bigint) returns boolean language sql
         begin atomic select $1 = $2 and exists (select from orders); end;
@@ -59,8 +60,8 @@ SCHEMA = """
 
 @pytest.fixture(scope="module")
 def url(postgres: PostgresServer) -> Iterator[str]:
-    """A database with a schema of these tests' own beside the shop."""
-    with own_database(postgres, "dependencies", SCHEMA) as url:
+    """The sample shop with the tables, views and functions of `SCHEMA`."""
+    with temporary_database(postgres, "dependencies", SCHEMA) as url:
         yield url
 
 
@@ -76,7 +77,7 @@ ID = Parameter(name="id", type="integer")
 
 @pytest.fixture
 def ask(connection: Connection) -> Iterator[Ask]:
-    """Asks for the facts about a query."""
+    """Returns the facts about a query."""
     with dependencies(connection) as database:
 
         def ask(sql: str, *tags: str, **parameters: Parameter) -> Facts:
@@ -140,22 +141,22 @@ def test_every_table_is_found(ask: Ask, sql: str, reads: str) -> None:
         ("select slow_version()", "slow_version", ""),
         ("select hidden_in_plpgsql() from products", "hidden_in_plpgsql", "products"),
         ("select hidden_in_a_string()", "hidden_in_a_string", ""),
-        ("select * from orders where id = shows_who_hides()", "hidden_in_plpgsql", "orders"),
-        ("select name from sales.hidden()", "sales.hidden", "products"),  # its columns are a table's
+        ("select * from orders where id = calls_hidden()", "hidden_in_plpgsql", "orders"),
+        ("select name from sales.hidden()", "sales.hidden", "products"),  # it returns rows of the table
     ],
 )
-def test_function_that_hides_what_it_reads_is_named(ask: Ask, sql: str, calls: str, reads: str) -> None:
+def test_function_whose_tables_are_hidden_is_named(ask: Ask, sql: str, calls: str, reads: str) -> None:
     facts = ask(sql)
     assert (set(facts.opaque), set(facts.read)) == ({calls}, set(reads.split()))
 
 
-def test_functions_of_extensions_are_trusted_not_to_know_our_tables(connection: Connection) -> None:
+def test_functions_of_extensions_count_as_reading_no_table(connection: Connection) -> None:
     with dependencies(connection) as database, connection.cursor() as cursor:
         cursor.execute("alter extension plpgsql add function hidden_in_plpgsql()")
         assert not database.facts(query("select hidden_in_plpgsql()")).opaque
 
 
-def test_what_a_function_or_a_policy_reads_is_in_no_plan(ask: Ask) -> None:
+def test_tables_of_functions_and_policies_are_out_of_plan(ask: Ask) -> None:
     assert ask("select shown(), (select count(*) from products)").out_of_plan == {"customers"}
     assert ask("select shown(), (select count(*) from customers)").out_of_plan == {"customers"}
     assert ask("select from diaries").out_of_plan == {"members"}
@@ -170,7 +171,7 @@ def test_tags_are_looked_up(ask: Ask) -> None:
     assert {kind: [each.kind for each in declared.values()].count(kind) for kind in ObjectKind} == kinds
 
 
-def test_key_is_that_of_the_tables_rows(ask: Ask) -> None:
+def test_key_is_the_primary_key_of_the_table(ask: Ask) -> None:
     facts = ask("select from order_items, visits_2025, totals")
     assert facts.read["order_items"].key == (KeyColumn("order_id", "bigint"), KeyColumn("line", "integer"))
     assert facts.read["visits"].key == (KeyColumn("day", "date"), KeyColumn("id", "bigint"))
@@ -199,17 +200,19 @@ def test_key_is_that_of_the_tables_rows(ask: Ask) -> None:
         ("drop event trigger cacheaside_follow_schema", "select from totals", "totals"),
     ],
 )
-def test_changes_that_nobody_records_are_noticed(connection: Connection, change: str, sql: str, tag: str) -> None:
+def test_changes_without_a_trigger_are_reported(connection: Connection, change: str, sql: str, tag: str) -> None:
     with dependencies(connection) as database, connection.cursor() as cursor:
         cursor.execute("select cacheaside.watch('visits'), cacheaside.watch('sales.leads')")
-        cursor.execute("select set_config('cacheaside.watching', 'on', true)")  # else some would be put right at once
+        cursor.execute(
+            "select set_config('cacheaside.watching', 'on', true)"
+        )  # else an event trigger would repair some
         cursor.execute(change)
         source = database.facts(query(sql)).read[tag]
         assert (source.recorded, source.refusal) == (False, "")
 
 
 @pytest.mark.parametrize("sql", ["select from products", "select from visits_2025", "select from totals"])
-def test_changes_that_are_recorded_are_no_problem(connection: Connection, sql: str) -> None:
+def test_table_with_its_triggers_is_recorded(connection: Connection, sql: str) -> None:
     with dependencies(connection) as database, connection.cursor() as cursor:
         cursor.execute("select cacheaside.watch('visits')")
         [source] = database.facts(query(sql)).read.values()
@@ -245,7 +248,7 @@ def test_query_that_postgresql_refuses_says_where(ask: Ask, sql: str, line: int,
     assert set(ask("select from products").read) == {"products"}
 
 
-def test_every_type_of_parameter_can_be_asked_about(ask: Ask) -> None:
+def test_every_type_of_parameter_can_be_planned(ask: Ask) -> None:
     kinds = ("text", "integer", "number", "boolean", "date", "timestamp", "uuid")
     parameters = {kind: Parameter(name=kind, type=kind) for kind in kinds}
     lists = {f"{kind}s": Parameter(name=f"{kind}s", type=kind, is_list=True, required=False) for kind in kinds}
@@ -258,7 +261,7 @@ def test_every_type_of_parameter_can_be_asked_about(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("autocommit", [True, False])
-def test_nothing_remains(url: str, autocommit: bool) -> None:
+def test_check_leaves_nothing_on_the_connection(url: str, autocommit: bool) -> None:
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         connection.autocommit = autocommit
         with dependencies(connection) as database:
@@ -277,7 +280,7 @@ def test_no_query_is_run(ask: Ask) -> None:
     assert (set(facts.opaque), len(facts.scans)) == ({"endless"}, 1)
 
 
-def test_stable_function_that_the_planner_tries_does_not_hold_up_the_check(connection: Connection) -> None:
+def test_stable_function_that_the_planner_runs_does_not_block_the_check(connection: Connection) -> None:
     with dependencies(connection) as database, connection.cursor() as cursor:
         cursor.execute("alter function endless() stable; set local statement_timeout = '200ms'")
         with pytest.raises(QueryRefused, match="statement timeout"):
@@ -286,7 +289,7 @@ def test_stable_function_that_the_planner_tries_does_not_hold_up_the_check(conne
         assert set(database.facts(query("select from products where name < endless()")).opaque) == {"endless"}
 
 
-def test_lock_of_another_does_not_hold_up_the_check(url: str, connection: Connection) -> None:
+def test_lock_of_another_session_does_not_block_the_check(url: str, connection: Connection) -> None:
     with closing(psycopg2.connect(url)) as other, other.cursor() as theirs:
         theirs.execute("lock table customers in access exclusive mode")
         with dependencies(connection) as database, connection.cursor() as cursor:
@@ -296,7 +299,7 @@ def test_lock_of_another_does_not_hold_up_the_check(url: str, connection: Connec
             assert set(database.facts(query("select from orders")).read) == {"orders"}
 
 
-def test_connection_that_dies_is_no_fault_of_the_query(url: str, connection: Connection) -> None:
+def test_connection_that_dies_is_not_reported_as_a_refused_query(url: str, connection: Connection) -> None:
     with closing(psycopg2.connect(url)) as other, other.cursor() as cursor:
         cursor.execute("select pg_terminate_backend(%s)", [connection.info.backend_pid])
     with pytest.raises(psycopg2.Error), dependencies(connection) as database:

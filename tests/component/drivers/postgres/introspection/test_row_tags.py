@@ -1,4 +1,4 @@
-"""Tags of rows: accepted where PostgreSQL's own plan shows that no other row is read, and nowhere else."""
+"""Tags of rows: accepted only where PostgreSQL's own plan shows that the query reads no other row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from cacheaside.drivers.postgres.introspection.dependencies import dependencies
 from cacheaside.tag_check.check import check_tags
 from local.servers.postgres import PostgresServer
-from tests.component.support.own_database import own_database
+from tests.component.support.temporary_database import temporary_database
 
 SCHEMA = """
     create type size as enum ('s', 'm', 'l');
@@ -45,8 +45,8 @@ SCHEMA = """
 
 @pytest.fixture(scope="module")
 def url(postgres: PostgresServer) -> Iterator[str]:
-    """A database with tables of every kind of key beside the shop."""
-    with own_database(postgres, "row_tags", SCHEMA) as url:
+    """The sample shop with tables that have every kind of key."""
+    with temporary_database(postgres, "row_tags", SCHEMA) as url:
         yield url
 
 
@@ -55,7 +55,7 @@ Check = Callable[..., str]
 
 @pytest.fixture
 def check(url: str, tmp_path: Path) -> Check:
-    """Checks one query, and returns what is printed of the problems."""
+    """Checks one query. Returns its problems as they are printed."""
 
     def check(sql: str, *tags: str, **types: str) -> str:
         path = tmp_path / "queries/q.sql"
@@ -88,7 +88,7 @@ def test_row_is_named_by_a_parameter_of_the_keys_type(check: Check, table: str, 
     for kind in ("text", "integer", "number", "boolean", "date", "timestamp", "uuid", "enum"):
         problem = check(f"select * from {table} where {column}::text = %(it)s::text", f"{table}:{{it}}", it=kind)
         assert (problem == "") == (kind in kinds), (kind, problem)
-    # Compared as it is, and by whatever means.
+    # The value without a cast, on the left side.
     assert check(f"select * from {table} where %(it)s = {column}", f"{table}:{{it}}", it=kinds[-1]) == ""
 
 
@@ -116,7 +116,7 @@ def test_row_is_named_by_a_parameter_of_the_keys_type(check: Check, table: str, 
         "select 100 %% %(id)s from products where id = %(id)s and name like 'a%%'",
     ],
 )
-def test_row_is_enough_where_the_plan_reads_no_other(check: Check, sql: str) -> None:
+def test_row_tag_is_enough_where_the_plan_reads_no_other_row(check: Check, sql: str) -> None:
     tags = ["products:{id}", *(["order_items"] if "order_items" in sql else [])]
     assert check(sql, *tags, id="integer") == ""
 
@@ -124,7 +124,7 @@ def test_row_is_enough_where_the_plan_reads_no_other(check: Check, sql: str) -> 
 @pytest.mark.parametrize(
     "sql",
     [
-        # Not other rows, in fact; but the plan does not tell, and %(id)s could be written there.
+        # It reads no other rows, but the plan does not show that. The author can write %(id)s there.
         "select (select sum(price) from products as same where same.id = products.id) from products where id = %(id)s",
         "select * from products where id <> %(id)s",
         "select * from products where id > %(id)s limit 1",
@@ -148,7 +148,7 @@ def test_row_is_enough_where_the_plan_reads_no_other(check: Check, sql: str) -> 
         "select count(*) from products tablesample system (10) where id = %(id)s or true",
     ],
 )
-def test_row_is_not_enough_where_others_may_be_read(check: Check, sql: str) -> None:
+def test_row_tag_is_not_enough_where_the_plan_may_read_other_rows(check: Check, sql: str) -> None:
     tags = ["products:{id}", *(["orders"] if "orders" in sql else [])]
     types = {"id": "integer", **({"all": "boolean"} if "%(all)s" in sql else {})}
     [problem] = check(sql, *tags, **types).splitlines()
@@ -174,16 +174,18 @@ KEY = 'day = %(day)s and id = %(id)s and "The Line" = %(line)s'
         (KEY, "{id}", False),
     ],
 )
-def test_key_of_several_columns_is_named_whole_and_in_order(check: Check, where: str, tag: str, right: bool) -> None:
+def test_tag_names_all_columns_of_the_key_in_order(check: Check, where: str, tag: str, right: bool) -> None:
     for table in ("lines", "lines_2025"):
-        said = check(f"select * from {table} where {where}", f"lines:{tag}", day="date", id="integer", line="integer")
-        assert (said == "") == right, said
+        problem = check(
+            f"select * from {table} where {where}", f"lines:{tag}", day="date", id="integer", line="integer"
+        )
+        assert (problem == "") == right, problem
 
 
 @pytest.mark.parametrize(("table", "column", "kind"), [("prices", "price", "number"), ("loose", "note", "text")])
-def test_rows_without_names_have_no_tags(check: Check, table: str, column: str, kind: str) -> None:
-    said = check(f"select * from {table} where {column} = %(it)s", f"{table}:{{it}}", it=kind)
-    assert f"{table} has no primary key that could name a row" in said
+def test_rows_without_a_usable_key_have_no_tags(check: Check, table: str, column: str, kind: str) -> None:
+    problem = check(f"select * from {table} where {column} = %(it)s", f"{table}:{{it}}", it=kind)
+    assert f"{table} has no primary key that could name a row" in problem
 
 
 def test_query_that_cannot_be_planned_without_values_says_how_to_write_it(check: Check) -> None:

@@ -1,4 +1,4 @@
-"""A database with the schema of the migrations, and more beside it."""
+"""A database with the schema of the migrations, and more objects in it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import psycopg2
 from local.servers.postgres import PostgresServer
 from migrate.upgrade import upgrade
 
-__all__ = ["own_database"]
+__all__ = ["temporary_database"]
 
 
 @contextmanager
-def own_database(server: PostgresServer, name: str, schema: str) -> Iterator[str]:
-    """Give its owner's URL, and drop it after."""
+def temporary_database(server: PostgresServer, name: str, schema: str) -> Iterator[str]:
+    """Create a database, migrate it, and run the SQL `schema`. Yields its owner's URL, and drops it afterwards."""
     with closing(psycopg2.connect(server.url)) as owner:
         owner.autocommit = True
         with owner.cursor() as cursor:
