@@ -23,6 +23,13 @@ from tests.component.support.timeouts import lengthen_timeouts
 
 PRODUCTS: Final = 100
 
+# So that their failed assertions show values, as those of a test do.
+pytest.register_assert_rewrite(
+    "tests.component.support.faulty_sandbox",
+    "tests.component.support.read_path_machine",
+    "tests.support.problem_document",
+)
+
 
 @pytest.fixture
 def production_timeouts() -> None:
