@@ -19,6 +19,7 @@ from migrate import sample_data
 from migrate.upgrade import upgrade
 from tests.component.support.api import Api
 from tests.component.support.cache_servers import CACHE_SERVERS, CacheServer, client_of, settings_of
+from tests.component.support.sql import Sql
 from tests.component.support.timeouts import lengthen_timeouts
 
 PRODUCTS: Final = 100
@@ -95,7 +96,7 @@ def cache_client(cache_server: CacheServer) -> Iterator[Any]:
 
 
 @pytest.fixture
-def sql(postgres: PostgresServer) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+def sql(postgres: PostgresServer) -> Iterator[Sql]:
     """Runs SQL as the owner of the database: each statement in a transaction of its own."""
     with closing(psycopg2.connect(postgres.url)) as connection:
         connection.autocommit = True
@@ -120,7 +121,7 @@ def database_settings(postgres: PostgresServer) -> DatabaseSettings:
 
 
 @pytest.fixture
-def outbox_settings(postgres: PostgresServer, sql: Callable[..., Any]) -> DatabaseSettings:
+def outbox_settings(postgres: PostgresServer, sql: Sql) -> DatabaseSettings:
     """The database as the invalidate function sees it: nothing is pending, no listener and no cache are known."""
     sql("truncate cacheaside.outbox, cacheaside.idempotency_keys")
     sql("update cacheaside.cache set replication_ids = ''")

@@ -36,6 +36,7 @@ from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from tests.component.support.closed_port import closed_port, refusing_url
+from tests.component.support.sql import Sql
 from tests.support.problem_document import check_problem
 from tests.support.wait_until import wait_until
 
@@ -172,7 +173,6 @@ def test_queries_that_fail_do_not_open_the_breaker(database_settings: DatabaseSe
 
 # The cap on direct loads
 
-Sql = Callable[..., list[tuple[Any, ...]]]
 SLOTS_HELD = "select count(*) from pg_locks where locktype = 'advisory' and classid = 1667326824"
 
 

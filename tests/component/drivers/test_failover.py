@@ -24,9 +24,8 @@ from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
 from tests.component.support.cache_servers import settings_of
 from tests.component.support.fault_proxy import fault_proxy
-
-Sql = Callable[..., list[tuple[Any, ...]]]
-
+from tests.component.support.outages import OUTAGES
+from tests.component.support.sql import Sql
 
 # PostgreSQL
 
@@ -100,7 +99,7 @@ def cluster(tmp_path: Path) -> Iterator[ValkeyCluster]:
         yield cluster
 
 
-@pytest.mark.parametrize("failure", ["kill", "freeze"])
+@pytest.mark.parametrize("failure", OUTAGES)
 @pytest.mark.usefixtures("production_timeouts")
 def test_an_unavailable_node_does_not_keep_changes_from_the_others(
     cluster: ValkeyCluster, outbox: Outbox, sql: Sql, failure: str
@@ -126,8 +125,7 @@ def test_an_unavailable_node_does_not_keep_changes_from_the_others(
     owner = {row: cluster.owner(tag_key(row)).url for row in here}
     assert remaining() == here
     assert 0 < len(here) < len(rows)
-    getattr(lost, failure)()
-    try:
+    with OUTAGES[failure](lost):
         sql("update products set price = price + 1 where id <= 60")
         for _ in range(20):  # if this machine stalls, another node looks unavailable
             drained = drainer.drain(seconds=30)
@@ -136,11 +134,6 @@ def test_an_unavailable_node_does_not_keep_changes_from_the_others(
         assert remaining() == []
         assert not drained.reachable
         assert outbox.backlog().rows == 60, "they stay pending until the node is back"
-    finally:
-        if failure == "freeze":
-            lost.thaw()
-        else:
-            lost.start()
     deadline = time.monotonic() + 60
     while outbox.backlog().rows:
         assert time.monotonic() < deadline, "the changes were not drained to the node"

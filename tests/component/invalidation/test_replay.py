@@ -25,9 +25,9 @@ from local.servers.valkey_cluster import ValkeyCluster
 from tests.component.support.cache_servers import settings_of
 from tests.component.support.drain_batch import drain_batch
 from tests.component.support.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.component.support.sql import Sql
 from tests.support.wait_until import wait_until
 
-Sql = Callable[..., list[tuple[Any, ...]]]
 CONFIRM_MS = exchange._CONFIRM_MS
 
 

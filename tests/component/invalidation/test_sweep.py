@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,11 +24,12 @@ from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from tests.component.support.api import lambda_context
 from tests.component.support.fault_proxy import Fault, fault_proxy
+from tests.component.support.outages import frozen
+from tests.component.support.sql import Sql
 from tests.component.support.timeouts import production_timeouts_of
 from tests.support.root import ROOT
 from tests.support.wait_until import wait_until
 
-Sql = Callable[..., list[tuple[Any, ...]]]
 PRODUCT = tag_key("products:1")
 
 
@@ -307,12 +308,11 @@ def test_an_unavailable_cache_is_tried_again_and_logged_once(
         api = start_api(cache_url=server.url)
         with sweeping(api) as sweep:
             wait_until(lambda: sql(LISTENING))
-            server.freeze()
-            with production_timeouts_of("cache"):
-                change(sql)
-                wait_until(lambda: sweep.pauses > 2)
-            assert pending(sql) == 1
-            server.thaw()
+            with frozen(server):
+                with production_timeouts_of("cache"):
+                    change(sql)
+                    wait_until(lambda: sweep.pauses > 2)
+                assert pending(sql) == 1
             wait_until(lambda: pending(sql) == 0)
     assert sweep.errors == []
     assert levels(caplog) == ["WARNING", "INFO"]

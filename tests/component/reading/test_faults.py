@@ -11,6 +11,7 @@ import pytest
 from tests.component.support.cache_servers import CACHE_SERVERS
 from tests.component.support.closed_port import refusing_url
 from tests.component.support.fake_server import fixed_reply_server
+from tests.component.support.outages import frozen, killed
 from tests.component.support.timeouts import production_timeouts_of
 from tests.support.problem_document import check_problem
 
@@ -57,22 +58,15 @@ def test_health_is_degraded_without_cache_and_unavailable_without_both(start_api
 
 def test_frozen_cache_is_bypassed_and_used_again_when_it_thaws(api: Any, valkey: Any) -> None:
     api.get("/queries/product?id=42")
-    valkey.freeze()
-    try:
-        with production_timeouts_of("cache"):
-            assert api.get("/queries/product?id=42").cache_status == BYPASSED
-    finally:
-        valkey.thaw()
+    with frozen(valkey), production_timeouts_of("cache"):
+        assert api.get("/queries/product?id=42").cache_status == BYPASSED
     assert "; hit" in api.get("/queries/product?id=42").cache_status
 
 
 def test_killed_cache_is_bypassed_and_filled_again_when_it_is_back(api: Any, valkey: Any) -> None:
     api.get("/queries/product?id=42")
-    valkey.kill()
-    try:
+    with killed(valkey):
         assert api.get("/queries/product?id=42").cache_status == BYPASSED
-    finally:
-        valkey.start()
     assert "fwd=miss; stored" in api.get("/queries/product?id=42").cache_status
     assert "; hit" in api.get("/queries/product?id=42").cache_status
 
@@ -91,13 +85,10 @@ def test_store_after_scripts_were_flushed_still_stores(api: Any, client: Any) ->
 
 def test_while_the_database_is_killed_hits_are_served_and_misses_are_503(api: Any, postgres: Any) -> None:
     api.get("/queries/product?id=42")
-    postgres.kill()
-    try:
+    with killed(postgres):
         hit, miss = api.get("/queries/product?id=42"), api.get("/queries/product?id=41")
         health = api.get("/health")
         written = api.post("/commands/set_price", {"id": 42, "price": 5})
-    finally:
-        postgres.start()
     assert (hit.status, "; hit" in hit.cache_status) == (200, True)
     for refusal in (miss, written):
         assert check_problem(refusal, 503)["detail"] == "the database cannot be reached"
@@ -107,11 +98,8 @@ def test_while_the_database_is_killed_hits_are_served_and_misses_are_503(api: An
 
 
 def test_failed_load_leaves_no_lease_behind(api: Any, postgres: Any, client: Any) -> None:
-    postgres.kill()
-    try:
+    with killed(postgres):
         api.get("/queries/product?id=42")
-    finally:
-        postgres.start()
     assert client.keys("cacheaside:lease:*") == []
 
 
@@ -141,12 +129,8 @@ def test_statement_timeout_is_504(api: Any) -> None:
 def test_frozen_database_is_503_within_the_timeout_of_the_query(api: Any, postgres: Any) -> None:
     with_query(api, "quick", sql="select 1 as one", timeout_ms=50)
     api.get("/queries/product?id=42")
-    postgres.freeze()
-    try:
-        with production_timeouts_of("postgres"):
-            answer = api.get("/queries/quick")
-    finally:
-        postgres.thaw()
+    with frozen(postgres), production_timeouts_of("postgres"):
+        answer = api.get("/queries/quick")
     check_problem(answer, 503)
     with_query(api, "quick", sql="select 1 as one")
     assert api.get("/queries/quick").json == {"data": {"one": 1}}

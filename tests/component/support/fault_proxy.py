@@ -93,9 +93,8 @@ class FaultProxy:
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the acceptor
         self._acceptor.join()
         self._listener.close()
-        self._listener = bind_port(
-            self.port
-        )  # bound, so no other process can take the port; not listening, so it refuses
+        # Bound, so that no other process can take the port. Not listening, so it refuses.
+        self._listener = bind_port(self.port)
         with self._lock:
             pairs = list(self._pairs)
         for pair in pairs:

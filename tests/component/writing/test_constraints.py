@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -11,9 +11,8 @@ import psycopg2
 import pytest
 
 from local.servers.postgres import PostgresServer
+from tests.component.support.sql import Sql
 from tests.support.problem_document import check_problem
-
-Sql = Callable[..., list[tuple[Any, ...]]]
 
 SCHEMA = """
 create schema shapes;

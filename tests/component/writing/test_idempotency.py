@@ -11,9 +11,8 @@ import psycopg2
 import pytest
 
 from tests.component.support.simultaneous_calls import call_simultaneously
+from tests.component.support.sql import Sql
 from tests.support.problem_document import check_problem
-
-Sql = Callable[..., list[tuple[Any, ...]]]
 
 ORDER = {"customer_id": 7, "product_ids": [1, 2], "quantities": [2, 1]}
 BAD_ORDER = {**ORDER, "product_ids": [1, 999_999]}

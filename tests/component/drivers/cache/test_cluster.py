@@ -13,6 +13,7 @@ from cacheaside.reading.steps import Look, Looked, Release, Store
 from local.servers.valkey_cluster import ValkeyCluster
 from tests.component.support.cache_driver import VERSIONS, acquire_step, assert_unavailable_soon, retry_until_available
 from tests.component.support.cache_servers import client_of, settings_of
+from tests.component.support.outages import frozen, killed
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +65,11 @@ def test_a_killed_primary_makes_only_its_own_slots_unavailable(cluster: ValkeyCl
     lost, kept = keys_on(cluster, 0), keys_on(cluster, 1)
     for keys in (lost, kept):
         assert cache.acquire(acquire_step(b"mine", keys)).won
-    cluster.nodes[0].kill()
-    try:
+    with killed(cluster.nodes[0]):
         assert_unavailable_soon(lambda: cache.look(Look(lost)))
         assert cache.look(Look(kept)).lease == b"mine"
         assert_unavailable_soon(cache.ping)
         assert cache.look(Look(kept)).lease == b"mine"
-    finally:
-        cluster.nodes[0].start()
     assert retry_until_available(lambda: cache.acquire(acquire_step(b"back", lost)).won)
 
 
@@ -79,11 +77,8 @@ def test_a_frozen_primary_makes_only_its_own_slots_unavailable(cluster: ValkeyCl
     lost, kept = keys_on(cluster, 2), keys_on(cluster, 1)
     for keys in (lost, kept):
         assert cache.acquire(acquire_step(b"mine", keys)).won
-    cluster.nodes[2].freeze()
-    try:
+    with frozen(cluster.nodes[2]):
         for _ in range(2):
             assert_unavailable_soon(lambda: cache.look(Look(lost)))
             assert cache.look(Look(kept)).lease == b"mine"
-    finally:
-        cluster.nodes[2].thaw()
     assert retry_until_available(lambda: cache.look(Look(lost)).lease) == b"mine"

@@ -23,6 +23,7 @@ from tests.component.support.cache_driver import (
     retry_until_available,
 )
 from tests.component.support.fake_server import fixed_reply_server, scripted_server
+from tests.component.support.outages import frozen
 from tests.component.support.timeouts import production_timeouts_of
 
 
@@ -42,14 +43,11 @@ def test_the_deadline_costs_a_hit_no_system_call(cache: Cache, monkeypatch: pyte
 
 def test_a_frozen_cache_is_given_up_in_time_and_used_again_when_it_thaws(cache: Cache, cache_server: Any) -> None:
     cache.acquire(acquire_step(b"mine"))
-    cache_server.freeze()
-    try:
+    with frozen(cache_server):
         for _ in range(2):
             assert_unavailable_soon(lambda: cache.look(Look(KEYS)))
         assert_unavailable_soon(cache.ping)
         assert_unavailable_soon(lambda: cache.invalidate_tags(TAGS))
-    finally:
-        cache_server.thaw()
     assert retry_until_available(lambda: cache.look(Look(KEYS)).lease) == b"mine"
 
 

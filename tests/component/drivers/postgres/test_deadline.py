@@ -10,6 +10,7 @@ import pytest
 
 from cacheaside.drivers.postgres.deadline import DeadlineExceeded, wait_deadline
 from local.servers.postgres import PostgresServer
+from tests.component.support.outages import frozen
 
 
 def test_deadline_ends_every_wait(postgres: PostgresServer) -> None:
@@ -32,12 +33,8 @@ def test_inner_deadline_does_not_extend_the_outer_one(postgres: PostgresServer) 
 
 
 def test_connect_timeout_without_a_deadline_still_holds(postgres: PostgresServer) -> None:
-    postgres.freeze()
-    try:
-        with pytest.raises(psycopg2.OperationalError):
-            psycopg2.connect(postgres.url, connect_timeout=1)
-    finally:
-        postgres.thaw()
+    with frozen(postgres), pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(postgres.url, connect_timeout=1)
 
 
 def test_without_a_deadline_a_statement_is_not_cut_short(postgres: PostgresServer) -> None:

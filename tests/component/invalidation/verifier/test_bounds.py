@@ -8,6 +8,7 @@ from cacheaside.errors import DatabaseUnavailable
 from cacheaside.invalidation.verifier import Verification
 from local.servers.valkey_cluster import ValkeyCluster
 from tests.component.support.cache_servers import CacheServer
+from tests.component.support.outages import frozen
 from tests.component.support.timeouts import production_timeouts_of
 from tests.component.support.verifier_shop import InterruptedDatabase, Shop
 
@@ -41,12 +42,8 @@ def test_unavailable_cache_ends_the_verification_without_a_log(
     shop: Shop, cache_server: CacheServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop.ask("gift", id=["1"])
-    cache_server.freeze()
-    try:
-        with production_timeouts_of("cache"):
-            assert shop.verifier().verify() == Verification(0)
-    finally:
-        cache_server.thaw()
+    with frozen(cache_server), production_timeouts_of("cache"):
+        assert shop.verifier().verify() == Verification(0)
     assert caplog.messages == []
 
 

@@ -1,5 +1,4 @@
-"""The tables that a query reads, as PostgreSQL reports them: also through views and functions, also if the planner
-removes them."""
+"""The tables that a query reads, as PostgreSQL reports them: also those in views and functions, and unused ones."""
 
 from __future__ import annotations
 
@@ -203,9 +202,8 @@ def test_key_is_the_primary_key_of_the_table(ask: Ask) -> None:
 def test_changes_without_a_trigger_are_reported(connection: Connection, change: str, sql: str, tag: str) -> None:
     with dependencies(connection) as database, connection.cursor() as cursor:
         cursor.execute("select cacheaside.watch('visits'), cacheaside.watch('sales.leads')")
-        cursor.execute(
-            "select set_config('cacheaside.watching', 'on', true)"
-        )  # else an event trigger would repair some
+        # Otherwise an event trigger would repair some of the changes.
+        cursor.execute("select set_config('cacheaside.watching', 'on', true)")
         cursor.execute(change)
         source = database.facts(query(sql)).read[tag]
         assert (source.recorded, source.refusal) == (False, "")
