@@ -67,7 +67,7 @@ class CachedProduct:
 
     def _read(self) -> float | None:
         """Return the price that the cache has, or None if the read bypassed the cache, which would measure nothing."""
-        outcome = self._reader.read_template(self._product, lambda: 29_000).outcome
+        outcome = self._reader.read(self._product, lambda: 29_000).outcome
         if outcome.refresh is not None:
             self._reader.refresh(outcome.refresh)
         if outcome.source is Source.BYPASS or outcome.entry.body is None:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.durations import tell_durations
+from tests.support.missing_tool import CATEGORY, is_missing_tool, summary
 from tests.support.scheduling import Scheduling, longest_first
 
 
@@ -24,13 +25,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     longest_first(items)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    tell_durations(terminalreporter)
-
-
-from tests.support.missing_tool import CATEGORY, is_missing_tool, summary
 
 
 def pytest_configure() -> None:
@@ -51,6 +45,7 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    tell_durations(terminalreporter)
     if reports := terminalreporter.getreports(CATEGORY):
         terminalreporter.write_line(summary(reports))
 
