@@ -1,4 +1,4 @@
-"""What every kind of test may need."""
+"""Hooks and fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def servers_folder() -> Iterator[Path]:
-    """Not pytest's own: that is closed to other users, and PostgreSQL, started by root, runs as one."""
+    """A folder that other users can open, unlike those of pytest: root starts PostgreSQL as another user."""
     path = Path(tempfile.mkdtemp(prefix="cacheaside-"))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
 
 
-# An example may fall into a moment in which this machine does something else.
+# This machine may be busy with something else during an example.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

@@ -15,8 +15,6 @@ from typing import Any
 import psycopg2
 import pytest
 
-from cacheaside.catalogue.policy import Policy
-from cacheaside.catalogue.statements import Query
 from cacheaside.drivers.breaker import BreakerState
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedQueries
@@ -29,18 +27,19 @@ from cacheaside.errors import (
     StatementFailed,
     StatementTimeout,
 )
-from cacheaside.reading.question import Question
 from cacheaside.reading.steps import Load, Loaded, Look
 from cacheaside.runtime.read_metrics import breaker_counter
 from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from tests.component.support.closed_port import closed_port, refusing_url
+from tests.component.support.question import question
 from tests.component.support.sql import Sql
 from tests.support.problem_document import check_problem
 from tests.support.wait_until import wait_until
 
 CAP = 5
+OPEN, HALF_OPEN, CLOSED = BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED
 
 
 class BreakerContext:
@@ -76,15 +75,8 @@ def counted_connections(listener: socket.socket) -> Iterator[list[object]]:
     thread.join()
 
 
-def query(sql: str, **changes: Any) -> Question:
-    policy = Policy(ttl_ms=60_000)
-    fields: dict[str, Any] = {"name": "q", "summary": "", "returns": "many", "tags": (), "parameters": {}}
-    fields |= {"timeout_ms": 10_000, "policy": policy} | changes
-    return Question(Query(sql=sql, **fields), {})
-
-
 def load(sql: str, *, timeout_ms: int = 10_000, bypass: bool = False) -> Load:
-    return Load(query(sql), timeout_ms, bypass=bypass)
+    return Load(question(sql), timeout_ms, bypass=bypass)
 
 
 def rows(loaded: Loaded) -> Any:
@@ -93,7 +85,7 @@ def rows(loaded: Loaded) -> Any:
 
 
 def test_dead_cache_gets_no_calls_from_the_third_request_on_and_is_used_again_by_itself(tmp_path: Path) -> None:
-    look = Look(query("select 1").keys)
+    look = Look(question("select 1").keys)
     with ValkeyServer(tmp_path / "valkey") as server:
         settings = CacheSettings(url=server.url, authentication=Authentication.URL, region="", name="")
         breaker, port = BreakerContext(), server.port
@@ -112,13 +104,7 @@ def test_dead_cache_gets_no_calls_from_the_third_request_on_and_is_used_again_by
             breaker.now_ms += 2 * CACHE.pause_ms
             for _ in range(3):
                 cache.look(look)
-    assert breaker.changes == [
-        BreakerState.OPEN,
-        BreakerState.HALF_OPEN,
-        BreakerState.OPEN,
-        BreakerState.HALF_OPEN,
-        BreakerState.CLOSED,
-    ]
+    assert breaker.changes == [OPEN, HALF_OPEN, OPEN, HALF_OPEN, CLOSED]
 
 
 def assert_no_calls_until_the_pause_ends(breaker: BreakerContext, cache: Any, look: Look, seen: list[object]) -> None:
@@ -157,7 +143,7 @@ def test_dead_database_gets_no_calls_and_is_used_again_by_itself(
         database.load(load("select 1 as one"))
     breaker.now_ms += DATABASE.pause_ms
     assert rows(database.load(load("select 1 as one"))) == [{"one": 1}]
-    assert breaker.changes == [BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED]
+    assert breaker.changes == [OPEN, HALF_OPEN, CLOSED]
 
 
 def test_queries_that_fail_do_not_open_the_breaker(database_settings: DatabaseSettings) -> None:
@@ -177,14 +163,14 @@ SLOTS_HELD = "select count(*) from pg_locks where locktype = 'advisory' and clas
 
 
 @pytest.fixture
-def thirty_databases(database_settings: DatabaseSettings, sql: Sql) -> Iterator[list[Queries]]:
+def databases(database_settings: DatabaseSettings, sql: Sql) -> Iterator[list[Queries]]:
     """Thirty sandboxes, each with a connection of its own."""
     assert sql(SLOTS_HELD) == [(0,)]
-    databases = [Queries(database_settings) for _ in range(30)]
-    for database in databases:
+    drivers = [Queries(database_settings) for _ in range(30)]
+    for database in drivers:
         database.ping()
-    yield databases
-    for database in databases:
+    yield drivers
+    for database in drivers:
         database._kept.forget()
 
 
@@ -195,23 +181,21 @@ def attempt(database: Queries, step: Load) -> Loaded | DatabaseError:
         return error
 
 
-def test_of_thirty_loads_at_once_five_run_and_the_rest_are_overloaded(
-    thirty_databases: list[Queries], sql: Sql
-) -> None:
+def test_of_thirty_loads_at_once_five_run_and_the_rest_are_overloaded(databases: list[Queries], sql: Sql) -> None:
     running = "select count(*) from pg_stat_activity where state = 'active' and wait_event = 'advisory'"
     slow = load("select pg_advisory_xact_lock_shared(30)::text as waited", timeout_ms=120_000)
     sql("select pg_advisory_lock(30)")
-    with ThreadPoolExecutor(len(thirty_databases)) as pool:
+    with ThreadPoolExecutor(len(databases)) as pool:
         try:
-            attempts = [pool.submit(attempt, database, slow) for database in thirty_databases]
-            wait_until(lambda: sum(each.done() for each in attempts) >= len(thirty_databases) - CAP)
+            attempts = [pool.submit(attempt, database, slow) for database in databases]
+            wait_until(lambda: sum(each.done() for each in attempts) >= len(databases) - CAP)
             wait_until(lambda: sql(running) == [(CAP,)])
             assert sql(SLOTS_HELD) == [(CAP,)]
         finally:
             sql("select pg_advisory_unlock(30)")
     results = [each.result() for each in attempts]
     assert sum(isinstance(result, Loaded) for result in results) == CAP
-    assert sum(isinstance(result, Overloaded) for result in results) == len(thirty_databases) - CAP
+    assert sum(isinstance(result, Overloaded) for result in results) == len(databases) - CAP
 
 
 @pytest.mark.parametrize(
@@ -223,26 +207,26 @@ def test_of_thirty_loads_at_once_five_run_and_the_rest_are_overloaded(
     ],
 )
 def test_each_end_of_a_load_frees_its_slot(
-    thirty_databases: list[Queries], sql: Sql, statement: str, timeout_ms: int, end: type
+    databases: list[Queries], sql: Sql, statement: str, timeout_ms: int, end: type
 ) -> None:
-    for database in thirty_databases:
+    for database in databases:
         assert isinstance(attempt(database, load(statement, timeout_ms=timeout_ms)), end)
         assert sql(SLOTS_HELD) == [(0,)]
 
 
 def test_killed_connections_free_their_slots(
-    thirty_databases: list[Queries], sql: Sql, database_settings: DatabaseSettings
+    databases: list[Queries], sql: Sql, database_settings: DatabaseSettings
 ) -> None:
     slow = load("select pg_sleep(120)::text as slept", timeout_ms=120_000)
     with ThreadPoolExecutor(CAP) as pool:
         # New drivers: one with a kept connection would rightly ask again after it died.
         killed = [pool.submit(attempt, Queries(database_settings), slow) for _ in range(CAP)]
         wait_until(lambda: sql(SLOTS_HELD) == [(CAP,)])
-        assert isinstance(attempt(thirty_databases[0], load("select 1 as one")), Overloaded)
+        assert isinstance(attempt(databases[0], load("select 1 as one")), Overloaded)
         sql("select pg_terminate_backend(pid)" + SLOTS_HELD.removeprefix("select count(*)"))
         assert all(isinstance(each.result(), DatabaseUnavailable) for each in killed)
     wait_until(lambda: sql(SLOTS_HELD) == [(0,)])
-    assert isinstance(attempt(thirty_databases[0], load("select 1 as one")), Loaded)
+    assert isinstance(attempt(databases[0], load("select 1 as one")), Loaded)
 
 
 def test_overloaded_load_does_not_run_its_query_and_leaves_nothing_on_the_connection(
@@ -263,7 +247,7 @@ def test_overloaded_load_does_not_run_its_query_and_leaves_nothing_on_the_connec
 
 
 def test_parameters_and_percent_signs_reach_the_query_unchanged(database_settings: DatabaseSettings) -> None:
-    bound = replace(query("select %(n)s + 5 %% 3 as sum, '{at_most}' as braces"), values={"n": 40})
+    bound = replace(question("select %(n)s + 5 %% 3 as sum, '{at_most}' as braces"), values={"n": 40})
     loaded = Queries(database_settings).load(Load(bound, 10_000, bypass=True))
     assert rows(loaded) == [{"sum": 42, "braces": "{at_most}"}]
 

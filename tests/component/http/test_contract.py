@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from cacheaside.http.problems import PROBLEMS
 from tests.component.support.cache_servers import CACHE_SERVERS
 from tests.support.problem_document import check_problem
 
@@ -70,8 +72,6 @@ def test_list_parameter_is_repeated(api: Any) -> None:
 
 @pytest.mark.parametrize("value", ["'; drop table products; --", "1 or 1=1", "%s", "%(id)s", "\\", "\x00"])
 def test_sql_in_a_parameter_stays_a_value(api: Any, sql: Any, value: str) -> None:
-    from urllib.parse import quote
-
     check_problem(api.get(f"/queries/product?id={quote(value)}"), 400)
     assert sql("select count(*) from products") == [(100,)]
 
@@ -217,8 +217,6 @@ def test_openapi_has_a_path_for_each_query_and_command(api: Any) -> None:
 
 
 def test_documentation_explains_every_kind_of_problem(api: Any) -> None:
-    from cacheaside.http.problems import PROBLEMS
-
     page = api.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert all(f'id="{kind.slug}"'.encode() in page.body for kind in PROBLEMS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -138,11 +139,8 @@ def test_two_drainers_share_the_rows_and_lose_none(outbox_settings: DatabaseSett
         while drain_batch(outbox, invalidate, at_most=5):
             pass
 
-    threads = [threading.Thread(target=drain, args=[number]) for number in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(drain, range(2)))
     assert sorted(taken[0] + taken[1]) == sorted(expected), "each row once"
     assert pending(sql) == []
 

@@ -49,7 +49,7 @@ def pending(sql: Sql) -> int:
 
 
 @dataclass
-class Background:
+class ObservedSweep:
     """A sweep in a thread, with a clock that the test can stop and advance."""
 
     errors: list[Exception] = field(default_factory=list)  # that ended it
@@ -91,22 +91,23 @@ class Background:
 
 
 @contextmanager
-def sweeping(api: Any) -> Iterator[Background]:
-    module, background = api.module("InvalidateFunction"), Background()
-    background.observe(module)
+def sweeping(api: Any) -> Iterator[ObservedSweep]:
+    """Run a sweep of the function in a thread until the block ends."""
+    module, observed = api.module("InvalidateFunction"), ObservedSweep()
+    observed.observe(module)
 
     def run() -> None:
         try:
             measured_sweep(module.sweep, 600)
         except Exception as error:
-            background.errors.append(error)
+            observed.errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        yield background
+        yield observed
     finally:
-        background.advance(1_000)
+        observed.advance(1_000)
         thread.join(60)
         assert not thread.is_alive()
 
@@ -129,7 +130,7 @@ TRIES = 10
 LISTENING = "select 1 from cacheaside.listener where listening_until > now()"
 
 
-def drained_on_notify(sweep: Background, sql: Sql, client: redis.Redis) -> bool:
+def drained_on_notify(sweep: ObservedSweep, sql: Sql, client: redis.Redis) -> bool:
     """Change a row while the sweep listens, and wait for its invalidation. Returns whether NOTIFY caused it."""
     drains = len(sweep.notified)
     client.set(PRODUCT, b"version")
@@ -169,22 +170,13 @@ def test_one_line_of_metrics_says_what_an_invocation_did(
     (published,) = line["_aws"]["CloudWatchMetrics"]
     assert (published["Namespace"], published["Dimensions"]) == ("cacheaside", [["service"]])
     assert line["service"] == "invalidate"
-    units = {metric["Name"]: metric["Unit"] for metric in published["Metrics"]}
-    assert units == {
-        "Drained": "Count",
-        "Replayed": "Count",
-        "Pending": "Count",
-        "Lag": "Seconds",
-        "Folded": "Count",
-        "StaleAfterSeconds": "Seconds",
-    }
-    assert {name: line[name] for name in units} == {
-        "Drained": [1.0],
-        "Replayed": [1.0],  # the first drain into this cache
-        "Pending": [0.0],
-        "Lag": [0.0],
-        "Folded": [0.0],
-        "StaleAfterSeconds": [0.0],
+    assert {metric["Name"]: (metric["Unit"], line[metric["Name"]]) for metric in published["Metrics"]} == {
+        "Drained": ("Count", [1.0]),
+        "Replayed": ("Count", [1.0]),  # the first drain into this cache
+        "Pending": ("Count", [0.0]),
+        "Lag": ("Seconds", [0.0]),
+        "Folded": ("Count", [0.0]),
+        "StaleAfterSeconds": ("Seconds", [0.0]),
     }
 
 

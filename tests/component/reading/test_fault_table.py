@@ -17,7 +17,7 @@ from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
 from tests.component.support.fault_proxy import Fault, fault_proxy
-from tests.component.support.faulty_sandbox import MISS, POLICY, EntryState, Expected, FaultySandbox, InjectedFault
+from tests.component.support.faulty_sandbox import MISS, POLICY, EntryState, Expected, InjectedFault, Sandbox
 
 # A call may take CALL_S. The rest is for the load and for opening connections, which is quick here. If this machine
 # stops for a second, the test tries again: a product that waits too long does so each time.
@@ -48,11 +48,11 @@ def start_sandbox(
     one_cache: ValkeyServer,
     client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[[], FaultySandbox]]:
+) -> Iterator[Callable[[], Sandbox]]:
     monkeypatch.setattr(read_path, "LEASE_MARGIN_MS", 20_000)  # a lease that is kept lasts until the next read
     with fault_proxy(one_cache.url) as (cache, cache_url), fault_proxy(postgres.url) as (database, database_url):
 
-        def start() -> FaultySandbox:
+        def start() -> Sandbox:
             api = start_api(database_url, cache_url)
             queries = api.module("QueryFunction").catalogue.queries
             queries["numbers"] = replace(
@@ -63,13 +63,13 @@ def start_sandbox(
                 timeout_ms=9_000,
                 policy=POLICY,
             )
-            return FaultySandbox(api, cache, database, client)
+            return Sandbox(api, cache, database, client)
 
         yield start
 
 
 @pytest.fixture
-def sandbox(start_sandbox: Callable[[], FaultySandbox]) -> FaultySandbox:
+def sandbox(start_sandbox: Callable[[], Sandbox]) -> Sandbox:
     return start_sandbox()
 
 
@@ -119,7 +119,7 @@ def rows(table: Mapping[InjectedFault, tuple[Expected, ...]]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("fault", "state", "expected"), rows(CACHE_TABLE))
-def test_cache_fault(sandbox: FaultySandbox, fault: InjectedFault, state: EntryState, expected: Expected) -> None:
+def test_cache_fault(sandbox: Sandbox, fault: InjectedFault, state: EntryState, expected: Expected) -> None:
     sandbox.prepare_entry(state)
     fault.apply(sandbox.cache)
     if expected is not BYPASS:
@@ -133,7 +133,7 @@ def test_cache_fault(sandbox: FaultySandbox, fault: InjectedFault, state: EntryS
 
 
 @pytest.mark.parametrize(("fault", "state", "expected"), rows(DATABASE_TABLE))
-def test_database_fault(sandbox: FaultySandbox, fault: InjectedFault, state: EntryState, expected: Expected) -> None:
+def test_database_fault(sandbox: Sandbox, fault: InjectedFault, state: EntryState, expected: Expected) -> None:
     sandbox.prepare_entry(state)
     fault.apply(sandbox.database)
     if fault is SLOW:
@@ -154,7 +154,7 @@ def test_database_fault(sandbox: FaultySandbox, fault: InjectedFault, state: Ent
 @pytest.mark.parametrize("fault", [SILENCE, REFUSAL, RESET, GARBAGE], ids=str)
 @pytest.mark.parametrize(("step", "expected"), [("look", BYPASS), ("acquire", BYPASS), ("store", NOT_STORED)])
 def test_cache_fault_that_begins_in_the_middle(
-    start_sandbox: Callable[[], FaultySandbox], fault: InjectedFault, step: str, expected: Expected
+    start_sandbox: Callable[[], Sandbox], fault: InjectedFault, step: str, expected: Expected
 ) -> None:
     def took_s() -> float:
         sandbox = start_sandbox()
@@ -168,13 +168,13 @@ def test_cache_fault_that_begins_in_the_middle(
     assert any(took_s() < AT_MOST_ADDED_S for _ in range(TRIES))
 
 
-def test_acquire_is_repeated_after_one_reset_and_wins(sandbox: FaultySandbox) -> None:
+def test_acquire_is_repeated_after_one_reset_and_wins(sandbox: Sandbox) -> None:
     sandbox.prepare_entry(EntryState.COLD)
     sandbox.cache.switch(Fault.RESET, after=1, times=1)
     sandbox.expect(MISS)
 
 
-def test_store_whose_reply_is_reset_has_stored_but_is_not_reported_as_stored(sandbox: FaultySandbox) -> None:
+def test_store_whose_reply_is_reset_has_stored_but_is_not_reported_as_stored(sandbox: Sandbox) -> None:
     sandbox.prepare_entry(EntryState.COLD)
     sandbox.cache.switch(Fault.RESET, after=2, times=1)
     sandbox.expect(NOT_STORED)
@@ -182,14 +182,14 @@ def test_store_whose_reply_is_reset_has_stored_but_is_not_reported_as_stored(san
 
 
 @pytest.mark.parametrize("state", EntryState, ids=lambda state: state.name.lower())
-def test_without_both_servers_every_read_is_unavailable(sandbox: FaultySandbox, state: EntryState) -> None:
+def test_without_both_servers_every_read_is_unavailable(sandbox: Sandbox, state: EntryState) -> None:
     sandbox.prepare_entry(state)
     REFUSAL.apply(sandbox.cache)
     REFUSAL.apply(sandbox.database)
     sandbox.expect(UNAVAILABLE)
 
 
-def test_last_resort_that_was_read_is_served_if_both_servers_fail_after_that(sandbox: FaultySandbox) -> None:
+def test_last_resort_that_was_read_is_served_if_both_servers_fail_after_that(sandbox: Sandbox) -> None:
     sandbox.prepare_entry(EntryState.LAST_RESORT)
     REFUSAL.apply(sandbox.cache, after=1)
     REFUSAL.apply(sandbox.database)
@@ -197,9 +197,7 @@ def test_last_resort_that_was_read_is_served_if_both_servers_fail_after_that(san
 
 
 @pytest.mark.parametrize("fault", [fault for fault in CACHE_TABLE if fault is not NO_FAULT], ids=str)
-def test_cache_fault_adds_no_more_than_its_timeout(
-    start_sandbox: Callable[[], FaultySandbox], fault: InjectedFault
-) -> None:
+def test_cache_fault_adds_no_more_than_its_timeout(start_sandbox: Callable[[], Sandbox], fault: InjectedFault) -> None:
     def took_s() -> float:
         sandbox = start_sandbox()  # whose connections are not open yet
         sandbox.client.flushall()
@@ -212,7 +210,7 @@ def test_cache_fault_adds_no_more_than_its_timeout(
     assert any(took_s() < AT_MOST_ADDED_S for _ in range(TRIES))
 
 
-def test_silent_cache_gets_no_calls_after_few_failures(sandbox: FaultySandbox) -> None:
+def test_silent_cache_gets_no_calls_after_few_failures(sandbox: Sandbox) -> None:
     sandbox.prepare_entry(EntryState.FRESH)
     keep_breaker_open(sandbox.function.cache)
     SILENCE.apply(sandbox.cache)
@@ -225,7 +223,7 @@ def test_silent_cache_gets_no_calls_after_few_failures(sandbox: FaultySandbox) -
     assert (sandbox.cache.connections, sandbox.cache.requests) == calls
 
 
-def test_database_that_resets_connections_gets_no_calls_after_few_failures(sandbox: FaultySandbox) -> None:
+def test_database_that_resets_connections_gets_no_calls_after_few_failures(sandbox: Sandbox) -> None:
     sandbox.prepare_entry(EntryState.COLD)
     keep_breaker_open(sandbox.function.queries)
     RESET.apply(sandbox.database)

@@ -6,6 +6,7 @@ import multiprocessing
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from uuid import uuid4
 
@@ -13,7 +14,6 @@ import pytest
 import redis
 
 from cacheaside.catalogue.policy import Policy
-from cacheaside.catalogue.statements import Query
 from cacheaside.clock import epoch_ms
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.queries import Queries
@@ -22,6 +22,8 @@ from cacheaside.reading.reader import Reader
 from cacheaside.reading.steps import Look, Looked
 from cacheaside.settings import CacheSettings, DatabaseSettings, Settings
 from local.servers.postgres import PostgresServer
+from tests.component.support.question import question
+from tests.component.support.sql import Sql
 
 PROCESSES: Final = 8
 THREADS: Final = 32
@@ -35,7 +37,7 @@ def settings(cache_settings: CacheSettings, database_settings: DatabaseSettings)
 
 
 @pytest.fixture
-def loads(sql: Callable[..., Any], postgres: PostgresServer) -> Iterator[Callable[[str], int]]:
+def loads(sql: Sql, postgres: PostgresServer) -> Iterator[Callable[[str], int]]:
     """Counts the runs of a query that calls `counted_load`: each run writes a line to the server's log."""
     sql(
         """create or replace function counted_load(mark text, seconds double precision) returns text
@@ -52,22 +54,11 @@ def loads(sql: Callable[..., Any], postgres: PostgresServer) -> Iterator[Callabl
 
 def slow_query(mark: str, policy: Policy, seconds: float = 0.0) -> Question:
     """Return a query whose load ends `seconds` after all readers have looked."""
-    return Question(
-        Query(
-            name="stampede",
-            summary="",
-            sql=f"select counted_load('{mark}', {seconds})",
-            returns="one",
-            timeout_ms=120_000,
-            tags=("stampede",),
-            parameters={},
-            policy=policy,
-        ),
-        {},
-    )
+    sql = f"select counted_load('{mark}', {seconds})"
+    return question(sql, returns="one", timeout_ms=120_000, tags=("stampede",), policy=policy)
 
 
-def read_at_once(settings: Settings, sql: Callable[..., Any], bound: Question) -> Counter[str]:
+def read_at_once(settings: Settings, sql: Sql, bound: Question) -> Counter[str]:
     """Read in 256 threads of 8 processes, each with connections of its own. Returns how often each outcome came."""
     start, ended, looked = _fork.Barrier(PROCESSES), _fork.SimpleQueue(), _fork.Semaphore(0)
 
@@ -87,11 +78,8 @@ def read_at_once(settings: Settings, sql: Callable[..., Any], bound: Question) -
 
     def crowd() -> None:
         gate = threading.Barrier(THREADS, action=start.wait)
-        threads = [threading.Thread(target=ask, args=[gate]) for _ in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(ask, [gate] * THREADS))
 
     processes = [_fork.Process(target=crowd) for _ in range(PROCESSES)]
     sql("select pg_advisory_lock(256)")
@@ -125,7 +113,7 @@ class ReportsFirstLook:
 
 
 def test_cold_key_is_loaded_once(
-    settings: Settings, sql: Callable[..., Any], loads: Callable[[str], int], client: redis.Redis
+    settings: Settings, sql: Sql, loads: Callable[[str], int], client: redis.Redis
 ) -> None:
     mark = uuid4().hex
     ended = read_at_once(settings, sql, slow_query(mark, Policy(ttl_ms=60_000, wait_ms=120_000)))
@@ -135,7 +123,7 @@ def test_cold_key_is_loaded_once(
 
 
 def test_expiry_under_load_causes_one_load_and_no_read_waits_for_it(
-    settings: Settings, sql: Callable[..., Any], loads: Callable[[str], int], client: redis.Redis
+    settings: Settings, sql: Sql, loads: Callable[[str], int], client: redis.Redis
 ) -> None:
     mark = uuid4().hex
     bound = slow_query(mark, Policy(ttl_ms=60_000, stale_ms=600_000))
@@ -148,7 +136,7 @@ def test_expiry_under_load_causes_one_load_and_no_read_waits_for_it(
 
 
 def test_load_longer_than_the_ttl_is_shared_and_causes_at_most_one_more(
-    settings: Settings, sql: Callable[..., Any], loads: Callable[[str], int], client: redis.Redis
+    settings: Settings, sql: Sql, loads: Callable[[str], int], client: redis.Redis
 ) -> None:
     mark = uuid4().hex
     # `stale_if_error_ms` keeps the entry in the cache: some of the 256 look again only after seconds.

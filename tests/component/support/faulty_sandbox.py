@@ -18,7 +18,7 @@ from tests.component.support.fault_proxy import Fault, FaultProxy
 from tests.component.support.timeouts import production_timeouts_of
 from tests.support.problem_document import check_problem
 
-__all__ = ["MISS", "POLICY", "EntryState", "Expected", "FaultySandbox", "InjectedFault"]
+__all__ = ["MISS", "POLICY", "EntryState", "Expected", "InjectedFault", "Sandbox"]
 
 POLICY: Final = Policy(ttl_ms=60_000, stale_ms=60_000, stale_if_error_ms=600_000, wait_ms=100)
 
@@ -57,7 +57,7 @@ class InjectedFault(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FaultySandbox:
+class Sandbox:
     """One sandbox whose connections lead through two proxies, and a plain client of the cache."""
 
     api: Any

@@ -9,18 +9,9 @@ from itertools import count
 from typing import Any, Final
 
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    initialize,
-    invariant,
-    multiple,
-    rule,
-)
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from cacheaside.catalogue.policy import LEASE_MARGIN_MS, Policy, WaitedOut
-from cacheaside.catalogue.statements import Query
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, unpack
@@ -28,6 +19,7 @@ from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.question import Question
 from cacheaside.reading.read_path import ReadContext, read
 from cacheaside.reading.steps import Acquire, Load, Loaded, Look, Release, Step, Store, Wait
+from tests.component.support.question import question
 
 __all__ = ["OneToken", "ReadPathMachine", "TooOld", "VersionsAtStore"]
 
@@ -47,24 +39,13 @@ PAUSES_MS: Final = (50, 3_000, 25_000, 61_000, 100_000, 400_000)
 ALL_STEPS: Final = 10  # only a read that waits has more steps
 
 
-def question_about(row: int) -> Question:
-    query = Query(
-        name="row",
-        summary="",
-        sql=f"select {row}",
-        returns="one",
-        timeout_ms=TIMEOUT_MS,
-        tags=("rows", f"rows:{row}"),
-        parameters={},
-        policy=POLICIES[row],
-    )
-    return Question(query, {})
-
-
-QUESTIONS: Final = tuple(question_about(row) for row in ROWS)
-ENTRIES: Final = tuple(question.keys.entry for question in QUESTIONS)
-LEASES: Final = tuple(question.keys.lease for question in QUESTIONS)
-TAGS: Final = tuple(dict.fromkeys(tag for question in QUESTIONS for tag in question.keys.tags))
+QUESTIONS: Final = tuple(
+    question(f"select {row}", returns="one", timeout_ms=TIMEOUT_MS, tags=("rows", f"rows:{row}"), policy=POLICIES[row])
+    for row in ROWS
+)
+ENTRIES: Final = tuple(each.keys.entry for each in QUESTIONS)
+LEASES: Final = tuple(each.keys.lease for each in QUESTIONS)
+TAGS: Final = tuple(dict.fromkeys(tag for each in QUESTIONS for tag in each.keys.tags))
 
 
 class TooOld(AssertionError):
@@ -293,8 +274,8 @@ class ReadPathMachine(RuleBasedStateMachine):
             pipeline.get(key).pttl(key)
         replies = pipeline.execute()
         kept = {key: (value, ms) for key, value, ms in zip(keys, replies[::2], replies[1::2], strict=True) if value}
-        for question in QUESTIONS:
-            self.check_entry(question, kept)
+        for each in QUESTIONS:
+            self.check_entry(each, kept)
         for lease in LEASES:
             if lease in kept:
                 assert 0 <= kept[lease][1] <= TIMEOUT_MS + LEASE_MARGIN_MS
@@ -302,17 +283,17 @@ class ReadPathMachine(RuleBasedStateMachine):
             if tag in kept:
                 assert 0 <= kept[tag][1] <= max(policy.tag_ms for policy in POLICIES)
 
-    def check_entry(self, question: Question, kept: Mapping[str, tuple[bytes, int]]) -> None:
-        policy = question.query.policy
-        if question.keys.entry not in kept:
+    def check_entry(self, asked: Question, kept: Mapping[str, tuple[bytes, int]]) -> None:
+        policy = asked.query.policy
+        if asked.keys.entry not in kept:
             return
-        data, ms = kept[question.keys.entry]
+        data, ms = kept[asked.keys.entry]
         entry = decode(data)
         assert entry is not None, "the entry cannot be decoded"
         fresh_ms = entry.fresh_until_ms - entry.created_ms
         assert fresh_ms <= (policy.negative_ttl_ms if entry.body is None else policy.ttl_ms)
         assert 0 <= ms <= policy.lifetime_ms(fresh_ms)
-        for tag, version in zip(question.keys.tags, entry.tag_versions, strict=True):
+        for tag, version in zip(asked.keys.tags, entry.tag_versions, strict=True):
             if tag in kept and kept[tag][0] == version:
                 assert kept[tag][1] >= ms, "the tag expires before the entry that needs it"
 
@@ -323,7 +304,7 @@ class OnlyAnswersChecked(ReadPathMachine):
     def check_lease_is_released(self, paused: PausedRead) -> None:
         pass
 
-    def check_entry(self, question: Question, kept: Mapping[str, tuple[bytes, int]]) -> None:
+    def check_entry(self, asked: Question, kept: Mapping[str, tuple[bytes, int]]) -> None:
         pass
 
 

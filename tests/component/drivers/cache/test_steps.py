@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import redis
@@ -26,20 +27,16 @@ def test_of_two_clients_one_gets_the_lease_and_the_other_sees_it(new_cache: Call
 
 
 def test_of_many_clients_at_once_one_gets_the_lease(new_cache: Callable[[], Cache]) -> None:
-    start, won = threading.Barrier(8), []
+    start = threading.Barrier(8)
 
-    def race(number: int) -> None:
+    def race(number: int) -> bool:
         cache = new_cache()
         cache.ping()
         start.wait(60)
-        won.append(cache.acquire(acquire_step(bytes([number]))).won)
+        return cache.acquire(acquire_step(bytes([number]))).won
 
-    threads = [threading.Thread(target=race, args=[number]) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(won) == [False] * 7 + [True]
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(race, range(8))) == [False] * 7 + [True]
 
 
 def test_store_makes_the_entry_visible_and_releases_the_lease(cache: Cache) -> None:

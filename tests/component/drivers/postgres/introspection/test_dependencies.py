@@ -185,16 +185,8 @@ def test_key_is_the_primary_key_of_the_table(ask: Ask) -> None:
         ("alter table products enable trigger cacheaside_truncate", "select from cheap", "products"),
         ("drop trigger cacheaside_delete on products", "select from products", "products"),
         ("create table late (id bigint)", "select from late", "late"),
-        (
-            "alter schema sales rename to sold",
-            "select from sold.leads",
-            "sold.leads",
-        ),
-        (
-            "alter table visits_2026_q1 disable trigger cacheaside_insert",
-            "select from visits",
-            "visits",
-        ),
+        ("alter schema sales rename to sold", "select from sold.leads", "sold.leads"),
+        ("alter table visits_2026_q1 disable trigger cacheaside_insert", "select from visits", "visits"),
         ("alter event trigger cacheaside_follow_schema disable", "select from totals", "totals"),
         ("drop event trigger cacheaside_follow_schema", "select from totals", "totals"),
     ],
