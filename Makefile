@@ -24,7 +24,7 @@ run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAM
 
 psql: .venv ## a prompt in the database of `make run`, with the client that came with it; SQL='…' runs one statement
 	@test -f .local/endpoints.env || { echo 'make psql: start "make run" in another terminal first' >&2; exit 1; }
-	@source .local/endpoints.env && "$$($(BIN)/python -c 'from pathlib import Path; from local.postgres import PostgresServer; \
+	@source .local/endpoints.env && "$$($(BIN)/python -c 'from pathlib import Path; from local.servers.postgres import PostgresServer; \
 	  print(PostgresServer(Path()).programs / "psql")')" "$$DATABASE_URL" $(if $(SQL),--command "$(SQL)")
 
 demo: .venv ## the same unattended: every query cold and warm, as a table
@@ -33,7 +33,7 @@ demo: .venv ## the same unattended: every query cold and warm, as a table
 test: lint check .venv-sam .venv-checkov ## every check and test; those in containers are skipped where no Docker engine runs
 	@$(BIN)/python -m pytest $(TESTS)
 	@$(if $(TESTS),,for server in node-9 cluster-8; do echo "the contract again, on $$server"; \
-	  CACHE_SERVER=$$server $(BIN)/python -m pytest --quiet tests/component/test_{contract,faults,compression}.py || exit 1; done)
+	  CACHE_SERVER=$$server $(BIN)/python -m pytest --quiet tests/component/{http/test_contract,reading/test_faults,http/test_compression}.py || exit 1; done)
 
 check: .venv ## ask PostgreSQL what each query reads, and compare with its tags (CATALOGUE=folder, DATABASE_URL=)
 	@$(BIN)/python -m local check
@@ -60,17 +60,17 @@ rehearse: .venv .venv-sam ## a deployment without AWS: packages the build, then 
 	@$(BIN)/python -m local rehearse
 
 invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_version.json
-	@$(BIN)/python -m local.sam invoke $(EVENT)
+	@$(BIN)/python -m local.containers.sam invoke $(EVENT)
 
 api: .venv .venv-sam ## sam local start-api against the same servers
-	@$(BIN)/python -m local.sam api
+	@$(BIN)/python -m local.containers.sam api
 
 explore: .venv ## every interleaving of three readers and two writers on the production read path, about five minutes
-	@$(BIN)/python -m bench.explorer
+	@$(BIN)/python -m proofs.explorer
 
 MINUTES ?= 2
 consistency: .venv ## writers of every kind, servers killed and frozen, no stale answer: MINUTES=2, CACHE=node|cluster|pair
-	@$(BIN)/python -m bench.consistency $$(($(MINUTES) * 60)) --cache $(or $(CACHE),node)
+	@$(BIN)/python -m proofs.consistency $$(($(MINUTES) * 60)) --cache $(or $(CACHE),node)
 
 lock: .venv ## pin the newest versions that the .in files allow, with hashes
 	@$(BIN)/python -m pip install --quiet uv

@@ -16,12 +16,12 @@ from timeit import repeat
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
-from cacheaside.entry import Entry, decode, encode, entity_tag, pack
+from cacheaside.catalogue.policy import Policy
+from cacheaside.catalogue.statements import Query
 from cacheaside.http.answers import respond
-from cacheaside.outcome import Outcome, Source
-from cacheaside.policy import Policy
-from cacheaside.reader import Answer
-from cacheaside.statements import Query
+from cacheaside.reading.entry import Entry, decode, encode, entity_tag, pack
+from cacheaside.reading.outcome import Outcome, Source
+from cacheaside.reading.reader import Answer
 
 WORDS = ["blue", "cotton", "cup", "desk", "green", "lamp", "large", "mug", "oak", "paper", "red", "small", "wool"]
 ENTRY = Entry(body=b"", created_ms=0, fresh_until_ms=60_000, load_ms=1, token=bytes(16), tag_versions=(), etag=b"")

@@ -18,9 +18,9 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from bench.servers import CACHES, Servers, servers
-from cacheaside.drain import Batch, Drainer
-from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.outbox import Outbox
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.outbox import Outbox
+from cacheaside.invalidation.drain import Batch, Drainer
 from cacheaside.settings import DatabaseSettings, Settings
 from local.progress import Progress
 

@@ -21,15 +21,15 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from bench.servers import ROOT, Servers, servers
-from cacheaside.catalogue import Catalogue
-from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.database import Database
-from cacheaside.outcome import Source
-from cacheaside.reader import Reader
-from cacheaside.statements import BoundQuery
-from local.pool import Pool
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.statements import BoundQuery
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.queries import Database
+from cacheaside.reading.outcome import Source
+from cacheaside.reading.reader import Reader
+from local.api.pool import Pool
+from local.api.schedule import Scheduler
 from local.progress import Progress
-from local.schedule import Scheduler
 from local.template import read
 from migrate import sample_data
 

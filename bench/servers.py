@@ -13,9 +13,9 @@ import psycopg2
 
 from cacheaside.settings import Settings
 from local.environment import function_environment
-from local.postgres import PostgresServer
-from local.valkey import ValkeyServer
-from local.valkey_cluster import ValkeyCluster
+from local.servers.postgres import PostgresServer
+from local.servers.valkey import ValkeyServer
+from local.servers.valkey_cluster import ValkeyCluster
 from migrate.upgrade import upgrade
 
 __all__ = ["CACHES", "ROOT", "Servers", "servers"]

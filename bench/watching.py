@@ -23,14 +23,14 @@ from typing import Final
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from cacheaside.drain import Backlog, Drained, Drainer
-from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.outbox import Outbox
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.outbox import Outbox
+from cacheaside.invalidation.drain import Backlog, Drained, Drainer
+from cacheaside.invalidation.sweep import Sweep
+from cacheaside.invalidation.verifier import Verification
 from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
-from cacheaside.sweep import Sweep
-from cacheaside.verifier import Verification
-from local.postgres import PostgresServer
-from local.valkey import ValkeyServer
+from local.servers.postgres import PostgresServer
+from local.servers.valkey import ValkeyServer
 from migrate.upgrade import upgrade
 
 ROUNDS: Final = 3

@@ -29,17 +29,17 @@ def main() -> int:
 
 
 def _execute(command: str, ending: Ending) -> int:
-    from local import commands  # only now: a signal during the slow imports must already find `ending`
+    from local import subcommands  # only now: a signal during the slow imports must already find `ending`
 
     if ending.asked:
         raise KeyboardInterrupt
     if command == "run":
-        commands.run(ending)
+        subcommands.run(ending)
         return 0
     if command == "rehearse":
-        commands.rehearse()
+        subcommands.rehearse()
         return 0
-    return 0 if {"demo": commands.demo, "check": commands.check}[command]() else 1
+    return 0 if {"demo": subcommands.demo, "check": subcommands.check}[command]() else 1
 
 
 if __name__ == "__main__":

@@ -9,39 +9,41 @@ from pathlib import Path
 import psycopg2
 
 from local.errors import LocalError
-from local.postgres import PostgresServer
+from local.servers.postgres import PostgresServer
 from migrate.upgrade import MigrationFailed, upgrade
 
 __all__ = ["check", "report"]
 
-FUNCTIONS = Path(__file__).resolve().parent.parent / "functions"
+CATALOGUE = Path(__file__).resolve().parent.parent / "functions" / "catalogue"
 
 
 def check() -> tuple[bool, str]:
     """Return whether all is right, and what to print.
 
     Asks the database that DATABASE_URL names, which is left as it is, or an empty one of its own with all migrations.
-    CATALOGUE names another folder of functions than this checkout's. Raises `LocalError`.
+    CATALOGUE names another catalogue than this checkout's. Raises `LocalError`.
     """
-    folder = Path(os.environ.get("CATALOGUE") or FUNCTIONS)
+    folder = Path(os.environ.get("CATALOGUE") or CATALOGUE)
     if not _has_queries(folder):
-        raise LocalError(f"{folder} has no queries: CATALOGUE is a folder such as functions, with query/queries in it")
+        raise LocalError(
+            f"{folder} has no queries: CATALOGUE is a folder such as functions/catalogue, with queries/ in it"
+        )
     with _database() as url:
         return _ask(url, folder)
 
 
 def report(url: str) -> str:
     """Return what to print of the check, for who goes on whatever it says: nothing if there are no queries."""
-    if not _has_queries(FUNCTIONS):
+    if not _has_queries(CATALOGUE):
         return ""
     try:
-        return _ask(url, FUNCTIONS)[1]
+        return _ask(url, CATALOGUE)[1]
     except LocalError as error:
         return str(error)
 
 
 def _has_queries(folder: Path) -> bool:
-    return any((folder / "query" / "queries").glob("*.sql"))
+    return any((folder / "queries").glob("*.sql"))
 
 
 def _ask(url: str, folder: Path) -> tuple[bool, str]:

@@ -43,7 +43,7 @@ def measure(api_url: str, cache_url: str) -> Iterator[Row]:
         raise LocalError(f"GET /queries answered {response.status}: the log of the query function says why")
     queries = json.loads(body)["data"]
     if not queries:
-        raise LocalError("the catalogue is empty: put a .sql file into functions/query/queries")
+        raise LocalError("the catalogue is empty: put a .sql file into functions/catalogue/queries")
     for query in queries:
         path = f"/queries/{quote(query['name'])}{_parameters(query)}"
         miss_ms, _, _ = _get(client, path)

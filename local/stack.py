@@ -14,9 +14,9 @@ import psycopg2
 import redis
 
 from local.errors import LocalError
-from local.postgres import PostgresServer
 from local.progress import Progress
-from local.valkey import ValkeyServer
+from local.servers.postgres import PostgresServer
+from local.servers.valkey import ValkeyServer
 from migrate import sample_data
 from migrate.upgrade import MigrationFailed, upgrade
 

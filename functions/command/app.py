@@ -10,19 +10,19 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cacheaside.catalogue import Catalogue
-from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.commands import Commands
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.parameters import bind_json
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.http.answers import confirm
 from cacheaside.http.application import application
 from cacheaside.http.requests import idempotency_of, json_object
-from cacheaside.parameters import bind_json
 from cacheaside.settings import Settings
-from cacheaside.writer import Writer
+from cacheaside.writing.writer import Writer
 
 logger = Logger()
 settings = Settings.from_environment()
-catalogue = Catalogue.load(Path(__file__).parents[1])
+catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 # No breaker before this cache: an answer that a write made old is worth a timeout of its own to take it out.
 writer = Writer(Cache(settings.cache), Commands(settings.database))
 app = application(logger)

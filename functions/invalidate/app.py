@@ -13,19 +13,19 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cacheaside.catalogue import Catalogue
-from cacheaside.drain import Drainer
-from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.database import Database
-from cacheaside.drivers.outbox import Outbox
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.outbox import Outbox
+from cacheaside.drivers.postgres.queries import Database
 from cacheaside.http.answers import json_response
 from cacheaside.http.application import application
 from cacheaside.http.requests import json_object
-from cacheaside.invalidation import invalidate
-from cacheaside.metrics import measured_sweep
+from cacheaside.invalidation.by_hand import invalidate
+from cacheaside.invalidation.drain import Drainer
+from cacheaside.invalidation.sweep import Sweep
+from cacheaside.invalidation.verifier import Verifier
+from cacheaside.runtime.read_metrics import measured_sweep
 from cacheaside.settings import InvalidateSettings, InvalidationMode
-from cacheaside.sweep import Sweep
-from cacheaside.verifier import Verifier
 
 # A little over the minute after which the next invocation comes, so that somebody listens all the time.
 LISTEN_S = 63.0
@@ -34,7 +34,7 @@ CLEAR_UP_S = 45.0
 
 logger = Logger()
 settings = InvalidateSettings.from_environment()
-catalogue = Catalogue.load(Path(__file__).parents[1])
+catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 cache = Cache(settings.cache)
 outbox = Outbox(settings.database)
 drainer = Drainer(outbox, cache)

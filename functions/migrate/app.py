@@ -24,6 +24,7 @@ from migrate.upgrade import FUNCTIONS, MigrationFailed, unknown, upgrade
 
 logger = Logger()
 
+CATALOGUE: Final = FUNCTIONS / "catalogue"
 # Time for the response to CloudFormation, with all its attempts.
 _RESERVE_S: Final = 60
 
@@ -81,7 +82,7 @@ def _left_s(context: LambdaContext) -> float:
 def _check_tags(connection: Connection) -> None:
     """Raise WrongTags where a change of a table would leave answers that were made from it in the cache."""
     with dependencies(connection) as database:
-        checked = check_tags(FUNCTIONS, database)
+        checked = check_tags(CATALOGUE, database)
     if checked.problems:
         logger.error("wrong tags", extra={"problems": list(map(str, checked.problems))})
         raise WrongTags(checked)

@@ -10,7 +10,7 @@ import psycopg2
 from aws_lambda_powertools import Logger
 from psycopg2.extensions import connection as Connection
 
-from cacheaside.drivers.connection import connect
+from cacheaside.drivers.postgres.connection import connect
 from cacheaside.settings import DatabaseSettings
 
 __all__ = ["connect_with_retries"]

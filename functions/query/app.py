@@ -13,27 +13,27 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cacheaside.after_response import AfterResponse
-from cacheaside.catalogue import Catalogue
-from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.database import Database
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.parameters import bind_text
+from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.guarded import GuardedCache, GuardedDatabase
+from cacheaside.drivers.postgres.queries import Database
 from cacheaside.health import check_health
 from cacheaside.http.answers import json_response, respond
 from cacheaside.http.application import READ, application
 from cacheaside.http.listing import listing
 from cacheaside.http.openapi import openapi
 from cacheaside.http.requests import query_parameters
-from cacheaside.metrics import breaker_counter, measured_read, measured_refresh
-from cacheaside.parameters import bind_text
-from cacheaside.reader import Reader
+from cacheaside.reading.reader import Reader
+from cacheaside.runtime.after_response import AfterResponse
+from cacheaside.runtime.read_metrics import breaker_counter, measured_read, measured_refresh
+from cacheaside.runtime.snapshot import after_restore
 from cacheaside.settings import Settings
-from cacheaside.snapshot import after_restore
 from query import documentation, page
 
 logger = Logger()
 settings = Settings.from_environment()
-catalogue = Catalogue.load(Path(__file__).parents[1])
+catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 cache = GuardedCache(Cache(settings.cache), breaker_counter("Cache"))
 database = GuardedDatabase(Database(settings.database), breaker_counter("Database"))
 reader = Reader(cache, database)

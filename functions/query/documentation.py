@@ -7,12 +7,12 @@ from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
-from cacheaside.catalogue import Catalogue
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.parameters import Parameter, canonical
+from cacheaside.catalogue.statements import Command, Query, Statement
 from cacheaside.http.problems import PROBLEMS
 from cacheaside.http.schemas import described, jsonable
-from cacheaside.idempotency import HEADER
-from cacheaside.parameters import Parameter, canonical
-from cacheaside.statements import Command, Query, Statement
+from cacheaside.writing.idempotency import HEADER
 
 __all__ = ["render"]
 

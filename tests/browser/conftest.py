@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from local.api.gateway import Gateway
 from local.environment import function_environment
-from local.gateway import Gateway
 from local.stack import up
 from local.template import read
+from tests.support.root import ROOT
 
-ROOT = Path(__file__).parents[2]
 # A browser that looks for updates and the like waits for networks that tests do not have.
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 

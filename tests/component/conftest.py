@@ -19,30 +19,31 @@ import pytest
 import redis
 from redis.cluster import RedisCluster
 
-from cacheaside.drivers import cache_connections, commands, connection, statement
+from cacheaside.drivers.cache import exchange
+from cacheaside.drivers.postgres import commands, connection, rendering
 from cacheaside.settings import Authentication, CacheMode, CacheSettings, DatabaseSettings
+from local.api.events import Request, to_event, to_response
+from local.api.routing import Router
 from local.environment import function_environment
-from local.events import Request, to_event, to_response
-from local.postgres import PostgresServer
-from local.routing import Router
+from local.servers.postgres import PostgresServer
+from local.servers.valkey import ValkeyServer
+from local.servers.valkey_cluster import ValkeyCluster
 from local.template import read
-from local.valkey import ValkeyServer
-from local.valkey_cluster import ValkeyCluster
 from migrate import sample_data
 from migrate.upgrade import upgrade
+from tests.support.root import ROOT
 
-ROOT = Path(__file__).parents[2]
 PRODUCTS = 100
 
 
 # The product's limits in time, and how long a machine may take that stops for seconds and means nothing by it.
 _PATIENT: Final[Mapping[tuple[ModuleType, str], float]] = {
-    (cache_connections, "CALL_S"): 20.0,
-    (cache_connections, "_OPENING_S"): 20.0,
-    (cache_connections, "_CONFIRM_MS"): 10_000,
+    (exchange, "CALL_S"): 20.0,
+    (exchange, "_OPENING_S"): 20.0,
+    (exchange, "_CONFIRM_MS"): 10_000,
     (connection, "_CONNECT_S"): 30.0,
     (connection, "_PING_S"): 30.0,
-    (statement, "_GRACE_S"): 30.0,
+    (rendering, "_GRACE_S"): 30.0,
     (commands, "_ASIDE_MS"): 30_000,
 }
 _OWN: Final = {limit: getattr(*limit) for limit in _PATIENT}

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import local_stack
-from tests.e2e.catalogue import Query
-from tests.e2e.client import Client, unsigned
-from tests.e2e.target import Target, of_environment
+from tests.e2e.support import local_stack
+from tests.e2e.support.catalogue import Query
+from tests.e2e.support.client import Client, unsigned
+from tests.e2e.support.target import Target, of_environment
 
 
 def pytest_configure(config: pytest.Config) -> None:

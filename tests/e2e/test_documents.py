@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from tests.e2e.catalogue import Query
-from tests.e2e.client import Client, eventually
-from tests.e2e.openapi import check_document
+from tests.e2e.support.catalogue import Query
+from tests.e2e.support.client import Client, eventually
+from tests.e2e.support.openapi import check_document
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

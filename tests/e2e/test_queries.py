@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from tests.component.problem import problem
-from tests.e2e.catalogue import Query, target
-from tests.e2e.client import Answer, Client, eventually, same_entry
+from tests.e2e.support.catalogue import Query, target
+from tests.e2e.support.client import Answer, Client, eventually, same_entry
+from tests.support.problem import problem
 
 FORWARDED = {"miss", "stale", "bypass"}
 PARAMETERS = {"hit", "fwd", "ttl", "stored", "collapsed", "detail"}
@@ -39,7 +39,7 @@ def check(query: Query, answer: Answer) -> None:
 
 
 def test_there_is_something_to_ask(queries: list[Query]) -> None:
-    assert queries, "the catalogue is empty: put a .sql file into functions/query/queries"
+    assert queries, "the catalogue is empty: put a .sql file into functions/catalogue/queries"
 
 
 def test_answer_says_where_it_came_from(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.component.problem import problem
-from tests.e2e.catalogue import Query, examples, target
-from tests.e2e.client import Client
-from tests.e2e.target import Target
+from tests.e2e.support.catalogue import Query, examples, target
+from tests.e2e.support.client import Client
+from tests.e2e.support.target import Target
+from tests.support.problem import problem
 
 WRONG = "!"  # no number, date, truth value or UUID, and hardly one of an enumeration
 UNKNOWN = "no_such_parameter"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.catalogue import Query, examples, target
-from tests.e2e.client import Answer, Client, eventually
+from tests.e2e.support.catalogue import Query, examples, target
+from tests.e2e.support.client import Answer, Client, eventually
 
 pytestmark = pytest.mark.writes
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local import engine
-from local.emulator import Emulator, emulator
+from local.containers import engine
+from local.containers.emulator import Emulator, emulator
 from local.stack import Stack, up
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from local import engine
-from local.emulator import ARCHITECTURES, IMAGE, ROOT, Emulator
+from local.containers import engine
+from local.containers.emulator import ARCHITECTURES, IMAGE, ROOT, Emulator
 
 try:
     engine.require()
@@ -44,7 +44,7 @@ Resources:
 HANDLER = """
 import json, os, time
 
-from cacheaside.after_response import AfterResponse
+from cacheaside.runtime.after_response import AfterResponse
 
 after_response = AfterResponse.start(os.environ)
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from local.emulator import ROOT, function_of
+from local.containers.emulator import ROOT, function_of
 from local.template import read
 
 EVENTS = {path: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}

@@ -11,8 +11,8 @@ import psycopg2
 import pytest
 import redis
 
-from local import engine
-from local.emulator import ROOT, Emulator
+from local.containers import engine
+from local.containers.emulator import ROOT, Emulator
 from local.stack import Stack
 
 try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.forward import forwarded
+from local.containers.forward import forwarded
 
 GATEWAY = "127.0.0.2"  # an address of this machine that no server listens on, as the gateway of a network is
 

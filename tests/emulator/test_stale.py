@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import redis
 
-from cacheaside.entry import decode, encode
-from local.emulator import ROOT, Emulator
+from cacheaside.reading.entry import decode, encode
+from local.containers.emulator import ROOT, Emulator
 from local.stack import Stack
 
 EVENT = ROOT / "events" / "query_revenue_by_month.json"

@@ -9,14 +9,14 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
-from cacheaside import steps
-from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.cache_connections import NotReplicated
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.exchange import NotReplicated
 from cacheaside.errors import CacheUnavailable
-from cacheaside.keys import Keys, tag_key
+from cacheaside.reading import steps
+from cacheaside.reading.keys import Keys, tag_key
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
-from local.valkey import ValkeyServer
-from local.valkey_cluster import ValkeyCluster
+from local.servers.valkey import ValkeyServer
+from local.servers.valkey_cluster import ValkeyCluster
 from tests.template.stack import Stack
 
 Server = ValkeyServer | ValkeyCluster

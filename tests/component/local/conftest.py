@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import alive, descendants
+from local.servers.processes import alive, descendants
 from local.template import Function
-from tests.component.local.checkout import TEMPLATE, Checkout
+from tests.component.support.checkout import TEMPLATE, Checkout
+from tests.support.root import ROOT
 
 
 @pytest.fixture
@@ -51,8 +52,6 @@ def wait_for_end() -> Callable[[list[int]], None]:
 
     return wait
 
-
-ROOT = Path(__file__).parents[3]
 
 HANDLER = '''
 import base64, json, os, subprocess, sys, threading, time

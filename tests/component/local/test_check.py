@@ -11,11 +11,11 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from local.postgres import PostgresServer
+from local.servers.postgres import PostgresServer
 from migrate.upgrade import upgrade
-from tests.component.local.checkout import Checkout
+from tests.component.support.checkout import Checkout
+from tests.support.root import ROOT
 
-ROOT = Path(__file__).parents[3]
 PYTHONPATH = "layers/cacheaside:functions:."
 
 
@@ -41,19 +41,19 @@ def check(folder: Path = ROOT, **environment: str) -> tuple[int, str, str]:
 
 
 def drop_a_tag(functions: Path) -> None:
-    path = functions / "query/queries/top_products.sql"
+    path = functions / "queries/top_products.sql"
     path.write_text(path.read_text().replace('"orders", "order_items", "products"', '"orders", "products"'))
 
 
 PROBLEM = (
-    "query/queries/top_products.sql:5: the query reads order_items, which is not among its tags; "
+    "queries/top_products.sql:5: the query reads order_items, which is not among its tags; "
     'write -- tags    = ["orders", "products", "order_items"]'
 )
 
 
 def test_shipped_catalogue_is_right() -> None:
     status, out, err = check()
-    queries = len(list((ROOT / "functions/query/queries").glob("*.sql")))
+    queries = len(list((ROOT / "functions/catalogue/queries").glob("*.sql")))
     assert (status, err) == (0, "")
     assert re.fullmatch(rf"{queries} queries read \d tables; every tag is right, every table is watched\n", out)
 
@@ -70,7 +70,7 @@ def test_paths_are_relative_to_the_current_folder(catalogue: Path) -> None:
 
 
 def test_file_that_is_no_query_fails_with_its_line(catalogue: Path) -> None:
-    path = catalogue / "query/queries/version.sql"
+    path = catalogue / "queries/version.sql"
     path.write_text(path.read_text().replace("ttl", "tll"))
     status, out, err = check(CATALOGUE=str(catalogue))
     assert (status, err) == (1, "")
@@ -92,7 +92,7 @@ def test_database_of_ones_own_is_asked_and_left_as_it_is(postgres: PostgresServe
             status, out, err = check(DATABASE_URL=url)
             assert (status, err) == (1, "")
             assert out == (
-                "functions/query/queries/customer_orders.sql:4: changes of order_items are not recorded; "
+                "functions/catalogue/queries/customer_orders.sql:4: changes of order_items are not recorded; "
                 "put into a migration: select cacheaside.watch('order_items');\n"
             )
         cursor.execute("drop database own with (force)")

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import redis
 
-from local.valkey import ValkeyServer
-from tests.component.local.checkout import Checkout
-
-ROOT = Path(__file__).parents[3]
+from local.servers.valkey import ValkeyServer
+from tests.component.support.checkout import Checkout
+from tests.support.root import ROOT
 
 
 def test_the_demo_shows_every_query_cold_and_warm_beside_a_run(checkout: Checkout) -> None:
@@ -48,5 +47,5 @@ def test_the_real_catalogue_is_served_warm(folder: Path) -> None:
         if status == 0:
             break
     assert status == 0, out + err
-    queries = {path.stem for path in (ROOT / "functions/query/queries").glob("*.sql")}
+    queries = {path.stem for path in (ROOT / "functions/catalogue/queries").glob("*.sql")}
     assert {line.split()[0] for line in out.splitlines()[-len(queries) :]} == queries

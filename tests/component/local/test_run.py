@@ -15,12 +15,12 @@ import psycopg2
 import pytest
 import redis
 
-from local.postgres import PostgresServer
-from local.processes import HOST, alive, descendants
-from local.valkey import ValkeyServer
-from tests.component.local.checkout import Checkout
-from tests.component.until import until
-from tests.ports import unclaimed_port
+from local.servers.postgres import PostgresServer
+from local.servers.processes import HOST, alive, descendants
+from local.servers.valkey import ValkeyServer
+from tests.component.support.checkout import Checkout
+from tests.support.ports import unclaimed_port
+from tests.support.until import until
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:

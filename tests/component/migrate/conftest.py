@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from local.postgres import PostgresServer
+from local.servers.postgres import PostgresServer
 from migrate.upgrade import upgrade
 from tests.component.migrate.session import Session
 

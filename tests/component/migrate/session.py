@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg2
 
-from local.postgres import PostgresServer
+from local.servers.postgres import PostgresServer
 
 
 class Session:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from local.postgres import PostgresServer
+from local.servers.postgres import PostgresServer
 from migrate import app
 from migrate.upgrade import read_migrations, upgrade
 
@@ -99,7 +99,7 @@ def test_create_update_and_delete_succeed_under_one_id(send: Send) -> None:
     assert {answer["Status"] for answer in (create, update, delete)} == {"SUCCESS"}
     assert len({answer["PhysicalResourceId"] for answer in (create, update, delete)}) == 1
     assert create["Data"]["Applied"].split(",") == [
-        migration.name for migration in read_migrations(app.FUNCTIONS / "migrate" / "migrations")
+        migration.name for migration in read_migrations(app.CATALOGUE.parent / "migrate" / "migrations")
     ]
     assert update["Data"] == {"Applied": ""}
 
@@ -135,11 +135,11 @@ def test_failing_migration_fails_the_deployment_with_the_sql_error(
 @pytest.fixture
 def forgotten_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment with one tag less than its query needs."""
-    functions = tmp_path / "functions"
-    shutil.copytree(app.FUNCTIONS, functions)
-    query = functions / "query" / "queries" / "customer_orders.sql"
+    catalogue = tmp_path / "catalogue"
+    shutil.copytree(app.CATALOGUE, catalogue)
+    query = catalogue / "queries" / "customer_orders.sql"
     query.write_text(query.read_text().replace('["orders", "order_items"]', '["orders"]'))
-    monkeypatch.setattr(app, "FUNCTIONS", functions)
+    monkeypatch.setattr(app, "CATALOGUE", catalogue)
 
 
 @pytest.mark.usefixtures("forgotten_tag")

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from local.postgres import PostgresServer
+from local.servers.postgres import PostgresServer
 from migrate.upgrade import upgrade
 from tests.component.migrate.session import Session
 

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import boto3
 import pytest
@@ -14,10 +13,11 @@ from botocore.credentials import Credentials
 from botocore.stub import Stubber
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.e2e.client import leaked
-from tests.e2e.target import READS, WRITES, Target, of_environment, of_stack
+from tests.e2e.support.client import leaked
+from tests.e2e.support.target import READS, WRITES, Target, of_environment, of_stack
+from tests.support.root import ROOT
 
-TEMPLATE = Path(__file__).parents[3] / "template.yaml"
+TEMPLATE = ROOT / "template.yaml"
 URL = "https://abc.execute-api.eu-north-1.amazonaws.com"
 WHO = Credentials("AKIDEXAMPLE", "secret", "session-token")
 BEARER = {"authorization": "Bearer eyJ"}

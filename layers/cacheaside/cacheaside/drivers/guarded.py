@@ -10,12 +10,12 @@ import random
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from cacheaside import steps
-from cacheaside.breaker import Breaker, Rules, State
-from cacheaside.drivers.cache import Cache
-from cacheaside.drivers.database import Database
+from cacheaside.drivers.breaker import Breaker, Rules, State
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.queries import Database
 from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable
-from cacheaside.reader import epoch_ms
+from cacheaside.reading import steps
+from cacheaside.reading.reader import epoch_ms
 
 __all__ = ["CACHE", "DATABASE", "GuardedCache", "GuardedDatabase"]
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 
 from aws_lambda_powertools.event_handler import Response
 
-from cacheaside.entry import Encoding, Entry, unpack
+from cacheaside.catalogue.statements import Command, Query
 from cacheaside.errors import NotFound
 from cacheaside.http.encoding import accepts_gzip
-from cacheaside.outcome import Outcome, Source
-from cacheaside.reader import Answer
-from cacheaside.statements import Command, Query
-from cacheaside.writer import Written
+from cacheaside.reading.entry import Encoding, Entry, unpack
+from cacheaside.reading.outcome import Outcome, Source
+from cacheaside.reading.reader import Answer
+from cacheaside.writing.writer import Written
 
 __all__ = ["JSON", "answer_headers", "confirm", "json_response", "respond"]
 

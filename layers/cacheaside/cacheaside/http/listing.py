@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cacheaside.catalogue import Catalogue
+from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.http.schemas import described
 
 __all__ = ["listing"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cacheaside.catalogue import Catalogue
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.statements import Command, Query, Statement
 from cacheaside.http.problems import MEDIA_TYPE, PROBLEMS
 from cacheaside.http.schemas import jsonable, schema
-from cacheaside.idempotency import HEADER
-from cacheaside.statements import Command, Query, Statement
+from cacheaside.writing.idempotency import HEADER
 
 __all__ = ["openapi"]
 

@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
+from cacheaside.catalogue.parameters import Value
+from cacheaside.catalogue.statements import Command
 from cacheaside.errors import BadBody, BodyTooLarge, UnsupportedMedia
-from cacheaside.idempotency import HEADER, Idempotency
-from cacheaside.parameters import Value
-from cacheaside.statements import Command
+from cacheaside.writing.idempotency import HEADER, Idempotency
 
 __all__ = ["idempotency_of", "json_object", "query_parameters"]
 

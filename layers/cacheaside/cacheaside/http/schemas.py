@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from cacheaside.parameters import SCALAR_TYPES, Parameter, Value, canonical
+from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value, canonical
 
 __all__ = ["described", "jsonable", "schema"]
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from cacheaside.catalogue import Catalogue
-from cacheaside.sql_file import SqlFile, read_sql_file
-from cacheaside.statements import Query
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.sql_file import SqlFile, read_sql_file
+from cacheaside.catalogue.statements import Query
+from cacheaside.catalogue.tags import check_tag, parameters_of, table_of
 from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Source
-from cacheaside.tags import check_tag, parameters_of, table_of
 
 __all__ = ["Database", "Problem", "TagCheck", "check_tags", "tag_problems", "unrecorded"]
 
@@ -71,16 +71,16 @@ class Database(Protocol):
         """Return all that is known about `query`. Raises QueryRefused."""
 
 
-def check_tags(functions: Path, database: Database) -> TagCheck:
-    """Check every query below the folder of all functions. Raises CatalogueError if a file is no query at all.
+def check_tags(folder: Path, database: Database) -> TagCheck:
+    """Check every query of the catalogue in `folder`. Raises CatalogueError if a file is no query at all.
 
     A table that is not watched is reported once, where it is first read.
     """
-    queries = Catalogue.load(functions).queries
+    queries = Catalogue.load(folder).queries
     problems: list[Problem] = []
     sources: dict[str, Source] = {}
     for name, query in queries.items():
-        file = read_sql_file(functions / "query" / "queries" / f"{name}.sql")
+        file = read_sql_file(folder / "queries" / f"{name}.sql")
         try:
             facts = database.facts(query)
         except QueryRefused as refused:

@@ -19,12 +19,12 @@ from typing import Final
 import psycopg2
 from psycopg2.extensions import connection, cursor
 
-from cacheaside.statements import Query
+from cacheaside.catalogue.statements import Query
+from cacheaside.catalogue.tags import parameters_of, table_of
 from cacheaside.tag_check.database_objects import Found, describe, find
 from cacheaside.tag_check.facts import Facts, Kind, QueryRefused, Scan, Source
 from cacheaside.tag_check.generic_plan import scans
 from cacheaside.tag_check.samples import samples
-from cacheaside.tags import parameters_of, table_of
 
 __all__ = ["Dependencies", "dependencies"]
 

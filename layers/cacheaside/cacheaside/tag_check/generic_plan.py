@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from psycopg2.extensions import cursor
 
-from cacheaside.parameters import Parameter
+from cacheaside.catalogue.parameters import Parameter
 from cacheaside.tag_check.facts import Scan
 from cacheaside.tag_check.row_conditions import equalities
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from cacheaside.parameters import Parameter, Scalar, Value
+from cacheaside.catalogue.parameters import Parameter, Scalar, Value
 
 __all__ = ["sample", "samples"]
 

@@ -1,0 +1,12 @@
+"""A cache in front of slow PostgreSQL queries. Imports run upwards in this list, never downwards.
+
+errors, settings, clock, health   the ground
+catalogue/       the queries and commands, as their files declare them
+reading/         an answer from the cache, or from one load that all callers share
+writing/         a command: committed once, and its changes invalidated
+invalidation/    the outbox: recorded changes are drained, and cached answers verified
+tag_check/       compares the declared tags with the tables that PostgreSQL says a query reads
+http/            outcomes, confirmations, errors and documents as HTTP responses
+drivers/         Valkey, PostgreSQL, IAM and the circuit breakers
+runtime/         what depends on Lambda: the extension, SnapStart, CloudWatch metrics
+"""

@@ -1,0 +1,1 @@
+"""The catalogue: queries and commands as their .sql files declare them, with parameters, policy and tags."""

@@ -1,0 +1,231 @@
+"""The catalogue: every query and command that can be called, read from .sql files and checked as it is loaded.
+
+What a caller could find wrong at run time is found wrong here instead; the error names file, line and remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, Self, cast, get_args
+
+from cacheaside.catalogue.durations import parse_duration_ms
+from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value
+from cacheaside.catalogue.policy import Policy, WaitedOut
+from cacheaside.catalogue.sql_file import SqlFile, read_sql_file
+from cacheaside.catalogue.statements import Command, Isolation, Query, Returns
+from cacheaside.catalogue.tags import TAGS_AT_MOST, check_tag
+from cacheaside.errors import CatalogueError, UnknownStatement
+
+__all__ = ["Catalogue"]
+
+_STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "params"})
+_COMMAND_KEYS: Final = _STATEMENT_KEYS | {"isolation"}
+_QUERY_KEYS: Final = _STATEMENT_KEYS | {
+    *("tags", "ttl", "stale", "stale_if_error", "negative_ttl", "jitter", "early_refresh"),
+    *("wait", "waited_out", "compress", "local", "client", "verify"),
+}
+_PARAMETER_KEYS: Final = frozenset(
+    {
+        *("type", "required", "default", "example", "description"),
+        *("min", "max", "min_length", "max_length", "pattern", "values"),
+    }
+)
+# API Gateway gives up after 30 s, and the function needs a moment to answer.
+_TIMEOUT_AT_MOST_MS: Final = 25_000
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All queries and commands, by name."""
+
+    queries: Mapping[str, Query]
+    commands: Mapping[str, Command]
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read queries/*.sql and commands/*.sql in `folder`. Raises CatalogueError for the first that is wrong."""
+        queries = sorted((folder / "queries").glob("*.sql"))
+        commands = sorted((folder / "commands").glob("*.sql"))
+        return cls(
+            {path.stem: _query(read_sql_file(path)) for path in queries},
+            {path.stem: _command(read_sql_file(path)) for path in commands},
+        )
+
+    def query(self, name: str) -> Query:
+        """Return the query `name`. Raises UnknownStatement."""
+        if name not in self.queries:
+            raise UnknownStatement("there is no query of that name; GET /queries lists all")
+        return self.queries[name]
+
+    def command(self, name: str) -> Command:
+        """Return the command `name`. Raises UnknownStatement."""
+        if name not in self.commands:
+            raise UnknownStatement("there is no command of that name; GET /openapi.json lists all")
+        return self.commands[name]
+
+
+def _query(file: SqlFile) -> Query:
+    common = _statement(file, _QUERY_KEYS)
+    if "ttl" not in file.header:
+        raise file.error("ttl", 'ttl is missing; say how long an answer stays fresh, such as ttl = "60s"')
+    ttl_ms = _duration(file, "ttl")
+    if ttl_ms == 0:
+        raise file.error("ttl", 'ttl must be longer than nothing, such as ttl = "60s"')
+    policy = Policy(
+        ttl_ms=ttl_ms,
+        stale_ms=_duration(file, "stale", "0s"),
+        stale_if_error_ms=_duration(file, "stale_if_error", file.header.get("stale", "0s")),
+        negative_ttl_ms=_duration(file, "negative_ttl", f"{min(ttl_ms, 5_000)}ms"),
+        wait_ms=_duration(file, "wait", "10s"),
+        waited_out=_waited_out(file),
+        jitter=_number(file, "jitter", default="0.05", at_most=0.5),
+        early_refresh=_number(file, "early_refresh", default="1", at_most=10),
+        compress=_switch(file, "compress", default=True),
+        local_ms=_duration(file, "local", "0s"),
+        client_ms=_duration(file, "client", "0s"),
+    )
+    verify = _switch(file, "verify", default=True)
+    return Query(**common, tags=_tags(file, common["parameters"]), policy=policy, verify=verify)
+
+
+def _waited_out(file: SqlFile) -> WaitedOut:
+    try:
+        return WaitedOut(file.header.get("waited_out", "503"))
+    except ValueError:
+        raise file.error("waited_out", 'waited_out must be "503" or "load"') from None
+
+
+def _switch(file: SqlFile, key: str, *, default: bool) -> bool:
+    value = file.header.get(key, default)
+    if not isinstance(value, bool):
+        raise file.error(key, f"{key} must be true or false")
+    return value
+
+
+def _number(file: SqlFile, key: str, *, default: str, at_most: float) -> float:
+    value = file.header.get(key, Decimal(default))
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= at_most:
+        raise file.error(key, f"{key} must be a number from 0 to {at_most:g}")
+    return float(value)
+
+
+def _command(file: SqlFile) -> Command:
+    common = _statement(file, _COMMAND_KEYS)
+    isolation = file.header.get("isolation", "read committed")
+    if isolation not in get_args(Isolation):
+        levels = '"read committed", "repeatable read" or "serializable"'
+        raise file.error("isolation", f"isolation must be {levels}, not {isolation!r}")
+    return Command(**common, isolation=isolation)
+
+
+def _statement(file: SqlFile, keys: frozenset[str]) -> dict[str, Any]:
+    for key in file.header.keys() - keys:
+        raise file.error(key, f"{key} is not a setting; it takes {', '.join(sorted(keys))}")
+    summary = file.header.get("summary")
+    if not isinstance(summary, str) or not summary:
+        raise file.error("summary", 'summary is missing; say in a few words what it does, such as summary = "…"')
+    returns = file.header.get("returns", "many")
+    if returns not in ("many", "one"):
+        raise file.error("returns", f'returns must be "many" or "one", not {returns!r}')
+    timeout_ms = _duration(file, "timeout", "10s")
+    if not 0 < timeout_ms <= _TIMEOUT_AT_MOST_MS:
+        raise file.error("timeout", f"timeout must be more than 0 and at most {_TIMEOUT_AT_MOST_MS // 1000}s")
+    return {
+        "name": file.name,
+        "summary": summary,
+        "sql": file.sql,
+        "returns": cast("Returns", returns),
+        "timeout_ms": timeout_ms,
+        "parameters": _parameters(file),
+    }
+
+
+def _duration(file: SqlFile, key: str, default: str | None = None) -> int:
+    try:
+        return parse_duration_ms(file.header.get(key, default))
+    except ValueError as error:
+        raise file.error(key, f"{key}: {error}") from None
+
+
+def _tags(file: SqlFile, parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
+    tags = file.header.get("tags")
+    if not isinstance(tags, list):
+        raise file.error("tags", 'tags is missing; list the tables that are read, such as tags = ["orders"]')
+    if len(tags) > TAGS_AT_MOST:
+        raise file.error("tags", f"{len(tags)} tags are too many; at most {TAGS_AT_MOST}: each is one more key to read")
+    for tag in tags:
+        try:
+            check_tag(tag, parameters)
+        except ValueError as error:
+            raise file.error("tags", str(error)) from None
+    return tuple(dict.fromkeys(tags))
+
+
+def _parameters(file: SqlFile) -> dict[str, Parameter]:
+    declared = file.header.get("params", {})
+    if not isinstance(declared, dict):
+        raise file.error("params", 'write one line per parameter: params.limit = { type = "integer" }')
+    parameters = {name: _parameter(file, name, options) for name, options in declared.items()}
+    for name, line in file.placeholders.items():
+        if name not in parameters:
+            raise CatalogueError(
+                file.path, line, f'%({name})s is not declared; add -- params.{name} = {{ type = "…" }}'
+            )
+    for name in parameters.keys() - file.placeholders.keys():
+        raise file.error(f"params.{name}", f"{name} is declared but the SQL does not use %({name})s")
+    return parameters
+
+
+def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
+    key = f"params.{name}"
+    if not isinstance(options, dict):
+        raise file.error(key, f'{key} must be a table, such as {{ type = "integer", default = 10 }}')
+    for option in options.keys() - _PARAMETER_KEYS:
+        raise file.error(
+            key, f"{option} is not an option of a parameter; it takes {', '.join(sorted(_PARAMETER_KEYS))}"
+        )
+    written = options.get("type")
+    scalar, is_list = (written.removesuffix("[]"), written.endswith("[]")) if isinstance(written, str) else ("", False)
+    if scalar not in SCALAR_TYPES:
+        raise file.error(key, f"type must be one of {', '.join(SCALAR_TYPES)}, or a list of one, such as integer[]")
+    if (scalar == "enum") != bool(options.get("values")):
+        raise file.error(key, f'values = ["…"] goes with type enum and only with it; {name} is of type {written}')
+    try:
+        plain = Parameter(name=name, type=scalar)
+        parameter = Parameter(
+            name=name,
+            type=scalar,
+            is_list=is_list,
+            required=bool(options.get("required", "default" not in options)),
+            minimum=_bound(plain, options, "min"),
+            maximum=_bound(plain, options, "max"),
+            min_length=_length(options, "min_length"),
+            max_length=_length(options, "max_length"),
+            pattern=re.compile(options["pattern"]) if "pattern" in options else None,
+            values=tuple(options.get("values", ())),
+            description=options.get("description", ""),
+        )
+        # Default and example must pass the parameter's own checks, so it has to exist before they are read.
+        default, example = (_sample(parameter, options, key) for key in ("default", "example"))
+        return replace(parameter, default=default, example=example)
+    except (ValueError, TypeError, re.error) as error:
+        raise file.error(key, f"{key}: {error}") from None
+
+
+def _bound(plain: Parameter, options: Mapping[str, Any], option: str) -> Any:
+    return plain.from_json(options[option]) if option in options else None
+
+
+def _length(options: Mapping[str, Any], option: str) -> int | None:
+    length = options.get(option)
+    if length is not None and (not isinstance(length, int) or length < 0):
+        raise ValueError(f"{option} must be a whole number, not {length!r}")
+    return length
+
+
+def _sample(parameter: Parameter, options: Mapping[str, Any], option: str) -> Value:
+    return parameter.from_json(options[option]) if option in options else None

@@ -1,0 +1,87 @@
+"""Tags: what an answer was made from. A tag is a table, or one row of a table: `orders`, `products:{id}`.
+
+    a query declares       its answers depend on            a writer's change      takes out
+    orders                 orders                           orders (any of it)     orders, orders:*
+    products:{id}          products:42, products:*          products:42 (a row)    products:42, products
+
+So a change of many rows need not list them, and one of a row leaves the answers about other rows in the cache.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from cacheaside.catalogue.parameters import Parameter, Value, canonical
+
+__all__ = ["TAGS_AT_MOST", "changed_tags", "check_tag", "parameters_of", "resolve_tags", "table_of"]
+
+# Every tag is one more key in the round trip of a hit.
+TAGS_AT_MOST: Final = 8
+
+_PARAMETER: Final = r"\{([a-z_][a-z0-9_]*)\}"
+_PLACEHOLDER: Final = re.compile(_PARAMETER)
+_TAG: Final = re.compile(rf"([a-z_][a-z0-9_$.]*)(?::{_PARAMETER}(?:,{_PARAMETER})*)?")
+
+# More rows of one table than this are taken out as the table: the cache has better to do.
+_ROWS_AT_MOST: Final = 1_000
+
+
+def check_tag(tag: object, parameters: Mapping[str, Parameter]) -> None:
+    """Raise ValueError, saying what to write instead, unless `tag` is a table or a row named by parameters."""
+    if not isinstance(tag, str) or not _TAG.fullmatch(tag):
+        raise ValueError(f'{tag!r} is not a tag; write a table, "orders", or a row of one, "products:{{id}}"')
+    for name in parameters_of(tag):
+        parameter = parameters.get(name)
+        if parameter is None:
+            raise ValueError(f"tag {tag!r} names the parameter {name}, which is not declared")
+        if parameter.is_list or (not parameter.required and parameter.default is None):
+            raise ValueError(f"tag {tag!r} needs the parameter {name} to be one value that is always there")
+
+
+def table_of(tag: str) -> str:
+    """Return the table of a tag or change: `products` of `products:42`."""
+    return tag.partition(":")[0]
+
+
+def parameters_of(tag: str) -> list[str]:
+    """Return the parameters that name the row of a declared tag, in the order of the key; none for a table."""
+    return re.findall(_PARAMETER, tag)
+
+
+def resolve_tags(tags: Sequence[str], values: Mapping[str, Value]) -> tuple[str, ...]:
+    """Return what an answer depends on: the tags with parameter values in place, rows each with `table:*` beside them.
+
+    `order_items:{order_id},{line}` becomes `order_items:7,1` and `order_items:*`.
+    """
+    resolved: dict[str, None] = {}
+    for tag in tags:
+        resolved[_PLACEHOLDER.sub(lambda match: _text(values[match[1]]), tag)] = None
+        if ":" in tag:
+            resolved[_any_row_of(table_of(tag))] = None
+    return tuple(resolved)
+
+
+def changed_tags(changes: Iterable[str]) -> tuple[str, ...]:
+    """Return the tags to take out for `changes`, each a table or a row of one. No tag comes twice."""
+    rows: dict[str, set[str]] = defaultdict(set)
+    for change in changes:
+        rows[table_of(change)].add(change)
+    tags: list[str] = []
+    for table, changed in rows.items():
+        if table in changed or len(changed) > _ROWS_AT_MOST:
+            tags += [table, _any_row_of(table)]
+        else:
+            tags += [table, *sorted(changed)]
+    return tuple(tags)
+
+
+def _any_row_of(table: str) -> str:
+    return f"{table}:*"
+
+
+def _text(value: Value) -> str:
+    text = canonical(value)
+    return str(text).lower() if isinstance(text, bool) else str(text)

@@ -1,0 +1,131 @@
+"""One connection to PostgreSQL, kept between invocations: opened when first needed, and opened again when it died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.extensions import connection, cursor
+
+from cacheaside.drivers.iam import database_token, lambda_credentials
+from cacheaside.drivers.postgres.constraints import violation
+from cacheaside.drivers.postgres.deadline import DeadlineExceeded, deadline
+from cacheaside.errors import (
+    Busy,
+    DatabaseError,
+    DatabaseUnavailable,
+    Overloaded,
+    StatementFailed,
+    StatementTimeout,
+)
+from cacheaside.settings import Authentication, DatabaseSettings
+
+__all__ = ["NO_SLOT", "KeptConnection", "connect"]
+
+_T = TypeVar("_T")
+
+_CONNECT_S: Final = 3.0
+_PING_S: Final = 1.0
+
+_UNDONE: Final = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
+NO_SLOT: Final = "OVRLD"  # classes of SQLSTATE from I to Z are free for applications
+
+
+class KeptConnection:
+    """What asks is a function of a cursor; what it raises comes out as one of our own errors."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._settings = settings
+        self._connection: connection | None = None
+
+    def ask(self, ask: Callable[[cursor], _T], limit_s: float) -> _T:
+        """Return what `ask` does, waiting for no answer longer than `limit_s`. Raises DatabaseError."""
+        try:
+            if self._connection is None:
+                self._connection = connect(self._settings)
+            with deadline(limit_s), self._connection.cursor() as cur:
+                return ask(cur)
+        except (psycopg2.Error, UnicodeDecodeError) as error:
+            # psycopg2 quotes the answer that it cannot make sense of, and fails at that if it is no UTF-8 either.
+            dead = isinstance(error, DeadlineExceeded | UnicodeDecodeError)
+            lost = dead or self._connection is None or bool(self._connection.closed)
+            if lost:
+                self.forget()
+            raise _translated(error, lost) from error
+
+    def ask_again_if_dead(self, ask: Callable[[cursor], _T], limit_s: float) -> _T:
+        """The same, once more on a new connection if a kept one turns out to have died: for what may be repeated."""
+        kept = self._connection is not None
+        try:
+            return self.ask(ask, limit_s)
+        except DatabaseUnavailable as error:
+            # Silence is not death: asking a frozen server again would only double the wait.
+            if not kept or isinstance(error.__cause__, DeadlineExceeded):
+                raise
+        return self.ask(ask, limit_s)
+
+    def ping(self) -> None:
+        """Return if PostgreSQL answers. Raises DatabaseError."""
+        self.ask_again_if_dead(lambda cur: cur.execute("select 1"), _PING_S)
+
+    def roll_back(self) -> None:
+        """End the transaction, one way or the other. Never raises."""
+        if self._connection is None:  # a new one would have none
+            return
+        try:
+            self.ask(lambda cur: cur.execute("rollback"), _PING_S)
+        except DatabaseError:
+            self.forget()  # closing the connection rolls back as well
+
+    def forget(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            with suppress(psycopg2.Error):
+                self._connection.close()
+        self._connection = None
+
+
+def connect(settings: DatabaseSettings) -> connection:
+    """Open a connection in autocommit mode to a primary, within 3 s. Raises psycopg2.OperationalError.
+
+    A standby is refused: after a failover a host name may lead to the former primary for a while, and an answer that is
+    loaded there may be older than the write that took the last one out.
+    """
+    extra: dict[str, Any] = {"application_name": "cacheaside", "target_session_attrs": "primary"}
+    if settings.authentication is Authentication.IAM:
+        extra["password"] = _token(settings)
+    with deadline(_CONNECT_S):
+        # After a freeze the peer may be gone without a word; then unacknowledged bytes must not be waited for.
+        opened: connection = psycopg2.connect(settings.url, tcp_user_timeout=3_000, **extra)
+    opened.autocommit = True
+    return opened
+
+
+def _token(settings: DatabaseSettings) -> str:
+    url = urlsplit(settings.url)
+    try:
+        credentials = lambda_credentials()
+    except OSError as error:
+        raise psycopg2.OperationalError("there are no credentials to sign in with") from error
+    return database_token(
+        credentials, settings.region, url.hostname or "", url.port or 5432, unquote(url.username or "")
+    )
+
+
+def _translated(error: psycopg2.Error | UnicodeDecodeError, lost: bool) -> DatabaseError:
+    if lost or isinstance(error, UnicodeDecodeError):
+        return DatabaseUnavailable("the database cannot be reached")
+    code = error.pgcode or ""
+    if code == NO_SLOT:
+        return Overloaded("as many requests as may ask the database at once are asking it")
+    if code == errorcodes.QUERY_CANCELED:
+        return StatementTimeout("the statement ran into its timeout")
+    if code.startswith(errorcodes.CLASS_INTEGRITY_CONSTRAINT_VIOLATION):
+        return violation(error)
+    if code in _UNDONE:
+        return Busy("others changed the same at the same time, however often it was tried")
+    return StatementFailed("the database refused the statement")

@@ -1,0 +1,54 @@
+"""Taking answers out of the cache by hand: what an operator may ask for, and how it is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.parameters import bind_json
+from cacheaside.catalogue.statements import BoundQuery
+from cacheaside.catalogue.tags import changed_tags
+from cacheaside.errors import BadBody
+
+__all__ = ["invalidate"]
+
+_TAGS_AT_MOST: Final = 100
+_TAG: Final = re.compile(r"[a-z_][a-z0-9_$.]*(?::.{1,512})?", re.DOTALL)
+
+
+class Invalidatable(Protocol):
+    """The cache side: each returns how much was there to take out, or raises CacheUnavailable."""
+
+    def invalidate_tags(self, tags: Sequence[str]) -> int: ...
+    def invalidate_entry(self, entry: str, lease: str) -> bool: ...
+
+
+def invalidate(cache: Invalidatable, catalogue: Catalogue, wanted: Mapping[str, object]) -> dict[str, int]:
+    """Take out what `wanted` names: `{"tags": [...]}`, or `{"query": name, "params": {...}}`.
+
+    Returns how many of the tags had answers made from them, or how many answers were taken out. Raises BadBody,
+    UnknownStatement, BadParameters or CacheUnavailable.
+    """
+    match dict(wanted):
+        case {"tags": list(tags), **rest} if not rest:
+            return {"tags": cache.invalidate_tags(changed_tags(_checked(tags)))}
+        case {"query": str(name), **rest} if not rest.keys() - {"params"}:
+            query = catalogue.query(name)
+            keys = BoundQuery(query, bind_json(query.parameters, _params(rest.get("params", {})))).keys
+            return {"answers": int(cache.invalidate_entry(keys.entry, keys.lease))}
+    raise BadBody('send {"tags": ["products:42"]}, or {"query": "product", "params": {"id": 42}}')
+
+
+def _checked(tags: list[object]) -> list[str]:
+    good = [tag for tag in tags if isinstance(tag, str) and _TAG.fullmatch(tag)]
+    if len(good) < len(tags) or not 1 <= len(tags) <= _TAGS_AT_MOST:
+        raise BadBody(f'tags must be 1 to {_TAGS_AT_MOST} tables, "products", or rows of one, "products:42"')
+    return good
+
+
+def _params(params: object) -> dict[str, object]:
+    if not isinstance(params, dict):
+        raise BadBody('params must be an object with the parameters of the query, such as {"id": 42}')
+    return params

@@ -1,0 +1,1 @@
+"""The read path: an answer from the cache, or from one load that all callers share."""

@@ -1,0 +1,41 @@
+"""An optional first level in the process itself: a few answers, for a second or two, without any round trip.
+
+Off unless a query says `local = "2s"`. What is kept here cannot be invalidated, so an answer may be that much older
+than the cache promises; it is for what is asked for all the time and may lag a little.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from cacheaside.reading.entry import Entry
+
+__all__ = ["LocalLevel"]
+
+_ENTRIES_AT_MOST: Final = 100
+
+
+class LocalLevel:
+    """The entries last used, each until its time is over. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[int, Entry]] = OrderedDict()
+
+    def get(self, key: str, now_ms: int) -> Entry | None:
+        """Return the entry kept under `key`, or None if there is none or its time is over."""
+        until_ms, entry = self._kept.get(key, (0, None))
+        if now_ms >= until_ms:
+            self._kept.pop(key, None)
+            return None
+        self._kept.move_to_end(key)
+        return entry
+
+    def keep(self, key: str, entry: Entry, now_ms: int, for_ms: int) -> None:
+        """Keep `entry` for that long, or as long as it is fresh if that ends sooner."""
+        if for_ms == 0:
+            return
+        self._kept[key] = (min(now_ms + for_ms, entry.fresh_until_ms), entry)
+        self._kept.move_to_end(key)
+        if len(self._kept) > _ENTRIES_AT_MOST:
+            self._kept.popitem(last=False)

@@ -1,0 +1,57 @@
+"""How a read ended: the answer, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from cacheaside.reading.entry import Entry
+from cacheaside.reading.steps import Step
+
+__all__ = ["Outcome", "Refresh", "Source"]
+
+Refresh = Generator[Step, Any, bool]
+"""A fill that was elected to run after the answer was sent; returns whether it was stored."""
+
+
+class Source(Enum):
+    """Where an answer came from."""
+
+    LOCAL = "kept by this process"
+    HIT = "fresh in the cache"
+    STALE = "past its time to live, while somebody refreshes it"
+    COLLAPSED = "the load of another request, which this one waited for"
+    MISS = "a load: nothing usable was in the cache"
+    EXPIRED = "a load: what was in the cache was past its time"
+    STALE_IF_ERROR = "past its time, because the load failed"
+    BYPASS = "a load: the cache could not be asked"
+
+    @property
+    def status(self) -> str:
+        """How Cache-Status names it (RFC 9211 section 2)."""
+        return _STATUS[self]
+
+
+_STATUS: Final = {
+    Source.LOCAL: "hit",
+    Source.HIT: "hit",
+    Source.STALE: "hit",  # its ttl is negative
+    Source.COLLAPSED: "fwd=miss; collapsed",
+    Source.MISS: "fwd=miss",
+    Source.EXPIRED: "fwd=stale",
+    Source.STALE_IF_ERROR: "fwd=stale",
+    Source.BYPASS: "fwd=bypass",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """An answer. `stored` tells whether others can now read it; `detail` is for people, and for Cache-Status."""
+
+    source: Source
+    entry: Entry
+    stored: bool = False
+    detail: str | None = None
+    refresh: Refresh | None = None

@@ -1,0 +1,1 @@
+"""What depends on Lambda: work after the response, SnapStart, and metrics for CloudWatch."""

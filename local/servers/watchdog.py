@@ -1,0 +1,31 @@
+"""Ends a server whose owner is gone, even by SIGKILL: `watchdog.py PID GRACE SIGNAL…`, run by `local.servers.server`.
+
+The owner holds the other end of stdin. A byte means that it has stopped the server itself; the end of the stream
+means that the owner is dead. A pipe rather than PR_SET_PDEATHSIG, which setpriv and every other change of user
+clears, which fires when the starting *thread* ends, and which macOS does not have. Standard library only, and few
+modules: one of these runs beside each server.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+
+
+def end(pid: int, grace: float, signals: list[int]) -> None:
+    """Send `signals` in turn, `grace` seconds apart, until `pid` is gone."""
+    for number in (signal.SIGCONT, *signals, signal.SIGKILL):
+        os.kill(pid, number)
+        if number == signal.SIGCONT:
+            continue
+        deadline = time.monotonic() + grace
+        while time.monotonic() < deadline:
+            time.sleep(0.05)
+            os.kill(pid, 0)
+
+
+if __name__ == "__main__":
+    if not os.read(sys.stdin.fileno(), 1):
+        with contextlib.suppress(ProcessLookupError):
+            end(int(sys.argv[1]), float(sys.argv[2]), [int(number) for number in sys.argv[3:]])

@@ -1,0 +1,1 @@
+"""What is proven rather than measured: the explorer and the consistency run."""

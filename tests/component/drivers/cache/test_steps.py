@@ -1,0 +1,126 @@
+"""Each step of the read path, on Valkey 8, on Valkey 9 and on a cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from redis.crc import key_slot
+
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.reading.steps import Look, Looked, Release, Store
+from local.servers.valkey_cluster import ValkeyCluster
+from tests.component.support.cache_calls import KEYS, TAGS, VERSIONS, take
+
+
+def test_nothing_is_found_in_an_empty_cache(cache: Cache) -> None:
+    assert cache.look(Look(KEYS)) == Looked(None, None, (None,) * len(TAGS))
+
+
+def test_of_two_clients_one_gets_the_lease_and_the_other_sees_it(new_cache: Callable[[], Cache]) -> None:
+    first, second = new_cache().acquire(take(b"first")), new_cache().acquire(take(b"second"))
+    assert (first.won, second.won) == (True, False)
+    assert first.looked == second.looked == Looked(None, b"first", VERSIONS)
+
+
+def test_of_many_clients_at_once_one_gets_the_lease(new_cache: Callable[[], Cache]) -> None:
+    start, won = threading.Barrier(8), []
+
+    def race(number: int) -> None:
+        cache = new_cache()
+        cache.ping()
+        start.wait(60)
+        won.append(cache.acquire(take(bytes([number]))).won)
+
+    threads = [threading.Thread(target=race, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False] * 7 + [True]
+
+
+def test_stored_entry_is_seen_and_the_lease_given_back(cache: Cache) -> None:
+    cache.acquire(take(b"mine"))
+    assert cache.store(Store(KEYS, b"mine", b"answer", 60_000))
+    assert cache.look(Look(KEYS)) == Looked(b"answer", None, VERSIONS)
+
+
+def test_store_is_refused_after_the_lease_has_moved_on(cache: Cache, side: Any) -> None:
+    cache.acquire(take(b"slow"))
+    side.delete(KEYS.lease)
+    cache.acquire(take(b"next"))
+    assert not cache.store(Store(KEYS, b"slow", b"old answer", 60_000))
+    assert cache.look(Look(KEYS)) == Looked(None, b"next", VERSIONS)
+
+
+def test_store_is_refused_without_any_lease(cache: Cache) -> None:
+    assert not cache.store(Store(KEYS, b"mine", b"answer", 60_000))
+    assert cache.look(Look(KEYS)).entry is None
+
+
+def test_only_the_holder_can_release_a_lease(cache: Cache) -> None:
+    cache.acquire(take(b"mine"))
+    cache.release(Release(KEYS, b"another's"))
+    assert cache.look(Look(KEYS)).lease == b"mine"
+    cache.release(Release(KEYS, b"mine"))
+    assert cache.look(Look(KEYS)).lease is None
+
+
+def test_a_tag_that_has_a_version_keeps_it(cache: Cache, side: Any) -> None:
+    side.set(KEYS.tags[1], b"known")
+    assert cache.acquire(take(b"mine")).looked.tags == (VERSIONS[0], b"known", *VERSIONS[2:])
+
+
+def test_everything_has_an_end(cache: Cache, side: Any) -> None:
+    cache.acquire(take(b"mine", lease_ms=30_000, tag_ms=90_000))
+    assert 0 < side.pttl(KEYS.lease) <= 30_000
+    assert all(30_000 < side.pttl(tag) <= 90_000 for tag in KEYS.tags)
+    cache.store(Store(KEYS, b"mine", b"answer", 20_000))
+    assert 0 < side.pttl(KEYS.entry) <= 20_000
+
+
+def test_a_tags_life_is_made_longer_never_shorter(cache: Cache, side: Any) -> None:
+    side.set(KEYS.tags[0], b"short", px=1_000)
+    side.set(KEYS.tags[1], b"long", px=900_000)
+    cache.acquire(take(b"mine", tag_ms=60_000))
+    assert side.pttl(KEYS.tags[0]) > 30_000
+    assert side.pttl(KEYS.tags[1]) > 600_000
+
+
+def test_invalidating_counts_the_tags_that_answers_were_made_from(cache: Cache) -> None:
+    cache.acquire(take(b"mine"))
+    assert cache.invalidate_tags([*TAGS[:3], "unheard-of"]) == 3
+    assert cache.look(Look(KEYS)).tags == (None, None, None, VERSIONS[3])
+    assert cache.invalidate_tags(TAGS[:3]) == 0
+
+
+def test_invalidating_an_entry_also_refuses_the_one_that_is_loading(cache: Cache) -> None:
+    cache.acquire(take(b"mine"))
+    cache.store(Store(KEYS, b"mine", b"answer", 60_000))
+    cache.acquire(take(b"again"))
+    assert cache.invalidate_entry(KEYS.entry, KEYS.lease)
+    assert not cache.store(Store(KEYS, b"again", b"answer", 60_000))
+    assert not cache.invalidate_entry(KEYS.entry, KEYS.lease)
+
+
+def test_entry_and_lease_share_a_slot_and_tags_do_not() -> None:
+    assert key_slot(KEYS.entry.encode()) == key_slot(KEYS.lease.encode())
+    assert len({key_slot(tag.encode()) for tag in KEYS.tags}) > 1
+
+
+def test_scripts_are_loaded_again_after_a_flush(cache: Cache, side: Any) -> None:
+    for _ in range(2):
+        side.script_flush()
+        cache.acquire(take(b"mine"))
+        assert cache.store(Store(KEYS, b"mine", b"answer", 60_000))
+
+
+def test_a_connection_that_the_server_has_closed_costs_nothing(cache: Cache, cache_server: Any) -> None:
+    cache.acquire(take(b"mine"))
+    for node in cache_server.nodes if isinstance(cache_server, ValkeyCluster) else [cache_server]:
+        with redis.Redis.from_url(node.url) as client:
+            client.client_kill_filter(_type="normal", skipme=True)
+    assert cache.store(Store(KEYS, b"mine", b"answer", 60_000))

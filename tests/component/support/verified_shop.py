@@ -1,0 +1,110 @@
+"""What is verified, and ways to look on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.parameters import bind_text
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.outbox import Outbox
+from cacheaside.drivers.postgres.queries import Database
+from cacheaside.invalidation.drain import Drainer
+from cacheaside.invalidation.verifier import Verification, Verifier
+from cacheaside.reading import steps
+from cacheaside.reading.reader import Reader, epoch_ms
+
+__all__ = ["CALLS", "CHEAP", "GIFT", "Interrupted", "Shop"]
+
+GIFT = """\
+-- summary = "One gift"
+-- ttl     = "60s"
+-- stale   = "10m"
+-- returns = "one"
+-- tags    = ["gifts:{id}"]
+-- params.id = { type = "integer" }
+select id, price from gifts where id = %(id)s
+"""
+CHEAP = """\
+-- summary = "Gifts of at most a price, by some names"
+-- ttl     = "60s"
+-- tags    = ["gifts"]
+-- params.price = { type = "number", default = 9.99 }
+-- params.names = { type = "text[]", required = false }
+select id, price, %(names)s::text[] as names from gifts where price <= %(price)s order by id
+"""
+CALLS = 10  # of the verifier, after which a small cache has been gone through, also one of three servers
+
+
+class Shop:
+    """Some gifts, the queries about them, and a cache in front of both. Its table is watched."""
+
+    def __init__(self, folder: Path, cache: Cache, database: Database, outbox: Outbox, sql: Callable[..., Any]) -> None:
+        self.folder = folder
+        self.cache = cache
+        self.database: Any = database
+        self.outbox = outbox
+        self.sql = sql
+        self.slept: list[float] = []
+        self.sleep: Callable[[float], object] = lambda _: None
+        self.now_ms: Callable[[], int] = epoch_ms
+        self.later_ms = 0  # by how much the verifier's clock is ahead
+
+    def has(self, **queries: str) -> None:
+        for name, text in queries.items():
+            path = self.folder / "queries" / f"{name}.sql"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return Catalogue.load(self.folder)
+
+    def ask(self, name: str, ago_ms: int = 0, tick_ms: int = 0, **values: list[str]) -> str:
+        """Ask as a caller did, by a clock that ticks when it is looked at. Returns the key of the answer."""
+        query = self.catalogue.query(name)
+        bound = query.bind(bind_text(query.parameters, values))
+        clock = count(epoch_ms() - ago_ms, tick_ms)
+        Reader(self.cache, self.database, lambda: next(clock)).read(bound, lambda: 29_000)
+        return bound.keys.entry
+
+    def drain(self) -> float:
+        return Drainer(self.outbox, self.cache).settle()
+
+    def verifier(self) -> Verifier:
+        def sleep(seconds: float) -> None:
+            self.slept.append(seconds)
+            self.sleep(seconds)
+
+        def now_ms() -> int:
+            return self.now_ms() + self.later_ms
+
+        return Verifier(self.cache, self.database, self.catalogue, self.drain, now_ms, sleep)
+
+    def verify(self) -> Verification:
+        """Go through the whole cache, of few entries, at least once, and stop at the first call that compared any."""
+        verifier = self.verifier()
+        for _ in range(CALLS):
+            verification = verifier.verify(at_most=100)
+            if verification.checked:
+                return verification
+        return Verification(0)
+
+
+@dataclass
+class Interrupted:
+    """A database before each of whose loads something happens."""
+
+    database: Any
+    before: Callable[[], object] = lambda: None
+    asked: list[str] = field(default_factory=list)
+
+    def load(self, step: steps.Load) -> steps.Loaded:
+        self.before()
+        self.asked.append(step.query.question)
+        loaded: steps.Loaded = self.database.load(step)
+        return loaded

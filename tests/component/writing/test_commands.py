@@ -1,0 +1,283 @@
+"""Commands: one transaction each, tried again when others were in its way, and what it changed is taken out."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cacheaside.catalogue.parameters import Parameter
+from tests.component.support.at_once import at_once
+from tests.component.support.fault_proxy import Fault, fault_proxy
+from tests.support.problem import problem
+
+Sql = Callable[..., list[tuple[Any, ...]]]
+
+_fork = multiprocessing.get_context("fork")
+
+PENDING = "select change from cacheaside.outbox where drained_at is null"
+
+
+@pytest.fixture(autouse=True)
+def tables(sql: Sql) -> Iterator[None]:
+    """Some that commands of these tests write, and an outbox with nothing in it."""
+    sql("truncate cacheaside.outbox, cacheaside.idempotency_keys")
+    sql("create table notes (id integer generated always as identity, text text)")
+    sql("grant select, insert, update on notes to cacheaside_command")
+    sql("create sequence attempts")
+    sql("grant usage on attempts to cacheaside_command")
+    yield
+    sql("drop table notes cascade")
+    sql("drop sequence attempts cascade")
+
+
+def with_command(api: Any, sql: str, *parameters: str, **changes: Any) -> Callable[..., Any]:
+    """Add a command to the catalogue of the running function, and return what calls it."""
+    commands = api.module("CommandFunction").catalogue.commands
+    declared = {name: Parameter(name=name, type="text") for name in parameters}
+    commands["added"] = replace(commands["set_price"], name="added", sql=sql, parameters=declared, **changes)
+    return lambda **values: api.post("/commands/added", values)
+
+
+def stop_after_commit(api: Any, stop: Callable[[], object]) -> None:
+    """Have `stop` called once a command has committed, before anything is asked or taken out."""
+    commands = api.module("CommandFunction").writer._database
+    changes = commands.changes
+
+    def stopped(transaction_id: str) -> list[str]:
+        stop()
+        return list(changes(transaction_id))
+
+    commands.changes = stopped
+
+
+def test_what_a_command_changed_is_drained_when_it_says_done(api: Any, sql: Sql) -> None:
+    assert api.post("/commands/set_price", {"id": 42, "price": 7}).json["invalidation"] == "done"
+    assert sql("select change, drained_at is null from cacheaside.outbox") == [("products:42", False)]
+
+
+def test_command_about_no_row_takes_out_what_it_changed_all_the_same(api: Any, sql: Sql) -> None:
+    call = with_command(
+        api, "with changed as (update products set price = 8 where id = 42) select 1 as one where false"
+    )
+    api.get("/queries/product?id=42")
+    problem(call(), 404)
+    assert "fwd=miss" in api.get("/queries/product?id=42").cache_status
+    assert sql(PENDING) == []
+
+
+def test_change_of_a_deferred_trigger_is_taken_out_too(api: Any, sql: Sql) -> None:
+    sql("""create function reprice() returns trigger language plpgsql
+           as 'begin update products set price = price + 1 where id = 41; return null; end'""")
+    sql("""create constraint trigger reprice after insert on notes
+           deferrable initially deferred for each row execute function reprice()""")
+    try:
+        before = api.get("/queries/product?id=41").json["data"]["price"]
+        assert with_command(api, "insert into notes default values returning id")().json["invalidation"] == "done"
+        assert api.get("/queries/product?id=41").json["data"]["price"] == before + 1
+    finally:
+        sql("drop function reprice cascade")
+
+
+def test_command_of_many_changes_takes_all_of_them_out(api: Any, sql: Sql, client: Any) -> None:
+    sql("insert into cacheaside.outbox (change) values ('products:42') on conflict do nothing")  # of somebody else
+    tags = [f"cacheaside:tag:table_{number}:7" for number in range(1_500)]
+    for tag in tags:
+        client.set(tag, "version")
+    sql("grant insert on cacheaside.outbox to cacheaside_command")
+    try:
+        call = with_command(
+            api,
+            """with written as (insert into cacheaside.outbox (change)
+               select 'table_' || number || ':7' from generate_series(0, 1499) as number returning change)
+               select count(*) from written""",
+        )
+        assert call().json["invalidation"] == "done"
+    finally:
+        sql("revoke insert on cacheaside.outbox from cacheaside_command")
+    assert client.keys("cacheaside:tag:table_*") == []
+    assert sql(PENDING) == [("products:42",)]
+
+
+def test_process_killed_between_commit_and_drain_leaves_word_in_the_outbox(api: Any, sql: Sql) -> None:
+    stop_after_commit(api, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    body = {"customer_id": 7, "product_ids": [1], "quantities": [1]}
+    [(orders,)] = sql("select count(*) from orders")
+    assert at_once([lambda: api.post("/commands/place_order", body, idempotency_key="k")]) == [None]
+    assert sql("select count(*) from orders") == [(orders + 1,)]
+    assert len(sql(PENDING)) == 2
+
+
+def test_request_sent_again_after_such_a_kill_completes_it(start_api: Any, client: Any, sql: Sql) -> None:
+    api = start_api()
+    before = api.get("/queries/product?id=42").json["data"]["price"]
+    stop_after_commit(api, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    body = {"id": 42, "price": before + 1}
+    at_once([lambda: api.post("/commands/set_price", body, idempotency_key="k")])
+    assert api.get("/queries/product?id=42").json["data"]["price"] == before
+    again = start_api().post("/commands/set_price", body, idempotency_key="k")
+    assert (again.json["invalidation"], again.headers["idempotency-replayed"]) == ("done", "true")
+    assert api.get("/queries/product?id=42").json["data"]["price"] == before + 1
+    assert sql(PENDING) == []
+
+
+@pytest.mark.parametrize("lost", ["cache", "database"])
+def test_server_lost_right_after_commit_is_pending_and_no_error(
+    start_api: Any, postgres: Any, valkey: Any, sql: Sql, lost: str
+) -> None:
+    with fault_proxy({"cache": valkey, "database": postgres}[lost].url) as (proxy, url):
+        api = start_api(**{f"{lost}_url": url})
+        stop_after_commit(api, lambda: proxy.switch(Fault.REFUSAL))
+        written = api.post("/commands/set_price", {"id": 42, "price": 9})
+    assert (written.status, written.json["invalidation"]) == (200, "pending")
+    assert written.json["data"]["price"] == 9
+    assert sql(PENDING) == [("products:42",)]
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_isolation_is_that_of_the_file(api: Any, isolation: str) -> None:
+    call = with_command(api, "select current_setting('transaction_isolation') as level", isolation=isolation)
+    assert call().json["data"] == {"level": isolation}
+
+
+def test_two_serializable_commands_that_conflict_both_succeed(api: Any) -> None:
+    call = with_command(
+        api,
+        "insert into notes (text) select count(notes.*) from pg_sleep(0.3) left join notes on true returning text",
+        isolation="serializable",
+    )
+    answers = at_once([call, call])
+    assert sorted(answer.json["data"]["text"] for answer in answers) == ["0", "1"]
+
+
+def test_commands_that_deadlock_both_succeed(api: Any, sql: Sql) -> None:
+    sql("insert into notes (text) values ('a'), ('b')")
+    # The first attempts wait until each has its row; who tries again finds the other one gone, or in its way.
+    sql("""create function swap(first text, second text) returns integer language plpgsql as $$ begin
+           update notes set text = text where text = first;
+           perform pg_advisory_xact_lock_shared(2);
+           if nextval('attempts') <= 2 then
+               while (select count(*) < 2 from pg_locks where locktype = 'advisory' and objid = 2) loop
+                   perform pg_sleep(0.01);
+               end loop;
+           end if;
+           update notes set text = text where text = second;
+           return 1; end $$""")
+    try:
+        call = with_command(api, "select swap(%(first)s, %(second)s)", "first", "second", timeout_ms=60_000)
+        answers = at_once([lambda: call(first="a", second="b"), lambda: call(first="b", second="a")])
+        assert [answer.status for answer in answers] == [200, 200]
+        assert sql("select last_value from attempts") == [(3,)]
+    finally:
+        sql("drop function swap")
+
+
+@pytest.fixture
+def always_in_the_way(sql: Sql) -> Iterator[None]:
+    sql("""create function always_in_the_way(seconds float) returns integer language plpgsql as $$ begin
+           perform nextval('attempts'), pg_sleep(seconds); raise sqlstate '40001'; end $$""")
+    yield
+    sql("drop function always_in_the_way")
+
+
+@pytest.mark.usefixtures("always_in_the_way")
+def test_command_that_always_conflicts_gives_up_after_three_attempts(api: Any, sql: Sql) -> None:
+    answer = with_command(api, "select always_in_the_way(0)")()
+    assert problem(answer, 503)["type"] == "/docs#busy"
+    assert answer.headers["retry-after"] == "5"
+    assert sql("select last_value from attempts") == [(3,)]
+
+
+@pytest.mark.usefixtures("always_in_the_way")
+def test_all_attempts_together_take_no_longer_than_the_commands_timeout(api: Any, sql: Sql) -> None:
+    answer = with_command(api, "select always_in_the_way(0.8)", timeout_ms=1_000)()
+    [(attempts,)] = sql("select last_value from attempts")
+    # The second is cut short; on a machine that stands still the first may be.
+    assert (answer.status, attempts) in {(504, 2), (504, 1), (503, 1)}
+
+
+@pytest.mark.usefixtures("always_in_the_way")
+def test_pause_that_would_outlast_the_commands_timeout_is_not_made(api: Any, sql: Sql) -> None:
+    commands = api.module("CommandFunction").writer._database
+    commands._chance, commands._sleep = lambda: 1_000.0, lambda _: pytest.fail("it sleeps")
+    assert problem(with_command(api, "select always_in_the_way(0)")(), 503)["type"] == "/docs#busy"
+    assert sql("select last_value from attempts") == [(1,)]
+
+
+def test_command_that_times_out_while_committing_is_504_and_writes_nothing(api: Any, sql: Sql) -> None:
+    sql("create function linger() returns trigger language plpgsql as 'begin perform pg_sleep(60); return null; end'")
+    sql("""create constraint trigger linger after insert on notes
+           deferrable initially deferred for each row execute function linger()""")
+    try:
+        call = with_command(api, "insert into notes default values returning id", timeout_ms=4_000)
+        assert problem(call(), 504)["type"] == "/docs#timeout"
+        assert sql("select count(*) from notes") == [(0,)]
+        assert api.post("/commands/set_price", {"id": 42, "price": 9}).status == 200
+    finally:
+        sql("drop function linger cascade")
+
+
+def test_connection_lost_while_committing_is_not_told_as_if_nothing_had_happened(api: Any, sql: Sql) -> None:
+    sql("""create function hang_up() returns trigger language plpgsql as
+           $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$""")
+    try:
+        sql("""create constraint trigger hang_up after insert on notes
+               deferrable initially deferred for each row execute function hang_up()""")
+        run = with_command(api, "insert into notes (text) values ('x') returning id")
+        lost = run()
+    finally:
+        sql("drop function hang_up cascade")
+    assert problem(lost, 503)["type"] == "/docs#outcome-unknown"
+    assert "retry-after" not in lost.headers
+    assert run().status == 200, "on a new connection"
+
+
+def test_failure_of_our_own_in_a_transaction_is_not_committed_with_the_next(api: Any, sql: Sql) -> None:
+    commands = api.module("CommandFunction").writer._database
+    run, commands._run = commands._run, lambda *arguments: (run(*arguments), 1 / 0)
+    problem(api.post("/commands/set_price", {"id": 41, "price": 12345}), 500)
+    commands._run = run
+    assert api.post("/commands/set_price", {"id": 42, "price": 9}).status == 200
+    assert sql("select count(*) from products where price = 12345") == [(0,)]
+
+
+def test_process_frozen_in_a_transaction_keeps_its_locks_no_longer_than_its_time(api: Any) -> None:
+    first = with_command(api, "update products set price = 1 where id = 42 returning id", timeout_ms=1_000)
+    module = api.module("CommandFunction")
+    declared, commands = module.catalogue.commands, module.writer._database
+    declared["set_price"] = replace(declared["set_price"], timeout_ms=30_000)
+    has_locks, may_go_on = _fork.Event(), _fork.Event()
+
+    def freeze() -> Any:
+        run = commands._run
+
+        def run_and_freeze(*arguments: Any) -> Any:
+            rows = run(*arguments)
+            has_locks.set()
+            may_go_on.wait(120)
+            return rows
+
+        commands._run = run_and_freeze
+        while not has_locks.is_set():  # its time may be over before it comes to that
+            answer = first()
+        return answer
+
+    def wait() -> Any:
+        has_locks.wait(120)
+        answer = api.post("/commands/set_price", {"id": 42, "price": 2})
+        may_go_on.set()
+        return answer
+
+    frozen, waited = at_once([freeze, wait])
+    assert (frozen.status, waited.status) == (503, 200)
+
+
+def test_begin_that_fails_leaves_no_transaction_open(api: Any) -> None:
+    call = with_command(api, "select 1 as one", timeout_ms=-5)  # "begin" is done, the setting after it is refused
+    problem(call(), 500)
+    assert api.post("/commands/set_price", {"id": 42, "price": 9}).status == 200

@@ -1,0 +1,34 @@
+"""docs/costs.md and the script that counts say the same, and count what the template creates."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.costs import ALARM_METRICS, PRICES, bill, tables
+from tests.support.root import ROOT
+from tests.template.stack import Stack, read_template
+
+PAGE = ROOT / "docs" / "costs.md"
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_page_has_the_table_that_the_script_prints(number: int) -> None:
+    assert f"\n{tables()[number]}\n" in PAGE.read_text()
+
+
+def test_a_line_is_a_price_times_a_quantity() -> None:
+    api = next(columns for what, columns in bill().items() if what.startswith("API"))
+    assert api == pytest.approx([0, 100 * 730 * 3600 / 1e6 * 1.00] * 2)
+
+
+@pytest.mark.parametrize("kind", ["DatabaseClass", "CacheClass"])
+def test_the_classes_of_the_template_have_a_price(kind: str) -> None:
+    assert {stage[kind] for stage in read_template()["Mappings"]["Stage"].values()} <= PRICES.keys()
+
+
+def test_alarms_are_counted_by_the_metrics_that_they_look_at() -> None:
+    alarms = Stack().of_type("AWS::CloudWatch::Alarm").values()
+    looked_at = [
+        metric for alarm in alarms for metric in alarm.get("Metrics", [{"MetricStat": alarm}]) if "MetricStat" in metric
+    ]
+    assert (len(alarms), len(looked_at)) == (15, ALARM_METRICS)

@@ -1,0 +1,182 @@
+"""The catalogue: every mistake in a file is found when it is loaded, by file and line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.parameters import bind_text
+from cacheaside.catalogue.policy import Policy, WaitedOut
+from cacheaside.catalogue.statements import Command, Query
+from cacheaside.errors import CatalogueError, UnknownStatement
+
+GOOD = """\
+-- summary = "Orders of a customer"
+-- ttl     = "60s"
+-- stale   = "10m"
+-- tags    = ["orders", "customers:{id}"]
+-- params.id = { type = "integer", min = 1, example = 7 }
+-- params.state = { type = "enum[]", values = ["open", "shut"], default = ["open"], max_length = 2 }
+select * from orders -- of 100 %%
+where customer_id = %(id)s and state = any(%(state)s);
+"""
+
+
+def load(tmp_path: Path, text: str, name: str = "some_query") -> Query:
+    folder = tmp_path / "queries"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.sql").write_text(text)
+    return Catalogue.load(tmp_path).query(name)
+
+
+def test_file_is_read(tmp_path: Path) -> None:
+    query = load(tmp_path, GOOD)
+    assert (query.name, query.returns, query.timeout_ms) == ("some_query", "many", 10_000)
+    assert (query.policy.ttl_ms, query.policy.stale_ms, query.policy.client_ms) == (60_000, 600_000, 0)
+    assert query.sql.startswith("select")
+    assert query.sql.endswith("any(%(state)s)")
+    assert query.parameters["state"].default == ["open"]
+    assert query.parameters["id"].example == 7
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ('"60s"', "60 seconds", 2, "the header is not TOML"),
+        ('ttl     = "60s"', 'ttl     = "60"', 2, "'60' is not a duration"),
+        ('-- ttl     = "60s"\n', "", 1, "ttl is missing"),
+        ('-- summary = "Orders of a customer"\n', "", 1, "summary is missing"),
+        ("-- stale ", "-- stael ", 3, "stael is not a setting"),
+        ("-- tags    = [", "-- tags    = [1, ", 4, "1 is not a tag"),
+        ('-- tags    = ["orders", "customers:{id}"]\n', "", 1, "tags is missing"),
+        ("customers:{id}", "customers:{ident}", 4, "names the parameter ident, which is not declared"),
+        ("customers:{id}", "customers:{state}", 4, "needs the parameter state to be one value"),
+        ('"integer"', '"int"', 5, "type must be one of text, integer"),
+        ("min = 1", "least = 1", 5, "least is not an option"),
+        ("example = 7", "example = 0", 5, "id must be at least 1"),
+        ('default = ["open"]', 'default = ["ajar"]', 6, "state must be one of open, shut"),
+        ("enum[]", "text[]", 6, "goes with type enum and only with it"),
+        ("= %(id)s", "= %(ident)s", 8, "%(ident)s is not declared; add -- params.ident"),
+        ("and state = any(%(state)s)", "", 6, "state is declared but the SQL does not use"),
+        ("%%", "%", 7, "%% for a percent sign"),
+        ("-- stale ", '-- returns = "two"\n-- stale ', 3, 'returns must be "many" or "one"'),
+        ("-- stale ", '-- waited_out = "503s"\n-- stale ', 3, 'waited_out must be "503" or "load"'),
+        ("-- stale ", "-- jitter = 0.6\n-- stale ", 3, "jitter must be a number from 0 to 0.5"),
+        ("-- stale ", '-- verify = "no"\n-- stale ', 3, "verify must be true or false"),
+        ("-- stale ", '-- timeout = "1m"\n-- stale ', 3, "timeout must be more than 0 and at most 25s"),
+    ],
+)
+def test_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
+    assert old in GOOD
+    with pytest.raises(CatalogueError) as caught:
+        load(tmp_path, GOOD.replace(old, new))
+    place, _, message = str(caught.value).partition(": ")
+    assert place.endswith(f"some_query.sql:{line}"), caught.value
+    assert says in message
+
+
+def load_command(tmp_path: Path, header: str = "") -> Command:
+    folder = tmp_path / "commands"
+    folder.mkdir(parents=True)
+    (folder / "touch.sql").write_text(f'-- summary = "Touches it"\n{header}update orders set id = id returning id')
+    return Catalogue.load(tmp_path).command("touch")
+
+
+def test_isolation_of_a_command_is_read(tmp_path: Path) -> None:
+    assert load_command(tmp_path / "silent").isolation == "read committed"
+    assert load_command(tmp_path / "strict", '-- isolation = "serializable"\n').isolation == "serializable"
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ('-- isolation = "snapshot"\n', "isolation must be .*serializable.*, not 'snapshot'"),
+        ("-- isolation = 3\n", "isolation must be .*, not 3"),
+        ('-- tags = ["orders"]\n', "tags is not a setting; it takes isolation, params, returns, summary, timeout"),
+    ],
+)
+def test_mistake_in_a_command_is_named_with_file_and_line(tmp_path: Path, header: str, says: str) -> None:
+    with pytest.raises(CatalogueError, match=f"touch.sql:2: {says}"):
+        load_command(tmp_path, header)
+
+
+def test_nine_tags_are_too_many(tmp_path: Path) -> None:
+    tags = ", ".join(f'"t{number}"' for number in range(9))
+    with pytest.raises(CatalogueError, match="9 tags are too many; at most 8"):
+        load(tmp_path, GOOD.replace('"orders", ', tags + ", ").replace(', "customers:{id}"', ""))
+
+
+def test_file_name_that_cannot_be_a_route_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="name the file with a-z"):
+        load(tmp_path, GOOD, "Top-Products")
+
+
+def test_header_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="no SQL statement"):
+        load(tmp_path, '-- summary = "x"\n-- ttl = "1s"\n-- tags = []\n')
+
+
+def test_unknown_name_is_told_where_all_are(tmp_path: Path) -> None:
+    with pytest.raises(UnknownStatement, match="GET /queries"):
+        Catalogue.load(tmp_path).query("nothing")
+
+
+def keys(query: Query, **given: str) -> tuple[str, tuple[str, ...]]:
+    bound = query.bind(bind_text(query.parameters, {name: [value] for name, value in given.items()}))
+    return bound.keys.entry, bound.keys.tags
+
+
+def test_same_question_has_one_key_however_it_is_written(tmp_path: Path) -> None:
+    query = load(tmp_path, GOOD)
+    assert keys(query, id="7") == keys(query, id="+7", state="open")
+
+
+def test_other_values_and_other_sql_have_other_keys(tmp_path: Path) -> None:
+    query = load(tmp_path, GOOD)
+    edited = load(tmp_path, GOOD.replace("select *", "select id"))
+    assert len({keys(query, id="7")[0], keys(query, id="8")[0], keys(edited, id="7")[0]}) == 3
+
+
+def test_question_names_every_value_in_the_order_of_the_file(tmp_path: Path) -> None:
+    query = load(tmp_path, GOOD)
+    bound = query.bind(bind_text(query.parameters, {"state": ["shut", "open"], "id": ["+7"]}))
+    assert bound.question == "id=7&state=shut&state=open"
+    assert query.bind(bind_text(query.parameters, {"id": ["7"]})).question == "id=7&state=open"
+
+
+def test_answers_are_verified_unless_the_file_says_otherwise(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).verify
+    assert not load(tmp_path, GOOD.replace("-- stale ", "-- verify = false\n-- stale ")).verify
+
+
+def test_entry_and_lease_share_a_slot_and_tags_name_the_row(tmp_path: Path) -> None:
+    query = load(tmp_path, GOOD)
+    bound = query.bind(bind_text(query.parameters, {"id": ["7"]}))
+    assert bound.keys.entry.partition("{")[2] == bound.keys.lease.partition("{")[2]
+    assert bound.keys.tags == ("cacheaside:tag:orders", "cacheaside:tag:customers:7", "cacheaside:tag:customers:*")
+
+
+def test_tags_outlast_entries(tmp_path: Path) -> None:
+    policy = load(tmp_path, GOOD).policy
+    assert policy.tag_ms >= 2 * policy.lifetime_ms(policy.ttl_ms)
+
+
+def test_policy_of_a_query_is_read(tmp_path: Path) -> None:
+    settings = """-- stale_if_error = "1h"
+-- negative_ttl = "2s"
+-- jitter = 0.1
+-- early_refresh = 0
+-- wait = "3s"
+-- waited_out = "load"
+-- stale """
+    policy = load(tmp_path, GOOD.replace("-- stale ", settings)).policy
+    assert (policy.stale_if_error_ms, policy.negative_ttl_ms, policy.wait_ms) == (3_600_000, 2_000, 3_000)
+    assert (policy.jitter, policy.early_refresh, policy.waited_out) == (0.1, 0.0, WaitedOut.LOAD)
+
+
+def test_jitter_only_shortens() -> None:
+    policy = Policy(ttl_ms=1_000, jitter=0.1)
+    times = [policy.fresh_ms(found=True, chance=chance) for chance in (0.0, 0.5, 0.999)]
+    assert times == [1_000, 950, 901]

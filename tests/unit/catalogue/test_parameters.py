@@ -1,0 +1,202 @@
+"""Parameters: what is taken, what is refused and with which words, and one canonical form per value."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from urllib.parse import parse_qs
+
+import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
+
+from cacheaside.catalogue.parameters import (
+    SCALAR_TYPES,
+    Parameter,
+    Value,
+    bind_json,
+    bind_text,
+    canonical,
+    query_string,
+)
+from cacheaside.errors import BadParameters
+
+
+def text(type_: str, *raw: str, **rules: object) -> Value:
+    return Parameter(name="p", type=type_, **rules).from_text(raw)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("type_", "raw", "value"),
+    [
+        ("text", "", ""),
+        ("text", "Ærø, 100 %", "Ærø, 100 %"),
+        ("integer", "-42", -42),
+        ("integer", "+7", 7),
+        ("integer", "9223372036854775807", 2**63 - 1),
+        ("number", "9.990", Decimal("9.99")),
+        ("number", "1e2", Decimal(100)),
+        ("number", "-0", Decimal(0)),
+        ("number", "-0e99", Decimal(0)),
+        ("number", ".5", Decimal("0.5")),
+        ("boolean", "true", True),
+        ("date", "2024-02-29", date(2024, 2, 29)),
+        ("timestamp", "2024-01-01T01:00:00+01:00", datetime(2024, 1, 1, tzinfo=UTC)),
+        ("timestamp", "2024-01-01 00:00", datetime(2024, 1, 1, tzinfo=UTC)),
+        ("uuid", "0E37DF36-F698-11E6-8DD4-CB9CED3DF976", "0e37df36-f698-11e6-8dd4-cb9ced3df976"),
+    ],
+)
+def test_value_is_read(type_: str, raw: str, value: Value) -> None:
+    read = text(type_, raw)
+    assert read == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "raw"),
+    [
+        ("text", "a\0b"),
+        ("integer", ""),
+        ("integer", "1.0"),
+        ("integer", "9223372036854775808"),
+        ("integer", "1_000"),
+        ("integer", "٤٢"),
+        ("number", "NaN"),
+        ("number", "inf"),
+        ("number", "1e999"),
+        ("number", "9" * 101),
+        ("number", "-1e99"),
+        ("number", "1e-99"),
+        ("boolean", "1"),
+        ("boolean", "True"),
+        ("date", "2024-02-30"),
+        ("date", "20240229"),
+        ("date", "2024-W09-4"),
+        ("timestamp", "2024-01-01"),
+        ("timestamp", "2024-01-01T01:00:00 01:00"),
+        ("timestamp", "0001-01-01T00:00:00+14:00"),
+        ("uuid", "0e37df36f69811e68dd4cb9ced3df976"),
+    ],
+)
+def test_malformed_value_is_refused_with_an_example(type_: str, raw: str) -> None:
+    with pytest.raises(ValueError, match=r"^p must be .*, not ['\"]"):
+        text(type_, raw)
+
+
+@pytest.mark.parametrize(
+    ("rules", "raw", "says"),
+    [
+        ({"minimum": 1}, "0", "p must be at least 1, not '0'"),
+        ({"maximum": 9}, "10", "p must be at most 9, not '10'"),
+    ],
+)
+def test_bounds_are_named(rules: dict[str, object], raw: str, says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        text("integer", raw, **rules)
+
+
+def test_length_pattern_and_values_are_checked() -> None:
+    with pytest.raises(ValueError, match="p must have at most 2 characters, not 3"):
+        text("text", "abc", max_length=2)
+    with pytest.raises(ValueError, match=r"p must match \[a-z\]\+, not 'A'"):
+        text("text", "A", pattern=re.compile("[a-z]+"))
+    with pytest.raises(ValueError, match="p must be one of open, closed, not 'x'"):
+        text("enum", "x", values=("open", "closed"))
+
+
+def test_list_is_the_parameter_repeated() -> None:
+    assert text("integer", "1", "2", is_list=True) == [1, 2]
+    with pytest.raises(ValueError, match="at most 1 items, not 2"):
+        text("integer", "1", "2", is_list=True, max_length=1)
+
+
+def test_scalar_given_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="p must be given once, not 2 times"):
+        text("integer", "1", "2")
+
+
+def test_two_spellings_of_one_value_have_one_canonical_form() -> None:
+    for type_, one, other in [
+        ("number", "1.50", "+1.5"),
+        ("number", "100", "1e2"),
+        ("timestamp", "2024-01-01T01:00:00+01:00", "2024-01-01T00:00:00Z"),
+        ("uuid", "0E37DF36-F698-11E6-8DD4-CB9CED3DF976", "0e37df36-f698-11e6-8dd4-cb9ced3df976"),
+    ]:
+        assert canonical(text(type_, one)) == canonical(text(type_, other))
+
+
+DECLARED = {
+    "id": Parameter(name="id", type="integer", minimum=1),
+    "limit": Parameter(name="limit", type="integer", required=False, default=10),
+}
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(BadParameters) as caught:
+        bind_text(DECLARED, {"limit": ["many"], "limt": ["3"]})
+    assert {problem.parameter: problem.detail for problem in caught.value.problems} == {
+        "limt": "'limt' is not a parameter here; did you mean limit?",
+        "id": "id is required (integer)",
+        "limit": "limit must be a whole number of at most 64 bits, such as 42, not 'many'",
+    }
+
+
+def test_default_is_used() -> None:
+    assert bind_text(DECLARED, {"id": ["1"]}) == {"id": 1, "limit": 10}
+
+
+@pytest.mark.parametrize("given", ["42", 4.0, True, None, [42], {"id": 42}])
+def test_json_of_the_wrong_kind_is_refused(given: object) -> None:
+    with pytest.raises(BadParameters, match="id must be an integer, written as JSON integer"):
+        bind_json(DECLARED, {"id": given})
+
+
+def test_json_null_is_no_value_only_where_none_is_needed() -> None:
+    assert bind_json(DECLARED, {"id": 1, "limit": None}) == {"id": 1, "limit": None}
+
+
+def test_long_input_is_not_repeated_in_full() -> None:
+    with pytest.raises(BadParameters) as caught:
+        bind_text(DECLARED, {"id": ["x" * 10_000]})
+    assert len(str(caught.value)) < 200
+
+
+# What callers may write, right or nearly so, for each type.
+WRITTEN = {
+    "text": st.text(st.characters(codec="utf-8")),
+    "integer": st.integers(-(2**63), 2**63).map(str),
+    "number": st.from_regex(r"[+-]?[0-9]{1,60}(\.[0-9]{0,60})?(e-?[0-9]{1,2})?", fullmatch=True),
+    "boolean": st.sampled_from(["true", "false"]),
+    "date": st.dates().map(str),
+    "timestamp": st.builds(
+        lambda at, offset: f"{at.isoformat()}{offset}", st.datetimes(), st.sampled_from(["", "Z", "+05:30", "-11:00"])
+    ),
+    "uuid": st.uuids().map(str) | st.uuids().map(lambda uuid: str(uuid).upper()),
+    "enum": st.sampled_from(["a", "a b", "a&b=c", "%41", "ø", "b,c"]),
+}
+OF_ALL_TYPES = {
+    name: Parameter(name=name, type=type_, is_list=is_list, required=False)
+    for type_ in SCALAR_TYPES
+    for name, is_list in ((type_, False), (f"{type_}s", True))
+}
+GIVEN = {
+    name: st.lists(WRITTEN[declared.type], min_size=1, max_size=3 if declared.is_list else 1)
+    for name, declared in OF_ALL_TYPES.items()
+}
+
+
+@given(st.fixed_dictionaries({}, optional=GIVEN))
+def test_query_string_asks_the_same_again(written: dict[str, list[str]]) -> None:
+    try:
+        values = bind_text(OF_ALL_TYPES, written)
+    except BadParameters:
+        reject()
+    again = bind_text(OF_ALL_TYPES, parse_qs(query_string(values), keep_blank_values=True))
+    assert repr(again) == repr(values)  # true is not 1, nor is 1.0
+
+
+def test_query_string_is_the_same_however_the_question_was_written() -> None:
+    written = {"uuids": ["0E37DF36-F698-11E6-8DD4-CB9CED3DF976"], "number": ["+1.50"], "text": [""]}
+    values = bind_text(OF_ALL_TYPES, written)
+    assert query_string(values) == "text=&number=1.5&uuids=0e37df36-f698-11e6-8dd4-cb9ced3df976"

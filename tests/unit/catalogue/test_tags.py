@@ -1,0 +1,91 @@
+"""What an answer depends on, and what a change takes out, must meet in at least one tag."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cacheaside.catalogue.parameters import Parameter, Value
+from cacheaside.catalogue.tags import changed_tags, check_tag, resolve_tags
+
+
+def parameter(name: str, **options: object) -> Parameter:
+    return Parameter(name=name, type="integer", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("tag", "values", "depends_on"),
+    [
+        ("orders", {}, ("orders",)),
+        ("products:{id}", {"id": 42}, ("products:42", "products:*")),
+        ("order_items:{order_id},{line}", {"order_id": 7, "line": 1}, ("order_items:7,1", "order_items:*")),
+        ("days:{day}", {"day": date(2025, 1, 31)}, ("days:2025-01-31", "days:*")),
+        ("flags:{on}", {"on": True}, ("flags:true", "flags:*")),
+        ("names:{name}", {"name": "{id}: a, b"}, ("names:{id}: a, b", "names:*")),
+    ],
+)
+def test_answer_about_a_row_depends_on_the_row_and_on_changes_of_many(
+    tag: str, values: dict[str, Value], depends_on: tuple[str, ...]
+) -> None:
+    assert resolve_tags([tag], values) == depends_on
+
+
+def test_two_rows_of_a_table_share_one_tag_for_changes_of_many() -> None:
+    assert resolve_tags(["a:{x}", "a:{y}"], {"x": 1, "y": 2}) == ("a:1", "a:*", "a:2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "tags"),
+    [
+        ([], ()),
+        (["products:42"], ("products", "products:42")),
+        (["products"], ("products", "products:*")),
+        (["products:42", "products"], ("products", "products:*")),
+        (["a:1", "b:2", "a:1"], ("a", "a:1", "b", "b:2")),
+        (["names:x:y"], ("names", "names:x:y")),
+        ([f"a:{row}" for row in range(1_001)], ("a", "a:*")),
+    ],
+)
+def test_change_takes_out_the_table_and_its_rows(changes: list[str], tags: tuple[str, ...]) -> None:
+    assert changed_tags(changes) == tags
+
+
+rows = st.tuples(st.sampled_from("ab"), st.integers(0, 5))
+
+
+@given(changed=st.lists(st.one_of(rows, st.sampled_from("ab")), min_size=1), asked=rows)
+def test_no_answer_outlives_a_change_of_what_it_was_made_from(
+    changed: list[tuple[str, int] | str], asked: tuple[str, int]
+) -> None:
+    table, row = asked
+    taken_out = changed_tags(each if isinstance(each, str) else f"{each[0]}:{each[1]}" for each in changed)
+    row_is_old = table in changed or asked in changed
+    assert row_is_old == bool(set(taken_out) & set(resolve_tags([f"{table}:{{id}}"], {"id": row})))
+    table_is_old = any((each if isinstance(each, str) else each[0]) == table for each in changed)
+    assert table_is_old == (table in taken_out)
+
+
+@pytest.mark.parametrize(
+    ("tag", "says"),
+    [
+        (1, "1 is not a tag"),
+        ("Orders", "'Orders' is not a tag"),
+        ("orders:7", "'orders:7' is not a tag"),
+        ("orders:{id},", "is not a tag"),
+        ("orders:{other}", "names the parameter other, which is not declared"),
+        ("orders:{id},{other}", "names the parameter other, which is not declared"),
+        ("orders:{many}", "one value that is always there"),
+        ("orders:{maybe}", "one value that is always there"),
+    ],
+)
+def test_tag_that_could_not_be_resolved_is_refused(tag: object, says: str) -> None:
+    declared = {
+        "id": parameter("id"),
+        "many": parameter("many", is_list=True),
+        "maybe": parameter("maybe", required=False),
+    }
+    with pytest.raises(ValueError, match=says):
+        check_tag(tag, declared)

@@ -1,0 +1,153 @@
+"""Headers of an answer, for every way that it can have come about."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from base64 import b64decode
+from dataclasses import replace
+
+import pytest
+from aws_lambda_powertools.event_handler import Response
+
+from cacheaside.catalogue.policy import Policy
+from cacheaside.catalogue.statements import Query
+from cacheaside.errors import CacheasideError, NotFound
+from cacheaside.http.answers import answer_headers, respond
+from cacheaside.http.problems import PROBLEMS, problem_of, render
+from cacheaside.reading.entry import Encoding, Entry, entity_tag, pack
+from cacheaside.reading.outcome import Outcome, Source
+from cacheaside.reading.reader import Answer
+
+NOW = 1_000_000
+ENTRY = Entry(
+    body=b"{}",
+    created_ms=NOW - 18_500,
+    fresh_until_ms=NOW + 41_500,
+    load_ms=10,
+    token=b"t" * 16,
+    tag_versions=(),
+    etag=entity_tag(b"{}"),
+)
+
+
+def headers(outcome: Outcome, client_ms: int = 0, database_ms: float | None = None) -> dict[str, str]:
+    policy = Policy(ttl_ms=60_000, stale_ms=600_000, stale_if_error_ms=900_000, client_ms=client_ms)
+    query = Query(
+        name="q", summary="", sql="", returns="one", timeout_ms=1, tags=(), parameters={}, policy=policy
+    )  # fmt: skip
+    return answer_headers(query, Answer(outcome, NOW, 0.5, database_ms, 1.25))
+
+
+BODY = b'{"data":[' + b",".join(b'{"id":%d,"name":"mug"}' % number for number in range(100)) + b"]}"
+TAG = entity_tag(BODY).hex()
+PLAIN = replace(ENTRY, body=BODY, etag=entity_tag(BODY))
+PACKED = replace(PLAIN, encoding=Encoding.GZIP, body=pack(BODY)[1])
+TAKES_GZIP = ["gzip", "gzip, deflate, br", "GZIP;q=0.5", "*", "identity;q=0.1, gzip"]
+TAKES_NO_GZIP = [None, "", "br", "identity", "gzip;q=0", "gzip;q=0, *", "gzip;q=0.1, identity"]
+
+
+def answered(entry: Entry, accept_encoding: str | None, if_none_match: str | None = None) -> Response[str]:
+    policy = Policy(ttl_ms=60_000)
+    query = Query(name="q", summary="", sql="", returns="one", timeout_ms=1, tags=(), parameters={}, policy=policy)
+    answer = Answer(Outcome(source=Source.HIT, entry=entry), NOW, 0.5, None, 1.25)
+    sent = {"accept-encoding": accept_encoding, "if-none-match": if_none_match}
+    return respond(query, answer, {name: value for name, value in sent.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Outcome(source=Source.HIT, entry=ENTRY), "cacheaside; hit; ttl=41"),
+        (Outcome(source=Source.MISS, entry=ENTRY, stored=True), "cacheaside; fwd=miss; stored"),
+        (Outcome(source=Source.EXPIRED, entry=ENTRY, stored=True), "cacheaside; fwd=stale; stored"),
+        (Outcome(source=Source.MISS, entry=ENTRY, detail="lease-lost"), "cacheaside; fwd=miss; detail=lease-lost"),
+        (Outcome(source=Source.BYPASS, entry=ENTRY, detail="x"), "cacheaside; fwd=bypass; detail=x"),
+    ],
+)
+def test_cache_status_tells_where_the_answer_came_from(outcome: Outcome, status: str) -> None:
+    assert headers(outcome)["Cache-Status"] == status
+
+
+def test_age_and_server_timing() -> None:
+    hit = headers(Outcome(source=Source.HIT, entry=ENTRY))
+    assert (hit["Age"], hit["Server-Timing"]) == ("18", "cache;dur=0.50, total;dur=1.25")
+    miss = headers(Outcome(source=Source.MISS, entry=ENTRY), database_ms=0.25)
+    assert miss["Server-Timing"] == "cache;dur=0.50, db;dur=0.25, total;dur=1.25"
+
+
+def test_client_may_keep_an_answer_only_if_the_query_allows_it_and_never_past_its_freshness() -> None:
+    hit = Outcome(source=Source.HIT, entry=ENTRY)
+    windows = "stale-while-revalidate=600, stale-if-error=900"
+    assert headers(hit)["Cache-Control"] == "no-cache"
+    assert headers(hit, client_ms=30_000)["Cache-Control"] == f"max-age=30, {windows}"
+    assert headers(hit, client_ms=90_000)["Cache-Control"] == f"max-age=41, {windows}"
+
+
+@pytest.mark.parametrize("accepted", TAKES_GZIP)
+def test_compressed_body_is_sent_as_stored_to_who_takes_it(accepted: str) -> None:
+    response = answered(PACKED, accepted)
+    assert response.base64_encoded
+    assert b64decode(str(response.body)) == PACKED.body
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert response.headers["ETag"] == f'"{TAG}-gzip"'
+    assert response.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("entry", "accepted"),
+    [*((PACKED, field) for field in TAKES_NO_GZIP), *((PLAIN, field) for field in TAKES_GZIP + TAKES_NO_GZIP)],
+)
+def test_everyone_else_gets_the_plain_body(entry: Entry, accepted: str | None) -> None:
+    response = answered(entry, accepted)
+    assert (response.body, response.base64_encoded) == (BODY.decode(), False)
+    assert "Content-Encoding" not in response.headers
+    assert response.headers["ETag"] == f'"{TAG}"'
+    assert response.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("accepted", [None, "gzip"])
+def test_condition_is_about_the_encoding_that_would_be_sent(accepted: str | None) -> None:
+    own, other = (f'"{TAG}-gzip"', f'"{TAG}"') if accepted else (f'"{TAG}"', f'"{TAG}-gzip"')
+    assert answered(PACKED, accepted, other).status_code == 200
+    whole = answered(PACKED, accepted)
+    for condition in (own, f"W/{own}", f"{other}, {own}", "*"):
+        unchanged = answered(PACKED, accepted, condition)
+        assert (unchanged.status_code, unchanged.body) == (304, None)
+        assert {**unchanged.headers, "Content-Type": "application/json"} == whole.headers
+
+
+def test_no_such_row_varies_too_and_has_no_tag() -> None:
+    with pytest.raises(NotFound) as absent:
+        answered(replace(ENTRY, body=None), "gzip")
+    assert absent.value.headers["Vary"] == "Accept-Encoding"
+    assert not {"ETag", "Content-Encoding"} & absent.value.headers.keys()
+
+
+def test_body_that_is_no_gzip_is_an_error_only_where_it_must_be_read() -> None:
+    broken = replace(PACKED, body=b"not gzip")
+    assert b64decode(str(answered(broken, "gzip").body)) == b"not gzip"
+    with pytest.raises(zlib.error):
+        answered(broken, None)
+    assert problem_of(zlib.error()).status == 500
+
+
+def leaves(kind: type[Exception]) -> list[type[Exception]]:
+    below = kind.__subclasses__()
+    return [leaf for each in below for leaf in leaves(each)] if below else [kind]
+
+
+def test_every_error_of_the_tree_that_is_not_ours_has_a_kind_of_its_own() -> None:
+    ours = {"CatalogueError", "SettingsError", "StatementFailed"}
+    unmapped = {kind.__name__ for kind in leaves(CacheasideError) if problem_of(kind.__new__(kind)).slug == "internal"}
+    assert unmapped == ours
+
+
+def test_unforeseen_error_shows_nothing_of_itself() -> None:
+    response = render(RuntimeError("password=hunter2"), "0e37df36-f698-11e6-8dd4-cb9ced3df976")
+    assert "hunter2" not in str(response.body)
+    assert json.loads(str(response.body))["instance"] == "urn:uuid:0e37df36-f698-11e6-8dd4-cb9ced3df976"
+
+
+def test_slugs_are_unique() -> None:
+    assert len({kind.slug for kind in PROBLEMS}) == len(PROBLEMS)

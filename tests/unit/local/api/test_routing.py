@@ -1,0 +1,51 @@
+"""Which route answers: the example of API Gateway's documentation, and the corners."""
+
+import pytest
+
+from local.api.routing import Router
+from local.template import Route
+
+# Worst first: the order of the template must not matter.
+ROUTES = [
+    ("", "$default"),
+    ("ANY", "/{proxy+}"),
+    ("GET", "/pets/{proxy+}"),
+    ("GET", "/pets/dog/{id}"),
+    ("GET", "/pets/dog/1"),
+    ("ANY", "/pets/dog/{id}/toys"),
+    ("POST", "/pets/dog/{id}/toys"),
+    ("GET", "/"),
+]
+
+
+@pytest.fixture
+def router() -> Router:
+    return Router(Route(method, path, "Function") for method, path in ROUTES)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key", "parameters"),
+    [
+        ("GET", "/", "GET /", {}),
+        ("GET", "/pets/dog/1", "GET /pets/dog/1", {}),
+        ("GET", "/pets/dog/2", "GET /pets/dog/{id}", {"id": "2"}),
+        ("GET", "/pets/cat/1", "GET /pets/{proxy+}", {"proxy": "cat/1"}),
+        ("POST", "/test/5", "ANY /{proxy+}", {"proxy": "test/5"}),
+        ("POST", "/pets/dog/2/toys", "POST /pets/dog/{id}/toys", {"id": "2"}),
+        ("PUT", "/pets/dog/2/toys", "ANY /pets/dog/{id}/toys", {"id": "2"}),
+        ("GET", "/pets/dog/a%20b%2Fc", "GET /pets/dog/{id}", {"id": "a b/c"}),
+        ("POST", "/", "$default", {}),
+        ("GET", "/pets/dog/", "GET /pets/{proxy+}", {"proxy": "dog/"}),
+    ],
+)
+def test_the_most_specific_route_answers(
+    router: Router, method: str, path: str, key: str, parameters: dict[str, str]
+) -> None:
+    match = router.match(method, path)
+    assert match is not None
+    assert (match.route.key, match.parameters) == (key, parameters)
+
+
+@pytest.mark.parametrize(("method", "path"), [("HEAD", "/things"), ("GET", "/things/"), ("GET", "/"), ("GET", "")])
+def test_without_a_default_route_the_rest_is_nobodys(method: str, path: str) -> None:
+    assert Router([Route("GET", "/things", "Function")]).match(method, path) is None

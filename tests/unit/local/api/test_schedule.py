@@ -1,0 +1,51 @@
+"""When the scheduler invokes, on a clock of the test's."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from types import SimpleNamespace
+
+import pytest
+
+from local.api.schedule import Scheduler
+from local.template import Schedule
+
+
+class Clock:
+    """Goes on only while somebody waits, each time for so many seconds more than was asked. Then all is stopped."""
+
+    def __init__(self, *late: float) -> None:
+        self.now = 0.0
+        self.woke: list[float] = []
+        self._late = iter(late)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        late = next(self._late, None)
+        if late is None:
+            return True
+        self.now += max(seconds, 0) + late
+        self.woke.append(self.now)
+        return False
+
+
+def moments(monkeypatch: pytest.MonkeyPatch, *late: float) -> list[float]:
+    """When a function was invoked that is due every minute."""
+    clock, invoked = Clock(*late), SimpleQueue[object]()
+    monkeypatch.setattr("local.api.schedule.time", clock)
+    scheduler = Scheduler([], {"Function": SimpleNamespace(invoke=invoked.put)}, print)
+    monkeypatch.setattr(scheduler, "_stopped", clock)
+    scheduler._keep(Schedule("Clock", "Function", 60, {}))
+    for _ in clock.woke:
+        invoked.get(timeout=30)
+    return clock.woke
+
+
+def test_a_moment_late_each_time_does_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert moments(monkeypatch, 0, 1, 2, 1) == [0, 61, 122, 181]
+
+
+def test_times_that_passed_while_the_machine_slept_are_not_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert moments(monkeypatch, 0, 500, 0, 0) == [0, 560, 560, 620]  # but for one of them

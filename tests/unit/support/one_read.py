@@ -1,0 +1,73 @@
+"""A read, moved step by step: the test is the server, so every interleaving can be had by writing it down."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from cacheaside.catalogue.policy import Policy
+from cacheaside.catalogue.statements import BoundQuery, Query
+from cacheaside.reading.read_path import Surroundings, read
+from cacheaside.reading.steps import Acquired, Loaded, Looked, Step, Store
+
+__all__ = ["NOTHING", "OTHER", "POLICY", "START_MS", "VERSION", "Read", "expect", "filled"]
+
+POLICY = Policy(
+    ttl_ms=60_000,
+    stale_ms=10_000,
+    stale_if_error_ms=30_000,
+    negative_ttl_ms=5_000,
+    wait_ms=5_000,
+)
+START_MS = 1_000_000
+VERSION, OTHER = b"v" * 16, b"w" * 16
+NOTHING = Looked(None, None, (None,))
+
+
+class Read:
+    """One read in progress. Its clock stands still unless the test moves it."""
+
+    def __init__(self, at_ms: int = START_MS, *, time_left_ms: int = 29_000, chance: float = 0.0, **rules: Any) -> None:
+        self.now_ms = at_ms
+        query = Query(
+            name="product",
+            summary="",
+            sql="select 1",
+            returns="one",
+            timeout_ms=10_000,
+            tags=("products",),
+            parameters={},
+            policy=replace(POLICY, **rules),
+        )
+        numbers = count(1)
+        around = Surroundings(
+            now_ms=lambda: self.now_ms,
+            token=lambda: next(numbers).to_bytes(16, "big"),
+            chance=lambda: chance,
+            time_left_ms=lambda: time_left_ms,
+        )
+        self.path: Generator[Step, Any, Any] = read(BoundQuery(query, {}), around)
+        self.step: Step = next(self.path)
+
+    def answer(self, result: object) -> Any:
+        """Send `result` for the step asked for. Returns the next step, or how the read ended."""
+        try:
+            self.step = self.path.throw(result) if isinstance(result, Exception) else self.path.send(result)
+        except StopIteration as done:
+            return done.value
+        return self.step
+
+
+def expect(step: object, kind: type[Any]) -> Any:
+    assert isinstance(step, kind), step
+    return step
+
+
+def filled(at_ms: int = START_MS) -> bytes:
+    """The entry that a read stores which finds nothing."""
+    one = Read(at_ms)
+    one.answer(NOTHING)
+    one.answer(Acquired(won=True, looked=Looked(None, b"", (VERSION,))))
+    return bytes(expect(one.answer(Loaded(b"{}")), Store).entry)

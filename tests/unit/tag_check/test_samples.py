@@ -1,0 +1,38 @@
+"""Made-up values: PostgreSQL must be able to read a query with them, whatever the catalogue declares."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter
+from cacheaside.tag_check.samples import sample, samples
+
+
+@pytest.mark.parametrize(
+    ("options", "value"),
+    [
+        ({"type": "integer", "example": 7, "default": 8, "minimum": 9}, 7),
+        ({"type": "integer", "default": 8}, 8),
+        ({"type": "boolean", "default": False}, False),
+        ({"type": "integer"}, 1),
+        ({"type": "integer", "minimum": 5}, 5),
+        ({"type": "integer", "maximum": -5}, -5),
+        ({"type": "date", "maximum": date(2001, 1, 1)}, date(2001, 1, 1)),
+        ({"type": "text", "min_length": 3}, "xxx"),
+        ({"type": "text", "max_length": 0}, ""),
+        ({"type": "enum", "values": ("open", "shut")}, "open"),
+        ({"type": "enum", "values": ("open",), "is_list": True, "required": False}, ["open"]),
+        ({"type": "integer", "is_list": True, "min_length": 2, "max_length": 5}, [1, 1]),
+        ({"type": "text", "is_list": True, "max_length": 0}, []),
+    ],
+)
+def test_sample_is_the_example_else_the_default_else_made_up(options: dict[str, Any], value: object) -> None:
+    assert sample(Parameter(name="it", **options)) == value
+
+
+def test_optional_parameter_is_no_null_which_has_no_type() -> None:
+    declared = {kind: Parameter(name=kind, type=kind, required=False, values=("a",)) for kind in SCALAR_TYPES}
+    assert all(value is not None for value in samples(declared).values())

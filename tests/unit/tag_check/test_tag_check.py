@@ -1,0 +1,227 @@
+"""What is said of a query's tags, given what PostgreSQL knows: each problem with the line that puts it right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cacheaside.catalogue.statements import Query
+from cacheaside.tag_check.check import Problem, TagCheck, check_tags, unrecorded
+from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Scan, Source
+
+ID = (KeyColumn("id", "bigint"),)
+LINE = (KeyColumn("order_id", "bigint"), KeyColumn("line", "integer"))
+
+
+def table(tag: str, key: tuple[KeyColumn, ...] = ID, **options: Any) -> Source:
+    return Source(tag=tag, name=tag, kind=Kind.TABLE, key=key, **options)
+
+
+def function(tag: str) -> Source:
+    return Source(tag=tag, name=tag, kind=Kind.FUNCTION)
+
+
+SOURCES = {
+    source.tag: source
+    for source in (
+        *(table("orders"), table("products"), table("customers"), table("order_items", LINE), table("notes", ())),
+        *(function("slow_version"), Source(tag="sales", name="sales", kind=Kind.MATERIALIZED_VIEW)),
+        *(function("Slow"), Source(tag="Sales", name='"Sales"', kind=Kind.MATERIALIZED_VIEW)),
+    )
+}
+
+
+class Database:
+    """Knows what it is told."""
+
+    def __init__(self, reads: set[str], calls: set[str], **facts: Any) -> None:
+        self.reads, self.calls, self.more = reads, calls, facts
+        self.sources = SOURCES
+
+    def facts(self, query: Query) -> Facts:
+        declared = {tag.partition(":")[0] for tag in query.tags}
+        return Facts(
+            read={name: self.sources.get(name, table(name)) for name in self.reads},
+            opaque={name: function(name) for name in self.calls},
+            declared={name: self.sources[name] for name in declared & self.sources.keys()},
+            **self.more,
+        )
+
+
+@pytest.fixture
+def functions(tmp_path: Path) -> Path:
+    (tmp_path / "queries").mkdir(parents=True)
+    return tmp_path
+
+
+def write(functions: Path, tags: str, name: str = "q") -> Path:
+    path = functions / "queries" / f"{name}.sql"
+    path.write_text(
+        f"""\
+-- summary = "x"
+-- ttl     = "60s"
+-- tags    = {tags}
+-- params.id   = {{ type = "integer" }}
+-- params.line = {{ type = "integer" }}
+-- params.sku  = {{ type = "text" }}
+
+select %(id)s,
+       %(line)s, %(sku)s
+"""
+    )
+    return path
+
+
+def problems(functions: Path, tags: str, reads: set[str], calls: set[str] = frozenset(), **facts: Any) -> list[str]:  # type: ignore[assignment]
+    path = write(functions, tags)
+    found = check_tags(functions, Database(reads, calls, **facts)).problems
+    assert all((problem.path, problem.line) == (path, 3) for problem in found)
+    return [problem.message for problem in found]
+
+
+@pytest.mark.parametrize(
+    ("tags", "reads", "calls"),
+    [
+        ('["orders", "products"]', {"orders", "products"}, set()),
+        ("[]", set(), set()),
+        ('["sales"]', {"sales"}, set()),
+        ('["slow_version"]', set(), {"slow_version"}),
+        ('["slow_version", "orders", "products:{id}"]', set(), {"slow_version"}),
+        ('["products", "products:{sku}"]', {"products"}, set()),
+    ],
+)
+def test_right_tags_are_left_alone(functions: Path, tags: str, reads: set[str], calls: set[str]) -> None:
+    assert problems(functions, tags, reads, calls) == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "reads", "calls", "says", "line"),
+    [
+        ('["orders"]', {"orders", "customers"}, set(), "reads customers, which is not among", "orders customers"),
+        ("[]", {"orders"}, set(), "reads orders, which is not among its tags", "orders"),
+        ('["orders", "ordres"]', {"orders"}, set(), '"ordres" names no table, materialized view or function', "orders"),
+        ('["ordres:{id}"]', set(), set(), '"ordres:{id}" names no table', ""),
+        ('["orders", "products"]', {"orders"}, set(), "does not read products", "orders"),
+        ('["orders", "products:{id}"]', {"orders"}, set(), "does not read products", "orders"),
+        ('["slow_version"]', set(), set(), "does not read slow_version", ""),
+        ("[]", set(), {"slow_version"}, "calls slow_version, which hides what it reads", "slow_version"),
+        ('["orders"]', set(), {"slow_version"}, "calls slow_version", "orders slow_version"),
+        ('["ordres"]', set(), {"slow_version"}, '"ordres" names no table', "slow_version"),
+        ('["slow_version:{id}"]', set(), {"slow_version"}, "slow_version has no primary key", "slow_version"),
+        ('["slow_version", "products:{sku}"]', set(), {"slow_version"}, "not (sku text)", "slow_version products"),
+        ("[]", set(), {"Slow"}, "whose name cannot be a tag: rename it", ""),
+        ("[]", {"Sales"}, set(), "reads Sales, whose name cannot be a tag: rename it", ""),
+        ('["notes:{id}"]', {"notes"}, set(), "notes has no primary key that could name a row", "notes"),
+        ('["sales:{id}"]', {"sales"}, set(), "sales has no primary key", "sales"),
+        ('["products:{sku}"]', {"products"}, set(), "of products is (id bigint), not (sku text)", "products"),
+        ('["products:{id},{line}"]', {"products"}, set(), "is (id bigint), not (id integer, line integer)", "products"),
+        ('["order_items:{id}"]', {"order_items"}, set(), "is (order_id bigint, line integer), not (id", "order_items"),
+    ],
+)
+def test_wrong_tags_come_with_the_right_line(
+    functions: Path, tags: str, reads: set[str], calls: set[str], says: str, line: str
+) -> None:
+    found = problems(functions, tags, reads, calls)
+    right = ", ".join(f'"{tag}"' for tag in line.split())
+    assert any(says in message for message in found)
+    assert all(message.endswith(f"; write -- tags    = [{right}]") for message in found)
+
+
+@pytest.mark.parametrize(
+    ("tags", "scans"),
+    [
+        ('["products:{id}"]', [Scan("products", frozenset({("id", "id")}))]),
+        ('["products:{id}"]', [Scan("products", frozenset({("id", "id"), ("sku", "sku")}))] * 2),
+        ('["products:{id}"]', []),
+        ('["products:{id}", "products:{line}"]', [Scan("products", frozenset({("id", by)})) for by in ("id", "line")]),
+    ],
+)
+def test_row_is_enough_where_no_other_row_is_read(functions: Path, tags: str, scans: list[Scan]) -> None:
+    assert problems(functions, tags, {"products"}, scans=scans) == []
+
+
+def test_row_with_a_key_of_several_columns_takes_them_in_the_order_of_the_key(functions: Path) -> None:
+    scans = [Scan("order_items", frozenset({("order_id", "id"), ("line", "line")}))]
+    assert problems(functions, '["order_items:{id},{line}"]', {"order_items"}, scans=scans) == []
+    assert problems(functions, '["order_items:{line},{id}"]', {"order_items"}, scans=scans) != []
+
+
+@pytest.mark.parametrize(
+    "scans",
+    [
+        [Scan("products", frozenset())],
+        [Scan("products", frozenset({("id", "line")}))],
+        [Scan("products", frozenset({("line", "id")}))],
+        [Scan("products", frozenset({("id", "id")})), Scan("products", frozenset())],
+    ],
+)
+def test_row_is_not_enough_where_others_are_read(functions: Path, scans: list[Scan]) -> None:
+    [message] = problems(functions, '["products:{id}"]', {"products"}, scans=scans)
+    assert '"products:{id}" is not enough: the query reads, or may read, other rows of products' in message
+    assert message.endswith('; write -- tags    = ["products"]')
+
+
+def test_row_is_not_enough_where_a_function_reads_the_table_out_of_sight(functions: Path) -> None:
+    [message] = problems(functions, '["products:{id}"]', {"products"}, out_of_plan=frozenset({"products"}))
+    assert "read by a function or a policy" in message
+
+
+def test_tag_twice_wrong_is_not_suggested_twice(functions: Path) -> None:
+    found = problems(functions, '["products:{sku}", "products:{line},{id}"]', {"products"})
+    assert [message.partition("; write ")[2] for message in found] == ['-- tags    = ["products"]'] * 2
+
+
+def test_unwatched_table_is_reported_once_with_the_statement(functions: Path) -> None:
+    database = Database({"orders"}, set())
+    database.sources = {"orders": table("orders", recorded=False)}
+    first, _ = write(functions, '["orders"]', "a"), write(functions, '["orders"]', "b")
+    checked = check_tags(functions, database)
+    statement = "changes of orders are not recorded; put into a migration: select cacheaside.watch('orders');"
+    assert checked.problems == (Problem(first, 3, statement),)
+    assert str(checked) == f"{first}:3: {statement}"
+
+
+def test_table_that_only_a_function_reads_must_be_watched_too(functions: Path) -> None:
+    database = Database(set(), {"slow_version"})
+    database.sources = {**SOURCES, "orders": table("orders", recorded=False)}
+    write(functions, '["slow_version", "orders"]')
+    assert "cacheaside.watch('orders')" in str(check_tags(functions, database))
+
+
+def test_what_is_unrecorded_says_how_to_change_that() -> None:
+    refused = table("far", recorded=False, refusal="cannot watch far: it is far away. Come nearer")
+    quoted = Source(tag="o'clock", name='"o\'clock"', kind=Kind.TABLE, recorded=False)
+    materialized = Source(tag="sales", name="sales", kind=Kind.MATERIALIZED_VIEW, recorded=False)
+    assert unrecorded(SOURCES["orders"]) is None
+    assert unrecorded(refused) == "changes of far are not recorded: cannot watch far: it is far away. Come nearer"
+    assert str(unrecorded(quoted)).endswith("select cacheaside.watch('\"o''clock\"');")
+    assert str(unrecorded(materialized)).endswith("alter event trigger cacheaside_follow_schema enable;")
+
+
+def test_table_that_can_have_no_tag_is_reported_as_such_only(functions: Path) -> None:
+    database = Database({"Orders"}, set())
+    database.sources = {"Orders": table("Orders", recorded=False, refusal="cannot watch it")}
+    path = write(functions, "[]")
+    assert str(check_tags(functions, database)).splitlines() == [
+        f"{path}:3: changes of Orders are not recorded: cannot watch it"
+    ]
+
+
+@pytest.mark.parametrize(("line", "at"), [(1, 8), (2, 9), (0, 8), (99, 9)])
+def test_query_that_is_refused_is_a_problem_of_its_line(functions: Path, line: int, at: int) -> None:
+    class Refuses:
+        def facts(self, query: Query) -> Facts:
+            raise QueryRefused("relation does not exist", line)
+
+    path = write(functions, "[]")
+    assert check_tags(functions, Refuses()).problems == (Problem(path, at, "relation does not exist"),)
+
+
+def test_result_without_problems_is_one_line(functions: Path) -> None:
+    assert str(TagCheck(5, 4, ())) == "5 queries read 4 tables; every tag is right, every table is watched"
+    assert str(TagCheck(1, 1, ())).startswith("1 query reads 1 table;")
+    for name in ("a", "b"):
+        write(functions, '["orders"]', name)
+    assert str(check_tags(functions, Database({"orders"}, set()))).startswith("2 queries read 1 table;")
