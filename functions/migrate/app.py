@@ -57,12 +57,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
 
 def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     if event["RequestType"] == "Delete":
-        # The database is deleted with the stack, or is kept: as a snapshot, or as the user's own. So nothing is dropped.
+        # The database is deleted with the stack, or kept as a snapshot or as the user's own. So nothing is dropped.
         return {}
     products = _whole_number(event["ResourceProperties"], "SampleProducts")
     # Not at init: a function that fails there sends no response, and the deployment would wait until its timeout.
     settings = DatabaseSettings.from_environment()
-    with closing(connect_with_retries(settings, _left_s(context))) as connection, time_limit(connection, _left_s(context)):
+    opened = connect_with_retries(settings, _left_s(context))
+    with closing(opened) as connection, time_limit(connection, _left_s(context)):
         applied = upgrade(connection)
         logger.info("upgraded", extra={"applied": applied})
         if ahead := unknown(connection):

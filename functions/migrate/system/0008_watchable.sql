@@ -18,23 +18,23 @@ begin
         raise 'cannot watch %: it is a view', relation using hint = 'Watch the tables that it reads.';
     elsif found.relkind = 'm' then
         raise 'cannot watch %: it is a materialized view', relation
-            using hint = 'Nothing need be done: its REFRESH is recorded by the event trigger cacheaside_follow_schema.';
+            using hint = 'There is nothing to do: the event trigger cacheaside_follow_schema records its REFRESH.';
     elsif exists (
         select from cacheaside.parts(relation) as part join pg_class on oid = part where relkind not in ('r', 'p')
     ) then
-        raise 'cannot watch %: its rows, or some of them, are kept elsewhere, and change there', relation;
+        raise 'cannot watch %: its rows, or some of them, are stored elsewhere and can change there', relation;
     elsif exists (
         select from cacheaside.parts(relation) as part join pg_class on oid = part where relpersistence <> 'p'
     ) then
-        raise 'cannot watch %: it is not a permanent table, and may lose its rows without a trace', relation;
+        raise 'cannot watch %: it is not a permanent table, and a crash can empty it', relation;
     elsif found.relkind = 'r' and exists (select from pg_inherits where relation in (inhrelid, inhparent)) then
         raise 'cannot watch %: it inherits, or is inherited from', relation
             using hint = 'Partitioned tables can be watched.';
     elsif exists (select from cacheaside.parts(relation) as part join pg_subscription_rel on srrelid = part) then
-        raise 'cannot watch %: a subscription writes to it, which fires no such triggers', relation
+        raise 'cannot watch %: a subscription writes to it, which does not fire its triggers', relation
             using hint = 'Watch it where it is published, or give its answers a short ttl.';
     elsif found.nspname in ('cacheaside', 'pg_catalog', 'information_schema') then
-        raise 'cannot watch %: it is not a table of yours', relation;
+        raise 'cannot watch %: it is a system table', relation;
     elsif found.relname !~ '^[a-z_][a-z0-9_$]*$' or found.nspname !~ '^[a-z_][a-z0-9_$]*$' then
         raise 'cannot watch %: a tag has lower-case letters, digits, _ and $', relation;
     end if;

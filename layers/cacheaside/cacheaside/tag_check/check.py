@@ -137,7 +137,7 @@ def unrecorded(source: Source) -> str | None:
     if source.kind is Kind.MATERIALIZED_VIEW:
         return (
             f"a refresh of {source.tag} is not recorded: the event trigger cacheaside_follow_schema is missing or not "
-            "enabled; a superuser makes it as in 0006_follow_schema.sql, or does: "
+            "enabled; a superuser makes it as in migrate/system/0010_follow_schema.sql, or does: "
             "alter event trigger cacheaside_follow_schema enable;"
         )
     if source.refusal:
