@@ -1,8 +1,8 @@
-"""What compressing the entries saves and costs: `python -m bench.compression` prints the table of docs/benchmarks.md.
+"""The benefit and the cost of compressed entries: `python -m bench.compression` prints the table of docs/benchmarks.md.
 
-A hit is everything between the bytes that the cache sent and the answer that Lambda returns: the entry is decoded,
-the response made, and its envelope rendered as JSON. Times are ratios to the hit of an entry that is not compressed.
-The network is not in them: it carries the stored bytes twice, and base64 once, from Lambda to API Gateway.
+A hit is all work from the bytes that the cache sent to the answer that Lambda returns: decode the entry, make the
+response, render its envelope as JSON. Times are ratios to a hit whose entry is not compressed. They do not include the
+network, which carries the stored bytes twice, and base64 once, from Lambda to API Gateway.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ENTRY = Entry(body=b"", created_ms=0, fresh_until_ms=60_000, load_ms=1, token=by
 QUERY = Query(name="", summary="", sql="", returns="one", timeout_ms=1, tags=(), parameters={}, policy=Policy(ttl_ms=1))
 
 
-def shop(size: int) -> bytes:
-    """Return about `size` bytes of products, written as PostgreSQL writes JSON."""
+def products_json(size: int) -> bytes:
+    """Return about `size` bytes of products, formatted as PostgreSQL formats JSON."""
     dice = random.Random(size)
     body = '{"data":['
     while len(body) < size:
@@ -40,13 +40,13 @@ def shop(size: int) -> bytes:
 
 
 def stored(body: bytes, *, compress: bool) -> bytes:
-    """Return the entry of `body` as the cache holds it."""
+    """Return the entry of `body` as the cache stores it."""
     encoding, packed = pack(body, compress=compress)
     return encode(replace(ENTRY, body=packed, encoding=encoding, etag=entity_tag(body)))
 
 
 def hit(data: bytes, accept_encoding: str) -> Callable[[], str]:
-    """Return what answers one hit, as the text that Lambda returns."""
+    """Return a function that answers one hit with the text that Lambda returns."""
     app = APIGatewayHttpResolver()
     request = {"http": {"method": "GET", "path": "/"}, "stage": "$default"}
     event = {"rawPath": "/", "requestContext": request, "headers": {"accept-encoding": accept_encoding}}
@@ -55,14 +55,14 @@ def hit(data: bytes, accept_encoding: str) -> Callable[[], str]:
     def answer() -> object:
         entry = decode(data)
         assert entry is not None
-        found = Answer(Outcome(source=Source.HIT, entry=entry), 1, 0.1, None, 0.1)
-        return respond(QUERY, found, app.current_event.headers)
+        hit_answer = Answer(Outcome(source=Source.HIT, entry=entry), 1, 0.1, None, 0.1)
+        return respond(QUERY, hit_answer, app.current_event.headers)
 
     return lambda: json.dumps(app.resolve(event, None))  # type: ignore[arg-type]
 
 
 def fastest(action: Callable[[], object]) -> float:
-    """Return the least time of many runs: what is above it, other processes took."""
+    """Return the least seconds of many runs: any time above it went to other processes."""
     number = max(1, int(0.02 / min(repeat(action, number=1, repeat=3))))
     return min(repeat(action, number=number, repeat=15)) / number
 
@@ -72,11 +72,11 @@ def main() -> None:
         "| body | stored | hit, gzip taken | hit, gzip not taken | packing, once for each load |\n" + "|---:" * 5 + "|"
     )
     for size in (1_024, 10_000, 100_000, 1_000_000):
-        body = shop(size)
+        body = products_json(size)
         plain, packed = stored(body, compress=False), stored(body, compress=True)
-        usual = fastest(hit(plain, "gzip"))
+        uncompressed = fastest(hit(plain, "gzip"))
         times = [fastest(hit(packed, "gzip")), fastest(hit(packed, "")), fastest(partial(pack, body))]
-        ratios = " | ".join(f"{each / usual:.2f}×" for each in times)
+        ratios = " | ".join(f"{each / uncompressed:.2f}×" for each in times)
         print(f"| {size // 1000:,} kB | {len(packed) / len(plain):.0%} | {ratios} |")
 
 

@@ -1,7 +1,7 @@
-"""What a stack costs in a month: `python -m bench.costs` prints the tables of docs/costs.md.
+"""The monthly cost of a stack: `python -m bench.costs` prints the tables of docs/costs.md.
 
-Every amount is a price below times a quantity that stands beside it in the document. Change a price or an assumption
-here and put what it prints into the document: tests/unit/test_costs.py compares the two.
+Every amount is a price below times a quantity that the document shows. After a change of a price or an assumption here,
+paste the printed tables into the document: tests/unit/bench/test_costs.py compares the two.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-# USD, on demand, us-east-1. Each as the price pages, or those who quote them, had it up to June 2026.
+# USD, on demand, us-east-1, from the price pages or from pages that quote them, up to June 2026.
 PRICES: Final = {
     "db.t4g.micro": (0.016, "hour, PostgreSQL; twice that with a standby"),
     "db.t4g.medium": (0.065, "hour, PostgreSQL; twice that with a standby"),
@@ -38,23 +38,23 @@ PRICES: Final = {
 HOURS: Final = 730
 SECONDS: Final = HOURS * 3600
 MILLIONS: Final = 100 * SECONDS / 1e6  # requests of a month, 100 a second
-BILLED_S: Final = 0.020  # of the query function: 10 ms for a hit, 200 ms for the one request in 20 that is none
+BILLED_S: Final = 0.020  # of the query function: 10 ms for a hit, 200 ms for the one request in 20 that is a miss
 ANSWER_KB, LOG_KB = 2.0, 0.3 + 0.55 + 0.4  # logs: metrics, start and report of Lambda, access log
 ALARM_METRICS: Final = 21
 
 
 def usd(price: str, quantity: float) -> float:
-    """Return what so much of it costs."""
+    """Return the cost of `quantity` of it, in USD."""
     return PRICES[price][0] * quantity
 
 
 MICRO, MEDIUM = usd("db.t4g.micro", HOURS), usd("db.t4g.medium", 2 * HOURS)
 DISK, NODE, NODES = usd("gp3", 20), usd("cache.t4g.micro", HOURS), usd("cache.t4g.small", 2 * HOURS)
-LISTEN, LOOK = (usd("Lambda GB-s", SECONDS / 60 * seconds * 0.25) for seconds in (65, 0.2))
+LISTEN, SCHEDULED = (usd("Lambda GB-s", SECONDS / 60 * seconds * 0.25) for seconds in (65, 0.2))
 
 
 def bill() -> dict[str, list[float]]:
-    """Return the lines, and of each USD of dev idle, dev at 100 requests a second, prod idle, prod at 100."""
+    """Return the lines, each with USD for dev idle, dev at 100 requests a second, prod idle, prod at 100."""
     logs = MILLIONS * LOG_KB  # GB
     kept = [usd("kept log", logs * 0.15 * days / 30.4) for days in (14, 90)]
     return {
@@ -76,24 +76,24 @@ def bill() -> dict[str, list[float]]:
 
 
 def options() -> list[tuple[str, str, str]]:
-    """Return what another choice adds or takes away: the choice, what it counts, USD."""
+    """Return the cost or saving of each option: the option, the quantities, USD."""
     nat = usd("nat", HOURS) + usd("address", HOURS)
     empty, full = usd("serverless GB", 0.1 * HOURS), usd("serverless GB", HOURS) + usd("serverless ECPU", 5 * MILLIONS)
     return [
-        ("`Invalidation=schedule`", "43,800 × 0.2 s, not 65 s, × 0.25 GB", more(LOOK - LISTEN)),
-        ("`Egress=endpoints`", "2 endpoints × 2 zones × 730 h", more(usd("endpoint", 4 * HOURS))),
-        ("`Egress=nat`", "730 h of a gateway and its address; prod 2 ×", more(nat, 2 * nat)),
-        ("`RdsProxy=on`", "2 vCPU × 730 h, in both presets", more(usd("proxy", 2 * HOURS))),
-        ("`CacheType=serverless`, idle", "0.1 GB × 730 h, and no node", more(empty - NODE, empty - NODES)),
-        ("the same, 100/s", "1 GB × 730 h, 5 ECPUs a request, and no node", more(full - NODE, full - NODES)),
-        ("`CacheEngine=redis`", "nodes cost a quarter more", more(NODE / 4, NODES / 4)),
-        ("`SnapStart=on`", "1 GB × a month, for **each** published version", more(usd("snapshot", SECONDS))),
-        ("the same", "10,000 cold starts × 1 GB", more(usd("restore", 10_000))),
+        ("`Invalidation=schedule`", "43,800 × 0.2 s, not 65 s, × 0.25 GB", with_sign(SCHEDULED - LISTEN)),
+        ("`Egress=endpoints`", "2 endpoints × 2 zones × 730 h", with_sign(usd("endpoint", 4 * HOURS))),
+        ("`Egress=nat`", "730 h of a gateway and its address; prod 2 ×", with_sign(nat, 2 * nat)),
+        ("`RdsProxy=on`", "2 vCPU × 730 h, in both presets", with_sign(usd("proxy", 2 * HOURS))),
+        ("`CacheType=serverless`, idle", "0.1 GB × 730 h, and no node", with_sign(empty - NODE, empty - NODES)),
+        ("the same, 100/s", "1 GB × 730 h, 5 ECPUs a request, and no node", with_sign(full - NODE, full - NODES)),
+        ("`CacheEngine=redis`", "nodes cost a quarter more", with_sign(NODE / 4, NODES / 4)),
+        ("`SnapStart=on`", "1 GB × a month, for **each** published version", with_sign(usd("snapshot", SECONDS))),
+        ("the same", "10,000 cold starts × 1 GB", with_sign(usd("restore", 10_000))),
     ]
 
 
-def more(*dev_and_prod: float) -> str:
-    """Return one amount, or two, with their signs."""
+def with_sign(*dev_and_prod: float) -> str:
+    """Return one amount, or one for dev and one for prod, with signs."""
     signed = [f"{amount:+.2f}".replace("-", "−") for amount in dev_and_prod]
     return signed[0] if len(signed) == 1 else "dev {}, prod {}".format(*signed)
 

@@ -1,8 +1,8 @@
 """`python -m bench.draining [ROWS]`: how many rows of the outbox are drained in a second, and in which batches.
 
-Two outboxes, each on one cache server and on a cluster of three: one that single-row updates of many transactions have
-left, drained by one process and by two; and one that 10,000 single-row updates of one transaction have left. Nobody
-had read what was changed, so no tag is in the cache; deleting one that is costs the same round trip.
+Measures two outboxes, with one cache server and with a cluster of three. One has the changes of many transactions that
+each updated one row; one process drains it, then two. The other has 10,000 single-row updates of one transaction.
+No changed row was read before, so no tag is in the cache; deleting a tag that is there costs the same round trip.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import Any, Final, NamedTuple
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
-from bench.servers import CACHES, Servers, servers
+from bench.servers import CACHES, RunningServers, running_servers
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.invalidation.drain import Batch, Drainer
 from cacheaside.settings import DatabaseSettings, Settings
 from local.progress import Progress
 
-__all__ = ["Result", "drain_all", "fill", "write_in_one_transaction"]
+__all__ = ["DrainResult", "drain_all", "fill", "write_in_one_transaction"]
 
 ROWS: Final = 100_000
 UPDATES: Final = 10_000
 
-# Inserted as the triggers would have it, but in bulk: of each three transactions one updated a product, of which there
+# The rows that triggers would insert, but in bulk. Of every three transactions one updated a product, of which there
 # are 20,000, one an order, and one a line of an order.
 _FILL: Final = """
     insert into cacheaside.outbox (transaction_id, change)
@@ -51,15 +51,15 @@ _UPDATE: Final = """
 _fork: Final = multiprocessing.get_context("fork")
 
 
-class Result(NamedTuple):
-    """The batches that were drained, in rows, from when the drainers were let go until the last of them was done."""
+class DrainResult(NamedTuple):
+    """The rows of each batch, and the seconds from the start of the drainers until the last one was done."""
 
     batches: list[int]
     seconds: float
 
 
 class _CountedOutbox(Outbox):
-    """Notes the size of each batch."""
+    """Records the size of each batch."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         super().__init__(settings)
@@ -67,14 +67,14 @@ class _CountedOutbox(Outbox):
 
     @contextmanager
     def batch(self, *arguments: Any) -> Iterator[Batch]:
-        """Give a batch as usual."""
+        """Give a batch, and record its size."""
         with super().batch(*arguments) as batch:
             yield batch
         self.batches.append(len(batch.changes))
 
 
-def drain_all(settings: Settings, drainers: int) -> Result:
-    """Drain with so many processes at once."""
+def drain_all(settings: Settings, drainers: int) -> DrainResult:
+    """Drain the outbox with `drainers` processes at once."""
     ready, results = _fork.Barrier(drainers + 1), _fork.Queue()
     processes = [_fork.Process(target=_drain, args=(settings, ready, results), daemon=True) for _ in range(drainers)]
     for process in processes:
@@ -85,7 +85,7 @@ def drain_all(settings: Settings, drainers: int) -> Result:
     seconds = time.monotonic() - began
     for process in processes:
         process.join()
-    return Result(batches, seconds)
+    return DrainResult(batches, seconds)
 
 
 def _drain(settings: Settings, ready: Any, results: Any) -> None:
@@ -98,7 +98,7 @@ def _drain(settings: Settings, ready: Any, results: Any) -> None:
 
 
 def fill(owner: Cursor, rows: int) -> None:
-    """Leave the outbox as `rows` transactions of others would."""
+    """Fill the outbox as `rows` transactions of one row each would."""
     owner.execute("truncate cacheaside.outbox")
     progress = Progress("Outbox")
     for first in range(1, rows + 1, _FILLED_AT_ONCE):
@@ -108,7 +108,7 @@ def fill(owner: Cursor, rows: int) -> None:
 
 
 def write_in_one_transaction(owner: Cursor, updates: int) -> float:
-    """Update so many rows, each with a statement of its own. Returns the seconds until COMMIT."""
+    """Update `updates` rows, each with a statement of its own. Returns the seconds until COMMIT."""
     owner.execute("create table rows_of_bench (id integer primary key, value integer not null default 0)")
     owner.execute("insert into rows_of_bench select generate_series(1, %s)", [updates])
     owner.execute("select cacheaside.watch('rows_of_bench')")
@@ -118,8 +118,8 @@ def write_in_one_transaction(owner: Cursor, updates: int) -> float:
     return time.monotonic() - began
 
 
-def _measure(mode: str, up: Servers, owner: Cursor, rows: int) -> Iterator[str]:
-    settings = up.settings("InvalidateFunction")
+def _measure(mode: str, servers: RunningServers, owner: Cursor, rows: int) -> Iterator[str]:
+    settings = servers.settings("InvalidateFunction")
     for drainers in (1, 2):
         fill(owner, rows)
         yield _line(f"{rows:,} transactions", mode, drainers, drain_all(settings, drainers))
@@ -128,18 +128,18 @@ def _measure(mode: str, up: Servers, owner: Cursor, rows: int) -> Iterator[str]:
     yield _line("one transaction", mode, 1, drain_all(settings, 1))
 
 
-def _line(outbox: str, mode: str, drainers: int, result: Result) -> str:
+def _line(outbox: str, mode: str, drainers: int, result: DrainResult) -> str:
     rows, batches = sum(result.batches), f"{len(result.batches):,} of at most {max(result.batches):,}"
     return f"| {outbox} | {mode} | {drainers} | {rows:,} | {batches} | {rows / result.seconds:,.0f} |"
 
 
 def main(rows: int) -> None:
-    lines = ["| left by | cache | drainers | rows | batches | rows a second |", "|---|---|---:|---:|---:|---:|"]
+    lines = ["| changes of | cache | drainers | rows | batches | rows a second |", "|---|---|---:|---:|---:|---:|"]
     for mode in CACHES:
-        with servers(mode) as up, closing(psycopg2.connect(up.postgres.url)) as connection:
+        with running_servers(mode) as servers, closing(psycopg2.connect(servers.postgres.url)) as connection:
             connection.autocommit = True
             with connection.cursor() as owner:
-                for line in _measure(mode, up, owner, rows):
+                for line in _measure(mode, servers, owner, rows):
                     print(line, file=sys.stderr)
                     lines.append(line)
     print("\n".join(lines))

@@ -1,9 +1,9 @@
-"""`python -m bench.propagation [WRITES]`: how long after a COMMIT of psql everyone reads the new value.
+"""`python -m bench.propagation [WRITES]`: the time from a COMMIT outside the API until reads return the new value.
 
-A reader keeps an answer in the cache, somebody updates its row, and the reader asks again, about every millisecond,
-until the answer is the new one. Between them is the real invalidate function in its sandbox, invoked once a minute as
-the template says, in listen mode. Measured twice: with one write after the other, when it looks into the outbox every
-25 ms, and with a quiet second before each write, when the writer tells it.
+The answer is cached, its row is updated, and a reader reads about every millisecond until it gets the new value. The
+real invalidate function runs in its sandbox, invoked once a minute as the template says, in listen mode. Measures two
+cases: one write after the other, while the function polls the outbox every 25 ms; and a second without writes before
+each write, so that the writer notifies the function.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Final
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
-from bench.servers import ROOT, Servers, servers
+from bench.servers import ROOT, RunningServers, running_servers
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.catalogue.statements import BoundQuery
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.reading.outcome import Source
+from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 from local.api.pool import Pool
 from local.api.schedule import Scheduler
@@ -33,29 +33,29 @@ from local.progress import Progress
 from local.template import read
 from migrate import sample_data
 
-__all__ = ["Shop", "invalidating", "percentile"]
+__all__ = ["CachedProduct", "invalidating", "percentile"]
 
 WRITES: Final = 300
-TOLD_WRITES: Final = 40  # each takes more than a second
+NOTIFIED_WRITES: Final = 40  # each takes more than a second
 PRODUCTS: Final = 200
 PRODUCT: Final = 42
 
 _PATIENCE_S: Final = 60.0
 
 
-class Shop:
-    """One product, written by its owner and read through the cache."""
+class CachedProduct:
+    """One product, written by the owner of its table and read through the cache."""
 
-    def __init__(self, servers: Servers, owner: Cursor) -> None:
+    def __init__(self, servers: RunningServers, owner: Cursor) -> None:
         settings = servers.settings("QueryFunction")
-        self._reader = Reader(Cache(settings.cache), Database(settings.database))
-        self._product = BoundQuery(Catalogue.load(ROOT / "functions").query("product"), {"id": PRODUCT})
+        self._reader = Reader(Cache(settings.cache), Queries(settings.database))
+        self._product = Question(Catalogue.load(ROOT / "functions" / "catalogue").query("product"), {"id": PRODUCT})
         self._owner = owner
         self._price = 0
 
     def delay_ms(self) -> float:
-        """Write, and return how long after COMMIT a read answered with what was written."""
-        self._read()  # if it was not in the cache, it is now
+        """Write, and return the milliseconds from COMMIT until a read returned the new value. Raises TimeoutError."""
+        self._read()  # caches the answer if it was not cached
         self._price += 1
         self._owner.execute("update products set price = %s where id = %s", [self._price, PRODUCT])
         committed = time.perf_counter()
@@ -66,7 +66,7 @@ class Shop:
         return (time.perf_counter() - committed) * 1000
 
     def _read(self) -> float | None:
-        """The price as the cache has it; None for an answer that came past it, which would prove nothing."""
+        """Return the price that the cache has, or None if the read bypassed the cache, which would measure nothing."""
         outcome = self._reader.read(self._product, lambda: 29_000).outcome
         if outcome.refresh is not None:
             self._reader.refresh(outcome.refresh)
@@ -76,8 +76,8 @@ class Shop:
 
 
 @contextmanager
-def invalidating(servers: Servers) -> Iterator[None]:
-    """The invalidate function runs on its schedule, and listens, for as long as the block lasts."""
+def invalidating(servers: RunningServers) -> Iterator[None]:
+    """Run the invalidate function on its schedule, in listen mode, during the block."""
     template, name = read(ROOT / "template.yaml"), "InvalidateFunction"
     environment = {**servers.environment[name], "INVALIDATION": "listen"}
     with closing(Pool(template.functions[name], environment, servers.folder / "log" / f"{name}.log")) as pool:
@@ -93,27 +93,27 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def main(writes: int) -> None:
-    with servers() as up, closing(psycopg2.connect(up.postgres.url)) as connection:
+    with running_servers() as servers, closing(psycopg2.connect(servers.postgres.url)) as connection:
         sample_data.load(connection, PRODUCTS, Progress("Sample data"))
         connection.autocommit = True
-        with connection.cursor() as owner, invalidating(up):
+        with connection.cursor() as owner, invalidating(servers):
             _await_listener(owner)
-            shop = Shop(up, owner)
+            product = CachedProduct(servers, owner)
             busy, progress = [], Progress("One write after the other")
             for number in range(writes):
-                busy.append(shop.delay_ms())
+                busy.append(product.delay_ms())
                 progress(number + 1, writes)
                 time.sleep(random.uniform(0.02, 0.2))
-            told, progress = [], Progress("Writes after a quiet second")
-            for number in range(TOLD_WRITES):
+            notified, progress = [], Progress("Writes after a second without writes")
+            for number in range(NOTIFIED_WRITES):
                 _await_listener(owner)
                 time.sleep(random.uniform(0.02, 0.2))
-                told.append(shop.delay_ms())
-                progress(number + 1, TOLD_WRITES)
+                notified.append(product.delay_ms())
+                progress(number + 1, NOTIFIED_WRITES)
     print("| from COMMIT to the new answer | writes | p50 | p90 | p99 | max |\n|---|" + "---:|" * 5)
-    for what, delays in (("one write after the other", busy), ("after a quiet second", told)):
+    for name, delays in (("one write after the other", busy), ("after a second without writes", notified)):
         figures = " | ".join(f"{percentile(delays, share):,.1f} ms" for share in (0.5, 0.9, 0.99, 1))
-        print(f"| {what} | {len(delays)} | {figures} |")
+        print(f"| {name} | {len(delays)} | {figures} |")
 
 
 def _await_listener(owner: Cursor) -> None:

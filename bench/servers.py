@@ -1,10 +1,13 @@
-"""Real servers for a benchmark: PostgreSQL with our schema and one cache, in a folder that is gone afterwards."""
+"""Real servers in a temporary folder: PostgreSQL with our schema, and one cache.
+
+The benchmarks use `running_servers`; `proofs.consistency` has caches of its own, and uses `temporary_postgres` only.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +21,7 @@ from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
 from migrate.upgrade import upgrade
 
-__all__ = ["CACHES", "ROOT", "Servers", "servers"]
+__all__ = ["CACHES", "ROOT", "RunningServers", "running_servers", "temporary_postgres"]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -29,33 +32,38 @@ CACHES: Final[dict[str, Callable[[Path], ValkeyServer | ValkeyCluster]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Servers:
-    """What is up, and how to reach it."""
+class RunningServers:
+    """The servers, and how the functions reach them."""
 
     postgres: PostgresServer
     environment: dict[str, dict[str, str]]  # of each function
     folder: Path
 
     def settings(self, function: str) -> Settings:
-        """Return what `function` reads from its environment."""
+        """Return the settings that `function` reads from its environment."""
         return Settings.from_environment(self.environment[function])
 
 
 @contextmanager
-def servers(mode: str = "node") -> Iterator[Servers]:
-    """Start them for as long as the block lasts. Commits are as durable as a deployed database's: they are waited for.
-
-    `mode` is one of `CACHES`.
-    """
-    with ExitStack() as exits:
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="cacheaside-")))
+def temporary_postgres(*, durable: bool) -> Iterator[tuple[PostgresServer, Path]]:
+    """Start PostgreSQL with our schema for the block. Gives the server, and a folder that is deleted afterwards."""
+    with tempfile.TemporaryDirectory(prefix="cacheaside-") as name:
+        folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL, if root starts it, runs as another user
-        postgres = exits.enter_context(PostgresServer(folder / "postgres"))
-        cache = CACHES[mode](folder / "cache")
-        exits.enter_context(cache)
-        with closing(psycopg2.connect(postgres.url)) as connection:
-            upgrade(connection)
+        with PostgresServer(folder / "postgres", durable=durable) as postgres:
+            with closing(psycopg2.connect(postgres.url)) as connection:
+                upgrade(connection)
+            yield postgres, folder
+
+
+@contextmanager
+def running_servers(mode: str = "node", *, durable: bool = True) -> Iterator[RunningServers]:
+    """Start PostgreSQL and a cache for the block. `mode` is one of `CACHES`.
+
+    `durable`: commits wait for the disk, as those of a deployed database do.
+    """
+    with temporary_postgres(durable=durable) as (postgres, folder), CACHES[mode](folder / "cache") as cache:
         environment = function_environment(postgres.url, cache.url, embedded=True)
         for variables in environment.values():
             variables["CACHE_MODE"] = mode
-        yield Servers(postgres, environment, folder)
+        yield RunningServers(postgres, environment, folder)

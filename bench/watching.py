@@ -1,15 +1,13 @@
-"""What watching costs those who write: `python -m bench.watching` prints the table of docs/benchmarks.md.
+"""How much watching slows down writers: `python -m bench.watching` prints the table of docs/benchmarks.md.
 
-pgbench writes to tables that are not watched, that are, and that are while the invalidate function's sweep listens and
-drains: these take turns, each being first, second and last once. A ratio is one of median latencies, and the middle one
-of the rounds. The drainer shares the machine, which a deployed one does not.
+pgbench writes to tables in three states: not watched, watched, and watched while a sweep listens and drains. The states
+take turns: in three rounds each is first, second and last once. A ratio compares median latencies; the table has the
+median ratio of the rounds. The drainer shares the machine with PostgreSQL, which a deployed one does not.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
@@ -23,20 +21,18 @@ from typing import Final
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from bench.servers import RunningServers, running_servers
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.invalidation.drain import Backlog, Drained, Drainer
 from cacheaside.invalidation.sweep import Sweep
 from cacheaside.invalidation.verifier import Verification
-from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
-from local.servers.postgres import PostgresServer
-from local.servers.valkey import ValkeyServer
-from migrate.upgrade import upgrade
+from local.progress import Progress
 
 ROUNDS: Final = 3
 SECONDS: Final = 1
 SCALE: Final = 10  # of 100,000 accounts each
-STATES: Final = ("not watched", "watched", "watched, somebody listens")
+STATES: Final = ("not watched", "watched", "watched, a sweep listens")
 TABLES: Final = ("accounts", "branches", "history", "tellers")
 
 _ACCOUNT: Final = rf"\set aid random(1, {SCALE} * 100000 - 1000)"
@@ -45,7 +41,7 @@ _UPDATE: Final = "update pgbench_accounts set abalance = abalance + 1 where aid"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What each client does again and again, one transaction at a time. No script: pgbench's own, like TPC-B."""
+    """The transaction that each client repeats. Without a script it is pgbench's own, like TPC-B."""
 
     name: str
     clients: int
@@ -60,16 +56,15 @@ WORKLOADS: Final = [
 ]
 
 
-class Bench:
-    """One server with pgbench's tables."""
+class PgBench:
+    """pgbench and its tables, on one PostgreSQL server."""
 
-    def __init__(self, server: PostgresServer, connection: Connection, folder: Path, cache: CacheSettings) -> None:
-        self._server = server
-        self._cache = cache
-        self._connection = connection
-        self._folder = folder
-        upgrade(connection)
-        connection.autocommit = True
+    def __init__(self, servers: RunningServers, owner: Connection) -> None:
+        self._server = servers.postgres
+        self._settings = servers.settings("InvalidateFunction")
+        self._owner = owner
+        self._folder = servers.folder
+        owner.autocommit = True
         self._pgbench("--initialize", "--quiet", f"--scale={SCALE}")
 
     def latencies(self, workload: Workload, state: str) -> list[int]:
@@ -94,11 +89,10 @@ class Bench:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """A sweep, from when it listens until the block is over and it has drained what is left."""
-        url = self._server.url_for("cacheaside_invalidate")
-        outbox = Outbox(DatabaseSettings(url=url, authentication=Authentication.URL, region=""))
-        sweep = Sweep(outbox, Drainer(outbox, Cache(self._cache)), _Nothing())
-        thread = Thread(target=sweep.run, args=[SECONDS + 1.0, _Nothing()])
+        """Have a sweep listen and drain during the block. At the end it drains the remaining changes."""
+        outbox = Outbox(self._settings.database)
+        sweep = Sweep(outbox, Drainer(outbox, Cache(self._settings.cache)).drain, lambda: Verification(0))
+        thread = Thread(target=sweep.run, args=[SECONDS + 1.0, _NoReport()])
         thread.start()
         try:
             yield
@@ -106,64 +100,48 @@ class Bench:
             thread.join()
 
     def _run(self, *statements: str) -> None:
-        with self._connection.cursor() as cursor:
+        with self._owner.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
 
     def _pgbench(self, *arguments: str) -> None:
         command = [str(self._server.programs / "pgbench"), *arguments, self._server.url]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # arguments of ours
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
 
 
-class _Nothing:
-    """A verifier that has nothing to verify, and a report that nobody reads."""
-
-    def verify(self) -> Verification:
-        return Verification(0)
-
+class _NoReport:
     def drained(self, drained: Drained, backlog: Backlog) -> None: ...
     def folded(self, rows: int) -> None: ...
     def verified(self, verification: Verification) -> None: ...
 
 
-def benches(exits: ExitStack) -> Iterator[tuple[str, Bench]]:
-    """Start a cache, a database that waits for its disk when it commits, as a deployed one, and one that does not."""
-    valkey = exits.enter_context(ValkeyServer(Path(exits.enter_context(tempfile.TemporaryDirectory()))))
-    cache = CacheSettings(url=valkey.url, authentication=Authentication.URL, region="", name="")
-    for name, durable in (("commits wait for the disk", True), ("they do not", False)):
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="cacheaside-")))
-        folder.chmod(0o755)
-        server = exits.enter_context(PostgresServer(folder, durable=durable))
-        connection = exits.enter_context(closing(psycopg2.connect(server.url)))
-        yield name, Bench(server, connection, folder, cache)
-
-
-def report(progress: str) -> None:
-    """Show how far it is, in the place of what was shown before."""
-    print(f"\r{progress:40}\r", end="", file=sys.stderr, flush=True)
+def start_benches(exits: ExitStack) -> Iterator[tuple[str, PgBench]]:
+    """Start a database whose commits wait for the disk, as a deployed one's do, and one whose commits do not wait."""
+    for name, durable in (("commits wait for the disk", True), ("commits do not wait", False)):
+        servers = exits.enter_context(running_servers(durable=durable))
+        yield name, PgBench(servers, exits.enter_context(closing(psycopg2.connect(servers.postgres.url))))
 
 
 def main() -> None:
     medians: dict[tuple[Workload, str], list[dict[str, float]]] = defaultdict(list)  # of each round, by state
     with ExitStack() as exits:
-        report("starting two servers ...")
-        servers = dict(benches(exits))
-        runs = list(product(range(ROUNDS), WORKLOADS, servers))
-        for done, (turn, workload, server) in enumerate(runs):
-            report(f"{done} of {len(runs)} comparisons")
+        benches = dict(start_benches(exits))
+        runs = list(product(range(ROUNDS), WORKLOADS, benches))
+        progress = Progress("Comparisons")
+        for done, (turn, workload, bench) in enumerate(runs):
             states = STATES[turn:] + STATES[:turn]
-            found = {state: median(servers[server].latencies(workload, state)) for state in states}
-            medians[workload, server].append(found)
-        report("")
+            measured = {state: median(benches[bench].latencies(workload, state)) for state in states}
+            medians[workload, bench].append(measured)
+            progress(done + 1, len(runs))
 
     print(f"| transaction | clients | | {' | '.join(STATES)} |\n|---|---:|---" + "|---:" * len(STATES) + "|")
-    for workload, server in product(WORKLOADS, servers):
-        rounds = medians[workload, server]
-        cells = [f"{median(found[STATES[0]] for found in rounds) / 1000:.2f} ms"]
-        cells += [f"{median(found[state] / found[STATES[0]] for found in rounds):.2f}×" for state in STATES[1:]]
-        print(f"| {workload.name} | {workload.clients} | {server} | {' | '.join(cells)} |")
+    for workload, bench in product(WORKLOADS, benches):
+        rounds = medians[workload, bench]
+        cells = [f"{median(latency[STATES[0]] for latency in rounds) / 1000:.2f} ms"]
+        cells += [f"{median(latency[state] / latency[STATES[0]] for latency in rounds):.2f}×" for state in STATES[1:]]
+        print(f"| {workload.name} | {workload.clients} | {bench} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

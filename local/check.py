@@ -48,9 +48,9 @@ def _has_queries(folder: Path) -> bool:
 
 def _ask(url: str, folder: Path) -> tuple[bool, str]:
     # Only now, because who has no queries may have no library on the path.
+    from cacheaside.drivers.postgres.introspection.dependencies import dependencies
     from cacheaside.errors import CatalogueError
     from cacheaside.tag_check.check import check_tags
-    from cacheaside.tag_check.dependencies import dependencies
 
     try:
         with closing(psycopg2.connect(url, connect_timeout=5)) as connection, dependencies(connection) as database:

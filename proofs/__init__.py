@@ -1,1 +1,9 @@
-"""What is proven rather than measured: the explorer and the consistency run."""
+"""Two checks of one promise: no read returns data older than a write that was acknowledged before the read began.
+
+explorer     Model checking: runs the production read path in every interleaving of few readers, writers and lost keys,
+             with a crash after any step. Not reached: errors of cache or database, time (the clock stands still and
+             nothing expires), several tags, more actors than a scenario has, the drivers. States are compared by hash.
+consistency  Fault injection: runs real servers and processes, with their scripts, triggers, drains and failovers.
+             Samples interleavings at random, so a run without a violation is evidence and no proof. Not reached:
+             failures of PostgreSQL and of the network, several machines, TLS and IAM, answers served stale on error.
+"""

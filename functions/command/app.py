@@ -1,4 +1,4 @@
-"""POST /commands/{name}: writes, each one transaction, and the answers that they made old."""
+"""POST /commands/{name}: each command is one transaction, whose changes are invalidated in the cache."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_json
-from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.tags import TagCache
 from cacheaside.drivers.postgres.commands import Commands
-from cacheaside.http.answers import confirm
 from cacheaside.http.application import application
-from cacheaside.http.requests import idempotency_of, json_object
+from cacheaside.http.confirmations import confirm
+from cacheaside.http.idempotency_header import idempotency_of
+from cacheaside.http.requests import json_object
 from cacheaside.settings import Settings
 from cacheaside.writing.writer import Writer
 
 logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
-# No breaker before this cache: an answer that a write made old is worth a timeout of its own to take it out.
-writer = Writer(Cache(settings.cache), Commands(settings.database))
+# No breaker before this cache: to invalidate the old answers is worth a timeout for each command.
+writer = Writer(TagCache(settings.cache), Commands(settings.database))
 app = application(logger)
 
 

@@ -1,7 +1,4 @@
-"""Takes what was changed out of the cache, whoever changed it: each minute, at once while it listens, or when asked to.
-
-POST /invalidations is for an operator who knows better than the age of an answer.
-"""
+"""Invalidates cached answers after a change: on a schedule, on NOTIFY, and on POST /invalidations."""
 
 from __future__ import annotations
 
@@ -16,20 +13,20 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.outbox import Outbox
-from cacheaside.drivers.postgres.queries import Database
-from cacheaside.http.answers import json_response
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.http.application import application
+from cacheaside.http.documents import json_response
 from cacheaside.http.requests import json_object
 from cacheaside.invalidation.by_hand import invalidate
 from cacheaside.invalidation.drain import Drainer
 from cacheaside.invalidation.sweep import Sweep
 from cacheaside.invalidation.verifier import Verifier
-from cacheaside.runtime.read_metrics import measured_sweep
+from cacheaside.runtime.sweep_metrics import measured_sweep
 from cacheaside.settings import InvalidateSettings, InvalidationMode
 
-# A little over the minute after which the next invocation comes, so that somebody listens all the time.
+# A little over the minute after which the next invocation comes, so that one invocation listens at any time.
 LISTEN_S = 63.0
-# What is left then for what a sweep does in the end.
+# The time that is left then for the rest of a sweep.
 CLEAR_UP_S = 45.0
 
 logger = Logger()
@@ -38,7 +35,8 @@ catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 cache = Cache(settings.cache)
 outbox = Outbox(settings.database)
 drainer = Drainer(outbox, cache)
-sweep = Sweep(outbox, drainer, Verifier(cache, Database(settings.queries), catalogue, drainer.settle))
+verifier = Verifier(cache, Queries(settings.queries), catalogue, drainer.settle)
+sweep = Sweep(outbox, drainer.drain, verifier.verify)
 app = application(logger)
 
 

@@ -11,10 +11,10 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from psycopg2.extensions import connection as Connection
 
+from cacheaside.drivers.postgres.introspection.dependencies import dependencies
 from cacheaside.errors import CatalogueError, SettingsError
 from cacheaside.settings import DatabaseSettings
 from cacheaside.tag_check.check import check_tags
-from cacheaside.tag_check.dependencies import dependencies
 from migrate import sample_data
 from migrate.cloudformation_response import send_response
 from migrate.deployment import Downgrade, refuse_downgrade

@@ -10,7 +10,7 @@ import psycopg2
 from aws_lambda_powertools import Logger
 from psycopg2.extensions import connection as Connection
 
-from cacheaside.drivers.postgres.connection import connect
+from cacheaside.drivers.postgres.connection import open_connection
 from cacheaside.settings import DatabaseSettings
 
 __all__ = ["connect_with_retries"]
@@ -36,7 +36,7 @@ def connect_with_retries(
     ends = now() + min(seconds, _RETRY_FOR_S)
     while True:
         try:
-            return connect(settings)
+            return open_connection(settings)
         except psycopg2.OperationalError as error:
             if now() + _PAUSE_S >= ends:
                 raise

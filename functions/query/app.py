@@ -1,4 +1,4 @@
-"""GET routes: the cached answers, the page, and what describes them."""
+"""GET routes: the cached answers, the page, and the documents that describe the API."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.guarded import GuardedCache, GuardedDatabase
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.guarded import GuardedCache, GuardedQueries
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.health import check_health
-from cacheaside.http.answers import json_response, respond
+from cacheaside.http.answers import respond
 from cacheaside.http.application import READ, application
+from cacheaside.http.documents import json_response
 from cacheaside.http.listing import listing
 from cacheaside.http.openapi import openapi
 from cacheaside.http.requests import query_parameters
+from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 from cacheaside.runtime.after_response import AfterResponse
 from cacheaside.runtime.read_metrics import breaker_counter, measured_read, measured_refresh
@@ -35,20 +37,20 @@ logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 cache = GuardedCache(Cache(settings.cache), breaker_counter("Cache"))
-database = GuardedDatabase(Database(settings.database), breaker_counter("Database"))
-reader = Reader(cache, database)
+queries = GuardedQueries(Queries(settings.database), breaker_counter("Database"))
+reader = Reader(cache, queries)
 app = application(logger)
 after_response = AfterResponse.start(os.environ)
-after_restore(cache.forget, database.forget)
+after_restore(cache.forget, queries.forget)
 
 
 @app.route("/queries/<name>", method=READ)
 def answer_query(name: str) -> Response[str]:
     query = catalogue.query(name)
-    bound = query.bind(bind_text(query.parameters, query_parameters(app.current_event)))
-    answer = measured_read(reader, bound, app.lambda_context.get_remaining_time_in_millis)
+    question = Question(query, bind_text(query.parameters, query_parameters(app.current_event)))
+    answer = measured_read(reader, question, app.lambda_context.get_remaining_time_in_millis)
     if refresh := answer.outcome.refresh:
-        run = partial(measured_refresh, reader, bound, refresh, inline=after_response.inline)
+        run = partial(measured_refresh, reader, question, refresh, inline=after_response.inline)
         after_response.submit(run, needs_ms=query.timeout_ms)
     return respond(query, answer, app.current_event.headers)
 
@@ -60,7 +62,7 @@ def list_queries() -> Response[str]:
 
 @app.route("/health", method=READ)
 def report_health() -> Response[str]:
-    health = check_health(cache, database)
+    health = check_health(cache, queries)
     return json_response({"status": health.status, **asdict(health)}, 503 if health.status == "unavailable" else 200)
 
 
@@ -71,15 +73,15 @@ def describe_api() -> Response[str]:
 
 @app.route("/docs", method=READ)
 def show_documentation() -> Response[str]:
-    return page.respond("cacheaside: documentation", documentation.render(catalogue))
+    return page.html_response("cacheaside: documentation", documentation.render(catalogue))
 
 
 @app.route("/", method=READ)
 def show_page() -> Response[str]:
-    return page.respond("cacheaside", page.asset("page.html"), page.asset("page.js"))
+    return page.html_response("cacheaside", page.asset("page.html"), page.asset("page.js"))
 
 
-@after_response.around
+@after_response.wrap
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)

@@ -11,8 +11,8 @@ from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import Parameter, canonical
 from cacheaside.catalogue.statements import Command, Query, Statement
 from cacheaside.http.problems import PROBLEMS
+from cacheaside.http.requests import IDEMPOTENCY_KEY
 from cacheaside.http.schemas import described, jsonable
-from cacheaside.writing.idempotency import HEADER
 
 __all__ = ["render"]
 
@@ -46,7 +46,7 @@ def _query(query: Query) -> str:
 
 def _command(command: Command) -> str:
     body = {name: jsonable(value) for name, value in _sample(command).items()}
-    again = f"can be sent again with the same {HEADER}"
+    again = f"can be sent again with the same {IDEMPOTENCY_KEY}"
     return _section(command, f"POST /commands/{command.name}", again, f"<pre>{escape(json.dumps(body))}</pre>")
 
 

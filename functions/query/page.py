@@ -10,7 +10,7 @@ from typing import Final
 
 from aws_lambda_powertools.event_handler import Response
 
-__all__ = ["asset", "respond"]
+__all__ = ["asset", "html_response"]
 
 _ASSETS: Final = Path(__file__).parent / "assets"
 
@@ -20,7 +20,7 @@ def asset(name: str) -> str:
     return (_ASSETS / name).read_text(encoding="utf-8")
 
 
-def respond(title: str, body: str, script: str = "") -> Response[str]:
+def html_response(title: str, body: str, script: str = "") -> Response[str]:
     """Return a document in the common style, which may run this script and style and nothing else."""
     style = asset("style.css")
     text = Template(asset("document.html")).substitute(title=title, style=style, body=body, script=script)

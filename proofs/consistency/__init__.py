@@ -1,18 +1,22 @@
-"""The promise under fire: no read that begins after an acknowledged write returns older data, whatever fails.
+"""Fault injection: no read that begins after an acknowledged write returns older data, whatever fails.
 
-Real servers and real processes. The API reads and writes, jobs write past it, the invalidate function drains, and all
-the while the cache is killed, frozen and emptied, or fails over, and processes die at any instant.
+Runs real servers and real processes. The API reads and writes, SQL writers bypass it, the invalidate function drains.
+Meanwhile the cache is killed, frozen, emptied and failed over, and processes are killed at random instants.
 
-    ledger      what has been acknowledged        jobs          writers who are not the API
-    register    the table, and its queries        invalidate    the drainers
-    api         readers and writers               auditor       what came out of the outbox
-    caches      a node, a cluster, a pair         chaos         what goes wrong
-    run         all of it, and the end            broken        done wrong, to see that it is found
+`__main__` and tests/component/proofs call `run.check_consistency`. It starts these processes, in a `supervisor`:
+
+    api_processes      readers, which check each answer, and writers     invalidate_processes  drain the outbox
+    sql_writers        write to PostgreSQL directly, as psql does        outbox_checker        finds lost changes
+
+All of them use `system` (addresses and settings), `register` (the table and its queries) and `history` (acknowledged
+writes and counters, in shared memory). Meanwhile `run` has `fault_injection` kill and freeze processes, and do to the
+cache what `cache_faults` defines; `replicated_valkey` is a primary with a replica. At the end `run` compares cache and
+database and returns a `report`. `defects` holds deliberate defects, for tests that the checks find them.
 """
 
-from proofs.consistency.broken import Broken
-from proofs.consistency.caches import Trouble
-from proofs.consistency.report import Report
-from proofs.consistency.run import consistency
+from proofs.consistency.cache_faults import CacheFault
+from proofs.consistency.defects import Defect
+from proofs.consistency.report import ConsistencyReport
+from proofs.consistency.run import check_consistency
 
-__all__ = ["Broken", "Report", "Trouble", "consistency"]
+__all__ = ["CacheFault", "ConsistencyReport", "Defect", "check_consistency"]

@@ -1,40 +1,28 @@
-"""`python -m proofs.consistency SECONDS [--cache node|cluster|pair]`: status 1 if the promise did not hold."""
+"""`python -m proofs.consistency SECONDS [--cache node|cluster|pair]`: status 1 if a check failed."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from contextlib import ExitStack, closing
-from pathlib import Path
 
-import psycopg2
-
-from local.servers.postgres import PostgresServer
-from migrate.upgrade import upgrade
-from proofs.consistency.caches import KINDS
-from proofs.consistency.run import consistency
+from bench.servers import temporary_postgres
+from proofs.consistency.cache_faults import CACHE_KINDS
+from proofs.consistency.run import check_consistency
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m proofs.consistency")
     parser.add_argument("seconds", type=float, nargs="?", default=120.0)
-    parser.add_argument("--cache", choices=KINDS, default="node")
-    wanted = parser.parse_args()
+    parser.add_argument("--cache", choices=CACHE_KINDS, default="node")
+    arguments = parser.parse_args()
 
     def show(passed: float, operations: int, violations: int) -> None:
-        done = int(30 * passed / wanted.seconds)
-        bar = f"[{'#' * done}{' ' * (30 - done)}] {passed:4.0f} s, {operations:,} operations, {violations:,} violations"
-        print(f"\r{bar}", end="", file=sys.stderr, flush=True)
+        progress = f"{passed:4.0f} of {arguments.seconds:.0f} s, {operations:,} operations, {violations:,} violations"
+        print(f"\r{progress}", end="", file=sys.stderr, flush=True)
 
-    with ExitStack() as exits:
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="cacheaside-")))
-        folder.chmod(0o755)  # PostgreSQL, started by root, runs as somebody else
-        postgres = exits.enter_context(PostgresServer(folder / "postgres", durable=False))
-        with closing(psycopg2.connect(postgres.url)) as connection:
-            upgrade(connection)
+    with temporary_postgres(durable=False) as (postgres, folder):
         progress = show if sys.stderr.isatty() else lambda *_: None
-        report = consistency(wanted.seconds, wanted.cache, postgres, folder, progress)
+        report = check_consistency(arguments.seconds, arguments.cache, postgres, folder, progress)
     print(f"\n{report}")
     return 0 if report.held else 1
 

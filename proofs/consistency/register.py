@@ -1,7 +1,7 @@
-"""The table that everyone writes to and reads, and the small catalogue of the API for it.
+"""The register: the table that all processes write and read, and the API's catalogue for it.
 
-Each write of a row is the next number, so what is newer can be told from what is older. And each is noted in a journal
-in the same transaction, whoever makes it: that is how the auditor knows what must have come out of the outbox.
+Each write of a row increments its value, so a larger value is newer. Every writer also records each write in a journal,
+in the same transaction. The outbox checker compares the journal with the outbox.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Final
 import psycopg2
 
 from cacheaside.catalogue.catalogue import Catalogue
-from proofs.consistency.ledger import ROWS
+from proofs.consistency.history import ROWS
 
-__all__ = ["NOTED", "TABLE", "create_register", "drop_register", "register_catalogue"]
+__all__ = ["RECORD_CHANGED", "TABLE", "create_register", "drop_register", "register_catalogue"]
 
 TABLE: Final = "register"
 
-# To be put after a common table expression `changed`, with the rows as they are now.
-NOTED: Final = "insert into register_journal (id, value) select id, value from changed"
+# Follows a common table expression `changed`, which returns the rows with their new values.
+RECORD_CHANGED: Final = "insert into register_journal (id, value) select id, value from changed"
 
 _CREATE: Final = f"""
 create table register (id integer primary key, value bigint not null);
@@ -35,7 +35,7 @@ grant insert on register_journal to cacheaside_command;
 """
 _DROP: Final = "drop table if exists register, register_journal"
 
-# Short times, so that every path is taken often: expiry, stale answers, early refreshes, waiting for another's load.
+# Short times, so that expiry, stale answers, early refreshes and waits for another process's load all happen often.
 _TIMES: Final = """-- ttl = "{ttl}"
 -- stale = "300ms"
 -- stale_if_error = "0s"
@@ -54,38 +54,38 @@ _ALL: Final = """-- summary = "All rows"
 -- tags = ["register"]
 select array_agg(value order by id) as values from register
 """
-_INCREMENT: Final = f"""-- summary = "The next number"
+_INCREMENT: Final = f"""-- summary = "Increment one row"
 -- timeout = "2s"
 -- returns = "one"
 -- params.id = {{ type = "integer" }}
 with changed as (
     update register set value = value + 1 where id = %(id)s returning id, value
-), noted as (
-    {NOTED}
+), recorded as (
+    {RECORD_CHANGED}
 )
 select value from changed
 """
 
 
-def create_register(owner_url: str, *, recorded: bool = True) -> None:
-    """Create the table, watched, and its journal. Not `recorded`: some writes are not, to see that it is found."""
+def create_register(owner_url: str, *, trigger_missing: bool = False) -> None:
+    """Create the journal and the table, and watch the table. `trigger_missing` is a deliberate defect."""
     with closing(psycopg2.connect(owner_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(_DROP)
         cursor.execute(_CREATE)
         cursor.execute("select cacheaside.watch(%s)", [TABLE])
-        if not recorded:
+        if trigger_missing:
             cursor.execute("drop trigger cacheaside_update on register")
 
 
 def drop_register(owner_url: str) -> None:
-    """Leave nothing behind."""
+    """Drop the table and its journal, and stop watching."""
     with closing(psycopg2.connect(owner_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("select cacheaside.unwatch(%s)", [TABLE])
         cursor.execute(_DROP)
 
 
 def register_catalogue(folder: Path, ttl: str = "700ms") -> Catalogue:
-    """Write the queries `one` and `all` and the command `increment` below `folder`, and read them as the API does."""
+    """Write the queries `one` and `all` and the command `increment` below `folder`, and load them as the API does."""
     times = _TIMES.format(ttl=ttl)
     queries, commands = folder / "queries", folder / "commands"
     for path in (queries, commands):

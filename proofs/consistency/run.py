@@ -1,4 +1,4 @@
-"""A run: start everyone, let things go wrong for a while, let it calm down, and look whether all is as it should be."""
+"""A run: start all processes, inject faults for a while, let everything drain, then compare cache and database."""
 
 from __future__ import annotations
 
@@ -10,142 +10,125 @@ from typing import Final
 
 import psycopg2
 
-from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.catalogue.statements import BoundQuery
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import CacheasideError
 from cacheaside.reading.outcome import Source
+from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
-from cacheaside.settings import Authentication, DatabaseSettings
 from local.servers.postgres import PostgresServer
-from proofs.consistency.api import Servers, read_values, run_reader, run_writer
-from proofs.consistency.auditor import run_auditor, what_is_left
-from proofs.consistency.broken import Broken
-from proofs.consistency.caches import KINDS, Kind, Trouble
-from proofs.consistency.chaos import AUDITOR, INVALIDATE, JOB, READER, WRITER, Chaos, Crew
-from proofs.consistency.invalidate import run_invalidate
-from proofs.consistency.jobs import run_job
-from proofs.consistency.ledger import API_WRITERS, INVALIDATORS, JOBS, READERS, ROWS, Happened, Ledger
+from proofs.consistency.api_processes import read_values, run_api_reader, run_api_writer
+from proofs.consistency.cache_faults import CACHE_KINDS, CacheFault
+from proofs.consistency.defects import Defect
+from proofs.consistency.fault_injection import FaultInjector
+from proofs.consistency.history import API_WRITERS, INVALIDATORS, READERS, ROWS, SQL_WRITERS, Count, History
+from proofs.consistency.invalidate_processes import run_invalidate
+from proofs.consistency.outbox_checker import count_undrained, run_outbox_checker
 from proofs.consistency.register import create_register, drop_register, register_catalogue
-from proofs.consistency.report import Ending, Report
+from proofs.consistency.report import OPERATIONS, ConsistencyReport, FinalCheck
+from proofs.consistency.sql_writers import run_sql_writer
+from proofs.consistency.supervisor import API_READER, API_WRITER, INVALIDATE, OUTBOX_CHECKER, SQL_WRITER, Supervisor
+from proofs.consistency.system import SystemUnderTest, system_under_test
 
-__all__ = ["Progress", "consistency", "servers_of"]
+__all__ = ["OnProgress", "check_consistency"]
 
-# Seconds that have passed, operations, violations.
-Progress = Callable[[float, int, int], object]
+# Called with the seconds that have passed, operations, violations.
+OnProgress = Callable[[float, int, int], object]
 
 _DRAINED_WITHIN_S: Final = 30.0
-_AUDITED_WITHIN_S: Final = 10.0
+_ACKNOWLEDGED_WITHIN_S: Final = 10.0
 _READ_WITHIN_S: Final = 10.0
-_CACHED: Final = (Source.HIT, Source.STALE, Source.COLLAPSED)
+_FROM_CACHE: Final = (Source.HIT, Source.STALE, Source.COLLAPSED)
 
 
-def consistency(
+def check_consistency(
     seconds: float,
     kind: str,
     postgres: PostgresServer,
     folder: Path,
-    progress: Progress = lambda *_: None,
-    broken: Broken | None = None,
-    only: Trouble | None = None,
-) -> Report:
-    """Run for about that long, with a cache of that kind in `folder`, and a table that is removed again.
+    progress: OnProgress = lambda *_: None,
+    defect: Defect | None = None,
+    only: CacheFault | None = None,
+) -> ConsistencyReport:
+    """Run for about `seconds`, with a cache of `kind` in `folder`, and a table that is removed at the end.
 
-    `broken`: what to do wrong, to see that it is found. `only`: what happens to the cache, and nothing else. Raises
-    RuntimeError if a process failed by itself.
+    `defect`: a deliberate defect, to see that it is found. `only`: inject no other fault into the cache. Raises
+    RuntimeError if a process ended by itself.
     """
-    ledger, crew = Ledger(), Crew()
-    with KINDS[kind](folder / "cache", ledger) as cache:
-        create_register(postgres.url, recorded=broken is not Broken.UNRECORDED)
-        servers = servers_of(postgres, cache, register_catalogue(folder), folder)
-        chaos = Chaos(cache, crew, only)
+    history, supervisor = History(), Supervisor()
+    with CACHE_KINDS[kind](folder / "cache", history) as cache:
+        create_register(postgres.url, trigger_missing=defect is Defect.TRIGGER_MISSING)
+        system = system_under_test(postgres, cache, register_catalogue(folder), folder)
+        faults = FaultInjector(cache, supervisor, only)
+
+        def tick(passed: float) -> None:
+            progress(passed, history.total(*OPERATIONS), history.total(Count.VIOLATION))
+
         try:
-            _start(crew, servers, ledger, broken)
-            chaos.run(seconds, lambda passed: progress(passed, _operations(ledger), ledger.total(Happened.VIOLATION)))
-            crew.end(WRITER, JOB)
-            ending = _ending(servers, ledger)
+            _start(supervisor, system, history, defect)
+            faults.run(seconds, tick)
+            supervisor.stop(API_WRITER, SQL_WRITER)
+            final = _final_check(system, history)
         finally:
-            crew.end()
+            supervisor.stop()
             drop_register(postgres.url)
-    examples = servers.violations.read_text(encoding="utf-8").splitlines() if servers.violations.exists() else []
-    return Report.of(kind, seconds, ledger, chaos.done, ending, examples)
+    examples = system.violations.read_text(encoding="utf-8").splitlines() if system.violations.exists() else []
+    return ConsistencyReport.of(kind, seconds, history, faults.injected, final, examples)
 
 
-def servers_of(postgres: PostgresServer, cache: Kind, catalogue: Catalogue, folder: Path) -> Servers:
-    """Return where everything is. Violations are written down below `folder`."""
-
-    def signed_in_as(role: str) -> DatabaseSettings:
-        return DatabaseSettings(url=postgres.url_for(role), authentication=Authentication.URL, region="")
-
-    return Servers(
-        cache=cache.settings(),
-        confirmed=cache.settings(cache.replicas),
-        query=signed_in_as("cacheaside_query"),
-        command=signed_in_as("cacheaside_command"),
-        invalidate=signed_in_as("cacheaside_invalidate"),
-        owner_url=postgres.url,
-        catalogue=catalogue,
-        violations=folder / "violations",
-    )
-
-
-def _start(crew: Crew, servers: Servers, ledger: Ledger, broken: Broken | None) -> None:
-    crew.add(AUDITOR, run_auditor, servers, ledger)
+def _start(supervisor: Supervisor, system: SystemUnderTest, history: History, defect: Defect | None) -> None:
+    supervisor.add(OUTBOX_CHECKER, run_outbox_checker, system, history)
     for number in range(INVALIDATORS):
-        crew.add(INVALIDATE, run_invalidate, READERS + API_WRITERS + JOBS + number, servers, ledger, broken)
+        worker = READERS + API_WRITERS + SQL_WRITERS + number
+        supervisor.add(INVALIDATE, run_invalidate, worker, system, history, defect)
     for number in range(API_WRITERS):
-        crew.add(WRITER, run_writer, number, READERS + number, servers, ledger, broken)
-    for number in range(JOBS):
-        crew.add(JOB, run_job, READERS + API_WRITERS + number, servers, ledger)
+        supervisor.add(API_WRITER, run_api_writer, number, READERS + number, system, history, defect)
+    for number in range(SQL_WRITERS):
+        supervisor.add(SQL_WRITER, run_sql_writer, READERS + API_WRITERS + number, system, history)
     for number in range(READERS):
-        crew.add(READER, run_reader, number, servers, ledger)
+        supervisor.add(API_READER, run_api_reader, number, system, history)
 
 
-def _ending(servers: Servers, ledger: Ledger) -> Ending:
-    """Wait until everything that was written is out of the outbox, and compare, while readers go on."""
+def _final_check(system: SystemUnderTest, history: History) -> FinalCheck:
+    """Wait until every change is drained, and compare the answers with the database, while the readers continue."""
     began = time.monotonic()
-    with closing(psycopg2.connect(servers.owner_url)) as connection, connection.cursor() as cur:
+    with closing(psycopg2.connect(system.owner_url)) as connection, connection.cursor() as cur:
         connection.autocommit = True
-        _wait(lambda: not what_is_left(cur)[0] and not ledger.awaits_replay, _DRAINED_WITHIN_S)
+        _wait(lambda: not count_undrained(cur)[0] and not history.failover_to_replay, _DRAINED_WITHIN_S)
         drained_s = time.monotonic() - began
-        _wait(lambda: not what_is_left(cur)[1], _AUDITED_WITHIN_S)
-        pending, lost = what_is_left(cur)
+        _wait(lambda: not count_undrained(cur)[1], _ACKNOWLEDGED_WITHIN_S)
+        pending, lost = count_undrained(cur)
         cur.execute("select value from register order by id")
         expected = [value for (value,) in cur.fetchall()]
-    reader = Reader(Cache(servers.cache), Database(servers.query))
-    one, every = (servers.catalogue.query(name) for name in ("one", "all"))
-    answers = [_read(reader, BoundQuery(every, {}))]
-    answers += [_read(reader, BoundQuery(one, {"id": row})) for row in range(ROWS)]
+    reader = Reader(Cache(system.cache), Queries(system.query))
+    one, every = (system.catalogue.query(name) for name in ("one", "all"))
+    answers = [_read(reader, Question(every, {}))]
+    answers += [_read(reader, Question(one, {"id": row})) for row in range(ROWS)]
     wanted = [expected, *([value] for value in expected)]
-    return Ending(
+    return FinalCheck(
         pending=pending,
         lost=lost,
         compared=len(answers),
-        from_cache=sum(source in _CACHED for _, source in answers),
+        from_cache=sum(source in _FROM_CACHE for _, source in answers),
         different=sum(values != value for (values, _), value in zip(answers, wanted, strict=True)),
         drained_s=drained_s,
     )
 
 
-def _read(reader: Reader, bound: BoundQuery) -> tuple[list[int], Source]:
-    """Return what is read, also from servers that are slow just then: no answer would be no difference either."""
-    ends = time.monotonic() + _READ_WITHIN_S
+def _read(reader: Reader, bound: Question) -> tuple[list[int], Source]:
+    """Return the answer; try again while servers are slow, since a missing answer could not be compared."""
+    deadline = time.monotonic() + _READ_WITHIN_S
     while True:
         try:
             return read_values(reader, bound)
         except CacheasideError:
-            if time.monotonic() > ends:
+            if time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 
 
-def _wait(until: Callable[[], bool], seconds: float) -> None:
-    """Return when it is so, or the time is over."""
-    ends = time.monotonic() + seconds
-    while not until() and time.monotonic() < ends:
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    """Return when `condition` holds, or after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
-
-
-def _operations(ledger: Ledger) -> int:
-    return sum(map(ledger.total, (Happened.READ, Happened.DONE, Happened.PENDING, Happened.COMMITTED)))

@@ -1,7 +1,7 @@
-"""Who acts in the world: readers, which run the production read path, and writers.
+"""The actors of the model: readers, which run the production read path, and writers. `search` calls both.
 
-A generator cannot be copied. So a reader is what it has been sent so far, and is run again from its beginning when the
-explorer goes on from a state; two readers whose frames hold the same are the same state.
+A generator cannot be copied. So a read actor keeps the results that its generator was sent, and replays them from the
+beginning when the search continues from a state. Two read actors with equal generator frames are in the same state.
 """
 
 from __future__ import annotations
@@ -14,84 +14,94 @@ from typing import Any, Final
 from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES, Entry
 from cacheaside.reading.outcome import Outcome
-from cacheaside.reading.read_path import Surroundings, read
-from proofs.explorer.model import BOUND, NOW_MS, Variant, World
+from cacheaside.reading.read_path import ReadContext, read
+from proofs.explorer.model import BOUND, NOW_MS, POLICY, Mutant, SharedState
 
-__all__ = ["Reader", "Writer"]
+__all__ = ["ReadActor", "WriteActor"]
 
-# Locals that decide nothing: how long a waiter sleeps is nobody's business where every interleaving is tried.
-_TOKENS_AT_MOST: Final = 6
-_IRRELEVANT: Final = frozenset({"around", "bound", "pause_ms", "left_ms", "until_ms", "policy", "now_ms"})
+_MOST_TOKENS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """A read, and the refresh that it may have been elected to. `floor`: the newest write acknowledged before it."""
+class ReadActor:
+    """A read, and the refresh that it may be elected to.
 
-    name: int
+    `oldest_allowed` is the newest write that was acknowledged before the read began; None before it begins.
+    """
+
+    number: int
     sent: tuple[object, ...] = ()
     step: steps.Step | None = None
-    floor: int | None = None
+    oldest_allowed: int | None = None
     answer: int | None = None
     done: bool = False
-    state: Hashable = None
+    frames: Hashable = None
 
     @property
-    def key(self) -> Hashable:
-        """What distinguishes this reader from another in its place."""
-        return (self.done, self.floor, self.answer, self.state)
+    def identity(self) -> Hashable:
+        """All that distinguishes the future of this actor from that of another one."""
+        return (self.done, self.oldest_allowed, self.answer, self.frames)
 
-    def act(self, world: World, acknowledged: int, variant: Variant) -> tuple[World, Reader]:
-        """Do the next step. The first comes right after the beginning: beginning earlier could only ask for less."""
-        reader = self if self.floor is not None else replace(self, floor=acknowledged)._run((), variant)
-        assert reader.step is not None
-        after, result = world.do(reader.step, variant)
-        return after, reader._run((*reader.sent, result), variant)
+    def act(self, shared: SharedState, acknowledged: int, mutant: Mutant) -> tuple[SharedState, ReadActor]:
+        """Do the next step. A read begins with its first step: an earlier begin could only allow older answers."""
+        begun = self if self.oldest_allowed is not None else replace(self, oldest_allowed=acknowledged)._run((), mutant)
+        assert begun.step is not None
+        after, result = shared.do(begun.step, mutant)
+        return after, begun._run((*begun.sent, result), mutant)
 
-    def _run(self, sent: tuple[object, ...], variant: Variant) -> Reader:
-        """Return this reader after it was sent all of `sent`."""
-        path: Generator[steps.Step, Any, Any] = read(BOUND, self._surroundings(variant))
+    def _run(self, sent: tuple[object, ...], mutant: Mutant) -> ReadActor:
+        """Return this actor after its generator was sent all of `sent`."""
+        context = self._context(mutant)
+        path: Generator[steps.Step, Any, Any] = read(BOUND, context)
         answer, step = None, next(path)
         for result in sent:
             try:
                 step = path.send(result)
-                while isinstance(step, steps.Wait):  # others can always come in between two steps
+                while isinstance(step, steps.Wait):  # no transition: others can act between any two steps anyway
                     step = next(path)
             except StopIteration as end:
                 refresh = end.value.refresh if isinstance(end.value, Outcome) else None
                 answer = int(end.value.entry.body or b"") if isinstance(end.value, Outcome) else answer
                 if refresh is None:
-                    return replace(self, sent=(), step=None, answer=answer, done=True, state=None)
+                    return replace(self, sent=(), step=None, answer=answer, done=True, frames=None)
                 path, step = refresh, next(refresh)
-        return replace(self, sent=sent, step=step, answer=answer, state=_frames(path))
+        return replace(self, sent=sent, step=step, answer=answer, frames=_frames(path, (BOUND, POLICY, context)))
 
-    def _surroundings(self, variant: Variant) -> Surroundings:
+    def _context(self, mutant: Mutant) -> ReadContext:
         numbers = count(1)
 
         def token() -> bytes:
-            # A reader that never comes to an end, as in one of the broken variants, must not make new states for ever.
-            number = min(next(numbers), _TOKENS_AT_MOST)
+            # In some mutants a read never ends. Without a limit it would make new states for ever.
+            number = min(next(numbers), _MOST_TOKENS)
             return (
                 b"one client for all".ljust(TOKEN_BYTES)[:TOKEN_BYTES]
-                if variant.token_per_client
-                else (bytes([self.name, number]).ljust(TOKEN_BYTES, b"."))
+                if mutant.token_per_client
+                else (bytes([self.number, number]).ljust(TOKEN_BYTES, b"."))
             )
 
-        return Surroundings(lambda: NOW_MS, token, lambda: 0.0, lambda: 1_000_000)
+        return ReadContext(lambda: NOW_MS, token, lambda: 0.0, lambda: 1_000_000)
 
 
-def _frames(path: Any) -> Hashable:
-    """Return where a generator stands, with all that it holds, and the same for those it delegates to."""
+def _frames(path: Any, constants: tuple[object, ...]) -> Hashable:
+    """Return the position and the local variables of a generator, and of those that it delegates to.
+
+    Leaves out `constants` and times, which decide nothing: the clock stands still, and a wait may have any length.
+    """
+    constant_ids = set(map(id, constants))
     frames = []
     while path is not None and getattr(path, "gi_frame", None) is not None:
-        frame = path.gi_frame
-        held = tuple((name, _plain(value)) for name, value in frame.f_locals.items() if name not in _IRRELEVANT)
-        frames.append((frame.f_lasti, held))
+        variables = path.gi_frame.f_locals.items()
+        held = tuple(
+            (name, _hashable(value))
+            for name, value in variables
+            if id(value) not in constant_ids and not name.endswith("_ms")
+        )
+        frames.append((path.gi_frame.f_lasti, held))
         path = path.gi_yieldfrom
     return tuple(frames)
 
 
-def _plain(value: object) -> Hashable:
+def _hashable(value: object) -> Hashable:
     if isinstance(value, Entry):
         return (value.body, value.token, value.tag_versions, value.fresh_until_ms)
     if isinstance(value, Hashable):
@@ -100,26 +110,26 @@ def _plain(value: object) -> Hashable:
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
-    """Commits one write, takes the tag out, and is acknowledged: two instants, in this order."""
+class WriteActor:
+    """Commits one write, invalidates the tag, and is then acknowledged: two transitions, in this order."""
 
-    name: int
+    number: int
     committed: int = 0
     invalidated: bool = False
 
     @property
     def acknowledged(self) -> int:
-        """The value that every read must reach which begins now; 0 while the caller still waits."""
-        return self.committed if self.committed and self.invalidated else 0
+        """The value that every read which begins now must reach; 0 until this write is acknowledged."""
+        return self.committed if self.done else 0
 
     @property
     def done(self) -> bool:
-        """True when both instants are over."""
+        """Whether both transitions are over."""
         return bool(self.committed) and self.invalidated
 
-    def act(self, world: World, variant: Variant) -> tuple[World, Writer]:
-        """Do the next of the two."""
-        commit = not self.committed if not variant.invalidate_first else self.invalidated
+    def act(self, shared: SharedState, mutant: Mutant) -> tuple[SharedState, WriteActor]:
+        """Do the next of the two transitions."""
+        commit = not self.committed if not mutant.invalidate_first else self.invalidated
         if commit:
-            return replace(world, value=world.value + 1), replace(self, committed=world.value + 1)
-        return replace(world, tag=None), replace(self, invalidated=True)
+            return replace(shared, value=shared.value + 1), replace(self, committed=shared.value + 1)
+        return replace(shared, tag=None), replace(self, invalidated=True)

@@ -1,33 +1,33 @@
-"""What the cache may hold when it begins, and what can be done wrong."""
+"""The initial states that are explored, and the mutants that the explorer must find to be wrong."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from proofs.explorer.explore import Scenario
-from proofs.explorer.model import Variant, World, entry_of
+from proofs.explorer.model import Mutant, SharedState, stored_entry
+from proofs.explorer.search import Scenario
 
-__all__ = ["BROKEN", "CORRECT", "scenarios"]
+__all__ = ["MUTANTS", "UNCHANGED", "scenarios"]
 
 _TAG: Final = b"T" * 16
-_MOVED: Final = b"M" * 16
+_INVALIDATED_TAG: Final = b"M" * 16
 
-CORRECT: Final = Variant("as it is")
-BROKEN: Final = (
-    Variant("one token for each client", token_per_client=True),
-    Variant("tag versions of the moment of storing", late_versions=True),
-    Variant("plain SET instead of compare-and-set", plain_set=True),
-    Variant("DEL before COMMIT", invalidate_first=True),
-    Variant("lease read only when acquiring", blind_look=True),
+UNCHANGED: Final = Mutant("as deployed")
+MUTANTS: Final = (
+    Mutant("one token for each client", token_per_client=True),
+    Mutant("tag versions read when storing", late_versions=True),
+    Mutant("plain SET instead of compare-and-set", plain_set=True),
+    Mutant("DEL before COMMIT", invalidate_first=True),
+    Mutant("lease read only when acquiring", look_without_lease=True),
 )
 
 
-def scenarios(readers: int, writers: int = 2, drops: int = 1) -> list[Scenario]:
-    """Return one scenario for each thing that the cache can hold at the beginning."""
-    worlds = {
-        "cold": World(),
-        "a fresh entry": World(entry=entry_of(0, _TAG, fresh=True), tag=_TAG),
-        "a stale entry": World(entry=entry_of(0, _TAG, fresh=False), tag=_TAG),
-        "an entry that was taken out": World(entry=entry_of(0, _TAG, fresh=True), tag=_MOVED),
+def scenarios(readers: int, writers: int = 2, lost_keys: int = 1) -> list[Scenario]:
+    """Return one scenario for each content that the cache can have at the beginning."""
+    initial = {
+        "cold": SharedState(),
+        "a fresh entry": SharedState(entry=stored_entry(0, _TAG, fresh=True), tag=_TAG),
+        "a stale entry": SharedState(entry=stored_entry(0, _TAG, fresh=False), tag=_TAG),
+        "an invalidated entry": SharedState(entry=stored_entry(0, _TAG, fresh=True), tag=_INVALIDATED_TAG),
     }
-    return [Scenario(name, world, readers, writers, drops) for name, world in worlds.items()]
+    return [Scenario(name, shared, readers, writers, lost_keys) for name, shared in initial.items()]

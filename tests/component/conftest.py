@@ -19,7 +19,7 @@ import pytest
 import redis
 from redis.cluster import RedisCluster
 
-from cacheaside.drivers.cache import exchange
+from cacheaside.drivers.cache import deadline, exchange, options
 from cacheaside.drivers.postgres import commands, connection, rendering
 from cacheaside.settings import Authentication, CacheMode, CacheSettings, DatabaseSettings
 from local.api.events import Request, to_event, to_response
@@ -36,17 +36,22 @@ from tests.support.root import ROOT
 PRODUCTS = 100
 
 
-# The product's limits in time, and how long a machine may take that stops for seconds and means nothing by it.
-_PATIENT: Final[Mapping[tuple[ModuleType, str], float]] = {
-    (exchange, "CALL_S"): 20.0,
-    (exchange, "_OPENING_S"): 20.0,
-    (exchange, "_CONFIRM_MS"): 10_000,
-    (connection, "_CONNECT_S"): 30.0,
-    (connection, "_PING_S"): 30.0,
-    (rendering, "_GRACE_S"): 30.0,
-    (commands, "_ASIDE_MS"): 30_000,
+# The product's limits in time, by server, and how long a server may take that is slow and not away.
+_PATIENT: Final[Mapping[str, Mapping[tuple[ModuleType, str], float]]] = {
+    "cache": {
+        (deadline, "CALL_S"): 20.0,
+        (deadline, "_OPENING_S"): 20.0,
+        (options, "CALL_S"): 20.0,
+        (exchange, "_CONFIRM_MS"): 10_000,
+    },
+    "postgres": {
+        (connection, "_CONNECT_S"): 30.0,
+        (connection, "_PING_S"): 30.0,
+        (rendering, "_GRACE_S"): 30.0,
+        (commands, "_FOLLOW_UP_MS"): 30_000,
+    },
 }
-_OWN: Final = {limit: getattr(*limit) for limit in _PATIENT}
+_OWN: Final = {server: {limit: getattr(*limit) for limit in limits} for server, limits in _PATIENT.items()}
 
 
 @pytest.fixture
@@ -59,17 +64,17 @@ def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     """All others take a server for slow, not for away."""
     if "impatient" in request.fixturenames:
         return
-    for (module, name), patient in _PATIENT.items():
-        monkeypatch.setattr(module, name, patient)
+    for limits in _PATIENT.values():
+        for (module, name), patient in limits.items():
+            monkeypatch.setattr(module, name, patient)
 
 
 @contextmanager
-def impatience(*modules: ModuleType) -> Iterator[None]:
-    """For the moment in which a patient test has a server away: the limits of these modules are as in production."""
+def impatience(server: str) -> Iterator[None]:
+    """Within this block the limits for one server, "cache" or "postgres", are as short as in production."""
     with pytest.MonkeyPatch.context() as patch:
-        for (module, name), own in _OWN.items():
-            if module in modules:
-                patch.setattr(module, name, own)
+        for (module, name), own in _OWN[server].items():
+            patch.setattr(module, name, own)
         yield
 
 

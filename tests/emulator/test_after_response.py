@@ -59,7 +59,7 @@ def refresh():
     tell("refresh ended")
 
 
-@after_response.around
+@after_response.wrap
 def handler(event, context):
     after_response.submit(lambda: 1 / 0)
     after_response.submit(lambda: tell("started too late"), needs_ms=60_000)

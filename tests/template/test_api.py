@@ -1,4 +1,4 @@
-"""The routes of the HTTP contract, who answers them and who may call them."""
+"""The routes of the HTTP contract, the functions that answer them, and who may call them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import json
 import re
 from typing import Any
 
-from tests.template.choices import JWT
-from tests.template.stack import Stack
+from tests.template.support.api import PREFLIGHT, body, operations
+from tests.template.support.choices import JWT
+from tests.template.support.stack import Stack, stack_of
 
 ROUTES = {
     ("GET", "/"): "QueryFunction",
@@ -22,20 +23,6 @@ ROUTES = {
     ("POST", "/invalidations"): "InvalidateFunction",
 }
 SECURITY: dict[str, list[dict[str, list[str]]]] = {"open": [], "iam": [{"iam": []}], "jwt": [{"jwt": []}]}
-PREFLIGHT = ("OPTIONS", "/{proxy+}")
-
-
-def body(stack: Stack) -> dict[str, Any]:
-    found: dict[str, Any] = stack.resources["HttpApi"]["Properties"]["Body"]
-    return found
-
-
-def operations(stack: Stack) -> dict[tuple[str, str], dict[str, Any]]:
-    return {
-        ("ANY" if method == "x-amazon-apigateway-any-method" else method.upper(), path): operation
-        for path, methods in body(stack)["paths"].items()
-        for method, operation in methods.items()
-    }
 
 
 def deployed(stack: Stack) -> dict[str, Any]:
@@ -51,7 +38,7 @@ def test_routes_are_the_contract(stack: Stack) -> None:
     assert called == ROUTES
 
 
-def test_reads_ask_for_what_was_chosen_and_writes_are_never_open(stack: Stack) -> None:
+def test_reads_need_the_chosen_authorization_and_writes_are_never_open(stack: Stack) -> None:
     reads, writes = stack.parameters["ReadAuthorization"], stack.parameters["WriteAuthorization"]
     assert writes in ("iam", "jwt")
     for route, operation in operations(stack).items():
@@ -79,14 +66,14 @@ def test_no_route_is_written_that_no_function_answers(stack: Stack) -> None:
         assert operation["x-amazon-apigateway-integration"]["payloadFormatVersion"] == "2.0"
 
 
-def test_every_route_but_the_schedules_goes_to_the_version_that_is_live(stack: Stack) -> None:
+def test_every_route_but_invalidations_calls_the_live_alias(stack: Stack) -> None:
     for route, operation in operations(stack).items():
         target = operation["x-amazon-apigateway-integration"]["uri"]
         assert ("Aliaslive" in target) == (ROUTES[route] != "InvalidateFunction")
 
 
 def test_stage_deploys_itself_and_limits_the_rate_of_every_route() -> None:
-    stage = deployed(Stack(ReadsPerSecond="500", WritesPerSecond="20"))
+    stage = deployed(stack_of(ReadsPerSecond="500", WritesPerSecond="20"))
     assert (stage["StageName"], stage["AutoDeploy"]) == ("$default", True)
     rates = {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
     assert {stage["DefaultRouteSettings"][rate] for rate in rates} == {"500"}
@@ -105,7 +92,7 @@ def test_a_line_of_the_access_log_is_json(stack: Stack) -> None:
     assert all(value.startswith("$context.") for value in line.values())
 
 
-def test_only_the_origins_that_were_chosen_may_call_from_a_page(stack: Stack) -> None:
+def test_only_the_chosen_origins_may_call_from_a_page(stack: Stack) -> None:
     cors = body(stack).get("x-amazon-apigateway-cors", {})
     assert cors.get("allowOrigins", [""]) == stack.parameters["CorsOrigins"]
     assert "*" not in str(cors)
@@ -116,7 +103,7 @@ def test_only_the_origins_that_were_chosen_may_call_from_a_page(stack: Stack) ->
         assert "allowCredentials" not in cors
 
 
-def test_a_domain_of_ones_own_leads_to_the_api(stack: Stack) -> None:
+def test_a_custom_domain_leads_to_the_api(stack: Stack) -> None:
     wanted = [stack.parameters["DomainName"]] if stack.parameters["DomainName"] else []
     domains = stack.of_type("AWS::ApiGatewayV2::DomainName")
     assert [domain["DomainName"] for domain in domains.values()] == wanted

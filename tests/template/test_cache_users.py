@@ -1,4 +1,4 @@
-"""The access strings of the cache users, tried on a real Valkey, node and cluster: enough, and no more."""
+"""The access strings of the cache users, on a real Valkey node and cluster: each allows what is needed and no more."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cacheaside.reading.keys import Keys, tag_key
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
-from tests.template.stack import Stack
+from tests.template.support.stack import Stack
 
 Server = ValkeyServer | ValkeyCluster
 Servers = Iterator[Server]
@@ -27,7 +27,7 @@ ROLES = ("query", "command", "invalidate")
 ENTRY, LEASE, TAG, THEIRS = "cacheaside:entry:{q}", "cacheaside:lease:{q}", tag_key("orders"), "another-application"
 KEYS = Keys(ENTRY, LEASE, (TAG,))
 
-# Action -> the roles that may do it. A role that is not named gets NOPERM; whatever else the server says is permission.
+# Command -> the roles that may send it. Other roles get NOPERM. Any other answer of the server means permission.
 ACTIONS: dict[str, set[str]] = {
     "PING": {"query", "command", "invalidate"},
     "CLUSTER SLOTS": {"query", "command", "invalidate"},
@@ -48,14 +48,14 @@ ACTIONS: dict[str, set[str]] = {
     "SCAN 0": {"invalidate"},
     "INFO replication": {"invalidate"},
     "WAIT 0 1": {"command"},
-    # Of others.
+    # Keys of other applications.
     f"GET {THEIRS}": set(),
     f"MGET {ENTRY} {THEIRS}": set(),
     f"SET {THEIRS} 1": set(),
     f"DEL {THEIRS}": set(),
     f"EVALSHA {'0' * 40} 1 {THEIRS}": set(),
     "GET cacheaside": set(),
-    # Of everybody.
+    # Commands that affect or reveal all keys, or run code.
     "FLUSHALL": set(),
     "FLUSHDB": set(),
     "KEYS *": set(),
@@ -70,7 +70,7 @@ ACTIONS: dict[str, set[str]] = {
     "FUNCTION LIST": set(),
     "PUBLISH channel text": set(),
     "SUBSCRIBE channel": set(),
-    # Of whoever runs the server.
+    # Administration of the server.
     "CONFIG GET *": set(),
     "CONFIG SET maxmemory 1": set(),
     "ACL LIST": set(),
@@ -95,7 +95,7 @@ def server(
     folder = tmp_path_factory.mktemp("valkey")
     users = folder / "users.acl"
     lines = [
-        "user default on nopass ~* &* +@all",  # for starting the servers; ElastiCache has none
+        "user default on nopass ~* &* +@all",  # to start the servers; ElastiCache has no such user
         *(
             f"user {user['UserId']} >{PASSWORD} {user['AccessString']}"
             for user in default.of_type("AWS::ElastiCache::User").values()
@@ -154,7 +154,7 @@ def test_command_user_can_take_answers_out_and_see_that_replicas_have_done_so(se
     cache_of(server, "command").invalidate_tags(["orders", "products:42"])
     with pytest.raises(CacheUnavailable) as refused:
         cache_of(server, "command", replicas=1).invalidate_tags(["orders", "products:42"])
-    assert isinstance(refused.value.__cause__, NotReplicated)  # as there are none; it was permitted
+    assert isinstance(refused.value.__cause__, NotReplicated)  # there are no replicas, but WAIT was permitted
 
 
 def test_command_user_cannot_touch_an_answer(server: Server) -> None:
@@ -185,7 +185,7 @@ def test_writing_users_cannot_put_an_answer_in(server: Server, role: str) -> Non
 @pytest.mark.parametrize("role", ROLES)
 def test_users_find_their_way_while_a_slot_moves(server: Server, role: str) -> None:
     if isinstance(server, ValkeyServer):
-        return  # has all slots, for ever
+        return  # a single node has all slots
     owner = server.owner(TAG)
     to = next(node for node in server.nodes if node is not owner)
     cache = cache_of(server, role)

@@ -1,4 +1,4 @@
-"""The certificate authorities by which functions know the database."""
+"""The certificate authorities with which functions verify the database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.stack import ROOT, TEMPLATE, Stack
+from tests.template.support.stack import ROOT, TEMPLATE, Stack
 
 BUNDLE = ROOT / "layers" / "dependencies" / "certificates" / "rds-global-bundle.pem"
 REGIONS = re.findall(r"^    ([a-z]+-[a-z]+-\d): {", TEMPLATE.read_text(), re.MULTILINE)

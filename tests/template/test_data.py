@@ -1,4 +1,4 @@
-"""The database and the cache: encrypted, kept, and without a password."""
+"""The database and the cache are encrypted, are not lost with the stack, and have no password."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.choices import EXISTING_VPC
-from tests.template.stack import ROOT, TEMPLATE, Stack
+from tests.template.support.choices import EXISTING_VPC
+from tests.template.support.stack import ROOT, TEMPLATE, Stack, stack_of
 
 PLACES = {True: ["DataSubnetA", "DataSubnetB"], False: EXISTING_VPC["DataSubnetIds"].split(",")}
 
@@ -36,7 +36,7 @@ def test_proxy_takes_tokens_over_tls_and_signs_in_with_tokens(stack: Stack) -> N
         assert "Auth" not in proxy  # which would name secrets
         (group,) = stack.of_type("AWS::RDS::DBProxyTargetGroup").values()
         assert group["DBInstanceIdentifiers"] == ["Database"]
-        # A proxy that may take all connections would leave none to invalidate, migrate and people.
+        # A proxy that may use all connections would leave none for invalidate, migrate and people.
         assert group["ConnectionPoolConfigurationInfo"]["MaxConnectionsPercent"] <= 80
 
 
@@ -45,7 +45,7 @@ def test_cache_takes_tokens_over_tls_only(stack: Stack) -> None:
         assert (cache["TransitEncryptionEnabled"], cache["TransitEncryptionMode"]) == (True, "required")
         assert cache["AtRestEncryptionEnabled"] is True
         assert cache["UserGroupIds"] == ["CacheUsers"]
-    for cache in stack.of_type("AWS::ElastiCache::ServerlessCache").values():  # always encrypted, in both ways
+    for cache in stack.of_type("AWS::ElastiCache::ServerlessCache").values():  # always encrypted
         assert cache["UserGroupId"] == "CacheUsers"
 
 
@@ -58,14 +58,14 @@ def test_cache_users_are_one_for_each_function_and_have_no_password(stack: Stack
     assert users.keys() == {"QueryCacheUser", "CommandCacheUser", "InvalidateCacheUser"}
     for user in users.values():
         assert (user["AuthenticationMode"], user["Engine"]) == ({"Type": "iam"}, engine)
-        assert user["UserId"] == user["UserName"]  # or IAM refuses the token
+        assert user["UserId"] == user["UserName"]  # otherwise IAM refuses the token
         assert user["UserId"].startswith("shop-")  # the stack's name: ids are unique per account
     assert (default is not None) == (engine == "redis" and stack.parameters["CacheType"] != "existing")
     if default:
         assert (default["UserName"], default["AccessString"]) == ("default", "off -@all")
 
 
-def test_serverless_cache_has_an_end_to_what_it_costs(stack: Stack) -> None:
+def test_serverless_cache_has_a_cost_limit(stack: Stack) -> None:
     for cache in stack.of_type("AWS::ElastiCache::ServerlessCache").values():
         assert cache["CacheUsageLimits"]["DataStorage"]["Maximum"] > 0
         assert cache["CacheUsageLimits"]["ECPUPerSecond"]["Maximum"] > 0
@@ -83,14 +83,14 @@ def test_data_lives_in_the_data_subnets(stack: Stack) -> None:
 
 @pytest.mark.parametrize(("stage", "redundant"), [("dev", False), ("prod", True)])
 def test_prod_survives_a_zone_and_dev_is_cheap(stage: str, redundant: bool) -> None:
-    stack = Stack(Stage=stage)
+    stack = stack_of(Stage=stage)
     database, cache = (stack.resources[name]["Properties"] for name in ("Database", "Cache"))
     assert (database["MultiAZ"], database["DeletionProtection"]) == (redundant, redundant)
     assert (cache["AutomaticFailoverEnabled"], cache["MultiAZEnabled"]) == (redundant, redundant)
     assert cache["NumCacheClusters"] == (2 if redundant else 1)
 
 
-def test_nothing_is_made_of_what_exists(stack: Stack) -> None:
+def test_existing_resources_are_not_created(stack: Stack) -> None:
     new = {
         "AWS::RDS::DBInstance": stack.parameters["DatabaseSource"] == "new",
         "AWS::RDS::DBProxy": stack.parameters["RdsProxy"] == "on",

@@ -1,4 +1,4 @@
-"""What every function is given, and in which order a deployment brings it up."""
+"""The settings of every function, and the order in which a deployment creates them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.template.choices import EXISTING_VPC
-from tests.template.stack import TEMPLATE, Stack
+from tests.template.support.choices import EXISTING_VPC
+from tests.template.support.stack import TEMPLATE, Stack, stack_of
 
 VERIFIED = "sslmode=verify-full&sslrootcert=/opt/certificates/rds-global-bundle.pem"
 NAMES = ("Query", "Command", "Invalidate", "Migrate")
-# PostgreSQL on RDS: DBInstanceClassMemory / 9531392, of which a part of the memory is taken by the system.
+# PostgreSQL on RDS allows DBInstanceClassMemory / 9531392. The system uses a part of the memory.
 CONNECTIONS = {"db.t4g.micro": 80, "db.t4g.medium": 400}
 CONNECTIONS_OF = {"QueryFunction": 1, "CommandFunction": 1}
-# One that listens, one that the API calls, two connections each; a deployment; people.
+# Two invalidate functions (one listens, one answers the API) with two connections each, a deployment, and people.
 OTHER_CONNECTIONS = 2 * 2 + 1 + 3
 
 
@@ -48,7 +48,7 @@ def through_proxy(stack: Stack) -> dict[str, str]:
     return {"DATABASE_HOST": "DatabaseProxy.Endpoint"} if stack.parameters["RdsProxy"] == "on" else {}
 
 
-def test_query_is_given_its_users(stack: Stack) -> None:
+def test_query_gets_its_users(stack: Stack) -> None:
     own = {"DATABASE_USER": "cacheaside_query", "CACHE_USER": "QueryCacheUser"}
     assert environment(stack, "Query") == everyones(stack, "Query") | own | through_proxy(stack)
 
@@ -60,7 +60,7 @@ def test_command_waits_for_the_replicas_of_a_cache_that_has_some(stack: Stack) -
     assert environment(stack, "Command") == expected
 
 
-def test_replicas_that_are_waited_for_are_those_that_there_are(stack: Stack) -> None:
+def test_command_waits_for_all_replicas(stack: Stack) -> None:
     for cache in stack.of_type("AWS::ElastiCache::ReplicationGroup").values():
         assert environment(stack, "Command")["CACHE_REPLICAS"] == cache["NumCacheClusters"] - 1
 
@@ -96,7 +96,7 @@ def test_runtime_layers_and_cpu(stack: Stack) -> None:
         assert layer["CompatibleArchitectures"] == [architecture]
 
 
-def test_layers_before_this_one_are_kept_only_where_that_was_chosen(stack: Stack) -> None:
+def test_previous_layers_are_kept_only_if_chosen(stack: Stack) -> None:
     layers = [r for r in stack.resources.values() if r["Type"] == "AWS::Lambda::LayerVersion"]
     assert [layer["DeletionPolicy"] for layer in layers] == [stack.parameters["OldLayers"]] * 2
 
@@ -115,7 +115,7 @@ def test_a_request_ends_before_the_api_gives_up(stack: Stack) -> None:
     timeouts = {name: function["Timeout"] for name, function in stack.functions.items()}
     assert timeouts["QueryFunction"] == timeouts["CommandFunction"] == 29
     assert timeouts["MigrateFunction"] < stack.resources["Migrations"]["Properties"]["ServiceTimeout"] <= 3600
-    # Its schedule lets it listen for a minute; its requests are short, and end by themselves.
+    # On its schedule it listens for a minute. Its requests are short and end by themselves.
     assert 60 < timeouts["InvalidateFunction"] <= 120
 
 
@@ -127,7 +127,7 @@ def test_every_log_is_kept_for_a_while_and_not_for_ever(stack: Stack) -> None:
     assert [group["RetentionInDays"] for group in groups.values()] == [days] * len(groups)
 
 
-def test_new_code_takes_over_as_was_chosen_and_goes_back_when_an_alarm_says_so(stack: Stack) -> None:
+def test_traffic_moves_as_chosen_and_an_alarm_rolls_back(stack: Stack) -> None:
     alarms = {p["AlarmName"]: name for name, p in stack.of_type("AWS::CloudWatch::Alarm").items()}
     groups = stack.of_type("AWS::CodeDeploy::DeploymentGroup")
     assert groups.keys() == {"QueryFunctionDeploymentGroup", "CommandFunctionDeploymentGroup"}
@@ -136,7 +136,7 @@ def test_new_code_takes_over_as_was_chosen_and_goes_back_when_an_alarm_says_so(s
         assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
         named = [alarm["Name"] for alarm in group["AlarmConfiguration"].get("Alarms", ())]
         own = name.replace("FunctionDeploymentGroup", "ErrorsAlarm")
-        # At once, it would be stopped by an alarm that rings already, though it may be what mends it.
+        # With AllAtOnce, an alarm that is already on would stop the deployment that may fix its cause.
         watched = [] if stack.parameters["Deployment"] == "AllAtOnce" else [own, "ApiErrorsAlarm"]
         assert [alarms.get(alarm, alarm) for alarm in named] == watched
         alias = stack.resources[name.replace("DeploymentGroup", "Aliaslive")]
@@ -161,7 +161,7 @@ def test_functions_that_run_at_once_leave_the_database_connections(stack: Stack)
         assert wanted + OTHER_CONNECTIONS <= CONNECTIONS[database["DBInstanceClass"]]
 
 
-def test_migrations_wait_for_the_whole_path_there_and_back(stack: Stack) -> None:
+def test_migrations_wait_for_their_network_path(stack: Stack) -> None:
     ours = {"Database", "FunctionSubnetARoutes", "FunctionSubnetBRoutes", "S3Endpoint"}
     assert stack.needs("Migrations") >= {
         *(ours & stack.resources.keys()),
@@ -186,7 +186,7 @@ def test_new_code_goes_live_after_its_migrations(stack: Stack) -> None:
         assert "Migrations" in stack.needs(name)
 
 
-def test_nothing_is_retried_behind_our_back(default: Stack) -> None:
+def test_lambda_and_scheduler_retry_nothing(default: Stack) -> None:
     configs = {c["FunctionName"]: c for c in default.of_type("AWS::Lambda::EventInvokeConfig").values()}
     assert {name: config["MaximumRetryAttempts"] for name, config in configs.items()} == {
         "MigrateFunction": 0,
@@ -201,7 +201,7 @@ def test_nothing_is_retried_behind_our_back(default: Stack) -> None:
 
 @pytest.mark.parametrize("products", ["0", "500"])
 def test_size_of_the_sample_shop_reaches_the_migration(products: str) -> None:
-    migrations = Stack(SampleProducts=products).resources["Migrations"]["Properties"]
+    migrations = stack_of(SampleProducts=products).resources["Migrations"]["Properties"]
     assert migrations["SampleProducts"] == products
 
 
@@ -219,5 +219,5 @@ def versions(stack: Stack) -> set[str]:
         ('RELEASE: "1"', 'RELEASE: "2"'),
     ],
 )
-def test_what_changes_goes_live(default: Stack, old: str, new: str) -> None:
+def test_change_publishes_a_new_version(default: Stack, old: str, new: str) -> None:
     assert not versions(default) & versions(Stack(TEMPLATE.read_text().replace(old, new)))

@@ -1,4 +1,4 @@
-"""Layers hold exactly what is pinned, for the CPU that the functions run on."""
+"""The layers contain exactly the pinned packages, for the CPU of the functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.template.stack import ROOT
+from tests.template.support.stack import ROOT
 
 LAYER: Final = ROOT / "layers" / "dependencies" / "requirements.txt"
 TOOLS: Final = ROOT / "requirements" / "sam.txt"
@@ -26,7 +26,7 @@ def pins(file: Path) -> dict[str, str]:
     return {name: pinned for name, pinned, _ in _BLOCK.findall(file.read_text())}
 
 
-def test_the_layer_holds_what_runs_on_lambda_and_nothing_else() -> None:
+def test_the_layer_holds_the_declared_packages_and_nothing_else() -> None:
     declared = re.findall(r"^[a-z].*$", LAYER.with_suffix(".in").read_text(), re.MULTILINE)
     needed_by_them = {"jmespath", "typing-extensions"}
     assert pins(LAYER).keys() == {*declared, *needed_by_them}
@@ -58,6 +58,8 @@ def test_build_follows_the_architecture_parameter(
     assert libraries
     for library in libraries:
         assert struct.unpack_from("<H", library.read_bytes(), 18) == (ELF_MACHINES[architecture],)
+    # `&name` and `*name` of the template: CloudFormation accepts neither.
+    assert not re.findall(r"\s[&*]\w", (tmp_path / "template.yaml").read_text())
     content = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/*/*")}
     assert content >= {
         "DependenciesLayer/certificates/rds-global-bundle.pem",

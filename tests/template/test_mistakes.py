@@ -1,4 +1,4 @@
-"""The other tests notice what somebody could do to the template in a hurry."""
+"""Each mistake that a hurried edit could make in the template is noticed by another test."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from tests.template import test_modes as modes
 from tests.template import test_network as network
 from tests.template import test_operations as operations
 from tests.template import test_permissions as permissions
-from tests.template.stack import TEMPLATE, Stack
+from tests.template.support.stack import TEMPLATE, Stack, stack_of
 
 Check = Callable[[Stack], None]
-# What is changed into what -> the check that must notice, in which mode.
+# Name, text of the template, its replacement, the test that must fail, and the mode.
 MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
     (
         "database open to all addresses",
         "      SourceSecurityGroupId: !Ref MigrateSecurityGroup\n",
         "      CidrIp: 0.0.0.0/0\n",
-        network.test_whoever_is_called_lets_groups_in_and_no_addresses,
+        network.test_ingress_admits_groups_and_no_addresses,
         {},
     ),
     (
-        "functions may call everybody",
+        "functions may call all addresses",
         "          Description: cache\n",
         "          Description: cache\n        - { IpProtocol: '-1', CidrIp: 0.0.0.0/0 }\n",
         network.test_only_nat_opens_a_rule_or_route_to_everywhere,
         {},
     ),
     (
-        "functions reach the internet through a NAT that was left over",
+        "functions reach all ports of the internet through NAT",
         "          Description: cache\n",
         "          Description: cache\n        - { IpProtocol: '-1', CidrIp: 0.0.0.0/0 }\n",
-        network.test_each_function_reaches_what_it_works_with_and_nothing_else,
+        network.test_each_function_reaches_its_servers_and_nothing_else,
         {"Egress": "nat"},
     ),
     (
@@ -62,21 +62,21 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
         "cache open to the whole VPC",
         "!If [TwoCachePorts, 6380, !Ref CachePort]\n      SourceSecurityGroupId: !Ref FunctionSecurityGroup\n",
         "!If [TwoCachePorts, 6380, !Ref CachePort]\n      CidrIp: 10.0.0.0/16\n",
-        network.test_whoever_is_called_lets_groups_in_and_no_addresses,
+        network.test_ingress_admits_groups_and_no_addresses,
         {},
     ),
     (
         "migrate uses the functions' group",
         "VpcConfig: { SecurityGroupIds: [!Ref MigrateSecurityGroup] }",
         "VpcConfig: { SecurityGroupIds: [!Ref FunctionSecurityGroup] }",
-        network.test_each_function_reaches_what_it_works_with_and_nothing_else,
+        network.test_each_function_reaches_its_servers_and_nothing_else,
         {},
     ),
     (
         "both ports of a serverless cache on any cache",
         "ToPort: !If [TwoCachePorts, 6380, !Ref CachePort]",
         "ToPort: 6380",
-        network.test_each_function_reaches_what_it_works_with_and_nothing_else,
+        network.test_each_function_reaches_its_servers_and_nothing_else,
         {},
     ),
     (
@@ -90,14 +90,14 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
         "$default as a path of its own",
         "          $default: {",
         "          /$default: {",
-        api.test_reads_ask_for_what_was_chosen_and_writes_are_never_open,
+        api.test_reads_need_the_chosen_authorization_and_writes_are_never_open,
         {"ReadAuthorization": "iam"},
     ),
     (
-        "invalidations for everybody",
-        "/invalidations: { post: { security: !If [WritesNeedJwt, [{ jwt: [] }], [{ iam: [] }]] } }",
+        "invalidations open to all",
+        "/invalidations: { post: { security: *writes } }",
         "/invalidations: { post: { security: [] } }",
-        api.test_reads_ask_for_what_was_chosen_and_writes_are_never_open,
+        api.test_reads_need_the_chosen_authorization_and_writes_are_never_open,
         {},
     ),
     (
@@ -108,17 +108,17 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
         {"Deployment": "Canary10Percent5Minutes"},
     ),
     (
-        "a function that may sign in as anybody",
+        "a function that may sign in as any user",
         "dbuser:${Id}/cacheaside_query",
         "dbuser:${Id}/*",
         permissions.test_every_statement_names_its_resource,
         {},
     ),
     (
-        "an alarm on a metric that nobody publishes",
+        "an alarm on an unpublished metric",
         "MetricName: CacheBreakerOpen",
         "MetricName: BreakerOpened",
-        operations.test_alarms_and_dashboard_read_what_is_published,
+        operations.test_alarms_and_dashboard_use_published_metrics,
         {},
     ),
 ]
@@ -132,6 +132,6 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
 def test_mistake_is_noticed(old: str, new: str, check: Check, mode: dict[str, str]) -> None:
     text = TEMPLATE.read_text()
     assert old in text
-    check(Stack(**mode))
+    check(stack_of(**mode))
     with pytest.raises(AssertionError):
         check(Stack(text.replace(old, new), **mode))

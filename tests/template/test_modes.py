@@ -1,4 +1,4 @@
-"""The choices that the other tests try are enough, and those that contradict themselves are refused with a reason."""
+"""The tested choices of parameters cover all pairs of values, and a contradictory choice is refused with a reason."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from tests.template.choices import (
+from tests.template.support.choices import (
     CORE,
     EXISTING_CACHE,
     EXISTING_DATABASE,
@@ -17,8 +17,8 @@ from tests.template.choices import (
     allowed,
     parameters_of,
 )
-from tests.template.modes import choose, pairs
-from tests.template.stack import Refused, Stack, accept, read_template
+from tests.template.support.modes import choose, pairs
+from tests.template.support.stack import Refused, Stack, accept, read_template, stack_of
 
 IN_VPC = EXISTING_VPC | {"Egress": "isolated"}
 DATABASE = IN_VPC | {"DatabaseSource": "existing"} | EXISTING_DATABASE
@@ -28,7 +28,7 @@ REFUSED = [
     (IN_VPC | {"DataSubnetIds": ""}, "VpcId needs DataSubnetIds"),
     (DATABASE | {"DataSubnetIds": ""}, "VpcId needs DataSubnetIds"),
     (CACHE | {"DataSubnetIds": ""}, "VpcId needs DataSubnetIds"),
-    (IN_VPC | {"Egress": "endpoints"}, "In an existing VPC interface endpoints are its owner's to make"),
+    (IN_VPC | {"Egress": "endpoints"}, "The stack creates no interface endpoints in an existing VPC"),
     ({"FunctionSubnetIds": "subnet-0f1"}, "FunctionSubnetIds and DataSubnetIds are subnets of an existing VPC"),
     ({"DataSubnetIds": "subnet-0d1"}, "FunctionSubnetIds and DataSubnetIds are subnets of an existing VPC"),
     (EXISTING_DATABASE | {"DatabaseSource": "existing"}, "An existing database or cache is in an existing VPC"),
@@ -37,7 +37,7 @@ REFUSED = [
     (DATABASE | {"DatabaseResourceId": ""}, "An existing database needs DatabaseHost"),
     (DATABASE | {"DatabaseSecurityGroupId": ""}, "An existing database needs DatabaseHost"),
     (DATABASE | {"RdsProxy": "on"}, "RdsProxy is for a new database"),
-    ({"RdsProxy": "on", "DatabasePort": "5433"}, "An RDS Proxy listens on 5432"),
+    ({"RdsProxy": "on", "DatabasePort": "5433"}, "An RDS Proxy always listens on 5432"),
     (CACHE | {"CacheHost": ""}, "An existing cache needs CacheHost"),
     (CACHE | {"CacheName": ""}, "An existing cache needs CacheHost"),
     (CACHE | {"CacheSecurityGroupId": ""}, "An existing cache needs CacheHost"),
@@ -68,7 +68,7 @@ def test_every_assertion_of_every_rule_is_refused_once() -> None:
 
 
 def test_with_an_existing_database_and_cache_nothing_needs_subnets_for_data() -> None:
-    stack = Stack(**DATABASE | CACHE | {"DataSubnetIds": ""})
+    stack = stack_of(**DATABASE | CACHE | {"DataSubnetIds": ""})
     assert not stack.of_type("AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::EC2::Subnet")
 
 

@@ -1,19 +1,19 @@
-"""Who can reach whom, in every mode."""
+"""Which connections the network allows, in every mode."""
 
 from __future__ import annotations
 
 import re
 
-from tests.template.choices import EXISTING_VPC
-from tests.template.network import EXISTING_CACHE, EXISTING_DATABASE, INTERNET, S3, Edge, edges, rules
-from tests.template.stack import Stack
+from tests.template.support.choices import EXISTING_VPC
+from tests.template.support.network import EXISTING_CACHE, EXISTING_DATABASE, INTERNET, S3, Edge, edges, rules
+from tests.template.support.stack import Stack, stack_of
 
 SERVING = ("QueryFunction", "CommandFunction", "InvalidateFunction")
 CACHES = {"node": "Cache", "serverless": "CacheServerless", "existing": EXISTING_CACHE}
 
 
 def expected(stack: Stack) -> set[Edge]:
-    """Return who shall reach whom: in any mode, and with what was chosen."""
+    """Return the connections that the network should allow: those of every mode, and those of this choice."""
     choice = stack.parameters
     database = "Database" if choice["DatabaseSource"] == "new" else EXISTING_DATABASE
     cache = CACHES[choice["CacheType"]]
@@ -32,7 +32,7 @@ def expected(stack: Stack) -> set[Edge]:
     return found
 
 
-# What may be touched from outside the VPC. A new kind of resource has to be thought about here first.
+# Reachable from outside the VPC, or not. A new type of resource must be added to one of these.
 PUBLIC = {
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::ApiMapping",
@@ -44,7 +44,7 @@ PRIVATE = {
     "AWS::CloudWatch::Dashboard",
     "AWS::CodeDeploy::Application",
     "AWS::CodeDeploy::DeploymentGroup",
-    "AWS::EC2::EIP",  # of a NAT gateway, which lets nobody in
+    "AWS::EC2::EIP",  # of a NAT gateway, which admits no connection
     "AWS::EC2::FlowLog",
     "AWS::EC2::InternetGateway",
     "AWS::EC2::NatGateway",
@@ -84,7 +84,7 @@ PRIVATE = {
 }
 
 
-def test_each_function_reaches_what_it_works_with_and_nothing_else(stack: Stack) -> None:
+def test_each_function_reaches_its_servers_and_nothing_else(stack: Stack) -> None:
     assert edges(stack) == expected(stack)
 
 
@@ -97,7 +97,7 @@ def test_nothing_but_the_api_is_public(stack: Stack) -> None:
         assert not subnet.get("MapPublicIpOnLaunch")
 
 
-def test_whoever_is_called_lets_groups_in_and_no_addresses(stack: Stack) -> None:
+def test_ingress_admits_groups_and_no_addresses(stack: Stack) -> None:
     for group, found in rules(stack, "SecurityGroupIngress").items():
         for rule in found:
             assert rule.get("SourceSecurityGroupId", "").endswith("SecurityGroup"), group
@@ -121,7 +121,7 @@ def test_no_group_keeps_the_open_egress_rule_that_ec2_adds(stack: Stack) -> None
         assert group.get("SecurityGroupEgress")
 
 
-def test_every_rule_says_what_it_is_for(stack: Stack) -> None:
+def test_every_rule_has_a_description(stack: Stack) -> None:
     for direction in ("SecurityGroupEgress", "SecurityGroupIngress"):
         for group, found in rules(stack, direction).items():
             assert all(rule.get("Description") for rule in found), group
@@ -143,12 +143,12 @@ def test_the_data_has_no_way_out(stack: Stack) -> None:
 
 
 def test_the_loss_of_one_zone_leaves_the_other_its_way_out_in_prod() -> None:
-    routes = Stack(Egress="nat", Stage="prod").of_type("AWS::EC2::Route")
+    routes = stack_of(Egress="nat", Stage="prod").of_type("AWS::EC2::Route")
     assert routes["FunctionRouteOutA"]["NatGatewayId"] != routes["FunctionRouteOutB"]["NatGatewayId"]
 
 
 def test_subnets_of_a_kind_are_in_different_zones() -> None:
-    stack = Stack(Egress="nat", Stage="prod")
+    stack = stack_of(Egress="nat", Stage="prod")
     zones = {name: p["AvailabilityZone"] for name, p in stack.of_type("AWS::EC2::Subnet").items()}
     for kind in ("Function", "Data", "Public"):
         assert zones[f"{kind}SubnetA"] != zones[f"{kind}SubnetB"]
@@ -173,7 +173,7 @@ def test_s3_is_open_for_answers_to_cloudformation_only(stack: Stack) -> None:
             assert statement["Resource"] == "arn:aws:s3:::cloudformation-custom-resource-response-euwest1/*"
 
 
-def test_what_the_network_refuses_is_logged() -> None:
-    (log,) = Stack().of_type("AWS::EC2::FlowLog").values()
+def test_refused_connections_are_logged() -> None:
+    (log,) = stack_of().of_type("AWS::EC2::FlowLog").values()
     assert (log["ResourceId"], log["ResourceType"], log["TrafficType"]) == ("Vpc", "VPC", "REJECT")
-    assert not Stack(**EXISTING_VPC).of_type("AWS::EC2::FlowLog")  # is its owner's
+    assert not stack_of(**EXISTING_VPC).of_type("AWS::EC2::FlowLog")  # its owner decides

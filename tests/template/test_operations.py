@@ -1,4 +1,4 @@
-"""Alarms that tell what to do, and a dashboard that answers three questions first; both read what is published."""
+"""Alarms name their section of the runbook, the dashboard answers three questions, and all their metrics exist."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from functools import cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from tests.template.stack import ROOT, Stack
+from tests.template.support.stack import ROOT, Stack
 
 RUNBOOK = ROOT / "docs" / "operations.md"
-PUBLISHER = ROOT / "layers" / "cacheaside" / "cacheaside" / "metrics.py"
+PUBLISHERS = (ROOT / "layers" / "cacheaside" / "cacheaside" / "runtime").glob("*_metrics.py")
 ALWAYS = {
     "api-errors",
     "api-latency",
@@ -31,7 +31,7 @@ WITH = {
     "Cache": {"cache-memory", "cache-evictions"},
     "CacheServerless": {"cache-throttles"},
 }
-# Of AWS's own metrics: the dimensions under which each is published.
+# The dimensions with which AWS publishes its own metrics.
 OF_AWS = {
     "AWS/ApiGateway": {"4xx": {"ApiId"}, "5xx": {"ApiId"}, "Count": {"ApiId"}, "Latency": {"ApiId"}},
     "AWS/Lambda": {name: {"FunctionName"} for name in ("Errors", "Throttles", "ConcurrentExecutions")},
@@ -56,8 +56,13 @@ class Metric(NamedTuple):
 @cache
 def published() -> set[str]:
     """Return the names of all metrics that the library may publish."""
-    tree = ast.parse(PUBLISHER.read_text())
-    literals = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    trees = [ast.parse(path.read_text()) for path in PUBLISHERS]
+    literals = {
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     names = {literal for literal in literals if re.fullmatch(r"[A-Z][A-Za-z]+", literal)}
     breakers = {f"{server}Breaker{state}" for server in ("Cache", "Database") for state in ("Open", "HalfOpen")}
     return names | breakers
@@ -84,7 +89,7 @@ def widgets(stack: Stack) -> list[dict[str, Any]]:
 
 
 def metrics_in(widget: dict[str, Any]) -> Iterator[Metric]:
-    """Return what a widget shows; "." stands for the value above, "..." for the whole line above up to what follows."""
+    """Return the metrics of a widget. "." repeats the value above; "..." repeats the start of the line above."""
     above: list[str] = []
     for line in widget["properties"].get("metrics", []):
         given = [item for item in line if isinstance(item, str)]
@@ -108,15 +113,15 @@ def is_published(metric: Metric, stack: Stack) -> bool:
     )
 
 
-def test_alarms_are_for_what_there_is(stack: Stack) -> None:
+def test_alarms_match_the_resources(stack: Stack) -> None:
     expected = {f"shop-{name}" for name in ALWAYS.union(*(WITH[name] for name in WITH if name in stack.resources))}
     assert {alarm["AlarmName"] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()} == expected
 
 
-def test_every_alarm_tells_somebody_and_says_when_it_is_over(stack: Stack) -> None:
+def test_every_alarm_notifies_when_it_begins_and_ends(stack: Stack) -> None:
     for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
         assert (alarm["AlarmActions"], alarm["OKActions"]) == (["Alarms"], ["Alarms"])
-        assert alarm["TreatMissingData"] in ("breaching", "notBreaching")  # "missing" leaves an old alarm standing
+        assert alarm["TreatMissingData"] in ("breaching", "notBreaching")  # "missing" would keep an old alarm on
 
 
 def test_every_alarm_names_its_section_of_the_runbook(stack: Stack) -> None:
@@ -126,14 +131,14 @@ def test_every_alarm_names_its_section_of_the_runbook(stack: Stack) -> None:
         assert anchor in sections()
 
 
-def test_somebody_who_left_an_address_is_sent_the_alarms(stack: Stack) -> None:
+def test_alarm_email_receives_the_alarms(stack: Stack) -> None:
     subscriptions = list(stack.of_type("AWS::SNS::Subscription").values())
     address = stack.parameters["AlarmEmail"]
     wanted = [{"TopicArn": "Alarms", "Protocol": "email", "Endpoint": address}] if address else []
     assert subscriptions == wanted
 
 
-def test_alarms_and_dashboard_read_what_is_published(stack: Stack) -> None:
+def test_alarms_and_dashboard_use_published_metrics(stack: Stack) -> None:
     for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
         read = list(metrics_of(alarm))
         assert read
@@ -152,7 +157,7 @@ def test_an_expression_uses_every_metric_that_is_fetched_for_it(stack: Stack) ->
             assert set(re.findall(r"\b[a-z]\w*", expression)) == ids
 
 
-def test_no_traffic_is_no_alarm_but_nobody_who_sweeps_is_one(default: Stack) -> None:
+def test_no_traffic_is_no_alarm_but_no_sweep_is_one(default: Stack) -> None:
     alarms = default.of_type("AWS::CloudWatch::Alarm")
     breaching = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] == "breaching"}
     assert breaching == {"InvalidationLagAlarm"}

@@ -1,18 +1,16 @@
-"""Every IAM statement names its actions and its resource; no function may do more than its job."""
+"""Every IAM statement names its actions and its resource. Each function may do what it needs and nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
-from tests.template.choices import EXISTING_CACHE, EXISTING_DATABASE, EXISTING_VPC
-from tests.template.stack import Stack
+from tests.template.support.choices import EXISTING_CACHE, EXISTING_DATABASE, EXISTING_VPC
+from tests.template.support.permissions import listed, statements
+from tests.template.support.stack import Stack, stack_of
 
-# IAM knows no resource for these, so "*" is the only one that works.
+# These actions support no resource: IAM accepts only "*".
 NO_RESOURCE = {"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"}
-# Interfaces have no names before they exist; AWS documents account and region as the narrowest that works.
+# Interfaces have no names before they exist. AWS documents account and region as the narrowest resource that works.
 ANY_OF_THE_ACCOUNT = {
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -21,7 +19,7 @@ ANY_OF_THE_ACCOUNT = {
 }
 ACCOUNT = "eu-west-1:111122223333"
 USERS = f"arn:aws:rds-db:{ACCOUNT}:dbuser"
-# Who may take a role on. CodeDeploy's and the scheduler's are made by SAM, which leaves the account unsaid.
+# The service that may assume each role. SAM creates those of CodeDeploy and the scheduler, without naming the account.
 TRUSTED = {
     "QueryRole": "lambda.amazonaws.com",
     "CommandRole": "lambda.amazonaws.com",
@@ -34,23 +32,11 @@ TRUSTED = {
     "InvalidateFunctionSweepRole": "scheduler.amazonaws.com",
 }
 FOR_THIS_ACCOUNT_ONLY = {"FlowLogRole", "DatabaseMonitoringRole", "ProxyRole"}
-# Policies that AWS writes, and may widen. These two are made for one service each, and nothing else may be attached.
+# Policies that AWS writes, and can extend. These two are for one service each. No other may be attached.
 WRITTEN_BY_AWS = {
     "DatabaseMonitoringRole": "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
     "CodeDeployServiceRole": "arn:aws:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda",
 }
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def statements(stack: Stack) -> Iterator[dict[str, Any]]:
-    for policy in stack.of_type("AWS::IAM::ManagedPolicy").values():
-        yield from policy["PolicyDocument"]["Statement"]
-    for role in stack.of_type("AWS::IAM::Role").values():
-        for policy in role.get("Policies", []):
-            yield from policy["PolicyDocument"]["Statement"]
 
 
 def granted(stack: Stack, role: str) -> dict[str, list[str]]:
@@ -116,7 +102,7 @@ def test_only_the_migrate_function_may_be_the_owner_and_it_has_no_cache(stack: S
     ]
 
 
-def test_the_proxy_signs_in_as_whom_it_serves_and_not_as_others(stack: Stack) -> None:
+def test_the_proxy_signs_in_as_query_and_command_only(stack: Stack) -> None:
     if "DatabaseProxy" in stack.resources:
         users = [f"{USERS}:Database.DbiResourceId/cacheaside_{role}" for role in ("query", "command")]
         assert granted(stack, "ProxyRole") == {"rds-db:connect": users}
@@ -134,7 +120,7 @@ def test_the_proxy_signs_in_as_whom_it_serves_and_not_as_others(stack: Stack) ->
 )
 def test_functions_connect_to_this_cache_only(choice: dict[str, str], cache: str) -> None:
     existing = EXISTING_CACHE | EXISTING_VPC if choice.get("CacheType") == "existing" else {}
-    (statement,) = Stack(**existing | choice).of_type("AWS::IAM::ManagedPolicy")["CachePolicy"]["PolicyDocument"][
+    (statement,) = stack_of(**existing | choice).of_type("AWS::IAM::ManagedPolicy")["CachePolicy"]["PolicyDocument"][
         "Statement"
     ]
     assert statement == {"Effect": "Allow", "Action": "elasticache:Connect", "Resource": cache}
@@ -142,7 +128,7 @@ def test_functions_connect_to_this_cache_only(choice: dict[str, str], cache: str
 
 def test_an_existing_cluster_of_aurora_is_named_by_its_own_id() -> None:
     cluster = EXISTING_DATABASE | {"DatabaseResourceId": "cluster-ABC"}
-    stack = Stack(**EXISTING_VPC | cluster, DatabaseSource="existing")
+    stack = stack_of(**EXISTING_VPC | cluster, DatabaseSource="existing")
     assert granted(stack, "QueryRole")["rds-db:connect"] == [f"{USERS}:cluster-ABC/cacheaside_query"]
 
 

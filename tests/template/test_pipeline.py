@@ -1,9 +1,8 @@
-"""The pipeline: nothing reaches prod untested or unapproved, no key is stored, nobody may more than they must."""
+"""The pipeline: prod gets only tested and approved code, no key is stored, and each role has least privilege."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,21 +12,23 @@ import pytest
 import yaml
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.template.stack import ROOT, TEMPLATE
+from tests.template.support import tools
+from tests.template.support.permissions import listed
+from tests.template.support.stack import ROOT, read_template
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 PIPELINE = yaml_parse((ROOT / "pipeline.yaml").read_text())
 STAGES = ("dev", "prod")
-# How IAM calls a service that CloudFormation calls otherwise, and what SAM makes of a few words.
+# IAM's name of a service where CloudFormation has another, and the services behind some words of SAM.
 IAM_NAME = {"apigatewayv2": "apigateway", "certificatemanager": "acm", "serverless": "lambda"}
 MADE_BY_SAM = {"HttpApi": "apigateway", "DeploymentPreference": "codedeploy", "Schedule": "events"}
 MADE_BY_SAM |= {"ScheduleV2": "scheduler"}
-ON_THE_WAY = {"kms"}  # databases are encrypted with keys of AWS
+ON_THE_WAY = {"kms"}  # databases are encrypted with AWS's own keys
 
 
 def load(path: Path) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(path.read_text())
-    document["on"] = document.pop(True)  # YAML 1.1 takes the word for a truth value
+    document["on"] = document.pop(True)  # YAML 1.1 reads the word "on" as true
     return document
 
 
@@ -47,10 +48,6 @@ def statements(role: str) -> list[dict[str, Any]]:
     [policy] = PIPELINE["Resources"][role]["Properties"]["Policies"]
     found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
     return found
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def test_every_action_is_pinned_to_a_commit_and_says_which_version() -> None:
@@ -79,7 +76,7 @@ def test_no_secret_is_stored() -> None:
     }
 
 
-def test_permissions_are_least() -> None:
+def test_permissions_are_minimal() -> None:
     for path in WORKFLOWS:
         assert load(path)["permissions"] == {"contents": "read"}, path
     granted = {where: job["permissions"] for where, job in jobs() if "permissions" in job}
@@ -113,7 +110,7 @@ def test_main_goes_to_dev_when_checked_and_to_prod_when_dev_keeps_the_contract()
     assert not any("if" in step or "continue-on-error" in step for step in stage["steps"])
 
 
-def test_both_stages_deploy_what_was_built_once() -> None:
+def test_both_stages_deploy_the_same_build() -> None:
     transfers = [(where, step) for where, step in steps() if "-artifact@" in step.get("uses", "")]
     assert [(where, step["with"]["name"], step["with"]["path"]) for where, step in transfers] == [
         ("ci.yml: build", "build", ".aws-sam/build"),
@@ -134,7 +131,7 @@ def test_deployment_is_never_cut_off_and_nothing_runs_for_ever() -> None:
     assert all("timeout-minutes" in job or "uses" in job for _, job in jobs())
 
 
-def test_what_the_jobs_name_exists() -> None:
+def test_files_and_targets_named_by_the_jobs_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     for where, step in steps():
@@ -173,7 +170,7 @@ def test_repository_is_not_a_pattern(name: str) -> None:
     assert not re.fullmatch(PIPELINE["Parameters"]["Repository"]["AllowedPattern"], name)
 
 
-def test_github_may_name_its_stack_and_no_more() -> None:
+def test_github_may_use_its_stack_and_nothing_else() -> None:
     for statement in statements("DeployRole"):
         assert not [action for action in listed(statement["Action"]) if "*" in action]
         for resource in listed(statement["Resource"]):
@@ -184,11 +181,10 @@ def test_github_may_name_its_stack_and_no_more() -> None:
 
 
 def test_cloudformation_may_use_the_services_of_the_template_and_no_other() -> None:
-    text = TEMPLATE.read_text()
-    types = [resource["Type"].split("::") for resource in yaml_parse(text)["Resources"].values()]
+    types = [resource["Type"].split("::") for resource in read_template()["Resources"].values()]
     services = {service.lower() for vendor, service, *_ in types if vendor == "AWS"}
     needed = {IAM_NAME.get(service, service) for service in services} | ON_THE_WAY
-    needed |= {service for word, service in MADE_BY_SAM.items() if re.search(rf"\b{word}\b", text)}
+    needed |= {service for word, service in MADE_BY_SAM.items() if re.search(rf"\b{word}\b", str(read_template()))}
     [granted] = [each for each in statements("CloudFormationRole") if each["Sid"] == "ServicesOfTheTemplate"]
     assert {action.removesuffix(":*") for action in granted["Action"]} == needed - {"iam"}, "IAM has its own statements"
     assert granted["Condition"] == {"StringEquals": {"aws:RequestedRegion": {"Ref": "AWS::Region"}}}
@@ -202,18 +198,17 @@ def test_cloudformation_makes_roles_for_the_stack_only() -> None:
 
 
 def test_linter_finds_nothing_in_the_roles(cfn_lint: Path) -> None:
-    checked = subprocess.run([cfn_lint, ROOT / "pipeline.yaml"], capture_output=True, text=True, check=False)
+    checked = tools.run(cfn_lint, ROOT / "pipeline.yaml")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_roles_are_handed_to_the_services_that_take_them_and_no_other() -> None:
-    text = TEMPLATE.read_text()
-    roles = [r["Properties"] for r in yaml_parse(text)["Resources"].values() if r["Type"] == "AWS::IAM::Role"]
+    roles = [r["Properties"] for r in read_template()["Resources"].values() if r["Type"] == "AWS::IAM::Role"]
     takers = {s["Principal"]["Service"] for role in roles for s in role["AssumeRolePolicyDocument"]["Statement"]}
     takers |= {
         f"{MADE_BY_SAM[word]}.amazonaws.com"
         for word in ("DeploymentPreference", "ScheduleV2")
-        if re.search(rf"\b{word}\b", text)
+        if re.search(rf"\b{word}\b", str(read_template()))
     }
     [passed] = [each for each in statements("CloudFormationRole") if each["Action"] == "iam:PassRole"]
     assert set(passed["Condition"]["StringEquals"]["iam:PassedToService"]) == takers
@@ -221,13 +216,13 @@ def test_roles_are_handed_to_the_services_that_take_them_and_no_other() -> None:
 
 def test_transforms_of_the_template_may_be_expanded() -> None:
     allowed = str(statements("DeployRole"))
-    for transform in listed(yaml_parse(TEMPLATE.read_text())["Transform"]):
+    for transform in listed(read_template()["Transform"]):
         assert f"transform/{transform.removeprefix('AWS::')}" in allowed
 
 
 @pytest.fixture
 def cfn_lint() -> Path:
-    """SAM CLI brings it along."""
+    """cfn-lint, which is installed with SAM CLI."""
     program = ROOT / ".venv-sam/bin/cfn-lint"
     assert program.exists(), "cfn-lint is missing: `make .venv-sam` installs it"
     return program

@@ -1,6 +1,6 @@
-"""AWS Foundational Security Best Practices, as Security Hub numbers them, for the services that the template uses.
+"""AWS Foundational Security Best Practices, numbered as in Security Hub, for the services that the template uses.
 
-What a control asks for is looked for in every mode of Stage prod; dev is cheap, and fails some of them knowingly.
+Each control is checked in every mode of Stage prod. dev is cheap and does not meet some of them, on purpose.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.template.choices import MODES, parameters_of
-from tests.template.network import INTERNET, edges, rules
-from tests.template.stack import Stack
-from tests.template.test_api import PREFLIGHT, operations
-from tests.template.test_permissions import listed, statements
+from tests.template.support.api import PREFLIGHT, operations
+from tests.template.support.choices import MODES, parameters_of
+from tests.template.support.network import INTERNET, edges, rules
+from tests.template.support.permissions import listed, statements
+from tests.template.support.stack import Stack, stack_of
 
 DATABASE = "AWS::RDS::DBInstance"
 NODES = "AWS::ElastiCache::ReplicationGroup"
@@ -55,7 +55,7 @@ def called_by_this_account_only(stack: Stack) -> bool:
 
 
 def routes_ask(stack: Stack) -> bool:
-    """Whoever leaves reads open has said so; nothing else is, but the preflight, which reveals nothing."""
+    """Reads are open only if ReadAuthorization says so. Preflight is always open, and reveals nothing."""
     is_open = {route for route, operation in operations(stack).items() if not operation["security"]}
     reads = {route for route in operations(stack) if route[0] != "POST"}
     return is_open == (reads if stack.parameters["ReadAuthorization"] == "open" else {PREFLIGHT})
@@ -108,9 +108,9 @@ MET = [
     Control("APIGateway.9", "stages of version 2 log access", logs_every_version),
     Control("EC2.6", "flow logs of what a VPC rejects", every("AWS::EC2::FlowLog", **FLOWS)),
     Control("EC2.15", "subnets assign no public addresses", private_vpc),
-    Control("EC2.18", "groups let everybody in on authorized ports only", no_rule_lets_addresses_in),
-    Control("EC2.19", "groups let nobody in on high-risk ports", no_rule_lets_addresses_in),
-    Control("ElastiCache.2", "minor versions by themselves", every(NODES, AutoMinorVersionUpgrade=True)),
+    Control("EC2.18", "groups admit all addresses on authorized ports only", no_rule_lets_addresses_in),
+    Control("EC2.19", "groups admit no address on high-risk ports", no_rule_lets_addresses_in),
+    Control("ElastiCache.2", "automatic minor version upgrades", every(NODES, AutoMinorVersionUpgrade=True)),
     Control("ElastiCache.3", "automatic failover", every(NODES, AutomaticFailoverEnabled=True)),
     Control("ElastiCache.4", "encrypted at rest", every(NODES, AtRestEncryptionEnabled=True)),
     Control("ElastiCache.5", "encrypted in transit", every(NODES, TransitEncryptionEnabled=True)),
@@ -118,7 +118,7 @@ MET = [
     Control("ElastiCache.7", "no default subnet group", every(NODES, CacheSubnetGroupName="CacheSubnets")),
     Control("IAM.1", "no policy allows everything", actions_are_named),
     Control("IAM.21", "no policy allows all actions of a service", actions_are_named),
-    Control("Lambda.1", "nobody of another account may call", called_by_this_account_only),
+    Control("Lambda.1", "no other account may call", called_by_this_account_only),
     Control("Lambda.2", "supported runtimes", every("AWS::Lambda::Function", Runtime="python3.13")),
     Control("Lambda.5", "functions in a VPC live in two zones", in_two_zones),
     Control("RDS.2", "no public address", every(DATABASE, PubliclyAccessible=False)),
@@ -129,14 +129,10 @@ MET = [
     Control("RDS.9", "logs are published", every(DATABASE, **LOGS)),
     Control("RDS.10", "IAM authentication", every(DATABASE, EnableIAMDatabaseAuthentication=True)),
     Control("RDS.11", "backups, kept for a week at least", every(DATABASE, BackupRetentionPeriod=14)),
-    Control("RDS.13", "minor versions by themselves", every(DATABASE, AutoMinorVersionUpgrade=True)),
+    Control("RDS.13", "automatic minor version upgrades", every(DATABASE, AutoMinorVersionUpgrade=True)),
     Control("RDS.17", "snapshots have the instance's tags", every(DATABASE, CopyTagsToSnapshot=True)),
     Control("RDS.25", "an administrator's name of its own", every(DATABASE, MasterUsername="cacheaside_owner")),
-    Control(
-        "RDS.36",
-        "PostgreSQL's log in CloudWatch",
-        every(DATABASE, **LOGS),
-    ),
+    Control("RDS.36", "PostgreSQL's log in CloudWatch", every(DATABASE, **LOGS)),
     Control("RDS.38", "PostgreSQL takes TLS only", tls_is_forced),
     Control("RDS.43", "proxies take TLS only", every("AWS::RDS::DBProxy", RequireTLS=True)),
     Control("RDS.46", "in no subnet with a route to an internet gateway", database_away_from_the_internet),
@@ -149,21 +145,23 @@ NOT_MET = [
     Exemption(
         "CloudFormation.3", "stacks protected against termination", "a setting of the stack, which no template has"
     ),
-    Exemption("CloudFormation.4", "stacks have a service role", "for whoever deploys to choose: sam deploy --role-arn"),
-    Exemption("EC2.2", "default groups let nothing through", "CloudFormation cannot change it, and nothing is in it"),
-    Exemption("EC2.10", "an endpoint for EC2's own API", "nothing here calls it; isolated is the point"),
-    Exemption("ElastiCache.1", "backups of the cache", "an old one would bring back answers that were taken out"),
+    Exemption("CloudFormation.4", "stacks have a service role", "chosen at deployment: sam deploy --role-arn"),
+    Exemption(
+        "EC2.2", "default groups let nothing through", "CloudFormation cannot change it, and no resource uses it"
+    ),
+    Exemption("EC2.10", "an endpoint for EC2's own API", "no function calls it; isolated means no way out"),
+    Exemption("ElastiCache.1", "backups of the cache", "a backup would restore answers that were invalidated"),
     Exemption("RDS.20", "events of instances are subscribed to", "CPU, storage and connections have alarms instead"),
     Exemption("RDS.21", "events of parameter groups are subscribed to", "they change with this template only"),
     Exemption("RDS.22", "events of security groups are subscribed to", "they change with this template only"),
-    Exemption("RDS.23", "no default port", "hides nothing from whom the groups let in; DatabasePort changes it"),
+    Exemption("RDS.23", "no default port", "hides nothing from the groups that may connect; DatabasePort changes it"),
     Exemption("SNS.1", "topics encrypted with a key", "an alarm's text is no secret: see .checkov.yaml, CKV_AWS_26"),
 ]
 
 
 @cache
 def prod() -> list[Stack]:
-    return [Stack(**parameters_of(mode)) for mode in MODES if mode["Stage"] == "prod"]
+    return [stack_of(**parameters_of(mode)) for mode in MODES if mode["Stage"] == "prod"]
 
 
 @pytest.mark.parametrize("control", MET, ids=lambda control: control.number)
@@ -177,12 +175,12 @@ def test_every_control_is_named_once_and_every_exception_has_its_reason() -> Non
     assert all(exemption.reason for exemption in NOT_MET)
 
 
-def test_what_the_controls_look_at_is_there() -> None:
-    """So that none is met only because a mode has nothing that it asks about."""
+def test_resources_that_the_controls_check_exist() -> None:
+    """No control is met only because every mode lacks the resource that it checks."""
     kinds = {resource["Type"] for stack in prod() for resource in stack.resources.values()}
     assert kinds >= {DATABASE, NODES, "AWS::RDS::DBProxy", "AWS::EC2::FlowLog", "AWS::SNS::TopicPolicy"}
 
 
-def test_dev_fails_only_what_prod_is_for() -> None:
-    failed = {control.number for control in MET if not control.is_met(Stack(Stage="dev"))}
+def test_dev_fails_only_the_controls_that_prod_pays_for() -> None:
+    failed = {control.number for control in MET if not control.is_met(stack_of(Stage="dev"))}
     assert failed == {"ElastiCache.3", "RDS.5", "RDS.8", "RDS.11"}

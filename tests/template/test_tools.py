@@ -1,4 +1,4 @@
-"""What the tools say of the template, and that samconfig.toml asks them for something that exists."""
+"""SAM CLI's linter accepts the template, and samconfig.toml only uses what the template has."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import tomllib
 from collections.abc import Callable
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
-from tests.template.stack import ROOT, TEMPLATE, Dangling, Stack
+from tests.template.support.stack import ROOT, TEMPLATE, Dangling, Stack, read_template, stack_of
 
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
 
@@ -19,25 +18,25 @@ def test_lint_is_clean(sam: Callable[..., subprocess.CompletedProcess[str]]) -> 
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_lint_is_what_validate_does_when_nobody_says_more() -> None:
+def test_validate_lints_by_default() -> None:
     assert CONFIG["default"]["validate"]["parameters"]["lint"] is True
 
 
 @pytest.mark.parametrize("environment", ["default", "dev", "prod"])
 def test_environment_deploys_a_stack_that_resolves(environment: str) -> None:
     settings = CONFIG[environment]
-    # ElastiCache takes lower-case ids of at most 40 characters; "-invalidate" is the longest that follows.
+    # ElastiCache accepts lower-case ids of at most 40 characters; "-invalidate" is the longest suffix.
     assert settings["global"]["parameters"]["stack_name"].islower()
     assert len(settings["global"]["parameters"]["stack_name"]) <= 29
     assert settings["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
     chosen = dict(item.split("=") for item in settings["global"]["parameters"]["parameter_overrides"])
-    declared = yaml_parse(TEMPLATE.read_text())["Parameters"]
+    declared = read_template()["Parameters"]
     assert chosen.keys() <= declared.keys()
-    assert Stack(**chosen).resources  # refuses values that are not allowed
+    assert stack_of(**chosen).resources  # refuses values that are not allowed
     assert ("prod" in settings["global"]["parameters"]["stack_name"]) == (chosen["Stage"] == "prod")
 
 
-def test_a_reference_to_what_a_mode_leaves_out_is_found() -> None:
+def test_a_reference_to_a_resource_that_a_mode_omits_is_found() -> None:
     text = TEMPLATE.read_text().replace("ServiceToken: !Ref MigrateFunction.Alias", "ServiceToken: !Ref NatGatewayA")
     assert Stack(text, Egress="nat").resources
     with pytest.raises(Dangling, match="Migrations refers to NatGatewayA"):

@@ -16,11 +16,11 @@ import psycopg2
 import pytest
 
 from cacheaside.catalogue.policy import Policy
-from cacheaside.catalogue.statements import BoundQuery, Query
-from cacheaside.drivers.breaker import State
+from cacheaside.catalogue.statements import Query
+from cacheaside.drivers.breaker import BreakerState
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedDatabase
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedQueries
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import (
     CacheUnavailable,
     DatabaseError,
@@ -29,6 +29,7 @@ from cacheaside.errors import (
     StatementFailed,
     StatementTimeout,
 )
+from cacheaside.reading.question import Question
 from cacheaside.reading.steps import Load, Loaded, Look
 from cacheaside.runtime.read_metrics import breaker_counter
 from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
@@ -46,7 +47,7 @@ class World:
 
     def __init__(self) -> None:
         self.now_ms = 1_000_000
-        self.changes: list[State] = []
+        self.changes: list[BreakerState] = []
 
     def guard(self, kind: Any, driver: Any) -> Any:
         return kind(driver, self.changes.append, lambda: self.now_ms, lambda: 0.0)
@@ -74,15 +75,15 @@ def visitors(door: socket.socket) -> Iterator[list[object]]:
     thread.join()
 
 
-def query(sql: str, **changes: Any) -> BoundQuery:
+def query(sql: str, **changes: Any) -> Question:
     policy = Policy(ttl_ms=60_000)
     fields: dict[str, Any] = {"name": "q", "summary": "", "returns": "many", "tags": (), "parameters": {}}
     fields |= {"timeout_ms": 10_000, "policy": policy} | changes
-    return BoundQuery(Query(sql=sql, **fields), {})
+    return Question(Query(sql=sql, **fields), {})
 
 
-def load(sql: str, *, timeout_ms: int = 10_000, direct: bool = False) -> Load:
-    return Load(query(sql), timeout_ms, direct=direct)
+def load(sql: str, *, timeout_ms: int = 10_000, bypass: bool = False) -> Load:
+    return Load(query(sql), timeout_ms, bypass=bypass)
 
 
 def rows(loaded: Loaded) -> Any:
@@ -110,7 +111,13 @@ def test_dead_cache_is_left_alone_from_the_third_request_on_and_used_again_by_it
             world.now_ms += 2 * CACHE.pause_ms
             for _ in range(3):
                 cache.look(look)
-    assert world.changes == [State.OPEN, State.HALF_OPEN, State.OPEN, State.HALF_OPEN, State.CLOSED]
+    assert world.changes == [
+        BreakerState.OPEN,
+        BreakerState.HALF_OPEN,
+        BreakerState.OPEN,
+        BreakerState.HALF_OPEN,
+        BreakerState.CLOSED,
+    ]
 
 
 def look_in_vain(world: World, cache: Any, look: Look, seen: list[object]) -> None:
@@ -135,8 +142,8 @@ def test_dead_database_is_left_alone_and_used_again_by_itself(
     world = World()
     with closed_port() as door:
         url = database_settings.url.replace(f":{postgres.port}/", f":{door.getsockname()[1]}/")
-        broken = Database(replace(database_settings, url=url))
-        database = world.guard(GuardedDatabase, broken)
+        broken = Queries(replace(database_settings, url=url))
+        database = world.guard(GuardedQueries, broken)
         for _ in range(DATABASE.failures):
             with pytest.raises(DatabaseUnavailable):
                 database.load(load("select 1 as one"))
@@ -149,12 +156,12 @@ def test_dead_database_is_left_alone_and_used_again_by_itself(
         database.load(load("select 1 as one"))
     world.now_ms += DATABASE.pause_ms
     assert rows(database.load(load("select 1 as one"))) == [{"one": 1}]
-    assert world.changes == [State.OPEN, State.HALF_OPEN, State.CLOSED]
+    assert world.changes == [BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED]
 
 
 def test_queries_that_fail_leave_the_database_in_use(database_settings: DatabaseSettings) -> None:
     world = World()
-    database = world.guard(GuardedDatabase, Database(database_settings))
+    database = world.guard(GuardedQueries, Queries(database_settings))
     for _ in range(DATABASE.failures + 1):
         with pytest.raises(StatementFailed):
             database.load(load("select 1 / 0 as impossible"))
@@ -170,10 +177,10 @@ HELD = "select count(*) from pg_locks where locktype = 'advisory' and classid = 
 
 
 @pytest.fixture
-def crowd(database_settings: DatabaseSettings, sql: Sql) -> Iterator[list[Database]]:
+def crowd(database_settings: DatabaseSettings, sql: Sql) -> Iterator[list[Queries]]:
     """Thirty sandboxes, each with a connection of its own."""
     assert sql(HELD) == [(0,)]
-    databases = [Database(database_settings) for _ in range(30)]
+    databases = [Queries(database_settings) for _ in range(30)]
     for database in databases:
         database.ping()
     yield databases
@@ -181,14 +188,14 @@ def crowd(database_settings: DatabaseSettings, sql: Sql) -> Iterator[list[Databa
         database._kept.forget()
 
 
-def attempt(database: Database, step: Load) -> Loaded | DatabaseError:
+def attempt(database: Queries, step: Load) -> Loaded | DatabaseError:
     try:
-        return database.load_directly(step, CAP)
+        return database.load_capped(step, CAP)
     except DatabaseError as error:
         return error
 
 
-def test_of_thirty_at_once_five_run_and_the_rest_are_told_so(crowd: list[Database], sql: Sql) -> None:
+def test_of_thirty_at_once_five_run_and_the_rest_are_told_so(crowd: list[Queries], sql: Sql) -> None:
     running = "select count(*) from pg_stat_activity where state = 'active' and wait_event = 'advisory'"
     slow = load("select pg_advisory_xact_lock_shared(30)::text as waited", timeout_ms=120_000)
     sql("select pg_advisory_lock(30)")
@@ -214,7 +221,7 @@ def test_of_thirty_at_once_five_run_and_the_rest_are_told_so(crowd: list[Databas
     ],
 )
 def test_slots_are_free_again_however_the_load_ended(
-    crowd: list[Database], sql: Sql, statement: str, timeout_ms: int, end: type
+    crowd: list[Queries], sql: Sql, statement: str, timeout_ms: int, end: type
 ) -> None:
     for database in crowd:
         assert isinstance(attempt(database, load(statement, timeout_ms=timeout_ms)), end)
@@ -222,12 +229,12 @@ def test_slots_are_free_again_however_the_load_ended(
 
 
 def test_slots_are_free_again_when_the_connections_were_killed(
-    crowd: list[Database], sql: Sql, database_settings: DatabaseSettings
+    crowd: list[Queries], sql: Sql, database_settings: DatabaseSettings
 ) -> None:
     slow = load("select pg_sleep(120)::text as slept", timeout_ms=120_000)
     with ThreadPoolExecutor(CAP) as pool:
         # New ones: with a kept connection that died, a driver would rightly ask again.
-        killed = [pool.submit(attempt, Database(database_settings), slow) for _ in range(CAP)]
+        killed = [pool.submit(attempt, Queries(database_settings), slow) for _ in range(CAP)]
         until(lambda: sql(HELD) == [(CAP,)])
         assert isinstance(attempt(crowd[0], load("select 1 as one")), Overloaded)
         sql("select pg_terminate_backend(pid)" + HELD.removeprefix("select count(*)"))
@@ -239,12 +246,12 @@ def test_slots_are_free_again_when_the_connections_were_killed(
 def test_overloaded_reaches_no_query_and_leaves_nothing_on_the_connection(
     database_settings: DatabaseSettings, postgres: PostgresServer
 ) -> None:
-    database = Database(database_settings)
+    database = Queries(database_settings)
     with closing(psycopg2.connect(postgres.url_for("cacheaside_query"))) as holder, holder.cursor() as cursor:
         cursor.execute("select pg_try_advisory_xact_lock(1667326824, n) from generate_series(0, %s - 1) as n", [CAP])
         with pytest.raises(Overloaded):
-            database.load_directly(load("select 1 / 0 as impossible"), CAP)
-        assert rows(database.load_directly(load("select 1 as one"), CAP + 1)) == [{"one": 1}]
+            database.load_capped(load("select 1 / 0 as impossible"), CAP)
+        assert rows(database.load_capped(load("select 1 as one"), CAP + 1)) == [{"one": 1}]
         assert rows(database.load(load("select 1 as one"))) == [{"one": 1}]
         holder.rollback()
     assert database._kept._connection is not None
@@ -255,12 +262,12 @@ def test_overloaded_reaches_no_query_and_leaves_nothing_on_the_connection(
 
 def test_parameters_and_per_cents_reach_the_query_as_they_are(database_settings: DatabaseSettings) -> None:
     bound = replace(query("select %(n)s + 5 %% 3 as sum, '{at_most}' as braces"), values={"n": 40})
-    loaded = Database(database_settings).load(Load(bound, 10_000, direct=True))
+    loaded = Queries(database_settings).load(Load(bound, 10_000, bypass=True))
     assert rows(loaded) == [{"sum": 42, "braces": "{at_most}"}]
 
 
 def test_direct_load_is_one_message_to_the_server(database_settings: DatabaseSettings) -> None:
-    loaded = Database(database_settings).load(load("select current_query() as message", direct=True))
+    loaded = Queries(database_settings).load(load("select current_query() as message", bypass=True))
     message = rows(loaded)[0]["message"]  # as PostgreSQL received it, not only the statement that asks
     assert message.startswith("set transaction read only; ")
     assert message.index("pg_try_advisory_xact_lock(") < message.index("current_query()")
@@ -281,9 +288,9 @@ def test_caller_is_told_when_to_come_back(
 
 
 def test_direct_load_cannot_write(database_settings: DatabaseSettings, postgres: PostgresServer) -> None:
-    owner = Database(replace(database_settings, url=postgres.url))
+    owner = Queries(replace(database_settings, url=postgres.url))
     with pytest.raises(StatementFailed) as refused:
-        owner.load(load("select nextval('orders_id_seq') as n", direct=True))
+        owner.load(load("select nextval('orders_id_seq') as n", bypass=True))
     assert isinstance(refused.value.__cause__, psycopg2.errors.ReadOnlySqlTransaction)
 
 
@@ -292,7 +299,7 @@ def test_changes_become_metrics_that_an_alarm_can_use(
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "cacheaside")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "query")
-    for state in State:
+    for state in BreakerState:
         breaker_counter("Cache")(state)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     names = ["CacheBreakerClosed", "CacheBreakerOpen", "CacheBreakerHalfOpen"]

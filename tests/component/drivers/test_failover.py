@@ -13,7 +13,7 @@ import redis
 
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.outbox import Outbox
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import CacheUnavailable, DatabaseUnavailable
 from cacheaside.invalidation.drain import Drainer
 from cacheaside.reading import steps
@@ -40,7 +40,7 @@ def test_a_standby_is_not_asked_it_may_be_behind_the_write_that_took_the_answer_
     servers_folder: Path, database_settings: DatabaseSettings
 ) -> None:
     with PostgresServer(servers_folder / "standby", durable=False) as server:
-        database = Database(replace(database_settings, url=server.url))
+        database = Queries(replace(database_settings, url=server.url))
         database.ping()
         server.stop()
         (servers_folder / "standby" / "data" / "standby.signal").touch()
@@ -154,7 +154,7 @@ def test_a_node_that_is_away_does_not_keep_changes_from_the_others(
 
 
 def test_more_tags_than_one_call_may_have_take_several(cache_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cacheaside.drivers.cache.exchange._OF_ONE_CALL", 2)
+    monkeypatch.setattr("cacheaside.drivers.cache.exchange._COMMANDS_PER_CALL", 2)
     cache, tags = Cache(settings_of(cache_server)), [f"products:{number}" for number in range(20)]
     keys = Keys("cacheaside:entry:{q}", "cacheaside:lease:{q}", tuple(map(tag_key, tags)))
     cache.acquire(steps.Acquire(keys, b"mine", 60_000, tuple(tag.encode() for tag in tags), 60_000))

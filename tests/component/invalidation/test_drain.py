@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from cacheaside.drivers.cache import exchange
+from cacheaside.drivers.cache import deadline
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.drivers.postgres.outbox import Outbox
@@ -222,7 +222,7 @@ def test_while_the_cache_is_away_writers_go_on_and_afterwards_it_is_drained(
     assert drainer.drain().reachable
     getattr(own_valkey, away)()
     took = list[float]()
-    with impatience(exchange):
+    with impatience("cache"):
         for product in range(2, 12):
             began = time.monotonic()
             change(sql, product)
@@ -230,7 +230,7 @@ def test_while_the_cache_is_away_writers_go_on_and_afterwards_it_is_drained(
             if product % 5 == 0:
                 drained = drainer.drain()
                 assert (drained.rows, drained.reachable) == (0, False)
-        assert min(took) < exchange.CALL_S, "a writer never waits for the cache"
+        assert min(took) < deadline.CALL_S, "a writer never waits for the cache"
     backlog = outbox.backlog()
     assert backlog.rows == 10
     assert backlog.age_s > 0

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 import redis
 
-from cacheaside.drivers.cache import exchange
 from cacheaside.errors import DatabaseUnavailable
 from cacheaside.invalidation import verifier
 from cacheaside.reading.keys import tag_key
-from cacheaside.runtime.read_metrics import measured_sweep
+from cacheaside.runtime.sweep_metrics import measured_sweep
 from cacheaside.settings import DatabaseSettings, InvalidationMode
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
@@ -223,7 +222,7 @@ def test_a_cache_that_is_away_does_not_fail_it_and_leaves_all_pending(
         api = start_api(cache_url=server.url)
         change(sql)
         server.freeze()
-        with impatience(exchange):
+        with impatience("cache"):
             scheduled(api, left_s=29)
     assert pending(sql) == 1
     (line,) = metrics_of(capsys)
@@ -317,7 +316,7 @@ def test_a_cache_that_is_away_is_tried_again_and_said_so_once(
         with sweeping(api) as sweep:
             until(lambda: sql(LISTENING))
             server.freeze()
-            with impatience(exchange):
+            with impatience("cache"):
                 change(sql)
                 until(lambda: sweep.pauses > 2)
             assert pending(sql) == 1

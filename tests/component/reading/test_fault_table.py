@@ -14,10 +14,8 @@ import pytest
 import redis
 
 from cacheaside.catalogue.policy import Policy
-from cacheaside.drivers.cache import exchange
-from cacheaside.drivers.cache.exchange import CALL_S
+from cacheaside.drivers.cache.deadline import CALL_S
 from cacheaside.drivers.guarded import CACHE, DATABASE
-from cacheaside.drivers.postgres import rendering
 from cacheaside.reading import read_path
 from cacheaside.reading.entry import decode, encode
 from local.servers.postgres import PostgresServer
@@ -80,13 +78,13 @@ class World:
     def hurry(self, server: FaultProxy) -> Iterator[None]:
         """Wait for this server no longer than in production, and for the other one as long as it takes."""
         if server is self.cache:
-            with impatience(exchange):
+            with impatience("cache"):
                 yield
             return
         queries = self.function.catalogue.queries
         patient = queries["numbers"]
         queries["numbers"] = replace(patient, timeout_ms=50)
-        with impatience(rendering):
+        with impatience("postgres"):
             yield
         queries["numbers"] = patient
 
@@ -334,7 +332,7 @@ def test_silent_cache_is_left_alone_after_few_requests(world: World) -> None:
 
 def test_database_that_resets_connections_is_left_alone_after_few_requests(world: World) -> None:
     world.reach(State.COLD)
-    leave_alone_for_good(world.function.database)
+    leave_alone_for_good(world.function.queries)
     RESET.strike(world.database)
     for _ in range(DATABASE.failures):
         world.expect(UNAVAILABLE)

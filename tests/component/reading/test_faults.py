@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from cacheaside.drivers.cache import exchange
-from cacheaside.drivers.postgres import rendering
 from tests.component.conftest import impatience
 from tests.component.support.closed_port import closed_port
 from tests.component.support.pretender import pretender
@@ -42,7 +40,7 @@ BROKEN_CACHES: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("kind", BROKEN_CACHES)
 def test_broken_cache_never_fails_what_postgresql_can_answer(start_api: Any, kind: str) -> None:
-    with BROKEN_CACHES[kind]() as url, impatience(exchange):
+    with BROKEN_CACHES[kind]() as url, impatience("cache"):
         api = start_api(cache_url=url)
         for _ in range(2):
             answer = api.get("/queries/product?id=42")
@@ -66,7 +64,7 @@ def test_frozen_cache_is_bypassed_and_used_again_when_it_thaws(api: Any, valkey:
     api.get("/queries/product?id=42")
     valkey.freeze()
     try:
-        with impatience(exchange):
+        with impatience("cache"):
             assert api.get("/queries/product?id=42").cache_status == BYPASSED
     finally:
         valkey.thaw()
@@ -150,7 +148,7 @@ def test_frozen_database_is_503_within_the_querys_own_time(api: Any, postgres: A
     api.get("/queries/product?id=42")
     postgres.freeze()
     try:
-        with impatience(rendering):
+        with impatience("postgres"):
             answer = api.get("/queries/quick")
     finally:
         postgres.thaw()
@@ -181,7 +179,7 @@ def test_nothing_set_for_a_query_stays_on_the_connection(api: Any) -> None:
     api.post("/invalidations", {"query": "shown"})
     with_query(api, "shown", sql="select current_setting('statement_timeout') as  value", timeout_ms=23_456)
     assert api.get("/queries/shown").json == {"data": {"value": "23456ms"}}
-    with api.module("QueryFunction").database._database._kept._connection.cursor() as cursor:
+    with api.module("QueryFunction").queries._queries._kept._connection.cursor() as cursor:
         cursor.execute("show statement_timeout")
         assert cursor.fetchone() == ("0",)
 

@@ -35,12 +35,13 @@ from hypothesis.stateful import (
 )
 
 from cacheaside.catalogue.policy import LEASE_MARGIN_MS, Policy, WaitedOut
-from cacheaside.catalogue.statements import BoundQuery, Query
+from cacheaside.catalogue.statements import Query
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, unpack
 from cacheaside.reading.outcome import Outcome, Source
-from cacheaside.reading.read_path import Surroundings, read
+from cacheaside.reading.question import Question
+from cacheaside.reading.read_path import ReadContext, read
 from cacheaside.reading.steps import Acquire, Load, Loaded, Look, Release, Step, Store, Wait
 from tests.component.conftest import client_of, settings_of
 
@@ -60,7 +61,7 @@ PAUSES_MS: Final = (50, 3_000, 25_000, 61_000, 100_000, 400_000)
 AS_FAR_AS_IT_GETS: Final = 10  # no read has so many steps but those that wait
 
 
-def question(row: int) -> BoundQuery:
+def question(row: int) -> Question:
     query = Query(
         name="row",
         summary="",
@@ -71,7 +72,7 @@ def question(row: int) -> BoundQuery:
         parameters={},
         policy=POLICIES[row],
     )
-    return BoundQuery(query, {})
+    return Question(query, {})
 
 
 QUESTIONS: Final = tuple(question(row) for row in ROWS)
@@ -155,8 +156,8 @@ class ReadPath(RuleBasedStateMachine):
         return self.begin_now(row, chance)
 
     def begin_now(self, row: int, chance: float) -> Flight:
-        around = Surroundings(lambda: self.now_ms, lambda: self.token(), lambda: chance, lambda: 29_000)
-        path = read(QUESTIONS[row], around)
+        context = ReadContext(lambda: self.now_ms, lambda: self.token(), lambda: chance, lambda: 29_000)
+        path = read(QUESTIONS[row], context)
         return Flight(row, path, next(path), floor=self.acknowledged[row])
 
     @rule(
@@ -315,7 +316,7 @@ class ReadPath(RuleBasedStateMachine):
             if tag in kept:
                 assert 0 <= kept[tag][1] <= max(policy.tag_ms for policy in POLICIES)
 
-    def check_entry(self, bound: BoundQuery, kept: Mapping[str, tuple[bytes, int]]) -> None:
+    def check_entry(self, bound: Question, kept: Mapping[str, tuple[bytes, int]]) -> None:
         policy = bound.query.policy
         if bound.keys.entry not in kept:
             return
@@ -336,7 +337,7 @@ class Broken(ReadPath):
     def check_lease_is_back(self, flight: Flight) -> None:
         pass
 
-    def check_entry(self, bound: BoundQuery, kept: Mapping[str, tuple[bytes, int]]) -> None:
+    def check_entry(self, bound: Question, kept: Mapping[str, tuple[bytes, int]]) -> None:
         pass
 
 

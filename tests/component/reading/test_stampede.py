@@ -13,10 +13,12 @@ import pytest
 import redis
 
 from cacheaside.catalogue.policy import Policy
-from cacheaside.catalogue.statements import BoundQuery, Query
+from cacheaside.catalogue.statements import Query
+from cacheaside.clock import epoch_ms
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.postgres.queries import Database
-from cacheaside.reading.reader import Reader, epoch_ms
+from cacheaside.drivers.postgres.queries import Queries
+from cacheaside.reading.question import Question
+from cacheaside.reading.reader import Reader
 from cacheaside.reading.steps import Look, Looked
 from cacheaside.settings import CacheSettings, DatabaseSettings, Settings
 from local.servers.postgres import PostgresServer
@@ -48,9 +50,9 @@ def loads(sql: Callable[..., Any], postgres: PostgresServer) -> Iterator[Callabl
     sql("drop function counted_load")
 
 
-def slow_query(mark: str, policy: Policy, seconds: float = 0.0) -> BoundQuery:
+def slow_query(mark: str, policy: Policy, seconds: float = 0.0) -> Question:
     """One that is loaded when all have looked, and for so long more."""
-    return BoundQuery(
+    return Question(
         Query(
             name="stampede",
             summary="",
@@ -65,13 +67,13 @@ def slow_query(mark: str, policy: Policy, seconds: float = 0.0) -> BoundQuery:
     )
 
 
-def all_at_once(settings: Settings, sql: Callable[..., Any], bound: BoundQuery) -> Counter[str]:
+def all_at_once(settings: Settings, sql: Callable[..., Any], bound: Question) -> Counter[str]:
     """Ask in 256 threads of 8 processes, each with connections of its own. Returns how their reads ended."""
     start, ended, looked = _fork.Barrier(PROCESSES), _fork.SimpleQueue(), _fork.Semaphore(0)
 
     def ask(gate: threading.Barrier) -> None:
         cache = Cache(settings.cache)
-        reader = Reader(CountsFirstLook(cache, looked.release), Database(settings.database))
+        reader = Reader(CountsFirstLook(cache, looked.release), Queries(settings.database))
         try:
             cache.ping()  # 256 connections are not opened at once
             gate.wait(120)
@@ -138,7 +140,7 @@ def test_expiry_under_load_is_one_load_for_which_nobody_waits(
     mark = uuid4().hex
     bound = slow_query(mark, Policy(ttl_ms=60_000, stale_ms=600_000))
     a_while_ago_ms = epoch_ms() - 90_000
-    Reader(Cache(settings.cache), Database(settings.database), lambda: a_while_ago_ms).read(bound, lambda: 29_000)
+    Reader(Cache(settings.cache), Queries(settings.database), lambda: a_while_ago_ms).read(bound, lambda: 29_000)
     ended = all_at_once(settings, sql, bound)
     assert loads(mark) == 2, ended  # the first fill, and the refresh
     assert ended["STALE + refresh"] == 1

@@ -18,12 +18,12 @@ def test_connections_are_forgotten_and_opened_again(
 ) -> None:
     assert api.get("/queries/product?id=1").status == 200
     function = api.module("QueryFunction")
-    backend = function.database._database._kept._connection.info.backend_pid
+    backend = function.queries._queries._kept._connection.info.backend_pid
     address = address_of(function.cache) if isinstance(valkey, ValkeyServer) else None  # a cluster has one for each
     assert address is None or address in open_at(client)
     for _ in range(2):  # the second time, there are none
         function.cache.forget()
-        function.database.forget()
+        function.queries.forget()
     until(lambda: address is None or address not in open_at(client))
     until(lambda: sql("select pid from pg_stat_activity where pid = %s", backend) == [])
     assert api.get("/queries/product?id=1").cache_status.startswith("cacheaside; hit")

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from cacheaside.drivers.cache import exchange
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.cache.exchange import _OPENING_S, CALL_S
+from cacheaside.drivers.cache.deadline import _OPENING_S, CALL_S
 from cacheaside.errors import CacheUnavailable
-from cacheaside.reading.keys import Keys, statement_keys
+from cacheaside.reading.keys import Keys, question_keys
 from cacheaside.reading.steps import Acquire
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
 from tests.component.conftest import impatience
@@ -20,7 +19,7 @@ from tests.component.conftest import impatience
 __all__ = ["KEYS", "TAGS", "VERSIONS", "cache_at", "eventually", "take", "unavailable_soon"]
 
 TAGS = ("orders", "products", "customers", "products:42")
-KEYS = statement_keys("top_products", "select 1", {}, TAGS)
+KEYS = question_keys("top_products", "select 1", {}, TAGS)
 VERSIONS = tuple(bytes([number]) * 16 for number in range(1, 1 + len(TAGS)))
 
 _SOON_S = CALL_S + 2 * _OPENING_S
@@ -46,7 +45,7 @@ def unavailable_soon(act: Callable[[], object]) -> None:
             act()
         return time.monotonic() - began
 
-    with impatience(exchange):
+    with impatience("cache"):
         assert any(took_s() < _SOON_S for _ in range(_TRIES))
 
 

@@ -10,13 +10,15 @@ from typing import Any
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
+from cacheaside.clock import epoch_ms
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.outbox import Outbox
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.invalidation.drain import Drainer
 from cacheaside.invalidation.verifier import Verification, Verifier
 from cacheaside.reading import steps
-from cacheaside.reading.reader import Reader, epoch_ms
+from cacheaside.reading.question import Question
+from cacheaside.reading.reader import Reader
 
 __all__ = ["CALLS", "CHEAP", "GIFT", "Interrupted", "Shop"]
 
@@ -43,7 +45,7 @@ CALLS = 10  # of the verifier, after which a small cache has been gone through, 
 class Shop:
     """Some gifts, the queries about them, and a cache in front of both. Its table is watched."""
 
-    def __init__(self, folder: Path, cache: Cache, database: Database, outbox: Outbox, sql: Callable[..., Any]) -> None:
+    def __init__(self, folder: Path, cache: Cache, database: Queries, outbox: Outbox, sql: Callable[..., Any]) -> None:
         self.folder = folder
         self.cache = cache
         self.database: Any = database
@@ -67,7 +69,7 @@ class Shop:
     def ask(self, name: str, ago_ms: int = 0, tick_ms: int = 0, **values: list[str]) -> str:
         """Ask as a caller did, by a clock that ticks when it is looked at. Returns the key of the answer."""
         query = self.catalogue.query(name)
-        bound = query.bind(bind_text(query.parameters, values))
+        bound = Question(query, bind_text(query.parameters, values))
         clock = count(epoch_ms() - ago_ms, tick_ms)
         Reader(self.cache, self.database, lambda: next(clock)).read(bound, lambda: 29_000)
         return bound.keys.entry
@@ -105,6 +107,6 @@ class Interrupted:
 
     def load(self, step: steps.Load) -> steps.Loaded:
         self.before()
-        self.asked.append(step.query.question)
+        self.asked.append(step.question.query_string)
         loaded: steps.Loaded = self.database.load(step)
         return loaded

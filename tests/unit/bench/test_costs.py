@@ -1,4 +1,4 @@
-"""docs/costs.md and the script that counts say the same, and count what the template creates."""
+"""docs/costs.md and bench/costs.py agree with each other and with the template."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from bench.costs import ALARM_METRICS, PRICES, bill, tables
 from tests.support.root import ROOT
-from tests.template.stack import Stack, read_template
+from tests.template.support.stack import Stack, read_template
 
 PAGE = ROOT / "docs" / "costs.md"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from cacheaside.drivers.breaker import Breaker, Rules, State, Ticket
+from cacheaside.drivers.breaker import Breaker, BreakerRules, BreakerState, Ticket
 
-RULES = Rules(failures=3, pause_ms=1_000, pause_at_most_ms=3_500, probe_ms=500)
+RULES = BreakerRules(failures=3, pause_ms=1_000, pause_at_most_ms=3_500, probe_ms=500)
 
 
 class Server:
@@ -16,7 +16,7 @@ class Server:
 
     def __init__(self, chance: float = 0.0) -> None:
         self.now_ms, self.chance = 1_000_000, chance
-        self.changes: list[State] = []
+        self.changes: list[BreakerState] = []
         self.breaker = Breaker(RULES, lambda: self.now_ms, lambda: self.chance, self.changes.append)
 
     def admit(self) -> Ticket:
@@ -58,15 +58,15 @@ def half_open() -> tuple[Server, Ticket]:
 def test_closed_lets_any_number_of_calls_through() -> None:
     server = Server()
     assert len({server.admit() for _ in range(5)}) == 1
-    assert (server.breaker.state, server.changes) == (State.CLOSED, [])
+    assert (server.breaker.state, server.changes) == (BreakerState.CLOSED, [])
 
 
 def test_opens_at_the_third_failure_in_a_row_and_not_before() -> None:
     server = Server()
     server.fail(2)
-    assert server.breaker.state is State.CLOSED
+    assert server.breaker.state is BreakerState.CLOSED
     server.fail()
-    assert server.breaker.state is State.OPEN
+    assert server.breaker.state is BreakerState.OPEN
     assert server.breaker.admit() is None
 
 
@@ -84,16 +84,16 @@ def test_open_refuses_until_the_pause_is_over() -> None:
 
 def test_half_open_admits_one_probe_at_a_time() -> None:
     server, _ = half_open()
-    assert server.breaker.state is State.HALF_OPEN
+    assert server.breaker.state is BreakerState.HALF_OPEN
     assert [server.breaker.admit() for _ in range(5)] == [None] * 5
 
 
 def test_probe_that_succeeds_closes() -> None:
     server, probe = half_open()
     server.breaker.succeeded(probe)
-    assert server.breaker.state is State.CLOSED
+    assert server.breaker.state is BreakerState.CLOSED
     server.fail(RULES.failures - 1)
-    assert server.breaker.state is State.CLOSED
+    assert server.breaker.state is BreakerState.CLOSED
 
 
 def test_probe_that_fails_opens_again_for_twice_as_long_up_to_the_limit() -> None:
@@ -121,7 +121,7 @@ def test_probe_that_never_reports_is_replaced() -> None:
     assert server.breaker.admit() is None
     server.pass_ms(1)
     server.succeed()
-    assert server.breaker.state is State.CLOSED
+    assert server.breaker.state is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize("report", [Breaker.succeeded, Breaker.failed])
@@ -130,9 +130,9 @@ def test_replaced_probe_has_no_say_any_more(report: Any) -> None:
     server.pass_ms(RULES.probe_ms)
     probe = server.admit()
     report(server.breaker, late)
-    assert server.breaker.state is State.HALF_OPEN
+    assert server.breaker.state is BreakerState.HALF_OPEN
     server.breaker.succeeded(probe)
-    assert server.breaker.state is State.CLOSED
+    assert server.breaker.state is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize("report", [Breaker.succeeded, Breaker.failed])
@@ -141,7 +141,7 @@ def test_call_of_better_times_neither_closes_nor_prolongs(report: Any) -> None:
     slow = server.admit()
     server.fail(RULES.failures)
     report(server.breaker, slow)
-    assert server.breaker.state is State.OPEN
+    assert server.breaker.state is BreakerState.OPEN
     assert server.pause_ms() == RULES.pause_ms
 
 
@@ -154,14 +154,14 @@ def test_clock_set_back_does_not_keep_it_open() -> None:
     server = opened()
     server.pass_ms(-3_600_000)
     server.succeed()
-    assert server.breaker.state is State.CLOSED
+    assert server.breaker.state is BreakerState.CLOSED
 
 
 def test_frozen_sandbox_probes_when_it_thaws() -> None:
     server = opened()
     server.pass_ms(3_600_000)
     server.admit()
-    assert server.breaker.state is State.HALF_OPEN
+    assert server.breaker.state is BreakerState.HALF_OPEN
 
 
 def test_every_change_is_told_once() -> None:
@@ -171,4 +171,10 @@ def test_every_change_is_told_once() -> None:
     server.admit()
     server.pass_ms(RULES.probe_ms)
     server.succeed()
-    assert server.changes == [State.OPEN, State.HALF_OPEN, State.OPEN, State.HALF_OPEN, State.CLOSED]
+    assert server.changes == [
+        BreakerState.OPEN,
+        BreakerState.HALF_OPEN,
+        BreakerState.OPEN,
+        BreakerState.HALF_OPEN,
+        BreakerState.CLOSED,
+    ]

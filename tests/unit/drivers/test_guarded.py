@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cacheaside import errors
-from cacheaside.drivers.breaker import State
-from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedDatabase
+from cacheaside.drivers.breaker import BreakerState
+from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedQueries
 
 CACHE_CALLS = {
     "look": (None,),
@@ -36,8 +36,8 @@ class Driver:
         return method
 
 
-def guarded(kind: Any, driver: Driver) -> tuple[Any, list[State]]:
-    changes: list[State] = []
+def guarded(kind: Any, driver: Driver) -> tuple[Any, list[BreakerState]]:
+    changes: list[BreakerState] = []
     return kind(driver, changes.append, lambda: 0, lambda: 0.0), changes
 
 
@@ -49,7 +49,7 @@ def call(wrapper: Any, name: str, times: int = 1) -> None:
 
 ALL = [
     *((GuardedCache, name, errors.CacheUnavailable, CACHE.failures) for name in CACHE_CALLS),
-    *((GuardedDatabase, name, errors.DatabaseUnavailable, DATABASE.failures) for name in DATABASE_CALLS),
+    *((GuardedQueries, name, errors.DatabaseUnavailable, DATABASE.failures) for name in DATABASE_CALLS),
 ]
 
 
@@ -59,7 +59,7 @@ def test_each_method_opens_it_and_then_is_not_called_any_more(kind: Any, name: s
     wrapper, changes = guarded(kind, driver)
     call(wrapper, name, failures + 5)
     assert driver.calls == [name] * failures
-    assert changes == [State.OPEN]
+    assert changes == [BreakerState.OPEN]
     with pytest.raises(error, match="left alone for a while"):
         getattr(wrapper, name)(*{**CACHE_CALLS, **DATABASE_CALLS}[name])
 
@@ -82,7 +82,7 @@ def test_each_method_hands_on_what_the_driver_returns(kind: Any, name: str, _err
 )
 def test_refusal_of_postgresql_is_a_sign_of_life(error: Any) -> None:
     driver = Driver(error("no"))
-    wrapper, changes = guarded(GuardedDatabase, driver)
+    wrapper, changes = guarded(GuardedQueries, driver)
     call(wrapper, "load", 20)
     driver.error = errors.DatabaseUnavailable("gone")
     call(wrapper, "load", DATABASE.failures - 1)
@@ -95,7 +95,7 @@ def test_refusal_of_postgresql_is_a_sign_of_life(error: Any) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name", "error"),
-    [(GuardedCache, "look", errors.CacheUnavailable), (GuardedDatabase, "load", errors.DatabaseUnavailable)],
+    [(GuardedCache, "look", errors.CacheUnavailable), (GuardedQueries, "load", errors.DatabaseUnavailable)],
 )
 def test_ping_tells_the_truth_and_leaves_the_breaker_alone(kind: Any, name: str, error: Any) -> None:
     driver = Driver(error("gone"))
@@ -107,4 +107,4 @@ def test_ping_tells_the_truth_and_leaves_the_breaker_alone(kind: Any, name: str,
     call(wrapper, name, 10)
     driver.error = None
     wrapper.ping()  # does not raise, though the breaker is open
-    assert changes == [State.OPEN]
+    assert changes == [BreakerState.OPEN]

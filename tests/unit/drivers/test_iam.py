@@ -16,7 +16,7 @@ from botocore.credentials import Credentials as BotoCredentials
 from botocore.session import Session
 
 from cacheaside.drivers.iam import Credentials, cache_token, database_token, lambda_credentials
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import DatabaseUnavailable, SettingsError
 from cacheaside.settings import Authentication, DatabaseSettings
 
@@ -122,4 +122,4 @@ def test_database_without_credentials_is_one_that_cannot_be_reached(monkeypatch:
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/credentials")
     settings = DatabaseSettings(url=f"postgresql://q@{HOST}/shop", authentication=Authentication.IAM, region=REGION)
     with pytest.raises(DatabaseUnavailable):
-        Database(settings).ping()
+        Queries(settings).ping()

@@ -22,7 +22,7 @@ class World:
         self.reachable_from = 0.0
         self.changing_until = 0.0
         self.waited: list[float] = []
-        self.sweep = Sweep(self, self, self, lambda: self.now, self.sleep)
+        self.sweep = Sweep(self, self.drain, self.verify, lambda: self.now, self.sleep)
 
     def _do(self, what: str) -> None:
         self.now += 0.1
@@ -54,8 +54,8 @@ class World:
     def listen(self, seconds: float) -> None:
         self._do("listen")
 
-    def hush(self) -> None:
-        self._do("hush")
+    def stop_notifications(self) -> None:
+        self._do("stop_notifications")
 
     def unlisten(self) -> None:
         self._do("unlisten")
@@ -112,21 +112,23 @@ def test_commits_do_not_wait_for_each_other_while_there_are_many() -> None:
     world = World()
     world.changing_until = 3.0
     world.sweep.run(6.0, Silence())
-    steps = [step for step in world.done if step in ("listen", "hush")]
-    assert steps[:3] == ["listen", "hush", "listen"], "told of the first change, and then not until it was quiet again"
-    assert "hush" not in steps[3:]
-    hushed, listened = world.done.index("hush"), world.done.index("listen", 1)
-    assert world.done[hushed + 1 : listened] == ["wait", "drain"] * ((listened - hushed) // 2 - 1) + ["wait"]
-    assert set(world.waited[: (listened - hushed) // 2]) == {0.025}
-    assert listened - hushed > 20
+    steps = [step for step in world.done if step in ("listen", "stop_notifications")]
+    assert steps[:3] == ["listen", "stop_notifications", "listen"], (
+        "told of the first change, and then not until it was quiet again"
+    )
+    assert "stop_notifications" not in steps[3:]
+    stopped, listened = world.done.index("stop_notifications"), world.done.index("listen", 1)
+    assert world.done[stopped + 1 : listened] == ["wait", "drain"] * ((listened - stopped) // 2 - 1) + ["wait"]
+    assert set(world.waited[: (listened - stopped) // 2]) == {0.025}
+    assert listened - stopped > 20
 
 
 def test_commits_do_not_wait_for_each_other_while_the_cache_is_away() -> None:
     world = World()
     world.reachable_from = 5.0
     world.sweep.run(10.0, Silence())
-    steps = [step for step in world.done if step in ("listen", "hush")]
-    assert steps[:2] == ["listen", "hush"]
+    steps = [step for step in world.done if step in ("listen", "stop_notifications")]
+    assert steps[:2] == ["listen", "stop_notifications"]
     back = next(at for at, step in enumerate(world.done) if step == "wait")
     assert world.done[:back].count("listen") == 1
 

@@ -31,7 +31,7 @@ class Database:
 
 
 def connect(database: Database, seconds: float, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(first_connection, "connect", database.connect)
+    monkeypatch.setattr(first_connection, "open_connection", database.connect)
     return connect_with_retries(SETTINGS, seconds, lambda: database.now, database.sleep)
 
 

@@ -23,7 +23,7 @@ ENTRY = Entry(
     token=bytes(range(16)),
     tag_versions=(b"A" * 16, b"B" * 16),
     etag=entity_tag(BODY),
-    question="since=2025-01-01&limit=10",
+    query_string="since=2025-01-01&limit=10",
 )
 
 # Not compressed by the test: other builds of zlib may find other bytes for the same body.
@@ -78,7 +78,7 @@ def test_body_of_the_gzip_snapshot_is_that_of_the_other() -> None:
         token=st.binary(min_size=16, max_size=16),
         tag_versions=st.lists(st.binary(min_size=16, max_size=16), max_size=8).map(tuple),
         etag=st.binary(min_size=16, max_size=16),
-        question=st.text(st.characters(codec="utf-8"), max_size=50),
+        query_string=st.text(st.characters(codec="utf-8"), max_size=50),
     ),
     st.sampled_from(Encoding),
 )
@@ -128,7 +128,7 @@ def test_unknown_flags_are_a_miss_even_if_the_checksum_fits() -> None:
 
 def test_question_of_any_length_is_kept() -> None:
     """API Gateway takes no URL of more than 8 kB, but is not the only one who can call a function."""
-    long = replace(ENTRY, question="q=" + "x" * 70_000)
+    long = replace(ENTRY, query_string="q=" + "x" * 70_000)
     assert decode(encode(long)) == long
 
 

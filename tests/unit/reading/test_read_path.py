@@ -61,7 +61,7 @@ def test_stale_entry_is_served_at_once_and_one_request_is_elected_to_refresh_it(
     outcome = expect(one.answer(Acquired(True, Looked(filled(), acquire.token, (VERSION,)))), Outcome)
     assert outcome.source is Source.STALE
     load = expect(next(outcome.refresh), Load)
-    assert load.direct is False
+    assert load.bypass is False
     store = expect(outcome.refresh.send(Loaded(b"{}")), Store)
     assert store.token == acquire.token
     with pytest.raises(StopIteration) as done:
@@ -148,7 +148,7 @@ def test_lease_and_load_end_before_the_runtime_does() -> None:
 
 
 def test_load_past_the_cache_is_marked_as_one_of_many() -> None:
-    assert expect(Read().answer(CacheUnavailable()), Load).direct is True
+    assert expect(Read().answer(CacheUnavailable()), Load).bypass is True
 
 
 def test_entry_that_came_between_look_and_acquire_is_used_and_the_lease_given_back() -> None:

@@ -73,7 +73,7 @@ def test_waiter_out_of_patience_may_load_for_itself() -> None:
     one.now_ms += 5_000
     one.answer(None)
     load = expect(one.answer(Looked(None, b"x" * 16, (VERSION,))), Load)
-    assert load.direct is True
+    assert load.bypass is True
     outcome = expect(one.answer(Loaded(b"{}")), Outcome)
     assert (outcome.source, outcome.stored, outcome.detail) == (Source.MISS, False, "waited-out")
 

@@ -76,7 +76,7 @@ def test_an_invocation_without_tasks_lets_the_sandbox_freeze_at_once(runtime: Ru
 
 @pytest.mark.parametrize("error", [ValueError("boom"), SystemExit(3)])
 def test_a_handler_that_raises_has_ended_too(runtime: Runtime, work: AfterResponse, error: BaseException) -> None:
-    @work.around
+    @work.wrap
     def handler(_event: object, _context: Context) -> None:
         work.submit(lambda: runtime.story.append("task"))
         raise error
@@ -141,7 +141,7 @@ def test_a_task_may_submit_another_which_belongs_to_the_same_invocation(runtime:
 def test_no_task_is_lost_or_run_beside_a_handler_over_many_invocations(runtime: Runtime, work: AfterResponse) -> None:
     busy, done = threading.Lock(), []
 
-    @work.around
+    @work.wrap
     def handler(number: int, _context: Context) -> None:
         def task() -> None:
             assert busy.acquire(blocking=False)
@@ -177,5 +177,5 @@ def test_the_handlers_name_is_kept_for_whoever_logs_it() -> None:
     def handler(_event: object, _context: Context) -> None:
         """What it does."""
 
-    wrapped = AfterResponse().around(handler)
+    wrapped = AfterResponse().wrap(handler)
     assert (wrapped.__name__, wrapped.__doc__) == ("handler", "What it does.")

@@ -16,7 +16,7 @@ def test_outside_lambda_tasks_run_before_the_answer_is_returned(caplog: pytest.L
     story: list[str] = []
     work = AfterResponse.start({})
 
-    @work.around
+    @work.wrap
     def handler(_event: object, _context: Context) -> str:
         work.submit(lambda: story.append("task"))
         work.submit(lambda: 1 / 0)
@@ -33,7 +33,7 @@ def test_outside_lambda_the_tasks_of_a_handler_that_raises_run_too() -> None:
     story: list[str] = []
     work = AfterResponse.start({})
 
-    @work.around
+    @work.wrap
     def handler(_event: object, _context: Context) -> None:
         work.submit(lambda: story.append("task"))
         raise ValueError("boom")

@@ -58,7 +58,7 @@ import sys, types
 hooks = []
 sys.modules["snapshot_restore_py"] = types.SimpleNamespace(register_after_restore=hooks.append)
 import query.app
-assert [hook.__qualname__ for hook in hooks] == ["Random.seed", "GuardedCache.forget", "GuardedDatabase.forget"]
+assert [hook.__qualname__ for hook in hooks] == ["Random.seed", "GuardedCache.forget", "GuardedQueries.forget"]
 for hook in hooks:
     hook()
 """

@@ -8,8 +8,9 @@ from itertools import count
 from typing import Any
 
 from cacheaside.catalogue.policy import Policy
-from cacheaside.catalogue.statements import BoundQuery, Query
-from cacheaside.reading.read_path import Surroundings, read
+from cacheaside.catalogue.statements import Query
+from cacheaside.reading.question import Question
+from cacheaside.reading.read_path import ReadContext, read
 from cacheaside.reading.steps import Acquired, Loaded, Looked, Step, Store
 
 __all__ = ["NOTHING", "OTHER", "POLICY", "START_MS", "VERSION", "Read", "expect", "filled"]
@@ -42,13 +43,13 @@ class Read:
             policy=replace(POLICY, **rules),
         )
         numbers = count(1)
-        around = Surroundings(
+        context = ReadContext(
             now_ms=lambda: self.now_ms,
             token=lambda: next(numbers).to_bytes(16, "big"),
             chance=lambda: chance,
             time_left_ms=lambda: time_left_ms,
         )
-        self.path: Generator[Step, Any, Any] = read(BoundQuery(query, {}), around)
+        self.path: Generator[Step, Any, Any] = read(Question(query, {}), context)
         self.step: Step = next(self.path)
 
     def answer(self, result: object) -> Any:

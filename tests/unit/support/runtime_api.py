@@ -93,7 +93,7 @@ Handler = Callable[[object, Context], str]
 def telling(runtime: Runtime, work: AfterResponse, *tasks: Callable[[], object], needs_ms: int = 0) -> Handler:
     """A handler that submits `tasks`, and tells the runtime that it has run."""
 
-    @work.around
+    @work.wrap
     def handler(_event: object, _context: Context) -> str:
         for task in tasks:
             work.submit(task, needs_ms=needs_ms)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cacheaside.catalogue.statements import Query
-from cacheaside.tag_check.check import Problem, TagCheck, check_tags, unrecorded
+from cacheaside.tag_check.check import TagCheck, TagProblem, check_tags, unrecorded
 from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Scan, Source
 
 ID = (KeyColumn("id", "bigint"),)
@@ -179,7 +179,7 @@ def test_unwatched_table_is_reported_once_with_the_statement(functions: Path) ->
     first, _ = write(functions, '["orders"]', "a"), write(functions, '["orders"]', "b")
     checked = check_tags(functions, database)
     statement = "changes of orders are not recorded; put into a migration: select cacheaside.watch('orders');"
-    assert checked.problems == (Problem(first, 3, statement),)
+    assert checked.problems == (TagProblem(first, 3, statement),)
     assert str(checked) == f"{first}:3: {statement}"
 
 
@@ -216,7 +216,7 @@ def test_query_that_is_refused_is_a_problem_of_its_line(functions: Path, line: i
             raise QueryRefused("relation does not exist", line)
 
     path = write(functions, "[]")
-    assert check_tags(functions, Refuses()).problems == (Problem(path, at, "relation does not exist"),)
+    assert check_tags(functions, Refuses()).problems == (TagProblem(path, at, "relation does not exist"),)
 
 
 def test_result_without_problems_is_one_line(functions: Path) -> None:

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from cacheaside.errors import BadParameters, ParameterProblem
 
-__all__ = ["SCALAR_TYPES", "Parameter", "Value", "bind_json", "bind_text", "canonical", "query_string"]
+__all__ = ["SCALAR_TYPES", "Parameter", "Value", "bind_json", "bind_text", "canonical", "to_query_string"]
 
 Scalar = str | int | Decimal | bool | date | datetime
 Value = Scalar | list[Scalar] | None
@@ -235,7 +235,7 @@ def _quoted(raw: str) -> str:
     return repr(raw if len(raw) <= 40 else raw[:37] + "...")
 
 
-def query_string(values: Mapping[str, Value]) -> str:
+def to_query_string(values: Mapping[str, Value]) -> str:
     """Return what `bind_text` makes `values` of, once it is decoded: lists as parameters repeated, no None."""
     return urlencode(
         [

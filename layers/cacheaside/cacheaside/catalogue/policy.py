@@ -1,4 +1,4 @@
-"""How long an answer may be served, and who waits how long for it: the freshness policy of one query.
+"""The freshness policy of one query: how long an answer may be served, and how long a caller waits for one.
 
 created          fresh until                          gone
    ├───── ttl ───────┼────── stale ───────┤              │
@@ -14,31 +14,29 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from cacheaside.reading.entry import Entry
-
 __all__ = ["LEASE_MARGIN_MS", "Freshness", "Policy", "WaitedOut"]
 
-# What a holder needs besides the load itself: two round trips to the cache, and a pause of the runtime.
+# The holder of a lease needs this much besides the load: two round trips to the cache, and a pause of the runtime.
 LEASE_MARGIN_MS: Final = 2_000
 
-# Those who waited for a load may take its answer even if it is past its time already, so it must be there to be seen.
+# A waiter may take an answer that is no longer fresh when it arrives, so the cache must keep it a little longer.
 _FOR_WAITERS_MS: Final = 2_000
 
-# No request lives longer: API Gateway gives up.
+# No request lives longer: API Gateway ends it.
 _LONGEST_LOAD_MS: Final = 30_000
 
 
 class Freshness(Enum):
-    """What an entry is good for, by its age alone."""
+    """How an entry may be used, judged by its age alone."""
 
     FRESH = "may be served"
-    STALE = "may be served while somebody refreshes it"
+    STALE = "may be served while one request refreshes it"
     LAST_RESORT = "may be served if a load fails"
-    GONE = "is no answer any more"
+    GONE = "may not be served"
 
 
 class WaitedOut(Enum):
-    """What a request does that has waited for another's load as long as it may."""
+    """What a request does when its time to wait for another request's load is over."""
 
     FAIL = "503"
     LOAD = "load"
@@ -51,45 +49,47 @@ class Policy:
     ttl_ms: int
     stale_ms: int = 0
     stale_if_error_ms: int = 0
-    negative_ttl_ms: int = 0  # for "no such row", which is an answer too
-    wait_ms: int = 10_000  # for another's load
+    negative_ttl_ms: int = 0  # of the answer "no such row" (negative caching)
+    wait_ms: int = 10_000  # for the load of another request
     waited_out: WaitedOut = WaitedOut.FAIL
-    jitter: float = 0.0  # share of the ttl by which it may be shortened, so that keys filled together part
+    jitter: float = (
+        0.0  # largest share of the ttl to cut off at random, so that entries of one moment do not expire together
+    )
     early_refresh: float = 0.0  # β of XFetch; 0: never refresh before the ttl is over
     compress: bool = True  # store the body compressed, where that pays
-    local_ms: int = 0  # how long one process may keep the answer for itself, where no invalidation reaches it
+    local_ms: int = 0  # how long one process may keep the answer in memory, where no invalidation reaches it
     client_ms: int = 0  # how long a browser or CDN may keep the answer without asking; 0: it must ask
 
     @property
     def tag_ms(self) -> int:
-        """A tag outlives every entry that embeds its version; one that went early could only cause a miss."""
+        """Return the lifetime of a tag: longer than that of any entry with its version. A missing tag is a miss."""
         return 2 * self.lifetime_ms(max(self.ttl_ms, self.negative_ttl_ms)) + _LONGEST_LOAD_MS
 
     def fresh_ms(self, *, found: bool, chance: float) -> int:
-        """How long a new answer is fresh. A row that is missing now may well appear; `chance` is in [0, 1)."""
+        """Return how long a new answer is fresh. `found` is False for "no such row"; `chance` is in [0, 1)."""
         ttl_ms = self.ttl_ms if found else self.negative_ttl_ms
         return ttl_ms - int(ttl_ms * self.jitter * chance)
 
     def lifetime_ms(self, fresh_ms: int) -> int:
-        """How long the cache keeps an answer that is fresh for `fresh_ms`."""
+        """Return how long the cache keeps an answer that is fresh for `fresh_ms`."""
         return fresh_ms + max(self.stale_ms, self.stale_if_error_ms, _FOR_WAITERS_MS)
 
-    def freshness(self, entry: Entry, now_ms: int) -> Freshness:
-        """Return what `entry` is good for now."""
-        past_ms = now_ms - entry.fresh_until_ms
+    def freshness(self, fresh_until_ms: int, now_ms: int) -> Freshness:
+        """Return how an entry that is fresh until `fresh_until_ms` may be used now."""
+        past_ms = now_ms - fresh_until_ms
         if past_ms < 0:
             return Freshness.FRESH
         if past_ms < self.stale_ms:
             return Freshness.STALE
         return Freshness.LAST_RESORT if past_ms < self.stale_if_error_ms else Freshness.GONE
 
-    def refreshes_early(self, entry: Entry, now_ms: int, chance: Callable[[], float]) -> bool:
-        """Elect few requests to refresh a fresh entry, more the closer its end and the longer its load.
+    def refreshes_early(self, fresh_until_ms: int, load_ms: int, now_ms: int, chance: Callable[[], float]) -> bool:
+        """Return whether to refresh a fresh entry now. The nearer its end and the longer its load, the likelier.
 
         XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015, §4.
         """
         if self.early_refresh == 0:
             return False
-        # A chance is in [0, 1), the logarithm wants (0, 1].
-        head_start_ms = -entry.load_ms * self.early_refresh * math.log(1 - chance())
-        return now_ms + head_start_ms >= entry.fresh_until_ms
+        # `chance` is in [0, 1), and the logarithm is defined in (0, 1].
+        head_start_ms = -load_ms * self.early_refresh * math.log(1 - chance())
+        return now_ms + head_start_ms >= fresh_until_ms

@@ -10,25 +10,25 @@ import random
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from cacheaside.drivers.breaker import Breaker, Rules, State
+from cacheaside.clock import epoch_ms
+from cacheaside.drivers.breaker import Breaker, BreakerRules, BreakerState
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable
 from cacheaside.reading import steps
-from cacheaside.reading.reader import epoch_ms
 
-__all__ = ["CACHE", "DATABASE", "GuardedCache", "GuardedDatabase"]
+__all__ = ["CACHE", "DATABASE", "GuardedCache", "GuardedQueries"]
 
 _T = TypeVar("_T")
 
 # One failure may be a connection that went with a node; the second costs another timeout (200 ms) and settles it.
 # A probe costs one request the same again, so it may come often: every 30 s at most, about what a failover takes.
-CACHE: Final = Rules(failures=2, pause_ms=5_000, pause_at_most_ms=30_000, probe_ms=5_000)
+CACHE: Final = BreakerRules(failures=2, pause_ms=5_000, pause_at_most_ms=30_000, probe_ms=5_000)
 
 # Without the database a miss fails anyway, so nothing is lost by trying once more, and each pause is kept short: it
 # is there to give the 3 s of a silent connect back to the caller, and to spare a server that is just coming up the
 # connections of a whole fleet at once. No probe outlives the request that sent it, which has 30 s.
-DATABASE: Final = Rules(failures=3, pause_ms=2_000, pause_at_most_ms=10_000, probe_ms=30_000)
+DATABASE: Final = BreakerRules(failures=3, pause_ms=2_000, pause_at_most_ms=10_000, probe_ms=30_000)
 
 
 class GuardedCache:
@@ -37,7 +37,7 @@ class GuardedCache:
     def __init__(
         self,
         cache: Cache,
-        on_change: Callable[[State], object] = lambda _: None,
+        on_change: Callable[[BreakerState], object] = lambda _: None,
         now_ms: Callable[[], int] = epoch_ms,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -69,30 +69,30 @@ class GuardedCache:
         self._cache.forget()
 
 
-class GuardedDatabase:
-    """A `Database` that raises DatabaseUnavailable at once, without a call, while the breaker is open."""
+class GuardedQueries:
+    """A `Queries` that raises DatabaseUnavailable at once, without a call, while the breaker is open."""
 
     def __init__(
         self,
-        database: Database,
-        on_change: Callable[[State], object] = lambda _: None,
+        queries: Queries,
+        on_change: Callable[[BreakerState], object] = lambda _: None,
         now_ms: Callable[[], int] = epoch_ms,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._database = database
+        self._queries = queries
         self._guard = _Guard(Breaker(DATABASE, now_ms, chance, on_change), DatabaseUnavailable, "database")
 
     def load(self, step: steps.Load) -> steps.Loaded:
-        """See `Database.load`."""
-        return self._guard.call(lambda: self._database.load(step))
+        """See `Queries.load`."""
+        return self._guard.call(lambda: self._queries.load(step))
 
     def ping(self) -> None:
         """Ask the server itself: health is what is, and neither blocked by the breaker nor told to it."""
-        self._database.ping()
+        self._queries.ping()
 
     def forget(self) -> None:
-        """See `Database.forget`."""
-        self._database.forget()
+        """See `Queries.forget`."""
+        self._queries.forget()
 
 
 class _Guard:

@@ -1,4 +1,4 @@
-"""An answer as an HTTP response: the body as it was stored, and headers that say where it came from and how old it is.
+"""The response to a query: the body as it was stored, and headers that tell its source and its age.
 
 Cache-Status    RFC 9211      Age, ETag, If-None-Match, Vary    RFC 9110, 9111
 Cache-Control   RFC 5861      Server-Timing                     W3C Server Timing
@@ -6,23 +6,20 @@ Cache-Control   RFC 5861      Server-Timing                     W3C Server Timin
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping
 
 from aws_lambda_powertools.event_handler import Response
 
-from cacheaside.catalogue.statements import Command, Query
+from cacheaside.catalogue.statements import Query
 from cacheaside.errors import NotFound
+from cacheaside.http.documents import JSON
 from cacheaside.http.encoding import accepts_gzip
 from cacheaside.reading.entry import Encoding, Entry, unpack
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.reader import Answer
-from cacheaside.writing.writer import Written
 
-__all__ = ["JSON", "answer_headers", "confirm", "json_response", "respond"]
-
-JSON = "application/json"
+__all__ = ["answer_headers", "respond"]
 
 
 def respond(query: Query, answer: Answer, headers: Mapping[str, str]) -> Response[str]:
@@ -37,28 +34,10 @@ def respond(query: Query, answer: Answer, headers: Mapping[str, str]) -> Respons
         return Response(status_code=304, headers=own)
     if sent is Encoding.IDENTITY:
         return Response(200, JSON, unpack(entry.encoding, entry.body).decode(), own)
-    # Powertools encodes bytes too, but not those of JSON: it would serialize them once more.
+    # Powertools would serialize bytes of type JSON once more, so the base64 is made here.
     response = Response(200, JSON, b64encode(entry.body).decode(), own)
     response.base64_encoded = True
     return response
-
-
-def confirm(command: Command, written: Written) -> Response[str]:
-    """Return 200 for a committed write: its answer, and whether the old answers are out of the cache.
-
-    Raises NotFound, with headers, if it is about one row and there is none.
-    """
-    own = {"Cache-Control": "no-store", **({"Idempotency-Replayed": "true"} if written.replayed else {})}
-    if written.body is None:
-        raise NotFound(f"{command.name} found no row for these parameters", own)
-    body = f'{written.body.decode().removesuffix("}")},"invalidation":"{written.invalidation.value}"}}'
-    return Response(status_code=200, content_type=JSON, body=body, headers=own)
-
-
-def json_response(document: object, status: int = 200) -> Response[str]:
-    """Return a document of ours, not to be kept: it describes the moment, or the deployment."""
-    body = json.dumps(document, ensure_ascii=False)
-    return Response(status_code=status, content_type=JSON, body=body, headers={"Cache-Control": "no-store"})
 
 
 def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
@@ -67,7 +46,7 @@ def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
     return {
         "Cache-Status": _cache_status(answer.outcome, at_ms),
         "Age": str(entry.age_ms(at_ms) // 1000),
-        # Also on what is never compressed: the next answer to the same request may be.
+        # Also on an answer that is not compressed: the next answer to the same request may be.
         "Vary": "Accept-Encoding",
         "Cache-Control": _cache_control(query, entry.ttl_ms(at_ms)),
         "Server-Timing": _server_timing(answer),
@@ -93,7 +72,7 @@ def _cache_status(outcome: Outcome, at_ms: int) -> str:
 
 
 def _cache_control(query: Query, ttl_ms: int) -> str:
-    # A copy that a browser or CDN keeps cannot be taken out by an invalidation, so that is for each query to allow.
+    # No invalidation reaches the copy of a browser or CDN, so each query decides whether they may keep one.
     if query.policy.client_ms == 0:
         return "no-cache"
     stale_s, error_s = query.policy.stale_ms // 1000, query.policy.stale_if_error_ms // 1000

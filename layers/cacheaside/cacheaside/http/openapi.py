@@ -7,8 +7,8 @@ from typing import Any, Final
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.statements import Command, Query, Statement
 from cacheaside.http.problems import MEDIA_TYPE, PROBLEMS
+from cacheaside.http.requests import IDEMPOTENCY_KEY
 from cacheaside.http.schemas import jsonable, schema
-from cacheaside.writing.idempotency import HEADER
 
 __all__ = ["openapi"]
 
@@ -111,7 +111,7 @@ def _plain(summary: str, media_type: str) -> dict[str, Any]:
 
 
 _IDEMPOTENCY_KEY: Final = {
-    "name": HEADER,
+    "name": IDEMPOTENCY_KEY,
     "in": "header",
     "required": False,
     "description": "Sent again with the same key within a day, the command is not carried out again.",

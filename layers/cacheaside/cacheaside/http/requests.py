@@ -1,21 +1,20 @@
-"""What a request carries, taken apart strictly."""
+"""The parameters and the body of a request, parsed strictly."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NoReturn
 from urllib.parse import parse_qsl
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from cacheaside.catalogue.parameters import Value
-from cacheaside.catalogue.statements import Command
 from cacheaside.errors import BadBody, BodyTooLarge, UnsupportedMedia
-from cacheaside.writing.idempotency import HEADER, Idempotency
 
-__all__ = ["idempotency_of", "json_object", "query_parameters"]
+__all__ = ["IDEMPOTENCY_KEY", "json_object", "query_parameters"]
+
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
 _BODY_AT_MOST: Final = 256 * 1024
 
@@ -54,25 +53,6 @@ def json_object(event: APIGatewayProxyEventV2) -> dict[str, object]:
     if not isinstance(parsed, dict):
         raise BadBody('the body must be a JSON object, such as {"id": 42}')
     return parsed
-
-
-def idempotency_of(event: APIGatewayProxyEventV2, command: Command, values: Mapping[str, Value]) -> Idempotency | None:
-    """Return the key that comes with a command, None if there is none. Raises BadIdempotencyKey."""
-    header = event.headers.get(HEADER.lower())
-    return None if header is None else Idempotency.of(header, command.name, values, _caller(event))
-
-
-def _caller(event: APIGatewayProxyEventV2) -> str:
-    """Return who signed the request, or whom its token is about; "" where nobody is asked.
-
-    Of a role its session is left out: whoever tries again may have new credentials, or be another worker of the same.
-    """
-    authorizer = event.raw_event["requestContext"].get("authorizer") or {}
-    signer: str | None = (authorizer.get("iam") or {}).get("userArn")
-    subject: str | None = ((authorizer.get("jwt") or {}).get("claims") or {}).get("sub")
-    if signer and ":assumed-role/" in signer:
-        signer = signer.rpartition("/")[0]
-    return signer or subject or ""
 
 
 class _Refused(Exception):

@@ -1,4 +1,4 @@
-"""Taking answers out of the cache by hand: what an operator may ask for, and how it is done."""
+"""Invalidation by hand: POST /invalidations of an operator names tags, or one answer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final, Protocol
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_json
-from cacheaside.catalogue.statements import BoundQuery
 from cacheaside.catalogue.tags import changed_tags
 from cacheaside.errors import BadBody
+from cacheaside.reading.question import Question
 
 __all__ = ["invalidate"]
 
@@ -18,17 +18,17 @@ _TAGS_AT_MOST: Final = 100
 _TAG: Final = re.compile(r"[a-z_][a-z0-9_$.]*(?::.{1,512})?", re.DOTALL)
 
 
-class Invalidatable(Protocol):
-    """The cache side: each returns how much was there to take out, or raises CacheUnavailable."""
+class InvalidatedCache(Protocol):
+    """The cache. Each method returns how many tags or entries there were, or raises CacheUnavailable."""
 
     def invalidate_tags(self, tags: Sequence[str]) -> int: ...
     def invalidate_entry(self, entry: str, lease: str) -> bool: ...
 
 
-def invalidate(cache: Invalidatable, catalogue: Catalogue, wanted: Mapping[str, object]) -> dict[str, int]:
-    """Take out what `wanted` names: `{"tags": [...]}`, or `{"query": name, "params": {...}}`.
+def invalidate(cache: InvalidatedCache, catalogue: Catalogue, wanted: Mapping[str, object]) -> dict[str, int]:
+    """Invalidate the answers that `wanted` names: `{"tags": [...]}`, or `{"query": name, "params": {...}}`.
 
-    Returns how many of the tags had answers made from them, or how many answers were taken out. Raises BadBody,
+    Returns how many of the tags any answer had, or how many answers were deleted. Raises BadBody,
     UnknownStatement, BadParameters or CacheUnavailable.
     """
     match dict(wanted):
@@ -36,7 +36,7 @@ def invalidate(cache: Invalidatable, catalogue: Catalogue, wanted: Mapping[str, 
             return {"tags": cache.invalidate_tags(changed_tags(_checked(tags)))}
         case {"query": str(name), **rest} if not rest.keys() - {"params"}:
             query = catalogue.query(name)
-            keys = BoundQuery(query, bind_json(query.parameters, _params(rest.get("params", {})))).keys
+            keys = Question(query, bind_json(query.parameters, _params(rest.get("params", {})))).keys
             return {"answers": int(cache.invalidate_entry(keys.entry, keys.lease))}
     raise BadBody('send {"tags": ["products:42"]}, or {"query": "product", "params": {"id": 42}}')
 

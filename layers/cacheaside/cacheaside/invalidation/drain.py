@@ -56,7 +56,7 @@ class Drained:
     reachable: bool
 
 
-class Changes(Protocol):
+class DrainedOutbox(Protocol):
     """The outbox. See `cacheaside.drivers.postgres.outbox.Outbox`."""
 
     def batch(self, at_most: int, replication_ids: str, since: datetime) -> AbstractContextManager[Batch]: ...
@@ -64,8 +64,8 @@ class Changes(Protocol):
     def backlog(self) -> Backlog: ...
 
 
-class TagStore(Protocol):
-    """The cache. See `cacheaside.drivers.cache.cache.Cache`."""
+class DrainedCache(Protocol):
+    """The cache. See `cacheaside.drivers.cache.tags.TagCache`."""
 
     def invalidate_tags(self, tags: Sequence[str]) -> int: ...
     def replication_ids(self) -> str: ...
@@ -74,7 +74,7 @@ class TagStore(Protocol):
 class Drainer:
     """Drains. Any number of them may do so at once."""
 
-    def __init__(self, outbox: Changes, cache: TagStore, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, outbox: DrainedOutbox, cache: DrainedCache, now: Callable[[], float] = time.monotonic) -> None:
         self._outbox = outbox
         self._cache = cache
         self._now = now

@@ -21,7 +21,7 @@ from cacheaside.errors import DatabaseError
 from cacheaside.invalidation.drain import Backlog, Drained
 from cacheaside.invalidation.verifier import Verification
 
-__all__ = ["Report", "Sweep"]
+__all__ = ["Sweep", "SweepReport"]
 
 # Transactions that wrote before anyone listened tell nobody when they commit, so the outbox is looked at as well.
 _POLL_S: Final = 1.0
@@ -35,32 +35,20 @@ _DRAIN_S: Final = 30.0
 _log = logging.getLogger(__name__)
 
 
-class Outbox(Protocol):
-    """See `cacheaside.drivers.postgres.outbox.Outbox`."""
+class SweptOutbox(Protocol):
+    """The outbox, as a sweep needs it. See `cacheaside.drivers.postgres.outbox.Outbox`."""
 
     def backlog(self) -> Backlog: ...
     def prune(self) -> None: ...
     def prune_keys(self) -> None: ...
     def fold(self) -> int: ...
     def listen(self, seconds: float) -> None: ...
-    def hush(self) -> None: ...
+    def stop_notifications(self) -> None: ...
     def unlisten(self) -> None: ...
     def await_change(self, seconds: float) -> bool: ...
 
 
-class Drainer(Protocol):
-    """See `cacheaside.invalidation.drain.Drainer`."""
-
-    def drain(self, seconds: float) -> Drained: ...
-
-
-class Verifier(Protocol):
-    """See `cacheaside.invalidation.verifier.Verifier`."""
-
-    def verify(self) -> Verification: ...
-
-
-class Report(Protocol):
+class SweepReport(Protocol):
     """What is told of a sweep."""
 
     def drained(self, drained: Drained, backlog: Backlog) -> None: ...
@@ -73,20 +61,21 @@ class Sweep:
 
     def __init__(
         self,
-        outbox: Outbox,
-        drainer: Drainer,
-        verifier: Verifier,
+        outbox: SweptOutbox,
+        drain: Callable[[float], Drained],
+        verify: Callable[[], Verification],
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`drain`: see `Drainer.drain`. `verify`: see `Verifier.verify`."""
         self._outbox = outbox
-        self._drainer = drainer
-        self._verifier = verifier
+        self._drain_for = drain
+        self._verify = verify
         self._now = now
         self._sleep = sleep
         self._trouble = ""
 
-    def run(self, listen_s: float, report: Report) -> None:
+    def run(self, listen_s: float, report: SweepReport) -> None:
         """Drain, for `listen_s` seconds as soon as there is something; and clear up.
 
         A cache that is away is not an error: the rows are there when it is back. Raises DatabaseError if PostgreSQL
@@ -103,7 +92,7 @@ class Sweep:
             self._outbox.prune()
         self._outbox.prune_keys()
         report.folded(self._outbox.fold())
-        report.verified(self._verifier.verify())
+        report.verified(self._verify())
 
     def _listen(self, ends: float) -> tuple[int, int]:
         """Drain until then, and return how many rows and replays it were."""
@@ -118,7 +107,7 @@ class Sweep:
                 rows, replayed = rows + drained.rows, replayed + drained.replayed
                 busy = bool(drained.rows) or not drained.reachable
                 if quiet and busy:
-                    self._outbox.hush()
+                    self._outbox.stop_notifications()
                 if busy:  # without a cache, the next look comes after a pause
                     busy_until = self._now() + _QUIET_AFTER_S + (0.0 if drained.reachable else _POLL_S)
                 if drained.reachable:
@@ -131,7 +120,7 @@ class Sweep:
         return rows, replayed
 
     def _drain(self, seconds: float) -> Drained:
-        drained = self._drainer.drain(seconds)
+        drained = self._drain_for(seconds)
         self._tell("" if drained.reachable else "the cache cannot be reached: changes stay in the outbox until it can")
         return drained
 

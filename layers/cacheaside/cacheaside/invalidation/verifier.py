@@ -27,12 +27,13 @@ from urllib.parse import parse_qs
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
-from cacheaside.catalogue.statements import BoundQuery
+from cacheaside.clock import epoch_ms
 from cacheaside.errors import BadParameters, CacheUnavailable, DatabaseError
 from cacheaside.reading import steps
 from cacheaside.reading.entry import Entry, decode, entity_tag
 from cacheaside.reading.keys import query_name
-from cacheaside.reading.reader import Loader, epoch_ms
+from cacheaside.reading.question import Question
+from cacheaside.reading.steps import Loader
 
 __all__ = ["StaleAnswer", "Verification", "Verifier"]
 
@@ -57,12 +58,12 @@ class EntrySampler(Protocol):
 class StaleAnswer:
     """An answer that may be served, though the database has had another one for a while. `age_s`: since it was made.
 
-    `question` holds what a caller has sent, so it is not for logs.
+    `query_string` holds values that a caller sent, so it must not be logged.
     """
 
     query: str
     key: str
-    question: str = field(repr=False)
+    query_string: str = field(repr=False)
     age_s: float
 
 
@@ -80,7 +81,7 @@ class _Candidate:
 
     data: bytes
     entry: Entry
-    bound: BoundQuery
+    question: Question
 
 
 class Verifier:
@@ -129,10 +130,12 @@ class Verifier:
         if not query.tags or not query.verify or entry.load_ms > _LOAD_AT_MOST_MS:
             return None
         try:
-            bound = query.bind(bind_text(query.parameters, parse_qs(entry.question, keep_blank_values=True)))
+            question = Question(
+                query, bind_text(query.parameters, parse_qs(entry.query_string, keep_blank_values=True))
+            )
         except BadParameters:  # they have changed, and the SQL has not
             return None
-        return _Candidate(data, entry, bound) if bound.keys.entry == key else None
+        return _Candidate(data, entry, question) if question.keys.entry == key else None
 
     def _loaded(self, candidates: Sequence[_Candidate]) -> Iterator[tuple[_Candidate, bytes | None]]:
         """Give what the database has for each candidate that may be served, until that has taken long enough."""
@@ -142,8 +145,8 @@ class Verifier:
         for candidate in candidates:
             if left_ms > 0 and self._may_be_served(candidate):
                 began_ms = self._now_ms()
-                query = candidate.bound.query
-                loaded = self._database.load(steps.Load(candidate.bound, min(query.timeout_ms, left_ms)))
+                query = candidate.question.query
+                loaded = self._database.load(steps.Load(candidate.question, min(query.timeout_ms, left_ms)))
                 left_ms -= self._now_ms() - began_ms
                 yield candidate, loaded.body
 
@@ -162,9 +165,9 @@ class Verifier:
 
     def _may_be_served(self, candidate: _Candidate) -> bool:
         """Return whether the very same entry is still there, and no tag of it has been taken out."""
-        looked = self._cache.look(steps.Look(candidate.bound.keys))
+        looked = self._cache.look(steps.Look(candidate.question.keys))
         return looked.entry == candidate.data and looked.tags == candidate.entry.tag_versions
 
     def _answer(self, stale: _Candidate) -> StaleAnswer:
-        keys, age_ms = stale.bound.keys, stale.entry.age_ms(self._now_ms())
-        return StaleAnswer(stale.bound.query.name, keys.entry, stale.bound.question, age_ms / 1000)
+        keys, age_ms = stale.question.keys, stale.entry.age_ms(self._now_ms())
+        return StaleAnswer(stale.question.query.name, keys.entry, stale.question.query_string, age_ms / 1000)

@@ -11,13 +11,13 @@
          28    16  token of the lease under which it was stored
          44    16  entity tag: BLAKE2b of the body before it was compressed
          60     1  n, number of tag versions
-         61     4  q, length of the question
+         61     4  q, length of the query string
          65  16 n  tag versions, in the catalogue's order
-          …     q  the question: the parameters as a query string, for who has only the entry and wants to ask again
+          …     q  the parameters as a query string, with which the verifier asks the same question again
           …        the body, ready to send
 
-Numbers are big-endian. Whatever does not read as exactly this is a miss: foreign, truncated, corrupt, or written
-by another version of the library. Reading does not decompress: the checksum vouches for the bytes that were written.
+Numbers are big-endian. Bytes that are not exactly this are a miss: foreign, truncated, corrupt, or written by another
+version of the library. Decoding does not decompress the body: the checksum covers the bytes as they were written.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ _HAS_BODY: Final = 1
 _IS_GZIP: Final = 2
 _KNOWN_FLAGS: Final = (0, _HAS_BODY, _HAS_BODY | _IS_GZIP)
 
-# With its headers, a smaller answer is one packet as it is: nothing would arrive sooner, or cost the cache much less.
+# A smaller answer fits in one packet with its headers. Compressed, it would arrive no sooner, and cost no less.
 _COMPRESS_FROM: Final = 1_024
-# A saving of less does not pay for taking it apart again. Also, Lambda returns bytes in base64, 4 for 3, and so any
-# compressed answer is at most 1.2 times the size that the database driver lets through, which is within the limit.
+# A smaller saving does not pay for decompressing. And Lambda returns bytes in base64, 4 for 3: so a compressed answer
+# is at most 1.2 times as large as the database driver allows, which is within Lambda's limit.
 _AT_MOST_OF_BODY: Final = 0.9
-# JSON repeats its names, and the fastest level finds those: level 6 saves 7 % of the body more, in thrice the time.
+# JSON repeats its names, and the fastest level finds those. Level 6 saves another 7 %, in three times the time.
 _LEVEL: Final = 1
-_GZIP_CONTAINER: Final = 16 + zlib.MAX_WBITS  # zlib's writes no time and no name, so the same body gives the same bytes
+_GZIP_CONTAINER: Final = 16 + zlib.MAX_WBITS  # zlib writes no time and no name, so the same body gives the same bytes
 
 
 class Encoding(Enum):
-    """How a body is stored, by the name that Content-Encoding has for it (RFC 9110 section 8.4.1)."""
+    """The encoding of a stored body, by its name in Content-Encoding (RFC 9110 section 8.4.1)."""
 
     IDENTITY = "identity"
     GZIP = "gzip"
@@ -61,10 +61,10 @@ class Encoding(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One answer with all that is needed to judge and to send it.
+    """One answer, with everything that is needed to judge and to send it.
 
-    `body` is as stored: in `encoding`, and None when there is no such row. `etag` is the same in every encoding.
-    `question` is that of `BoundQuery`; the key holds no more than a digest of it.
+    `body` is stored in `encoding`, and is None if there is no such row. `etag` is the same for every encoding.
+    `query_string` is that of its `Question`, because the key holds only a digest of the values.
     """
 
     body: bytes | None
@@ -75,28 +75,24 @@ class Entry:
     token: bytes
     tag_versions: tuple[bytes, ...]
     etag: bytes
-    question: str = ""
-
-    def is_fresh(self, now_ms: int) -> bool:
-        """True until the end of its time to live."""
-        return now_ms < self.fresh_until_ms
+    query_string: str = ""
 
     def age_ms(self, now_ms: int) -> int:
-        """How old the answer is, never negative: clocks of two machines differ a little."""
+        """Return the age of the answer. Never negative, though the clocks of two machines differ a little."""
         return max(0, now_ms - self.created_ms)
 
     def ttl_ms(self, now_ms: int) -> int:
-        """How long it stays fresh; negative once it is stale."""
+        """Return how long it stays fresh; negative once it is stale."""
         return self.fresh_until_ms - now_ms
 
 
 def entity_tag(body: bytes | None) -> bytes:
-    """Return 16 bytes that identify the body, not compressed: the same for the same bytes, whoever loaded them."""
+    """Return 16 bytes that identify the uncompressed body: the same bytes have the same tag."""
     return blake2b(body or b"", digest_size=16).digest()
 
 
 def pack(body: bytes | None, *, compress: bool = True) -> tuple[Encoding, bytes | None]:
-    """Return `body` as it is to be stored: compressed where that pays, and `compress` allows it."""
+    """Return `body` as it is stored: compressed if that pays and `compress` allows it."""
     if body is None or not compress or len(body) < _COMPRESS_FROM:
         return Encoding.IDENTITY, body
     packed = zlib.compress(body, _LEVEL, _GZIP_CONTAINER)
@@ -104,22 +100,22 @@ def pack(body: bytes | None, *, compress: bool = True) -> tuple[Encoding, bytes 
 
 
 def unpack(encoding: Encoding, body: bytes) -> bytes:
-    """Return what was packed. Raises zlib.error for what `pack` did not make.
+    """Return the body that was packed. Raises zlib.error for bytes that `pack` did not make.
 
-    That is a bug in whatever stored it, for damage does not get past `decode`; it becomes a 500, and is logged.
+    `decode` refuses damaged bytes, so this is a bug of the code that stored them. It becomes a 500, and is logged.
     """
     return zlib.decompress(body, _GZIP_CONTAINER) if encoding is Encoding.GZIP else body
 
 
 def encode(entry: Entry) -> bytes:
     """Return the bytes of `entry` in the current format."""
-    question = entry.question.encode()
+    query_string = entry.query_string.encode()
     header = _HEADER.pack(
         *(_MAGIC, FORMAT_VERSION, _flags(entry), 0),
         *(entry.created_ms, entry.fresh_until_ms, entry.load_ms, entry.token, entry.etag),
-        *(len(entry.tag_versions), len(question)),
+        *(len(entry.tag_versions), len(query_string)),
     )
-    data = b"".join((header, *entry.tag_versions, question, entry.body or b""))
+    data = b"".join((header, *entry.tag_versions, query_string, entry.body or b""))
     return data[:_CHECKSUM_AT] + _checksum(data).to_bytes(4, "big") + data[_AFTER_CHECKSUM:]
 
 
@@ -131,8 +127,8 @@ def decode(data: bytes) -> Entry | None:
     magic, version, flags, checksum, created_ms, fresh_until_ms, load_ms, token, etag, tags, length = header
     if magic != _MAGIC or version != FORMAT_VERSION or flags not in _KNOWN_FLAGS or checksum != _checksum(data):
         return None
-    question_at = _HEADER.size + tags * TOKEN_BYTES
-    body_at = question_at + length
+    query_string_at = _HEADER.size + tags * TOKEN_BYTES
+    body_at = query_string_at + length
     if body_at > len(data):
         return None
     return Entry(
@@ -142,9 +138,9 @@ def decode(data: bytes) -> Entry | None:
         fresh_until_ms=fresh_until_ms,
         load_ms=load_ms,
         token=token,
-        tag_versions=tuple([data[at : at + TOKEN_BYTES] for at in range(_HEADER.size, question_at, TOKEN_BYTES)]),
+        tag_versions=tuple([data[at : at + TOKEN_BYTES] for at in range(_HEADER.size, query_string_at, TOKEN_BYTES)]),
         etag=etag,
-        question=data[question_at:body_at].decode(errors="replace"),
+        query_string=data[query_string_at:body_at].decode(errors="replace"),
     )
 
 

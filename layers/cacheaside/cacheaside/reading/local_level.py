@@ -1,7 +1,7 @@
 """An optional first level in the process itself: a few answers, for a second or two, without any round trip.
 
-Off unless a query says `local = "2s"`. What is kept here cannot be invalidated, so an answer may be that much older
-than the cache promises; it is for what is asked for all the time and may lag a little.
+It is off unless a query says `local = "2s"`. No invalidation reaches this memory, so an answer may be that much older
+than the cache promises. It suits questions that are asked all the time, and whose answers may lag a little.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ENTRIES_AT_MOST: Final = 100
 
 
 class LocalLevel:
-    """The entries last used, each until its time is over. Not for several threads at once."""
+    """The entries used last, each until its time is over. Not safe for several threads."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[int, Entry]] = OrderedDict()

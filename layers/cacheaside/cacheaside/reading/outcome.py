@@ -1,4 +1,4 @@
-"""How a read ended: the answer, and where it came from."""
+"""The outcome of a read: the answer, and where it came from."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from cacheaside.reading.steps import Step
 __all__ = ["Outcome", "Refresh", "Source"]
 
 Refresh = Generator[Step, Any, bool]
-"""A fill that was elected to run after the answer was sent; returns whether it was stored."""
+"""The fill of an elected request, to be run after its answer was sent. Returns whether the entry was stored."""
 
 
 class Source(Enum):
     """Where an answer came from."""
 
-    LOCAL = "kept by this process"
+    LOCAL = "in the memory of this process"
     HIT = "fresh in the cache"
-    STALE = "past its time to live, while somebody refreshes it"
+    STALE = "past its time to live, while one request refreshes it"
     COLLAPSED = "the load of another request, which this one waited for"
     MISS = "a load: nothing usable was in the cache"
-    EXPIRED = "a load: what was in the cache was past its time"
+    EXPIRED = "a load: the entry in the cache was past its time"
     STALE_IF_ERROR = "past its time, because the load failed"
-    BYPASS = "a load: the cache could not be asked"
+    BYPASS = "a load: the cache was unavailable"
 
     @property
     def status(self) -> str:
-        """How Cache-Status names it (RFC 9211 section 2)."""
+        """The words of Cache-Status for it (RFC 9211 section 2)."""
         return _STATUS[self]
 
 
@@ -48,7 +48,7 @@ _STATUS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """An answer. `stored` tells whether others can now read it; `detail` is for people, and for Cache-Status."""
+    """An answer. `stored`: other requests can read it now. `detail` is for people, and for Cache-Status."""
 
     source: Source
     entry: Entry

@@ -7,39 +7,26 @@ import secrets
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from cacheaside.catalogue.statements import BoundQuery
+from cacheaside.clock import epoch_ms
 from cacheaside.errors import CacheasideError
 from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES
 from cacheaside.reading.local_level import LocalLevel
 from cacheaside.reading.outcome import Outcome, Refresh, Source
-from cacheaside.reading.read_path import Surroundings, read
+from cacheaside.reading.question import Question
+from cacheaside.reading.read_path import ReadContext, read
+from cacheaside.reading.steps import EntryStore, Loader
 
-__all__ = ["Answer", "EntryStore", "Loader", "Reader", "epoch_ms"]
+__all__ = ["Answer", "Reader"]
 
 _T = TypeVar("_T")
 
 
-class EntryStore(Protocol):
-    """The cache side of the read path: each method is one step, one round trip, or CacheUnavailable."""
-
-    def look(self, step: steps.Look) -> steps.Looked: ...
-    def acquire(self, step: steps.Acquire) -> steps.Acquired: ...
-    def store(self, step: steps.Store) -> bool: ...
-    def release(self, step: steps.Release) -> object: ...
-
-
-class Loader(Protocol):
-    """The database side of the read path: one load, or DatabaseError."""
-
-    def load(self, step: steps.Load) -> steps.Loaded: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An outcome, the moment it was reached, and what it cost. `database_ms` is None when PostgreSQL was not asked."""
+    """An outcome, its moment, and the time it took. `database_ms` is None if PostgreSQL was not asked."""
 
     outcome: Outcome
     at_ms: int
@@ -55,31 +42,26 @@ class _Spent:
     began: float = field(default_factory=time.perf_counter)
 
 
-def epoch_ms() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
-
-
 class Reader:
-    """Answers bound queries. Holds nothing between two reads but its drivers, and the first level where that is on."""
+    """Answers questions. Between two reads it keeps only its drivers, and the first level where a query has that on."""
 
-    def __init__(self, cache: EntryStore, database: Loader, now_ms: Callable[[], int] = epoch_ms) -> None:
+    def __init__(self, cache: EntryStore, loader: Loader, now_ms: Callable[[], int] = epoch_ms) -> None:
         self._cache = cache
-        self._database = database
+        self._loader = loader
         self._now_ms = now_ms
         self._local = LocalLevel()
 
-    def read(self, bound: BoundQuery, time_left_ms: Callable[[], int]) -> Answer:
-        """Return the answer to `bound`, in less than `time_left_ms` says.
+    def read(self, question: Question, time_left_ms: Callable[[], int]) -> Answer:
+        """Return the answer to `question`, before `time_left_ms` is over.
 
-        Raises DatabaseError when nothing but a failed load could answer, WaitedTooLong when another's load takes long.
+        Raises DatabaseError if only a load could answer and it failed, WaitedTooLong if another's load takes long.
         """
-        spent, local_ms = _Spent(), bound.query.policy.local_ms
-        if local_ms and (kept := self._local.get(bound.keys.entry, self._now_ms())):
+        spent, local_ms = _Spent(), question.query.policy.local_ms
+        if local_ms and (kept := self._local.get(question.keys.entry, self._now_ms())):
             return self._answer(Outcome(source=Source.LOCAL, entry=kept), spent)
-        around = Surroundings(self._now_ms, lambda: secrets.token_bytes(TOKEN_BYTES), random.random, time_left_ms)
-        outcome = self._run(read(bound, around), spent)
-        self._local.keep(bound.keys.entry, outcome.entry, self._now_ms(), local_ms)
+        context = ReadContext(self._now_ms, lambda: secrets.token_bytes(TOKEN_BYTES), random.random, time_left_ms)
+        outcome = self._run(read(question, context), spent)
+        self._local.keep(question.keys.entry, outcome.entry, self._now_ms(), local_ms)
         return self._answer(outcome, spent)
 
     def _answer(self, outcome: Outcome, spent: _Spent) -> Answer:
@@ -92,7 +74,7 @@ class Reader:
         )
 
     def refresh(self, refresh: Refresh) -> bool:
-        """Run the refresh that an outcome carries. Returns whether it was stored. Raises CacheasideError."""
+        """Run the refresh of an outcome. Returns whether the entry was stored. Raises CacheasideError."""
         return self._run(refresh, _Spent())
 
     def _run(self, path: Generator[steps.Step, Any, _T], spent: _Spent) -> _T:
@@ -106,7 +88,7 @@ class Reader:
                 return value
 
     def _attempt(self, step: steps.Step, spent: _Spent) -> object:
-        """Do one step; what it raises is returned, because it is the read path that decides what it means."""
+        """Do one step. An error is returned, because the read path decides what it means."""
         began = time.perf_counter()
         try:
             match step:
@@ -115,7 +97,7 @@ class Reader:
                 case steps.Acquire():
                     return self._cache.acquire(step)
                 case steps.Load():
-                    return self._database.load(step)
+                    return self._loader.load(step)
                 case steps.Store():
                     return self._cache.store(step)
                 case steps.Release():

@@ -1,29 +1,43 @@
-"""What the read path asks to have done, and what it is told in return.
+"""The steps that the read path asks for, and the result that it is sent for each.
 
-Each step is one round trip. The read path yields a step and is sent the result named beside it; what a step can raise
-is thrown into the read path at that point. Nothing here knows how a step is done.
+A step is one round trip. The read path yields it and is sent the result named beside it. If it fails, its error is
+thrown into the read path at that point. Drivers implement the protocols at the end; nothing here knows how.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from cacheaside.catalogue.statements import BoundQuery
 from cacheaside.reading.keys import Keys
+from cacheaside.reading.question import Question
 
-__all__ = ["Acquire", "Acquired", "Load", "Loaded", "Look", "Looked", "Release", "Step", "Store", "Wait"]
+__all__ = [
+    "Acquire",
+    "Acquired",
+    "EntryStore",
+    "Load",
+    "Loaded",
+    "Loader",
+    "Look",
+    "Looked",
+    "Release",
+    "Step",
+    "Store",
+    "Wait",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Read entry, lease and tags in one instant. Sent: `Looked`. Raises CacheUnavailable."""
+    """Read entry, lease and tags at one instant. Sent: `Looked`. Raises CacheUnavailable."""
 
     keys: Keys
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was there; None for what was not. `tags` is in the order of `Keys.tags`."""
+    """The values found; None for a key that is missing. `tags` has the order of `Keys.tags`."""
 
     entry: bytes | None
     lease: bytes | None
@@ -32,7 +46,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Acquire:
-    """Take the lease if nobody holds it, give each missing tag its `new_versions`, then read entry and tags again.
+    """Acquire the lease if it is free, give each missing tag its `new_versions`, then read entry and tags again.
 
     Sent: `Acquired`. Raises CacheUnavailable.
     """
@@ -46,7 +60,7 @@ class Acquire:
 
 @dataclass(frozen=True, slots=True)
 class Acquired:
-    """`won` says whether the lease is ours; `looked` is what was there right after."""
+    """`won`: this request holds the lease. `looked`: the values found right after."""
 
     won: bool
     looked: Looked
@@ -56,24 +70,24 @@ class Acquired:
 class Load:
     """Ask PostgreSQL, which cancels the statement after `timeout_ms`. Sent: `Loaded`. Raises DatabaseError.
 
-    `direct`: nobody holds a lease for this load, so the loads of a whole fleet could come at once; they are capped.
+    `bypass`: no lease is held for this load, so the whole fleet could send one at once. PostgreSQL caps such loads.
     """
 
-    query: BoundQuery
+    question: Question
     timeout_ms: int
-    direct: bool = False
+    bypass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The answer, ready to send; `body` is None when a query that returns one row found none."""
+    """The answer, ready to send. `body` is None if a query that returns one row found none."""
 
     body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Write the entry if the lease is still ours, and release it, in one atomic step.
+    """Write the entry if this request still holds the lease, and release the lease, in one atomic step.
 
     Sent: True if written, False if the lease had moved on. Raises CacheUnavailable: it may or may not have happened.
     """
@@ -86,7 +100,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give the lease back if it is still ours. Sent: None. Raises CacheUnavailable."""
+    """Release the lease if this request still holds it. Sent: None. Raises CacheUnavailable."""
 
     keys: Keys
     token: bytes
@@ -94,9 +108,24 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Do nothing for a while. Sent: None."""
+    """Do nothing for `ms`. Sent: None."""
 
     ms: int
 
 
 Step = Look | Acquire | Load | Store | Release | Wait
+
+
+class EntryStore(Protocol):
+    """The cache: each method is one step and one round trip, or raises CacheUnavailable."""
+
+    def look(self, step: Look) -> Looked: ...
+    def acquire(self, step: Acquire) -> Acquired: ...
+    def store(self, step: Store) -> bool: ...
+    def release(self, step: Release) -> object: ...
+
+
+class Loader(Protocol):
+    """The database: one load, or DatabaseError."""
+
+    def load(self, step: Load) -> Loaded: ...

@@ -8,7 +8,7 @@ asks once the tasks of the invocation are done, so that the sandbox stays awake 
                               └ ended ┐    the caller has its answer      ▒ frozen ▒ │
     extension  next ┄┄► INVOKE ┄┄┄┄┄┄┄┴► task ► task ► next ┄┄┄┄┄┄┄┄┄┄┄┄┄▒┄┄┄┄┄┄┄┄▒┄┴► INVOKE ► …
 
-So Lambda never lets a task and the next handler run at the same time, and they may use the same connections. `around`
+So Lambda never lets a task and the next handler run at the same time, and they may use the same connections. `wrap`
 does not rely on it: it waits for the tasks of the invocations before.
 
 A task starts when the handler has returned, so the runtime sends the response beside it: a task should wait more than
@@ -95,7 +95,7 @@ class AfterResponse:
         """
         self._tasks.append(_Task(task, needs_ms))
 
-    def around(self, handler: Callable[[_E, _C], _R]) -> Callable[[_E, _C], _R]:
+    def wrap(self, handler: Callable[[_E, _C], _R]) -> Callable[[_E, _C], _R]:
         """Decorate the handler, outermost: its end, also by an exception, is what the tasks wait for."""
 
         @wraps(handler)

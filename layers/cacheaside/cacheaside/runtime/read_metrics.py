@@ -1,4 +1,4 @@
-"""Metrics in the CloudWatch embedded metric format: one line of log for each answer, by query, and for each sweep."""
+"""Metrics of reads in the CloudWatch embedded metric format: one line of log for each answer, by query."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from typing import Final
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from cacheaside.catalogue.statements import BoundQuery
-from cacheaside.drivers.breaker import State
+from cacheaside.drivers.breaker import BreakerState
 from cacheaside.errors import CacheasideError, DatabaseError, Overloaded, WaitedTooLong
-from cacheaside.invalidation.drain import Backlog, Drained
-from cacheaside.invalidation.sweep import Sweep
-from cacheaside.invalidation.verifier import Verification
 from cacheaside.reading.outcome import Refresh, Source
+from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Answer, Reader
 
-__all__ = ["breaker_counter", "measured_read", "measured_refresh", "measured_sweep"]
+__all__ = ["breaker_counter", "measured_read", "measured_refresh"]
 
 _COUNTED_AS: Final = {
     Source.LOCAL: "Hit",
@@ -29,18 +26,18 @@ _COUNTED_AS: Final = {
     Source.BYPASS: "Bypass",
 }
 
-# Answers that took no load of their own. The mean of FromCache is the hit ratio.
+# Answers without a load of their own. The mean of FromCache is the hit ratio.
 _FROM_CACHE: Final = frozenset([Source.LOCAL, Source.HIT, Source.STALE, Source.COLLAPSED])
 
-_STATE: Final = {State.CLOSED: "Closed", State.OPEN: "Open", State.HALF_OPEN: "HalfOpen"}
+_STATE: Final = {BreakerState.CLOSED: "Closed", BreakerState.OPEN: "Open", BreakerState.HALF_OPEN: "HalfOpen"}
 
 
-def measured_read(reader: Reader, bound: BoundQuery, time_left_ms: Callable[[], int]) -> Answer:
-    """Return the answer to `bound`, and publish how it was had, an Error if it was not, and the ms of each part."""
+def measured_read(reader: Reader, question: Question, time_left_ms: Callable[[], int]) -> Answer:
+    """Return the answer to `question`, and publish its source or an Error, and the ms of each part."""
     metrics = EphemeralMetrics()
-    metrics.add_dimensions(query=bound.query.name)
+    metrics.add_dimensions(query=question.query.name)
     try:
-        answer = reader.read(bound, time_left_ms)
+        answer = reader.read(question, time_left_ms)
         metrics.add_metric(_COUNTED_AS[answer.outcome.source], MetricUnit.Count, 1)
         metrics.add_metric("FromCache", MetricUnit.Count, int(answer.outcome.source in _FROM_CACHE))
         metrics.add_metric("CacheTime", MetricUnit.Milliseconds, answer.cache_ms)
@@ -56,60 +53,31 @@ def measured_read(reader: Reader, bound: BoundQuery, time_left_ms: Callable[[], 
         metrics.flush_metrics()
 
 
-def measured_refresh(reader: Reader, bound: BoundQuery, refresh: Refresh, *, inline: bool) -> None:
-    """Run a refresh, and publish whether it was stored, and whether it had to delay the response (RefreshInline)."""
+def measured_refresh(reader: Reader, question: Question, refresh: Refresh, *, inline: bool) -> None:
+    """Run a refresh. Publish whether its entry was stored, and whether it delayed the response (RefreshInline)."""
     metrics = EphemeralMetrics()
-    metrics.add_dimensions(query=bound.query.name)
+    metrics.add_dimensions(query=question.query.name)
     if inline:
         metrics.add_metric("RefreshInline", MetricUnit.Count, 1)
     try:
         stored = reader.refresh(refresh)
         metrics.add_metric("Refreshed" if stored else "RefreshLost", MetricUnit.Count, 1)
     except CacheasideError:
-        # The answer was sent, nobody waits for this one. The lease keeps others from trying until it ends.
+        # The answer was sent already. Until the lease expires, no other request tries to refresh.
         metrics.add_metric("RefreshFailed", MetricUnit.Count, 1)
         raise
     finally:
         metrics.flush_metrics()
 
 
-def measured_sweep(sweep: Sweep, listen_s: float) -> None:
-    """Run a sweep, and publish what it did."""
-    report = _SweepReport()
-    try:
-        sweep.run(listen_s, report)
-    finally:
-        if report.metrics.metric_set:  # there is none if PostgreSQL failed
-            report.metrics.flush_metrics()
+def breaker_counter(server: str) -> Callable[[BreakerState], None]:
+    """Return a counter of a breaker's changes: CacheBreakerOpen, CacheBreakerHalfOpen, CacheBreakerClosed.
 
-
-class _SweepReport:
-    def __init__(self) -> None:
-        self.metrics = EphemeralMetrics()
-
-    def drained(self, drained: Drained, backlog: Backlog) -> None:
-        self.metrics.add_metric("Drained", MetricUnit.Count, drained.rows)
-        self.metrics.add_metric("Replayed", MetricUnit.Count, drained.replayed)
-        self.metrics.add_metric("Pending", MetricUnit.Count, backlog.rows)
-        self.metrics.add_metric("Lag", MetricUnit.Seconds, backlog.age_s)
-
-    def folded(self, rows: int) -> None:
-        self.metrics.add_metric("Folded", MetricUnit.Count, rows)
-
-    def verified(self, verification: Verification) -> None:
-        ages = [answer.age_s for answer in verification.stale]
-        for age_s in ages + [0.0] * (verification.checked - len(ages)):
-            self.metrics.add_metric("StaleAfterSeconds", MetricUnit.Seconds, age_s)
-
-
-def breaker_counter(server: str) -> Callable[[State], None]:
-    """Return what counts the changes of a breaker: CacheBreakerOpen, CacheBreakerHalfOpen, CacheBreakerClosed.
-
-    While a server stays away, its breaker opens again after each probe. So an alarm on the sum of CacheBreakerOpen
-    over a minute, missing data being good, lasts as long as the trouble, given traffic.
+    While a server does not answer, its breaker opens again after each probe. So an alarm on the sum of CacheBreakerOpen
+    per minute, with missing data as good, lasts as long as the trouble, if there is traffic.
     """
 
-    def count(state: State) -> None:
+    def count(state: BreakerState) -> None:
         metrics = EphemeralMetrics()
         metrics.add_metric(f"{server}Breaker{_STATE[state]}", MetricUnit.Count, 1)
         metrics.flush_metrics()

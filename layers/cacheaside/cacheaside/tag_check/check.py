@@ -23,7 +23,7 @@ from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue.tags import check_tag, parameters_of, table_of
 from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Source
 
-__all__ = ["Database", "Problem", "TagCheck", "check_tags", "tag_problems", "unrecorded"]
+__all__ = ["FactSource", "TagCheck", "TagProblem", "check_tags", "tag_problems", "unrecorded"]
 
 # Which columns hold a parameter's values such that equal ones are written alike in a tag.
 _COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
@@ -38,7 +38,7 @@ _SETTING: Final = re.compile(r"--\s*tags\s*=\s*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class TagProblem:
     """One thing that is wrong, and where to put it right."""
 
     path: Path
@@ -55,7 +55,7 @@ class TagCheck:
 
     queries: int
     tables: int  # that they read, materialized views included
-    problems: tuple[Problem, ...]
+    problems: tuple[TagProblem, ...]
 
     def __str__(self) -> str:
         if self.problems:
@@ -64,20 +64,20 @@ class TagCheck:
         return f"{read}; every tag is right, every table is watched"
 
 
-class Database(Protocol):
-    """Who knows what a query reads."""
+class FactSource(Protocol):
+    """A database that tells which tables a query reads."""
 
     def facts(self, query: Query) -> Facts:
         """Return all that is known about `query`. Raises QueryRefused."""
 
 
-def check_tags(folder: Path, database: Database) -> TagCheck:
+def check_tags(folder: Path, database: FactSource) -> TagCheck:
     """Check every query of the catalogue in `folder`. Raises CatalogueError if a file is no query at all.
 
     A table that is not watched is reported once, where it is first read.
     """
     queries = Catalogue.load(folder).queries
-    problems: list[Problem] = []
+    problems: list[TagProblem] = []
     sources: dict[str, Source] = {}
     for name, query in queries.items():
         file = read_sql_file(folder / "queries" / f"{name}.sql")
@@ -86,14 +86,14 @@ def check_tags(folder: Path, database: Database) -> TagCheck:
         except QueryRefused as refused:
             # Values may have put more lines into it than the file has.
             line = min(max(refused.line, 1), file.sql.count("\n") + 1)
-            problems.append(Problem(file.path, file.sql_line + line - 1, refused.reason))
+            problems.append(TagProblem(file.path, file.sql_line + line - 1, refused.reason))
             continue
         messages = [*tag_problems(query, file, facts)]
         for source in _made_from(query, facts):
             if source.tag not in sources and (message := unrecorded(source)):
                 messages.append(message)
             sources[source.tag] = source
-        problems += [Problem(file.path, file.line_of("tags"), message) for message in messages]
+        problems += [TagProblem(file.path, file.line_of("tags"), message) for message in messages]
     return TagCheck(len(queries), len(sources), tuple(sorted(problems)))
 
 

@@ -16,9 +16,7 @@ from typing import Final, Self
 from cacheaside.catalogue.parameters import Value, canonical
 from cacheaside.errors import BadIdempotencyKey
 
-__all__ = ["HEADER", "Idempotency"]
-
-HEADER: Final = "Idempotency-Key"
+__all__ = ["Idempotency"]
 
 _LENGTH_AT_MOST: Final = 255
 _BARE: Final = re.compile(r"[!#-~][!-~]*")
@@ -46,7 +44,9 @@ def _key(header: str) -> str:
     else:
         key = header if _BARE.fullmatch(header) else ""
     if not 1 <= len(key) <= _LENGTH_AT_MOST:
-        raise BadIdempotencyKey(f"{HEADER} must be 1 to {_LENGTH_AT_MOST} visible ASCII characters, such as a UUID")
+        raise BadIdempotencyKey(
+            f"idempotency-key must be 1 to {_LENGTH_AT_MOST} visible ASCII characters, such as a UUID"
+        )
     return key
 
 

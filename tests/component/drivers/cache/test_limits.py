@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cacheaside.drivers.cache import deadline, exchange
+from cacheaside.drivers.cache import deadline
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.cache.exchange import CALL_S
+from cacheaside.drivers.cache.deadline import CALL_S
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading.steps import Look, Store
 from cacheaside.settings import CacheMode
@@ -29,8 +29,8 @@ def test_the_deadline_costs_a_hit_no_system_call(cache: Cache, monkeypatch: pyte
     )
     cache.look(Look(KEYS))
     # redis-py looks whether a kept connection still lives, and sets its timeout back.
-    assert set(calls) == {0, exchange.CALL_S}
-    assert calls.count(0) == calls.count(exchange.CALL_S)
+    assert set(calls) == {0, deadline.CALL_S}
+    assert calls.count(0) == calls.count(deadline.CALL_S)
 
 
 def test_a_frozen_cache_is_given_up_in_time_and_used_again_when_it_thaws(cache: Cache, cache_server: Any) -> None:
@@ -69,7 +69,7 @@ def test_opening_may_take_longer_than_a_call_or_a_slow_function_would_never_have
         while connection.recv(65536):
             connection.sendall(b"+PONG\r\n")
 
-    with scripted(slow_to_sign_in) as url, impatience(exchange):
+    with scripted(slow_to_sign_in) as url, impatience("cache"):
         eventually(cache_at(url.replace("//", "//user:password@")).ping)
 
 

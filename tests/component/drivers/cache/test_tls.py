@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cacheaside.drivers.cache import deadline
-from cacheaside.drivers.cache.exchange import CALL_S
+from cacheaside.drivers.cache.deadline import CALL_S
 from cacheaside.reading.steps import Look
 from tests.component.support.cache_calls import KEYS, cache_at, unavailable_soon
 from tests.component.support.pretender import pretender, scripted

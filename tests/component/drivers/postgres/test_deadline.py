@@ -8,14 +8,14 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from cacheaside.drivers.postgres.deadline import DeadlineExceeded, deadline
+from cacheaside.drivers.postgres.deadline import DeadlineExceeded, wait_deadline
 from local.servers.postgres import PostgresServer
 
 
 def test_deadline_ends_every_wait(postgres: PostgresServer) -> None:
     with closing(psycopg2.connect(postgres.url)) as connection, connection.cursor() as cursor:
         began = time.monotonic()
-        with deadline(0.1), pytest.raises(DeadlineExceeded):
+        with wait_deadline(0.1), pytest.raises(DeadlineExceeded):
             cursor.execute("select pg_sleep(30)")
         assert time.monotonic() - began < 15
 
@@ -24,8 +24,8 @@ def test_inner_deadline_does_not_extend_the_outer_one(postgres: PostgresServer) 
     with (
         closing(psycopg2.connect(postgres.url)) as connection,
         connection.cursor() as cursor,
-        deadline(0.1),
-        deadline(30),
+        wait_deadline(0.1),
+        wait_deadline(30),
         pytest.raises(DeadlineExceeded),
     ):
         cursor.execute("select pg_sleep(30)")

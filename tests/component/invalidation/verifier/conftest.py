@@ -10,7 +10,7 @@ import pytest
 
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.outbox import Outbox
-from cacheaside.drivers.postgres.queries import Database
+from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.settings import DatabaseSettings
 from tests.component.conftest import CacheServer, settings_of
 from tests.component.support.verified_shop import CHEAP, GIFT, Shop
@@ -29,7 +29,7 @@ def shop(
     try:
         sql("insert into gifts select id, id from generate_series(1, 300) as id")
         sql("select cacheaside.watch('gifts')")
-        cache, database = Cache(settings_of(cache_server)), Database(database_settings)
+        cache, database = Cache(settings_of(cache_server)), Queries(database_settings)
         shop = Shop(tmp_path, cache, database, Outbox(outbox_settings), sql)
         shop.has(gift=GIFT, cheap=CHEAP)
         shop.drain()

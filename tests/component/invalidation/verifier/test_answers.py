@@ -42,7 +42,7 @@ def test_write_that_nobody_recorded_is_found_with_the_age_of_the_answer(
     shop.sql("update gifts set price = 0 where id = 17")
     shop.later_ms = 90_000
     [stale] = shop.verify().stale
-    assert (stale.query, stale.key, stale.question) == ("gift", key, "id=17")
+    assert (stale.query, stale.key, stale.query_string) == ("gift", key, "id=17")
     assert 90 <= stale.age_s < 120
     [line] = caplog.messages
     assert key in line
@@ -56,7 +56,7 @@ def test_row_that_went_or_came_unseen_is_found(shop: Shop, write: str) -> None:
     shop.sql("select cacheaside.unwatch('gifts')")
     shop.sql(write)
     verifier = shop.verifier()
-    stale = {answer.question for _ in range(CALLS) for answer in verifier.verify(at_most=100).stale}
+    stale = {answer.query_string for _ in range(CALLS) for answer in verifier.verify(at_most=100).stale}
     assert stale == {"id=1" if "delete" in write else "id=301"}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from cacheaside.drivers.cache import exchange
 from cacheaside.errors import DatabaseUnavailable
 from cacheaside.invalidation.verifier import Verification
 from local.servers.valkey_cluster import ValkeyCluster
@@ -43,7 +42,7 @@ def test_cache_that_is_away_ends_it_quietly(
     shop.ask("gift", id=["1"])
     cache_server.freeze()
     try:
-        with impatience(exchange):
+        with impatience("cache"):
             assert shop.verifier().verify() == Verification(0)
     finally:
         cache_server.thaw()

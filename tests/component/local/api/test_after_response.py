@@ -38,7 +38,7 @@ def tell(**what):
     os.write(1, f"{line}\\n".encode())  # in one piece: several sandboxes share the log
 
 
-@after_response.around
+@after_response.wrap
 def handler(event, context):
     do = event.get("queryStringParameters") or event
     number, seconds = do.get("number", 0), float(do.get("seconds", 0))

@@ -1,8 +1,8 @@
-"""How commands get to the nodes of a cluster: each to the server of its slot, in one write per server.
+"""Commands to a cluster: each goes to the server of its slot, in one write per server.
 
-redis-py keeps the connections and the map of the cluster (its NodesManager). How commands are sent is ours: redis-py's
-RedisCluster would answer trouble by sending one command after the other, asking for the map between them and sleeping
-250 ms. It would also open with COMMAND, whose answer takes longer to parse than all the rest of opening takes.
+redis-py keeps the connections and the map of the cluster (its NodesManager). This module sends the commands. redis-py's
+RedisCluster would react to an error by sending one command after the other, asking for the map in between and sleeping
+250 ms. It would also open with COMMAND, whose reply takes longer to parse than all the rest of opening takes.
 """
 
 from __future__ import annotations
@@ -16,30 +16,28 @@ from redis.cluster import ClusterNode, NodesManager
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, SlotNotCoveredError
 
-from cacheaside.drivers.cache.deadline import opening
+from cacheaside.drivers.cache.deadline import call_deadline, opening
 from cacheaside.drivers.cache.exchange import (
     FAILURES,
-    Command,
-    Lost,
-    address,
-    call,
-    calls,
-    confirmation,
-    confirmed,
-    connection_options,
+    CacheCommand,
+    NodeLost,
+    check_replicated,
     exchange,
-    no_errors,
+    raise_errors,
+    split_into_calls,
+    wait_for_replicas,
 )
+from cacheaside.drivers.cache.options import address, connection_options
 from cacheaside.settings import CacheSettings
 
 __all__ = ["Cluster"]
 
-# A slot that moves while we ask sends us on; to be sent on more often than this is a cluster that has lost its head.
-_REDIRECTIONS: Final = 3
+# A slot that moves answers with a redirect. More of them in a row mean that the cluster's slot map is inconsistent.
+_REDIRECTS: Final = 3
 
 
 class Cluster:
-    """The servers of a cluster, found from any of them when the first command is sent."""
+    """The servers of a cluster, found from any of them when the first command is sent. See `client.Client`."""
 
     clustered = True
 
@@ -47,23 +45,23 @@ class Cluster:
         self._settings = settings
         self._options = connection_options(settings)
         self._nodes: NodesManager | None = None
-        self._lost: str | None = None  # the node that failed us last: others may know who has its slots now
+        self._lost: str | None = None  # the node that failed last; the others may know which server has its slots now
 
-    def run(self, commands: Sequence[Command], *, again: bool = True, replicas: int = 0) -> list[Any]:
-        with call(), self._noting_who_fails():
+    def run(self, commands: Sequence[CacheCommand], *, again: bool = True, replicas: int = 0) -> list[Any]:
+        with call_deadline(), self._noting_lost_nodes():
             nodes = self._mapped()
             replies: dict[int | None, Any] = dict.fromkeys(range(len(commands)))
             waiting = list(range(len(commands)))
-            for _ in range(1 + _REDIRECTIONS):
+            for _ in range(1 + _REDIRECTS):
                 self._send(nodes, {index: commands[index] for index in waiting}, replies, again, replicas)
                 waiting = [index for index in waiting if isinstance(replies[index], AskError)]
                 if not waiting:
                     break
-            return no_errors([replies[index] for index in range(len(commands))])
+            return raise_errors([replies[index] for index in range(len(commands))])
 
-    def run_apart(self, commands: Sequence[Command], *, replicas: int = 0) -> list[Any]:
+    def run_apart(self, commands: Sequence[CacheCommand], *, replicas: int = 0) -> list[Any]:
         shares: dict[str, list[int]] = {}
-        with call(), self._noting_who_fails():
+        with call_deadline(), self._noting_lost_nodes():
             nodes = self._mapped()
         for index, command in enumerate(commands):
             shares.setdefault(_owners_name(nodes, command.key), []).append(index)
@@ -71,7 +69,7 @@ class Cluster:
         failures: list[Exception] = []
         for share in shares.values():
             try:
-                for some in calls(share):
+                for some in split_into_calls(share):
                     got = self.run([commands[index] for index in some], replicas=replicas)
                     replies.update(zip(some, got, strict=True))
             except FAILURES as error:
@@ -83,7 +81,7 @@ class Cluster:
     def ask_primaries(self, *words: str | bytes | int) -> list[Any]:
         replies: list[Any] = []
         failures: list[Exception] = []
-        with call(), self._noting_who_fails():
+        with call_deadline(), self._noting_lost_nodes():
             number = len(_primaries(self._mapped()))
         for each in range(number):
             try:
@@ -96,11 +94,11 @@ class Cluster:
         return replies
 
     def ask_primary(self, number: int, *words: str | bytes | int) -> Any:
-        with call(), self._noting_who_fails():
+        with call_deadline(), self._noting_lost_nodes():
             nodes = self._mapped()
             primaries = sorted(_primaries(nodes), key=lambda node: str(node.name))
             pool = _pool(nodes, primaries[number % len(primaries)])
-            return no_errors(exchange({pool: [words]}, again=True)[0])[0]
+            return raise_errors(exchange({pool: [words]}, again=True)[0])[0]
 
     def forget(self) -> None:
         if self._nodes is not None:
@@ -110,36 +108,36 @@ class Cluster:
     def _send(
         self,
         nodes: NodesManager,
-        commands: Mapping[int, Command],
+        commands: Mapping[int, CacheCommand],
         replies: dict[int | None, Any],
         again: bool,
         replicas: int,
     ) -> None:
-        """Send each command where it belongs, or where its last reply says, and put down what comes back."""
+        """Send each command to the server of its slot, or to the one that its last reply names. Adds to `replies`."""
         plan: dict[redis.ConnectionPool, list[tuple[int | None, tuple[Any, ...]]]] = {}
         for index, command in commands.items():
             match replies[index]:
                 case MovedError() as moved:
                     nodes.move_slot(moved)
                     lines = plan.setdefault(_pool(nodes, _owner(nodes, command.key)), [])
-                case AskError() as asked:  # this once: the slot is still on its way
+                case AskError() as asked:  # for this command only: the slot is still moving
                     lines = plan.setdefault(_pool(nodes, _asked(nodes, asked)), [])
                     lines.append((None, ("ASKING",)))
                 case _:
                     lines = plan.setdefault(_pool(nodes, _owner(nodes, command.key)), [])
             lines.append((index, command.words))
-        words = {pool: [line for _, line in lines] + confirmation(replicas) for pool, lines in plan.items()}
+        words = {pool: [line for _, line in lines] + wait_for_replicas(replicas) for pool, lines in plan.items()}
         for lines, got in zip(plan.values(), exchange(words, again=again), strict=True):
-            got = confirmed(got, replicas)
+            got = check_replicated(got, replicas)
             replies.update((index, reply) for (index, _), reply in zip(lines, got, strict=True))
 
     def _mapped(self) -> NodesManager:
-        """Return the map of the cluster: made when first needed, and again after a node has failed."""
+        """Return the map of the cluster. It is read when first needed, and again after a node has failed."""
         host, port = address(self._settings)
         if self._nodes is None:
             with opening():
                 start = [ClusterNode(host, port)]  # type: ignore[no-untyped-call]
-                # from_url: its connections are made of our options alone, by the class among them.
+                # from_url: its connections get our options alone, among them the class of connection.
                 self._nodes = NodesManager(start, from_url=True, **self._options)
         elif self._lost is not None:
             self._nodes.initialize(
@@ -151,21 +149,21 @@ class Cluster:
         return self._nodes
 
     @contextmanager
-    def _noting_who_fails(self) -> Iterator[None]:
+    def _noting_lost_nodes(self) -> Iterator[None]:
         try:
             yield
-        except Lost as error:
+        except NodeLost as error:
             self._lost = error.node
             raise
         except (ClusterDownError, SlotNotCoveredError):
-            self._lost = ""  # nobody in particular
+            self._lost = ""  # no single node
             raise
 
 
 def _owners_name(nodes: NodesManager, key: str) -> str:
     try:
         return str(_owner(nodes, key).name)
-    except SlotNotCoveredError:  # whose it is, nobody knows: to ask will tell
+    except SlotNotCoveredError:  # no server has the slot now; the command itself will get the error
         return ""
 
 

@@ -1,15 +1,15 @@
-"""A limit in time for the whole of one call to the cache, however many sockets and answers it takes.
+"""A limit in time for one whole call to the cache, however many sockets and replies it takes.
 
-A socket's own timeout limits one `recv`: a server that drips a byte at a time resets it with every byte. Here every
-`recv` gets only what is left of the call:
+A socket's own timeout limits one `recv`: a server that sends a byte at a time restarts it with every byte. Here every
+`recv` gets only the time that is left of the call:
 
-    with deadline(0.2, opening_s=1.0):     0 ───────────────────────────────► 0.2 s
-        sendall, recv, recv …                each may take what is left at that moment
-        opening                              has a second of its own, and stops the call's clock
+    with call_deadline():      0 ───────────────────────────────► CALL_S
+        sendall, recv, recv …    each may take the time that is left at that moment
+        opening                  has OPENING_S of its own, and stops the clock of the call
 
-Opening is for a cold start, once in the life of a sandbox: there TLS, AUTH and the map of a cluster take a small Lambda
-longer than any call, and a call that gave up on them would find them as slow the next time. What cannot be limited is
-the name lookup, which is the resolver's.
+Connections are opened once in the life of a sandbox, at a cold start. TLS, AUTH and the map of a cluster then take a
+small Lambda longer than any call. If the call gave up on them, the next one would find them as slow. The name lookup
+cannot be limited: the resolver does it.
 """
 
 from __future__ import annotations
@@ -25,21 +25,25 @@ from typing import Any, Final
 
 from redis.connection import Connection, SSLConnection
 
-__all__ = ["BoundedConnection", "BoundedSSLConnection", "deadline", "opening", "tls"]
+__all__ = ["CALL_S", "BoundedConnection", "BoundedSSLConnection", "call_deadline", "opening", "tls"]
 
-# How much too long a socket's timeout may be before it is worth a system call to shorten it: a hit takes none.
+# The cache must never cost more than it saves.
+CALL_S: Final = 0.2
+# If the cache does not answer, a breaker bounds how often this is spent.
+_OPENING_S: Final = 1.0
+# How much too long a socket's timeout may be before it is worth a system call to shorten it. A hit takes no such call.
 _SLACK_S: Final = 0.02
 _FOREVER: Final = float("inf")
 
 
 class _Call(threading.local):
-    ends: float = _FOREVER
-    opening_s: float = 0.0  # that are left for opening connections
+    deadline: float = _FOREVER  # on the monotonic clock
+    opening_s: float = 0.0  # left for opening connections
     is_opening: bool = False
 
     def left(self) -> float:
         """Return the seconds that are left, always more than 0. Raises TimeoutError when there are none."""
-        left = self.ends - time.monotonic()
+        left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the time for this call is over")
         return left
@@ -49,42 +53,42 @@ _call: Final = _Call()
 
 
 @contextmanager
-def deadline(seconds: float, *, opening_s: float) -> Iterator[None]:
-    """Within this block, in this thread, bounded connections wait no longer than `seconds` from now altogether.
+def call_deadline() -> Iterator[None]:
+    """Within this block, in this thread, all waits of bounded connections together end after `CALL_S`.
 
-    They raise TimeoutError then, which redis-py translates to its own. Opening them may take `opening_s` more.
+    They raise TimeoutError then, which redis-py translates to its own. Opening connections may take `_OPENING_S` more.
     """
-    _call.ends, _call.opening_s = time.monotonic() + seconds, opening_s
+    _call.deadline, _call.opening_s = time.monotonic() + CALL_S, _OPENING_S
     try:
         yield
     finally:
-        _call.ends = _FOREVER
+        _call.deadline = _FOREVER
 
 
 @contextmanager
 def opening() -> Iterator[None]:
-    """What this block takes is of the time for opening, not of the call's; also where it is within another one."""
-    if _call.is_opening or _call.ends == _FOREVER:
+    """Charge this block to the time for opening, not to that of the call. A block inside another changes nothing."""
+    if _call.is_opening or _call.deadline == _FOREVER:
         yield
         return
-    began, ends = time.monotonic(), _call.ends
-    _call.ends, _call.is_opening = began + _call.opening_s, True
+    began, deadline = time.monotonic(), _call.deadline
+    _call.deadline, _call.is_opening = began + _call.opening_s, True
     try:
         yield
     finally:
         took = time.monotonic() - began
-        _call.ends, _call.is_opening = ends + took, False
+        _call.deadline, _call.is_opening = deadline + took, False
         _call.opening_s -= took
 
 
 @cache
 def tls() -> ssl.SSLContext:
-    """Return the context of all connections: reading the CA bundle takes longer than a handshake."""
+    """Return the context of all connections. Reading the CA bundle takes longer than a handshake."""
     return ssl.create_default_context()
 
 
 class _Socket:
-    """A socket that knows the deadline. redis-py treats it as any other; what is not here is the socket's own."""
+    """A socket that knows the deadline. For redis-py it is any other socket: all else is the socket's own."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -106,8 +110,8 @@ class _Socket:
         return self._socket.recv(size)
 
     def _shorten(self) -> None:
-        """Have the socket wait as long as is left, or a little longer if that is how it is set already."""
-        if self._timeout == 0 or _call.ends == _FOREVER:  # redis-py only looks whether there is something to read
+        """Set the socket's timeout to the time that is left, unless it is that or slightly longer already."""
+        if self._timeout == 0 or _call.deadline == _FOREVER:  # redis-py only checks whether there is something to read
             return
         left = _call.left()
         if self._timeout is None or not 0 <= self._timeout - left <= _SLACK_S:
@@ -125,10 +129,10 @@ class BoundedConnection(Connection):
             with opening():
                 super().connect()  # type: ignore[no-untyped-call]
 
-    @property  # type: ignore[misc]  # redis-py's can be set, and nobody does
+    @property  # type: ignore[misc]  # redis-py's attribute can be set, and nothing sets it
     def socket_connect_timeout(self) -> float | None:
-        """Asked by redis-py for each address of the host."""
-        return self.socket_timeout if _call.ends == _FOREVER else _call.left()
+        """redis-py reads this for each address of the host."""
+        return self.socket_timeout if _call.deadline == _FOREVER else _call.left()
 
     def _connect(self) -> _Socket:
         return _Socket(super()._connect())  # type: ignore[no-untyped-call]

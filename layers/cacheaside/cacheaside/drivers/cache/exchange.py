@@ -1,51 +1,36 @@
-"""Connections to the servers of a cache, and how commands cross them: all are written before a reply is awaited."""
+"""One exchange with servers of the cache: all commands are written before a reply is read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.cluster import get_node_name
-from redis.credentials import CredentialProvider
 from redis.exceptions import RedisClusterException
 
-from cacheaside.drivers.cache.deadline import BoundedConnection, BoundedSSLConnection, deadline, tls
-from cacheaside.drivers.iam import cache_token, lambda_credentials
-from cacheaside.settings import Authentication, CacheMode, CacheSettings
-
 __all__ = [
-    "CALL_S",
     "FAILURES",
     "Batches",
-    "Command",
-    "Lost",
+    "CacheCommand",
+    "NodeLost",
     "NotReplicated",
-    "address",
-    "call",
-    "calls",
-    "confirmation",
-    "confirmed",
-    "connection_options",
+    "check_replicated",
     "exchange",
-    "no_errors",
+    "raise_errors",
+    "split_into_calls",
+    "wait_for_replicas",
 ]
 
 _T = TypeVar("_T")
 
-# The cache must never cost more than it saves.
-CALL_S: Final = 0.2
-# A cold start pays for opening connections once. What this costs where a cache does not answer, a breaker bounds.
-_OPENING_S: Final = 1.0
-# What the smallest of nodes does well within a call.
-_OF_ONE_CALL: Final = 500
-# A replica confirms in about a round trip. One that has not in this time is away, or far behind.
+# The smallest node executes this many well within the time of one call.
+_COMMANDS_PER_CALL: Final = 500
+# A replica confirms in about one round trip. If it needs longer, it is lost or far behind.
 _CONFIRM_MS: Final = 50
 
-# All that can go wrong. Besides its own errors, redis-py lets through what its parser makes of an answer that is no
-# Redis protocol.
+# All that can go wrong. Besides its own errors, redis-py lets through the errors of its parser, if a server sends bytes
+# that are not Redis protocol.
 FAILURES: Final = (
     *(redis.RedisError, RedisClusterException, OSError),
     *(ValueError, TypeError, LookupError, OverflowError, RecursionError),
@@ -55,19 +40,19 @@ FAILURES: Final = (
 Batches = Mapping[redis.ConnectionPool, Sequence[tuple[Any, ...]]]
 
 
-class Command(NamedTuple):
-    """What to send, and the key whose slot says where to."""
+class CacheCommand(NamedTuple):
+    """The words to send, and the key whose slot decides which server gets them."""
 
     key: str
     words: tuple[str | bytes | int, ...]
 
 
 class NotReplicated(redis.RedisError):
-    """The write was done, but too few replicas have it: if one takes over, it may be undone."""
+    """The write was done, but too few replicas have it. If one of the others takes over, the write may be undone."""
 
 
-class Lost(redis.ConnectionError):
-    """A node did not answer. `died`: it was a kept connection that had ended, so a new one may do better."""
+class NodeLost(redis.ConnectionError):
+    """A node did not answer. `died`: its connection was a kept one that had ended, so a new one may work."""
 
     def __init__(self, pool: redis.ConnectionPool, died: bool) -> None:
         self.node = get_node_name(pool.connection_kwargs["host"], pool.connection_kwargs["port"])
@@ -76,13 +61,13 @@ class Lost(redis.ConnectionError):
 
 
 def exchange(batches: Batches, *, again: bool) -> list[list[Any]]:
-    """Return the replies to each batch, in order; an error that is a server's reply is returned as one.
+    """Return the replies to each batch, in order. An error that a server replied is returned as a value.
 
-    `again`: if a kept connection turns out to have died, everything is sent once more on new ones. Raises Lost.
+    `again`: if a kept connection turns out to have died, everything is sent once more on new ones. Raises NodeLost.
     """
     try:
         return _exchange_once(batches)
-    except Lost as error:
+    except NodeLost as error:
         if not (again and error.died):
             raise
     return _exchange_once(batches)
@@ -99,12 +84,12 @@ def _exchange_once(batches: Batches) -> list[list[Any]]:
         for pool, lines in batches.items():
             replies.append([_reply(borrowed[pool]) for _ in lines])
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        # Silence is not death: asking again would only double the wait.
+        # A timeout is not a dead connection: asking again would only double the wait.
         died = pool in borrowed and borrowed[pool].kept and isinstance(error, redis.ConnectionError)
-        raise Lost(pool, died) from error
+        raise NodeLost(pool, died) from error
     finally:
         for number, (pool, connection) in enumerate(borrowed.items()):
-            if number >= len(replies):  # what it was asked may still be answered, to whoever gets it next
+            if number >= len(replies):  # its replies may still arrive, and the next request must not read them
                 connection.disconnect()
             pool.release(connection)
     return replies
@@ -113,13 +98,13 @@ def _exchange_once(batches: Batches) -> list[list[Any]]:
 def _reply(connection: Any) -> Any:
     try:
         return connection.read_response()
-    except redis.ReadOnlyError as error:  # it was the primary once; a new connection leads to the one that is
+    except redis.ReadOnlyError as error:  # this server is a replica now; a new connection leads to the primary
         raise redis.ConnectionError("no longer the primary") from error
     except redis.ResponseError as error:
         return error
 
 
-def no_errors(replies: list[Any]) -> list[Any]:
+def raise_errors(replies: list[Any]) -> list[Any]:
     """Return the replies, or raise the first that is an error."""
     for reply in replies:
         if isinstance(reply, redis.ResponseError):
@@ -127,68 +112,21 @@ def no_errors(replies: list[Any]) -> list[Any]:
     return replies
 
 
-def call() -> AbstractContextManager[None]:
-    """Return the limit in time of one call."""
-    return deadline(CALL_S, opening_s=_OPENING_S)
+def split_into_calls(commands: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Yield `commands` in parts, each small enough for one call."""
+    return (commands[start : start + _COMMANDS_PER_CALL] for start in range(0, len(commands), _COMMANDS_PER_CALL))
 
 
-def calls(commands: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """Give `commands` in parts that each are one call."""
-    return (commands[start : start + _OF_ONE_CALL] for start in range(0, len(commands), _OF_ONE_CALL))
-
-
-def confirmation(replicas: int) -> list[tuple[Any, ...]]:
-    """What to send after writes, on the same connection: the server answers for what came over that one."""
+def wait_for_replicas(replicas: int) -> list[tuple[Any, ...]]:
+    """Return the command to send after writes, on the same connection: WAIT covers only the writes of its own."""
     return [("WAIT", replicas, _CONFIRM_MS)] if replicas else []
 
 
-def confirmed(replies: list[Any], replicas: int) -> list[Any]:
-    """Return the replies to the writes. Raises NotReplicated, or the error that came instead of a confirmation."""
+def check_replicated(replies: list[Any], replicas: int) -> list[Any]:
+    """Return the replies to the writes, without that to WAIT. Raises NotReplicated, or the error that WAIT replied."""
     if not replicas:
         return replies
     *written, confirmed = replies
-    if no_errors([confirmed])[0] < replicas:
+    if raise_errors([confirmed])[0] < replicas:
         raise NotReplicated(f"{confirmed} of {replicas} replicas have confirmed")
     return written
-
-
-def address(settings: CacheSettings) -> tuple[str, int]:
-    """Return host and port."""
-    url = urlsplit(settings.url)
-    return url.hostname or "", url.port or 6379
-
-
-def connection_options(settings: CacheSettings) -> dict[str, Any]:
-    """Return what every connection is made of, but its host, port and retries."""
-    url = urlsplit(settings.url)
-    iam = settings.authentication is Authentication.IAM
-    encrypted = url.scheme == "rediss"
-    if encrypted:
-        tls()  # now, while Lambda starts the function, not when a request waits for it
-    return {
-        "connection_class": BoundedSSLConnection if encrypted else BoundedConnection,
-        "username": None if iam else _or_none(url.username),
-        "password": None if iam else _or_none(url.password),
-        "credential_provider": _IamCredentials(settings, _or_none(url.username) or "") if iam else None,
-        "socket_timeout": CALL_S,
-        # RESP 2 and no client name: opening a connection takes no round trip but AUTH.
-        "protocol": 2,
-        "driver_info": None,
-    }
-
-
-def _or_none(part: str | None) -> str | None:
-    return unquote(part) if part else None
-
-
-class _IamCredentials(CredentialProvider):
-    """Signs a new token each time that a connection is opened."""
-
-    def __init__(self, settings: CacheSettings, user: str) -> None:
-        self._settings = settings
-        self._user = user
-
-    def get_credentials(self) -> tuple[str, str]:
-        region, name = self._settings.region, self._settings.name
-        serverless = self._settings.mode is CacheMode.SERVERLESS
-        return self._user, cache_token(lambda_credentials(), region, name, self._user, serverless=serverless)

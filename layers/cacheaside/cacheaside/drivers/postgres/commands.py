@@ -22,7 +22,7 @@ from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.statements import Command
 from cacheaside.drivers.postgres.connection import KeptConnection
 from cacheaside.drivers.postgres.constraints import DOES_NOT_FIT, columns_of
-from cacheaside.drivers.postgres.rendering import SET, body_of, limit_s, rows_of
+from cacheaside.drivers.postgres.rendering import SET, body_of, client_limit_s, rows_of
 from cacheaside.errors import (
     Busy,
     ConstraintViolated,
@@ -47,7 +47,7 @@ Row = tuple[Any, ...]
 # two that met do not meet again.
 _PAUSES_S: Final = (0.02, 0.1)
 # For what is asked besides the command itself, each.
-_ASIDE_MS: Final = 1_000
+_FOLLOW_UP_MS: Final = 1_000
 
 # A sandbox that is frozen or lost between two statements must not keep its locks, and its key, for longer than this.
 _BEGIN: Final = "begin isolation level {isolation}; set local idle_in_transaction_session_timeout = {timeout_ms}; "
@@ -114,36 +114,36 @@ class Commands:
         StatementFailed, AnswerTooLarge, IdempotencyKeyReused or IdempotencyKeyInFlight: then nothing was written.
         Raises DatabaseUnavailable, or OutcomeUnknown if the connection was lost during COMMIT.
         """
-        ends = time.monotonic() + command.timeout_ms / 1000
+        deadline = time.monotonic() + command.timeout_ms / 1000
         for average_s in _PAUSES_S:
             try:
-                return self._attempt(command, values, idempotency, ends)
+                return self._attempt(command, values, idempotency, deadline)
             except Busy:
                 pause_s = average_s * (0.5 + self._chance())
-                if time.monotonic() + pause_s >= ends:
+                if time.monotonic() + pause_s >= deadline:
                     raise
             self._sleep(pause_s)
-        return self._attempt(command, values, idempotency, ends)
+        return self._attempt(command, values, idempotency, deadline)
 
     def changes(self, transaction_id: str) -> list[str]:
         """Return what the transaction changed, as its triggers have it, drained or not. Raises DatabaseError."""
-        return [change for (change,) in self._aside(_CHANGES, transaction_id)]
+        return [change for (change,) in self._follow_up(_CHANGES, transaction_id)]
 
     def mark_drained(self, transaction_id: str) -> None:
         """Say that what the transaction changed is out of the cache. Raises DatabaseError."""
-        self._aside(_DRAINED, transaction_id)
+        self._follow_up(_DRAINED, transaction_id)
 
     def _attempt(
-        self, command: Command, values: Mapping[str, Value], idempotency: Idempotency | None, ends: float
+        self, command: Command, values: Mapping[str, Value], idempotency: Idempotency | None, deadline: float
     ) -> Committed:
         try:
-            transaction_id = self._begin(command, ends)
-            earlier = self._claim(idempotency, ends) if idempotency else None
+            transaction_id = self._begin(command, deadline)
+            earlier = self._claim(idempotency, deadline) if idempotency else None
             if earlier is not None:
-                self._ask(_COMMIT, (), ends)
+                self._ask(_COMMIT, (), deadline)
                 return earlier
-            body = body_of(command, self._run(command, values, ends))
-            self._commit(body, idempotency, ends)
+            body = body_of(command, self._run(command, values, deadline))
+            self._commit(body, idempotency, deadline)
         except ConstraintViolated as error:
             self._kept.roll_back()
             raise self._explained(error) from error.__cause__
@@ -152,32 +152,32 @@ class Commands:
             raise
         return Committed(body, transaction_id)
 
-    def _commit(self, body: bytes | None, idempotency: Idempotency | None, ends: float) -> None:
+    def _commit(self, body: bytes | None, idempotency: Idempotency | None, deadline: float) -> None:
         try:
             if idempotency is None:
-                self._ask(_COMMIT, (), ends)
+                self._ask(_COMMIT, (), deadline)
             else:
-                self._ask(_KEEP + _COMMIT, (body.decode() if body else None, idempotency.key), ends)
+                self._ask(_KEEP + _COMMIT, (body.decode() if body else None, idempotency.key), deadline)
         except DatabaseUnavailable as error:
             raise OutcomeUnknown(
                 "the connection to the database was lost while this was committed: it may have been carried out"
             ) from error.__cause__
 
-    def _begin(self, command: Command, ends: float) -> str:
+    def _begin(self, command: Command, deadline: float) -> str:
         begin = _BEGIN.format(isolation=command.isolation, timeout_ms=command.timeout_ms)
-        begin += _within(ends) + _TRANSACTION
+        begin += _within(deadline) + _TRANSACTION
         # A kept connection that has died shows it here, before anything is written, so asking again is safe.
-        [(transaction_id,)] = self._kept.ask_again_if_dead(lambda cur: _fetched(cur, begin), _limit_s(ends))
+        [(transaction_id,)] = self._kept.ask_again_if_dead(lambda cur: _fetched(cur, begin), _limit_until(deadline))
         return str(transaction_id)
 
-    def _claim(self, idempotency: Idempotency, ends: float) -> Committed | None:
+    def _claim(self, idempotency: Idempotency, deadline: float) -> Committed | None:
         """Make the key ours, or return what its request was answered."""
         try:
-            if self._ask(_CLAIM, (idempotency.key, idempotency.fingerprint), ends):
+            if self._ask(_CLAIM, (idempotency.key, idempotency.fingerprint), deadline):
                 return None
         except StatementTimeout as error:
             raise IdempotencyKeyInFlight("the first request with this idempotency-key is still running") from error
-        claimed = self._ask(_CLAIMED, (idempotency.key,), ends)
+        claimed = self._ask(_CLAIMED, (idempotency.key,), deadline)
         if not claimed:
             raise Busy("the idempotency-key has just been given up")  # it was a day old
         [(fingerprint, answer, transaction_id)] = claimed
@@ -185,12 +185,12 @@ class Commands:
             raise IdempotencyKeyReused("the idempotency-key was used for another request")
         return Committed(None if answer is None else answer.encode(), transaction_id, replayed=True)
 
-    def _run(self, command: Command, values: Mapping[str, Value], ends: float) -> list[str]:
+    def _run(self, command: Command, values: Mapping[str, Value], deadline: float) -> list[str]:
         def run(cur: cursor) -> list[str]:
-            return rows_of(cur, _within(ends) + _RUN, (cur.mogrify(command.sql, values).decode(),))
+            return rows_of(cur, _within(deadline) + _RUN, (cur.mogrify(command.sql, values).decode(),))
 
         try:
-            return self._kept.ask(run, _limit_s(ends))
+            return self._kept.ask(run, _limit_until(deadline))
         except StatementFailed as error:
             if getattr(error.__cause__, "pgcode", None) in DOES_NOT_FIT:
                 raise Unprocessable(
@@ -204,30 +204,33 @@ class Commands:
         if not isinstance(cause, psycopg2.Error) or cause.diag.column_name or not cause.diag.constraint_name:
             return error
         try:
-            columns = self._kept.ask(lambda cur: columns_of(cur, cause), limit_s(_ASIDE_MS))
+            columns = self._kept.ask(lambda cur: columns_of(cur, cause), client_limit_s(_FOLLOW_UP_MS))
         except DatabaseError:
             return error
         return type(error)(error.rule, columns or error.fields)
 
-    def _ask(self, sql: str, values: Row, ends: float) -> list[Row]:
-        return self._kept.ask(lambda cur: _fetched(cur, _within(ends) + sql, values), _limit_s(ends))
+    def _ask(self, sql: str, values: Row, deadline: float) -> list[Row]:
+        return self._kept.ask(lambda cur: _fetched(cur, _within(deadline) + sql, values), _limit_until(deadline))
 
-    def _aside(self, sql: str, transaction_id: str) -> list[Row]:
-        message = SET.format(timeout_ms=_ASIDE_MS) + sql
-        return self._kept.ask_again_if_dead(lambda cur: _fetched(cur, message, (transaction_id,)), limit_s(_ASIDE_MS))
-
-
-def _left_ms(ends: float) -> int:
-    return max(1, round((ends - time.monotonic()) * 1000))  # 0 would be no limit at all
+    def _follow_up(self, sql: str, transaction_id: str) -> list[Row]:
+        message = SET.format(timeout_ms=_FOLLOW_UP_MS) + sql
+        return self._kept.ask_again_if_dead(
+            lambda cur: _fetched(cur, message, (transaction_id,)), client_limit_s(_FOLLOW_UP_MS)
+        )
 
 
-def _within(ends: float) -> str:
+def _left_ms(deadline: float) -> int:
+    return max(1, round((deadline - time.monotonic()) * 1000))  # 0 would be no limit at all
+
+
+def _limit_until(deadline: float) -> float:
+    """Return how long the client waits for a statement that has the time left until `deadline`."""
+    return client_limit_s(_left_ms(deadline))
+
+
+def _within(deadline: float) -> str:
     """Return what makes PostgreSQL cancel the next statement when the command's time is over."""
-    return SET.format(timeout_ms=_left_ms(ends))
-
-
-def _limit_s(ends: float) -> float:
-    return limit_s(_left_ms(ends))
+    return SET.format(timeout_ms=_left_ms(deadline))
 
 
 def _fetched(cur: cursor, sql: str, values: Row | None = None) -> list[Row]:

@@ -13,7 +13,7 @@ from psycopg2.extensions import connection, cursor
 
 from cacheaside.drivers.iam import database_token, lambda_credentials
 from cacheaside.drivers.postgres.constraints import violation
-from cacheaside.drivers.postgres.deadline import DeadlineExceeded, deadline
+from cacheaside.drivers.postgres.deadline import DeadlineExceeded, wait_deadline
 from cacheaside.errors import (
     Busy,
     DatabaseError,
@@ -24,7 +24,7 @@ from cacheaside.errors import (
 )
 from cacheaside.settings import Authentication, DatabaseSettings
 
-__all__ = ["NO_SLOT", "KeptConnection", "connect"]
+__all__ = ["NO_SLOT", "KeptConnection", "open_connection"]
 
 _T = TypeVar("_T")
 
@@ -36,21 +36,21 @@ NO_SLOT: Final = "OVRLD"  # classes of SQLSTATE from I to Z are free for applica
 
 
 class KeptConnection:
-    """What asks is a function of a cursor; what it raises comes out as one of our own errors."""
+    """A caller passes a function of a cursor. The errors of psycopg2 come out as our own."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
         self._connection: connection | None = None
 
     def ask(self, ask: Callable[[cursor], _T], limit_s: float) -> _T:
-        """Return what `ask` does, waiting for no answer longer than `limit_s`. Raises DatabaseError."""
+        """Return the result of `ask`, which may wait for an answer for `limit_s`. Raises DatabaseError."""
         try:
             if self._connection is None:
-                self._connection = connect(self._settings)
-            with deadline(limit_s), self._connection.cursor() as cur:
+                self._connection = open_connection(self._settings)
+            with wait_deadline(limit_s), self._connection.cursor() as cur:
                 return ask(cur)
         except (psycopg2.Error, UnicodeDecodeError) as error:
-            # psycopg2 quotes the answer that it cannot make sense of, and fails at that if it is no UTF-8 either.
+            # psycopg2 quotes an answer that it cannot parse, and fails at quoting if the answer is not UTF-8.
             dead = isinstance(error, DeadlineExceeded | UnicodeDecodeError)
             lost = dead or self._connection is None or bool(self._connection.closed)
             if lost:
@@ -58,12 +58,12 @@ class KeptConnection:
             raise _translated(error, lost) from error
 
     def ask_again_if_dead(self, ask: Callable[[cursor], _T], limit_s: float) -> _T:
-        """The same, once more on a new connection if a kept one turns out to have died: for what may be repeated."""
+        """The same, but if a kept connection has died, ask again on a new one. `ask` must be repeatable."""
         kept = self._connection is not None
         try:
             return self.ask(ask, limit_s)
         except DatabaseUnavailable as error:
-            # Silence is not death: asking a frozen server again would only double the wait.
+            # A timeout is not a dead connection: asking a frozen server again would only double the wait.
             if not kept or isinstance(error.__cause__, DeadlineExceeded):
                 raise
         return self.ask(ask, limit_s)
@@ -73,8 +73,8 @@ class KeptConnection:
         self.ask_again_if_dead(lambda cur: cur.execute("select 1"), _PING_S)
 
     def roll_back(self) -> None:
-        """End the transaction, one way or the other. Never raises."""
-        if self._connection is None:  # a new one would have none
+        """Roll back the transaction, or else close the connection. Never raises."""
+        if self._connection is None:  # then there is no transaction
             return
         try:
             self.ask(lambda cur: cur.execute("rollback"), _PING_S)
@@ -89,17 +89,17 @@ class KeptConnection:
         self._connection = None
 
 
-def connect(settings: DatabaseSettings) -> connection:
+def open_connection(settings: DatabaseSettings) -> connection:
     """Open a connection in autocommit mode to a primary, within 3 s. Raises psycopg2.OperationalError.
 
-    A standby is refused: after a failover a host name may lead to the former primary for a while, and an answer that is
-    loaded there may be older than the write that took the last one out.
+    A standby is refused: after a failover a host name may lead to the former primary for a while. An answer from there
+    may be older than the write that invalidated the last one.
     """
     extra: dict[str, Any] = {"application_name": "cacheaside", "target_session_attrs": "primary"}
     if settings.authentication is Authentication.IAM:
         extra["password"] = _token(settings)
-    with deadline(_CONNECT_S):
-        # After a freeze the peer may be gone without a word; then unacknowledged bytes must not be waited for.
+    with wait_deadline(_CONNECT_S):
+        # After a freeze the peer may be gone without notice. Then the kernel must not wait for its acknowledgement.
         opened: connection = psycopg2.connect(settings.url, tcp_user_timeout=3_000, **extra)
     opened.autocommit = True
     return opened

@@ -24,7 +24,7 @@ from psycopg2.extensions import (
     set_wait_callback,
 )
 
-__all__ = ["DeadlineExceeded", "deadline"]
+__all__ = ["DeadlineExceeded", "wait_deadline"]
 
 
 class DeadlineExceeded(psycopg2.OperationalError):
@@ -35,7 +35,7 @@ _current = threading.local()
 
 
 @contextmanager
-def deadline(seconds: float) -> Iterator[None]:
+def wait_deadline(seconds: float) -> Iterator[None]:
     """Within this block, in this thread, no wait for PostgreSQL outlasts `seconds` from now, nor an outer deadline."""
     before: float | None = getattr(_current, "at", None)
     _current.at = min(time.monotonic() + seconds, before or float("inf"))

@@ -168,7 +168,7 @@ class Outbox:
         """
         return self._kept.ask_again_if_dead(lambda cur: self._await_change(cur, seconds), seconds + _LIMIT_S)
 
-    def hush(self) -> None:
+    def stop_notifications(self) -> None:
         """Have writers tell nobody, until the next `listen`: commits that tell wait for each other."""
         self._kept.ask_again_if_dead(lambda cur: cur.execute(_ASK_FOR_SILENCE), _LIMIT_S)
 

@@ -1,7 +1,4 @@
-"""What a query's load and a command have in common on their way through PostgreSQL, which renders rows to JSON itself.
-
-So types are exact, and the bytes are ready to send.
-"""
+"""Rows as JSON, for loads and commands: PostgreSQL renders them, so types are exact and the bytes are ready to send."""
 
 from __future__ import annotations
 
@@ -14,32 +11,32 @@ from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.statements import Statement
 from cacheaside.errors import AnswerTooLarge, StatementFailed
 
-__all__ = ["SET", "body_of", "limit_s", "rows_of"]
+__all__ = ["SET", "body_of", "client_limit_s", "rows_of"]
 
-# PostgreSQL cancels a statement at its timeout. Only if it did not, being frozen or gone, do we stop waiting.
+# PostgreSQL cancels a statement at its timeout. If it is frozen or gone, the client stops waiting this much later.
 _GRACE_S: Final = 1.0
-# Lambda returns at most 6 MiB, in which the body is a JSON string once more, with its quotes escaped.
+# Lambda returns at most 6 MiB, and in it the body is a JSON string, with its quotes escaped.
 _ANSWER_AT_MOST: Final = 5_000_000
 
-# What it sets ends with the transaction: nothing is left on the connection.
+# Both settings end with the transaction.
 SET: Final = "set local statement_timeout = {timeout_ms}; set local timezone = 'UTC'; "
 
 
-def limit_s(timeout_ms: int) -> float:
-    """Return how long to wait for a statement that PostgreSQL itself cancels after `timeout_ms`."""
+def client_limit_s(timeout_ms: int) -> float:
+    """Return how long the client waits for a statement that PostgreSQL itself cancels after `timeout_ms`."""
     return timeout_ms / 1000 + _GRACE_S
 
 
 def rows_of(cur: cursor, sql: str, values: Mapping[str, Value] | tuple[str, ...]) -> list[str]:
-    """Run `sql` and return its rows, which are one column of JSON text."""
+    """Run `sql`, whose rows have one column of JSON text, and return those texts."""
     cur.execute(sql, values)
     return [row[0] for row in cur.fetchall()]
 
 
 def body_of(statement: Statement, rows: list[str]) -> bytes | None:
-    """Return the body to send, or None when one row is wanted and there is none.
+    """Return the body to send, or None if the statement returns one row and there is none.
 
-    Raises StatementFailed for more rows than one then, and AnswerTooLarge.
+    Raises StatementFailed if there are more rows than one then, and AnswerTooLarge.
     """
     if statement.returns == "one" and not rows:
         return None

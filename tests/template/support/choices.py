@@ -1,15 +1,15 @@
-"""What there is to choose in the template, and the choices that the tests try."""
+"""The parameters of the template that offer a choice, and the choices that the tests try."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from tests.template.modes import Choice, choose
-from tests.template.stack import Refused, accept, read_template
+from tests.template.support.modes import Choice, choose
+from tests.template.support.stack import Refused, accept, read_template
 
 OFF_ON: Final = ("off", "on")
-# Some values of these exclude each other.
+# Some values of these dimensions exclude each other.
 CORE: Final = {
     "VPC": ("new", "existing"),
     "DatabaseSource": ("new", "existing"),
@@ -47,7 +47,7 @@ EXISTING_DATABASE: Final = {
 }
 EXISTING_CACHE: Final = {"CacheHost": "cache.example", "CacheName": "theirs", "CacheSecurityGroupId": "sg-0ca"}
 JWT: Final = {"JwtIssuer": "https://issuer.example", "JwtAudience": "shop,office"}
-# What else must be said when a dimension has this value. A dimension in lower case, or CORS, is no parameter itself.
+# Other parameters that a value implies. VPC, CORS and domain are no parameters themselves.
 _MEANS: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("VPC", "existing"): EXISTING_VPC,
     ("DatabaseSource", "existing"): EXISTING_DATABASE,

@@ -21,9 +21,9 @@ from psycopg2.extensions import connection, cursor
 
 from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue.tags import parameters_of, table_of
-from cacheaside.tag_check.database_objects import Found, describe, find
+from cacheaside.drivers.postgres.introspection.database_objects import Found, describe, find
+from cacheaside.drivers.postgres.introspection.generic_plan import scans
 from cacheaside.tag_check.facts import Facts, Kind, QueryRefused, Scan, Source
-from cacheaside.tag_check.generic_plan import scans
 from cacheaside.tag_check.samples import samples
 
 __all__ = ["Dependencies", "dependencies"]

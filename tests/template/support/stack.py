@@ -1,34 +1,35 @@
-"""The template as CloudFormation will see it: translated by SAM, with one choice of parameters put in.
+"""The template as CloudFormation sees it: translated by SAM, and evaluated for one choice of parameters.
 
-References become readable text: `!Ref Vpc` is "Vpc", `!GetAtt Cache.Arn` is "Cache.Arn". One to something that this
-choice of parameters does not create is an error, so reading a Stack proves that nothing in it dangles.
+References become readable text: `!Ref Vpc` is "Vpc", `!GetAtt Cache.Arn` is "Cache.Arn". A reference to a resource that
+this choice does not create raises Dangling, so constructing a Stack proves that all its references resolve.
 """
 
 from __future__ import annotations
 
-import copy
+import json
 import os
 import re
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
+from samtranslator.yaml_helper import intrinsics_multi_constructor
 
-from tests.template.intrinsics import PSEUDO, Intrinsics
+from tests.template.support.intrinsics import PSEUDO, Intrinsics
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 TEMPLATE: Final = ROOT / "template.yaml"
 
 
 class Dangling(Exception):
-    """Something refers to a resource that this choice of parameters does not create."""
+    """A reference to a resource that this choice of parameters does not create."""
 
 
 class Refused(Exception):
-    """CloudFormation creates nothing, because of what this says: a value that is not allowed, or a rule."""
+    """CloudFormation refuses this choice of parameters. The text is the reason: a value or a rule."""
 
 
 class Stack:
@@ -55,7 +56,7 @@ class Stack:
         return {name: r.get("Properties", {}) for name, r in self.resources.items() if r["Type"] in types}
 
     def needs(self, name: str) -> set[str]:
-        """Return every resource that stands before `name` is created, and until after it is deleted."""
+        """Return all resources that are created before `name` and deleted after it."""
         found: set[str] = set()
         ahead = [name]
         while ahead:
@@ -85,19 +86,29 @@ class Stack:
         return name
 
 
+def stack_of(**choice: str) -> Stack:
+    """Return the stack of this choice. It is translated once per session and shared: do not change it."""
+    return _stack_of(frozenset(choice.items()))
+
+
+@cache
+def _stack_of(choice: frozenset[tuple[str, str]]) -> Stack:
+    return Stack(**dict(choice))
+
+
 def read_template(text: str | None = None) -> dict[str, Any]:
-    """Return the template, or one with this text, as it is written: not to be changed, because it is read once."""
-    return _parse(text if text is not None else TEMPLATE.read_text())
+    """Return the template, or one with this text, untranslated. It is parsed once and shared: do not change it."""
+    return _parse(text if text is not None else _template())
 
 
-def translated(text: str | None = None, **choice: str) -> dict[str, Any]:
-    """Return what SAM makes of the template, conditions and references still in it."""
-    source = read_template(text)
+def translated(**choice: str) -> dict[str, Any]:
+    """Return SAM's translation of the template, with conditions and references unevaluated."""
+    source = read_template()
     return _translate(source, accept(choice, source))
 
 
 def accept(choice: Mapping[str, str], source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of all parameters; raise Refused if CloudFormation would not even begin with this choice."""
+    """Return the values of all parameters. Raise Refused if CloudFormation would refuse this choice."""
     declared = source["Parameters"]
     if unknown := choice.keys() - declared.keys():
         raise Refused(f"there is no parameter {', '.join(unknown)}")
@@ -125,18 +136,30 @@ def _no_resource(name: str) -> str:
     raise Dangling(f"a rule refers to {name}, which is no parameter")
 
 
+class _Loader(yaml.CSafeLoader):
+    """SAM's reader of `!Ref` and the like, on a parser in C, which takes a seventh of the time."""
+
+
+_Loader.add_multi_constructor("!", intrinsics_multi_constructor)
+
+
+@cache
+def _template() -> str:
+    return TEMPLATE.read_text()
+
+
 @lru_cache(maxsize=8)
 def _parse(text: str) -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml_parse(text)
+    parsed: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506
     return parsed
 
 
 def _translate(source: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
-    source = copy.deepcopy(source)
-    for resource in source["Resources"].values():  # SAM wants code to be in S3 already, as `sam package` leaves it
+    source = json.loads(json.dumps(source))  # a copy without shared values: `sam build` writes out YAML's anchors too
+    for resource in source["Resources"].values():  # SAM expects code in S3, as `sam package` leaves it
         for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
             resource["Properties"][name] = "s3://bucket/" + resource["Properties"][name]
-    os.environ.setdefault("AWS_DEFAULT_REGION", PSEUDO["AWS::Region"])  # it asks boto3 for one, and calls nobody
+    os.environ.setdefault("AWS_DEFAULT_REGION", PSEUDO["AWS::Region"])  # it asks boto3 for one, but calls no service
     translated: dict[str, Any] = transform(source, parameters, _NoManagedPolicies())
     return translated
 

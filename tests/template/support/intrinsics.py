@@ -14,16 +14,16 @@ PSEUDO: Final = {
     "AWS::StackName": "shop",
     "AWS::URLSuffix": "amazonaws.com",
 }
-# References become readable text, but some templates take an ARN apart, so these look as in AWS.
+# References become readable text. These attributes look as in AWS, because the template splits them.
 _ARNS: Final = {"DBProxyArn": "arn:aws:rds:eu-west-1:111122223333:db-proxy:prx-{name}"}
-_NOTHING: Final = object()  # what AWS::NoValue leaves behind
+_NOTHING: Final = object()  # the value of AWS::NoValue
 _VARIABLE: Final = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
 class Intrinsics:
-    """Evaluates what stands in `template`.
+    """Evaluates the functions of `template`.
 
-    `refer` is told each resource that is referred to, and returns what stands for it.
+    `refer` is called with the name of each referenced resource, and returns the text that replaces the reference.
     """
 
     def __init__(self, template: Mapping[str, Any], parameters: Mapping[str, Any], refer: Callable[[str], str]) -> None:
@@ -46,7 +46,7 @@ class Intrinsics:
         return {key: value for key, value in values.items() if value is not _NOTHING}
 
     def holds(self, condition: Any) -> bool:
-        """Return whether a condition is met: the name of one, a function, or None for no condition."""
+        """Return whether a condition is met. It is a name, a function, or None, which is always met."""
         if condition is None:
             return True
         return bool(self.value(self._conditions[condition] if isinstance(condition, str) else condition))

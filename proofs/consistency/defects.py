@@ -1,4 +1,6 @@
-"""Ways to do it wrong, to see that the checks of this package notice. Nothing else uses them."""
+"""Deliberate defects, for tests that the checks of this package find them. `api_processes` and `invalidate_processes`
+use these classes in place of the real ones when `run` is given a `Defect`; `register` drops the trigger.
+"""
 
 from __future__ import annotations
 
@@ -18,31 +20,29 @@ from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.invalidation.drain import Batch
 from cacheaside.settings import DatabaseSettings
 
-__all__ = ["Broken", "EagerCommands", "HastyOutbox", "SkippingOutbox", "Untold"]
+__all__ = ["Defect", "InvalidateFirstCommands", "LossyOutbox", "MarkFirstOutbox", "NoOpCache"]
 
-# Others need a moment to run into what is open for so long.
-_GAP_S: Final = 0.01
-
-
-class Broken(Enum):
-    """What is done wrong."""
-
-    TAGS_BEFORE_COMMIT = "commands take out what they are about to write, and nothing after COMMIT"
-    DONE_UNCONFIRMED = "commands do not wait for the replica before they say that it is done"
-    DRAINED_FIRST = "the invalidate function marks rows as drained, and then takes them out"
-    ROWS_SKIPPED = "the invalidate function takes out every other change, and marks all"
-    UNRECORDED = "one of the triggers is missing"
+# Keeps the race open for this long, so that other processes run into it.
+_RACE_S: Final = 0.01
 
 
-class Untold:
-    """A cache that says it was done."""
+class Defect(Enum):
+    INVALIDATED_BEFORE_COMMIT = "commands invalidate their change before COMMIT instead of after it"
+    DONE_UNCONFIRMED = 'commands answer "done" without waiting for the replica'
+    MARKED_FIRST = "the invalidate function marks changes as drained before it invalidates them"
+    CHANGES_SKIPPED = "the invalidate function invalidates every other change, and marks all as drained"
+    TRIGGER_MISSING = "one of the triggers is missing"
+
+
+class NoOpCache:
+    """Reports that tags are invalidated, and does nothing."""
 
     def invalidate_tags(self, tags: Sequence[str]) -> int:
         return len(tags)
 
 
-class EagerCommands(Commands):
-    """Takes out what it is going to write."""
+class InvalidateFirstCommands(Commands):
+    """Invalidates the row before it is written."""
 
     def __init__(self, settings: DatabaseSettings, cache: Cache) -> None:
         super().__init__(settings)
@@ -50,23 +50,23 @@ class EagerCommands(Commands):
 
     def execute(self, command: Command, values: Mapping[str, Value], *others: Any) -> Any:
         self._cache.invalidate_tags(changed_tags([f"register:{values['id']}"]))
-        time.sleep(_GAP_S)
+        time.sleep(_RACE_S)
         return super().execute(command, values, *others)
 
 
-class HastyOutbox(Outbox):
-    """Commits, and then takes out what it has committed as taken out."""
+class MarkFirstOutbox(Outbox):
+    """Commits a batch as drained, and only then hands it to the drainer."""
 
     @contextmanager
     def batch(self, *arguments: Any) -> Iterator[Batch]:
         with super().batch(*arguments) as batch:
             pass
-        time.sleep(_GAP_S)
+        time.sleep(_RACE_S)
         yield batch
 
 
-class SkippingOutbox(Outbox):
-    """Is told of more than it passes on."""
+class LossyOutbox(Outbox):
+    """Hands every other change to the drainer, and marks all as drained."""
 
     @contextmanager
     def batch(self, *arguments: Any) -> Iterator[Batch]:

@@ -1,8 +1,8 @@
-"""Who can open a connection to whom, computed from subnets, routes, gateways and security groups.
+"""Computes which connections are possible, from subnets, routes, gateways and security groups.
 
-A connection inside the VPC needs an egress rule of the caller and an ingress rule of the called that name each other.
-One to the outside needs an egress rule and, from the caller's subnets, a route. What is not ours (the routes of an
-existing VPC) is taken to let everything through, so that our rules alone must be enough.
+A connection inside the VPC needs an egress rule of the caller and an ingress rule of the called, each naming the other.
+A connection to the outside needs an egress rule, and a route from the caller's subnets. The routes of an existing VPC
+are assumed to allow everything, so that our rules alone must be sufficient.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from typing import Any, Final, NamedTuple
 
-from tests.template.stack import Stack
+from tests.template.support.stack import Stack
 
 INTERNET: Final = "internet"
 S3: Final = "S3"
@@ -29,7 +29,7 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """Something with addresses in the VPC, and the ports it answers on, if it does."""
+    """A resource with addresses in the VPC, and the ports that it listens on, if any."""
 
     name: str
     subnets: tuple[str, ...]
@@ -39,13 +39,13 @@ class Place:
 
 
 def edges(stack: Stack) -> set[Edge]:
-    """Return every connection that the network lets through."""
+    """Return every connection that the network allows."""
     network = _Network(stack)
     return set(network.inside()) | set(network.outward()) | set(network.inward())
 
 
 def rules(stack: Stack, direction: str) -> dict[str, list[dict[str, Any]]]:
-    """Return the rules of each group for SecurityGroupEgress or -Ingress, those of EC2's own default included."""
+    """Return group -> its rules, for SecurityGroupEgress or -Ingress, including the default egress rule of EC2."""
     everything = [{"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}] if direction == "SecurityGroupEgress" else []
     groups = stack.of_type("AWS::EC2::SecurityGroup")
     found = {name: list(p.get(direction) or everything) for name, p in groups.items()}
@@ -148,7 +148,7 @@ def _places(stack: Stack) -> Iterator[Place]:
         yield Place(name, tuple(p["VpcSubnetIds"]), tuple(p["VpcSecurityGroupIds"]), (database,))
     for name, p in stack.of_type("AWS::ElastiCache::ReplicationGroup").items():
         subnets = tuple(groups[p["CacheSubnetGroupName"]]["SubnetIds"])
-        yield Place(name, subnets, tuple(p["SecurityGroupIds"]), (cache, 6380))  # 6380 only to see that it is shut
+        yield Place(name, subnets, tuple(p["SecurityGroupIds"]), (cache, 6380))  # 6380 only to prove that it is closed
     for name, p in stack.of_type("AWS::ElastiCache::ServerlessCache").items():
         yield Place(name, tuple(p["SubnetIds"]), tuple(p["SecurityGroupIds"]), (6379, 6380))
     for name, p in stack.of_type("AWS::EC2::VPCEndpoint").items():

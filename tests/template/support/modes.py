@@ -1,7 +1,7 @@
-"""Which choices of parameters the tests try: every pair of values that may meet, in as few stacks as that takes.
+"""Selects the choices of parameters that the tests try: every allowed pair of values, in few stacks.
 
-A choice gives each dimension one value. Some dimensions exclude values of each other; of these, the core, every allowed
-combination is tried. The others take whatever value meets the most values that it has not met yet.
+A choice gives each dimension one value. The dimensions of the core exclude some values of each other; every allowed
+combination of the core is tried. Each other dimension gets the value that completes the most pairs not yet tried.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ Pair = frozenset[tuple[str, str]]
 
 
 def pairs(choice: Choice) -> Iterator[Pair]:
-    """Return which values meet in `choice`."""
+    """Return the pairs of values in `choice`."""
     return map(frozenset, combinations(choice.items(), 2))
 
 
 def choose(
     core: Mapping[str, Sequence[str]], free: Mapping[str, Sequence[str]], allowed: Callable[[Choice], bool]
 ) -> list[Choice]:
-    """Return choices in which each allowed combination of `core`, and each allowed pair of all values, is met.
+    """Return choices that contain each allowed combination of `core` and each allowed pair of all values.
 
     The same arguments give the same choices in the same order.
     """

@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from cacheaside.drivers.postgres.introspection.dependencies import dependencies
 from cacheaside.tag_check.check import check_tags
-from cacheaside.tag_check.dependencies import dependencies
 from local.servers.postgres import PostgresServer
 from tests.component.support.own_database import own_database
 

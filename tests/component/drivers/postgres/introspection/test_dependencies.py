@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from cacheaside.catalogue.parameters import Parameter
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
-from cacheaside.tag_check.dependencies import dependencies
+from cacheaside.drivers.postgres.introspection.dependencies import dependencies
 from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused
 from local.servers.postgres import PostgresServer
 from tests.component.support.own_database import own_database

@@ -1,0 +1,56 @@
+"""The options of every connection to the cache: address, TLS, and sign-in."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from redis.credentials import CredentialProvider
+
+from cacheaside.drivers.cache.deadline import CALL_S, BoundedConnection, BoundedSSLConnection, tls
+from cacheaside.drivers.iam import cache_token, lambda_credentials
+from cacheaside.settings import Authentication, CacheMode, CacheSettings
+
+__all__ = ["address", "connection_options"]
+
+
+def address(settings: CacheSettings) -> tuple[str, int]:
+    """Return host and port."""
+    url = urlsplit(settings.url)
+    return url.hostname or "", url.port or 6379
+
+
+def connection_options(settings: CacheSettings) -> dict[str, Any]:
+    """Return the arguments of every connection, but its host, port and retries."""
+    url = urlsplit(settings.url)
+    iam = settings.authentication is Authentication.IAM
+    encrypted = url.scheme == "rediss"
+    if encrypted:
+        tls()  # now, while Lambda starts the function, so that no request waits for it
+    return {
+        "connection_class": BoundedSSLConnection if encrypted else BoundedConnection,
+        "username": None if iam else _decoded(url.username),
+        "password": None if iam else _decoded(url.password),
+        "credential_provider": _IamCredentials(settings, _decoded(url.username) or "") if iam else None,
+        "socket_timeout": CALL_S,
+        # RESP 2 and no client name: opening a connection takes no round trip but AUTH.
+        "protocol": 2,
+        "driver_info": None,
+    }
+
+
+def _decoded(part: str | None) -> str | None:
+    return unquote(part) if part else None
+
+
+class _IamCredentials(CredentialProvider):
+    """Signs a new token for each connection that is opened."""
+
+    def __init__(self, settings: CacheSettings, user: str) -> None:
+        self._settings = settings
+        self._user = user
+
+    def get_credentials(self) -> tuple[str, str]:
+        region, name = self._settings.region, self._settings.name
+        serverless = self._settings.mode is CacheMode.SERVERLESS
+        return self._user, cache_token(lambda_credentials(), region, name, self._user, serverless=serverless)

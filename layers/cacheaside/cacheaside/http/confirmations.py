@@ -1,0 +1,24 @@
+"""The response to a command: the answer of a committed write, and how far its invalidation came."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.event_handler import Response
+
+from cacheaside.catalogue.statements import Command
+from cacheaside.errors import NotFound
+from cacheaside.http.documents import JSON
+from cacheaside.writing.writer import Written
+
+__all__ = ["confirm"]
+
+
+def confirm(command: Command, written: Written) -> Response[str]:
+    """Return 200 for a committed write: its answer, and whether the old answers are invalidated.
+
+    Raises NotFound, with headers, if it is about one row and there is none.
+    """
+    own = {"Cache-Control": "no-store", **({"Idempotency-Replayed": "true"} if written.replayed else {})}
+    if written.body is None:
+        raise NotFound(f"{command.name} found no row for these parameters", own)
+    body = f'{written.body.decode().removesuffix("}")},"invalidation":"{written.invalidation.value}"}}'
+    return Response(status_code=200, content_type=JSON, body=body, headers=own)

@@ -1,0 +1,18 @@
+"""Documents of the API itself as responses: the catalogue, health, OpenAPI, and the result of an invalidation."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from aws_lambda_powertools.event_handler import Response
+
+__all__ = ["JSON", "json_response"]
+
+JSON: Final = "application/json"
+
+
+def json_response(document: object, status: int = 200) -> Response[str]:
+    """Return `document` as JSON. Clients must not keep it: it describes this moment, or this deployment."""
+    body = json.dumps(document, ensure_ascii=False)
+    return Response(status_code=status, content_type=JSON, body=body, headers={"Cache-Control": "no-store"})

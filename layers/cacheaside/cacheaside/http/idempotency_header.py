@@ -1,0 +1,33 @@
+"""The header Idempotency-Key of a command (draft-ietf-httpapi-idempotency-key-header)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+from cacheaside.catalogue.parameters import Value
+from cacheaside.catalogue.statements import Command
+from cacheaside.http.requests import IDEMPOTENCY_KEY
+from cacheaside.writing.idempotency import Idempotency
+
+__all__ = ["idempotency_of"]
+
+
+def idempotency_of(event: APIGatewayProxyEventV2, command: Command, values: Mapping[str, Value]) -> Idempotency | None:
+    """Return the key of a command's request, or None if it has none. Raises BadIdempotencyKey."""
+    header = event.headers.get(IDEMPOTENCY_KEY.lower())
+    return None if header is None else Idempotency.of(header, command.name, values, _caller(event))
+
+
+def _caller(event: APIGatewayProxyEventV2) -> str:
+    """Return the signer of the request, or the subject of its token; "" where requests are not authorized.
+
+    The session of a role is left out: a retry may come with new credentials, or from another worker of the same role.
+    """
+    authorizer = event.raw_event["requestContext"].get("authorizer") or {}
+    signer: str | None = (authorizer.get("iam") or {}).get("userArn")
+    subject: str | None = ((authorizer.get("jwt") or {}).get("claims") or {}).get("sub")
+    if signer and ":assumed-role/" in signer:
+        signer = signer.rpartition("/")[0]
+    return signer or subject or ""

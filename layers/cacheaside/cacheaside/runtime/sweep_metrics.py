@@ -1,0 +1,40 @@
+"""Metrics of a sweep in the CloudWatch embedded metric format: one line of log for each."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from cacheaside.invalidation.drain import Backlog, Drained
+from cacheaside.invalidation.sweep import Sweep
+from cacheaside.invalidation.verifier import Verification
+
+__all__ = ["measured_sweep"]
+
+
+def measured_sweep(sweep: Sweep, listen_s: float) -> None:
+    """Run a sweep, and publish its counts."""
+    report = _SweepMetrics()
+    try:
+        sweep.run(listen_s, report)
+    finally:
+        if report.metrics.metric_set:  # there is none if PostgreSQL failed
+            report.metrics.flush_metrics()
+
+
+class _SweepMetrics:
+    def __init__(self) -> None:
+        self.metrics = EphemeralMetrics()
+
+    def drained(self, drained: Drained, backlog: Backlog) -> None:
+        self.metrics.add_metric("Drained", MetricUnit.Count, drained.rows)
+        self.metrics.add_metric("Replayed", MetricUnit.Count, drained.replayed)
+        self.metrics.add_metric("Pending", MetricUnit.Count, backlog.rows)
+        self.metrics.add_metric("Lag", MetricUnit.Seconds, backlog.age_s)
+
+    def folded(self, rows: int) -> None:
+        self.metrics.add_metric("Folded", MetricUnit.Count, rows)
+
+    def verified(self, verification: Verification) -> None:
+        ages = [answer.age_s for answer in verification.stale]
+        for age_s in ages + [0.0] * (verification.checked - len(ages)):
+            self.metrics.add_metric("StaleAfterSeconds", MetricUnit.Seconds, age_s)

@@ -1,0 +1,139 @@
+"""The API's processes: readers, which check every answer against the history, and writers, which record in it.
+
+They call the library as the handlers do. `fault_injection` kills any of them at any instant. A writer also sometimes
+kills itself, through its cache, between COMMIT and the invalidation of the committed change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from operator import lt
+from typing import Any, Final
+
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.commands import Commands
+from cacheaside.drivers.postgres.queries import Queries
+from cacheaside.errors import CacheasideError
+from cacheaside.reading.entry import unpack
+from cacheaside.reading.outcome import Source
+from cacheaside.reading.question import Question
+from cacheaside.reading.reader import Reader
+from cacheaside.settings import CacheSettings
+from cacheaside.writing.writer import Invalidation, Writer
+from proofs.consistency.defects import Defect, InvalidateFirstCommands, NoOpCache
+from proofs.consistency.history import ROWS, Count, History
+from proofs.consistency.system import SystemUnderTest
+
+__all__ = ["CrashingCache", "random_row", "read_values", "run_api_reader", "run_api_writer"]
+
+_CRASHES: Final = 0.004  # share of the writes
+_READS_ALL: Final = 0.05  # share of the reads; nearly each of these is a load
+_HOT_ROWS: Final = 8
+
+
+class CrashingCache(Cache):
+    """Kills the process with probability `chance` after COMMIT, before the change is invalidated."""
+
+    def __init__(self, settings: CacheSettings, chance: float, history: History, worker: int) -> None:
+        super().__init__(settings)
+        self._chance, self._history, self._worker = chance, history, worker
+
+    def invalidate_tags(self, tags: Sequence[str]) -> int:
+        if random.random() < self._chance:
+            self._history.count(self._worker, Count.KILLED_UNDRAINED)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().invalidate_tags(tags)
+
+
+def run_api_reader(number: int, system: SystemUnderTest, history: History) -> None:
+    """Read until killed, and compare each answer with the writes that were acknowledged before the read began."""
+    random.seed()
+    reader = Reader(Cache(system.cache), Queries(system.query))
+    rows = [Question(system.catalogue.query("one"), {"id": row}) for row in range(ROWS)]
+    every = Question(system.catalogue.query("all"), {})
+    while True:
+        row = None if random.random() < _READS_ALL else random_row()
+        bound = every if row is None else rows[row]
+        bounds = history.read_bounds(row)
+        try:
+            values, source = read_values(reader, bound)
+        except CacheasideError:
+            history.count(number, Count.READ_FAILED)
+            time.sleep(0.01)
+            continue
+        in_window = history.in_window(bounds)
+        violation = _older(values, bounds.done) or (not in_window and _older(values, bounds.drained))
+        history.count(number, Count.READ)
+        history.count_source(number, source)
+        if row is None:
+            history.count(number, Count.READ_ALL)
+        if in_window:
+            history.count(number, Count.READ_IN_WINDOW)
+            if not violation and _older(values, bounds.drained):
+                history.count(number, Count.STALE_IN_WINDOW)
+        if violation:
+            history.count(number, Count.VIOLATION)
+            with system.violations.open("a", encoding="utf-8") as file:
+                file.write(f"{source.name}: row {row} read as {values}, {in_window=}, {bounds}\n")
+
+
+def run_api_writer(number: int, worker: int, system: SystemUnderTest, history: History, defect: Defect | None) -> None:
+    """Write until killed. A "done" is acknowledged here; a "pending" by the outbox checker when it is drained."""
+    random.seed()
+    command = system.catalogue.command("increment")
+    writer = _writer(worker, system, history, defect)
+    while True:
+        row = random_row()
+        try:
+            written = writer.write(command, {"id": row})
+        except CacheasideError:
+            history.count(worker, Count.WRITE_FAILED)
+            time.sleep(0.01)
+            continue
+        if (
+            written.body is None
+        ):  # it waited for a transaction that replaced the row: old row deleted, new one not visible
+            history.count(worker, Count.WROTE_NOTHING)
+        elif written.invalidation is Invalidation.DONE:
+            history.acknowledge_done(number, row, json.loads(written.body)["data"]["value"])
+            history.count(worker, Count.DONE)
+        else:
+            history.count(worker, Count.PENDING)
+        time.sleep(random.random() * 0.05)
+
+
+def _writer(worker: int, system: SystemUnderTest, history: History, defect: Defect | None) -> Writer:
+    cache = CrashingCache(system.confirmed_cache, _CRASHES, history, worker)
+    if defect is Defect.INVALIDATED_BEFORE_COMMIT:
+        return Writer(NoOpCache(), InvalidateFirstCommands(system.command, Cache(system.cache)))
+    if defect is Defect.DONE_UNCONFIRMED:
+        return Writer(Cache(system.cache), Commands(system.command))
+    return Writer(cache, Commands(system.command))
+
+
+def read_values(reader: Reader, bound: Question) -> tuple[list[int], Source]:
+    """Return the values that the API answers for one row or all, and the answer's source. Raises CacheasideError."""
+    outcome = reader.read(bound, lambda: 29_000).outcome
+    if outcome.refresh is not None:
+        with suppress(CacheasideError):
+            reader.refresh(outcome.refresh)
+    if outcome.entry.body is None:
+        return [], outcome.source
+    data: dict[str, Any] = json.loads(unpack(outcome.entry.encoding, outcome.entry.body))["data"]
+    return (data["values"] or []) if "values" in data else [data["value"]], outcome.source
+
+
+def random_row() -> int:
+    """Return a row, most often one of a few, so that processes conflict."""
+    return random.randrange(_HOT_ROWS if random.random() < 0.6 else ROWS)
+
+
+def _older(values: Sequence[int], bounds: Sequence[int]) -> bool:
+    """Return whether any value is below its bound. Every row always exists, so a missing one is stale, too."""
+    return len(values) < len(bounds) or any(map(lt, values, bounds))

@@ -1,0 +1,157 @@
+"""The kinds of cache that a run can test, and the faults that `fault_injection` can inject into each."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Final, Self
+
+from cacheaside.settings import Authentication, CacheMode, CacheSettings
+from local.servers.valkey import ValkeyServer
+from local.servers.valkey_cluster import ValkeyCluster
+from proofs.consistency.history import History
+from proofs.consistency.replicated_valkey import ReplicatedValkey, execute
+
+__all__ = ["CACHE_KINDS", "CacheFault", "CacheUnderTest", "ClusterUnderTest", "NodeUnderTest", "ReplicatedUnderTest"]
+
+
+class CacheFault(Enum):
+    KILLED = "killed and started again, empty"
+    FROZEN = "frozen and thawed"
+    EMPTIED = "emptied"
+    REPLICA_FROZEN = "replica frozen and thawed"
+    FAILED_OVER = "failed over"
+    FAILED_OVER_BEHIND = "failed over to a replica that lagged"
+
+
+# A fault in progress. Yields how many seconds to leave it like that; closing it ends the fault.
+FaultSteps = Iterator[float]
+
+
+class CacheUnderTest:
+    """One cache, which runs within a `with` block. `faults` has the weight and the action of each fault."""
+
+    mode = CacheMode.NODE
+    replicas = 0
+    between_faults_s = (0.3, 1.5)
+
+    def __init__(self, server: ValkeyServer | ValkeyCluster | ReplicatedValkey, history: History) -> None:
+        self._server = server
+        self._history = history
+        self.faults: Mapping[CacheFault, tuple[int, Callable[[], FaultSteps]]] = {
+            CacheFault.KILLED: (3, self._kill),
+            CacheFault.FROZEN: (3, self._freeze),
+            CacheFault.EMPTIED: (3, self._empty),
+        }
+
+    def settings(self, replicas: int = 0) -> CacheSettings:
+        return CacheSettings(
+            url=self._server.url,
+            authentication=Authentication.URL,
+            region="",
+            name="",
+            mode=self.mode,
+            replicas=replicas,
+        )
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+    def _target(self) -> ValkeyServer:
+        """Return the node that the next fault hits."""
+        raise NotImplementedError
+
+    def _kill(self) -> FaultSteps:
+        node = self._target()
+        node.kill()
+        try:
+            yield random.uniform(0.0, 0.5)
+        finally:
+            node.start()
+
+    def _freeze(self) -> FaultSteps:
+        node = self._target()
+        node.freeze()
+        try:
+            yield random.uniform(0.2, 2.0)
+        finally:
+            node.thaw()
+
+    def _empty(self) -> FaultSteps:
+        execute(self._target(), "FLUSHALL")
+        yield 0.0
+
+
+class NodeUnderTest(CacheUnderTest):
+    def __init__(self, folder: Path, history: History) -> None:
+        self._node = ValkeyServer(folder)
+        super().__init__(self._node, history)
+
+    def _target(self) -> ValkeyServer:
+        return self._node
+
+
+class ClusterUnderTest(CacheUnderTest):
+    mode = CacheMode.CLUSTER
+    between_faults_s = (1.5, 5.0)  # a node that was killed refuses requests for its first 2 s
+
+    def __init__(self, folder: Path, history: History) -> None:
+        self._cluster = ValkeyCluster(folder)
+        super().__init__(self._cluster, history)
+
+    def _target(self) -> ValkeyServer:
+        return random.choice(self._cluster.nodes)
+
+
+class ReplicatedUnderTest(CacheUnderTest):
+    replicas = 1
+    between_faults_s = (0.5, 3.0)  # longer, because little can be checked between a failover and its replay
+
+    def __init__(self, folder: Path, history: History) -> None:
+        self.servers = ReplicatedValkey(folder)
+        super().__init__(self.servers, history)
+        self.faults = {
+            **self.faults,
+            CacheFault.REPLICA_FROZEN: (2, self._freeze_replica),
+            CacheFault.FAILED_OVER: (5, self._fail_over),
+            CacheFault.FAILED_OVER_BEHIND: (5, self._fail_over_behind),
+        }
+
+    def _target(self) -> ValkeyServer:
+        return self.servers.primary
+
+    def _freeze_replica(self) -> FaultSteps:
+        self.servers.replica.freeze()
+        try:
+            yield random.uniform(0.1, 1.0)
+        finally:
+            self.servers.replica.thaw()
+
+    def _fail_over(self) -> FaultSteps:
+        self._replace_primary()
+        yield 0.0
+
+    def _fail_over_behind(self) -> FaultSteps:
+        self.servers.cut_replication()
+        try:
+            yield random.uniform(0.0, 0.4)
+        finally:
+            self._replace_primary()
+
+    def _replace_primary(self) -> None:
+        self._history.begin_failover()
+        self.servers.fail_over()
+        self._history.complete_failover()
+
+
+CACHE_KINDS: Final[Mapping[str, Callable[[Path, History], CacheUnderTest]]] = {
+    "node": NodeUnderTest,
+    "cluster": ClusterUnderTest,
+    "pair": ReplicatedUnderTest,
+}

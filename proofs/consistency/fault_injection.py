@@ -1,0 +1,85 @@
+"""Injects faults at random while a run goes on: faults of the cache, and killed and frozen processes.
+
+Each of the two is a generator that yields how long to wait before its next fault. One loop advances both.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Generator
+from typing import Final
+
+from proofs.consistency.cache_faults import CacheFault, CacheUnderTest
+from proofs.consistency.supervisor import API_READER, API_WRITER, INVALIDATE, SQL_WRITER, Supervisor
+
+__all__ = ["FaultInjector"]
+
+# Yields how many seconds to wait until it goes on. Closing it ends the fault in progress.
+FaultSchedule = Generator[float, None, None]
+
+_BETWEEN_PROCESS_FAULTS_S: Final = (0.1, 0.4)
+_FROZEN_S: Final = (0.2, 2.0)
+_FREEZES: Final = 0.5  # share of the faults of an invalidate process
+
+
+class FaultInjector:
+    """`injected` counts the faults, by name."""
+
+    def __init__(self, cache: CacheUnderTest, supervisor: Supervisor, only: CacheFault | None = None) -> None:
+        """`only`: inject no other fault into the cache."""
+        self._cache = cache
+        self._supervisor = supervisor
+        self._only = only
+        self.injected: Counter[str] = Counter()
+
+    def run(self, seconds: float, tick: Callable[[float], object]) -> None:
+        """Inject faults for `seconds`, then end those in progress. `tick` is called with the seconds that have passed.
+
+        Raises RuntimeError if a process ended by itself.
+        """
+        began = time.monotonic()
+        schedules = dict.fromkeys((self._cache_faults(), self._process_faults()), began)
+        try:
+            while (now := time.monotonic()) < began + seconds:
+                for schedule, due in schedules.items():
+                    if due <= now:
+                        schedules[schedule] = now + next(schedule)
+                tick(now - began)
+                time.sleep(0.02)
+        finally:
+            for schedule in schedules:
+                schedule.close()
+        self._supervisor.restart()
+
+    def _cache_faults(self) -> FaultSchedule:
+        faults = list(self._cache.faults)
+        weights = [weight for weight, _ in self._cache.faults.values()]
+        once = random.sample(faults, len(faults))  # each once before the random ones, so that a short run has all
+        while True:
+            yield random.uniform(*self._cache.between_faults_s)
+            fault = self._only or (once.pop() if once else random.choices(faults, weights)[0])
+            yield from self._cache.faults[fault][1]()
+            self.injected[f"cache {fault.value}"] += 1
+
+    def _process_faults(self) -> FaultSchedule:
+        while True:
+            yield random.uniform(*_BETWEEN_PROCESS_FAULTS_S)
+            self._supervisor.restart()
+            role, process = self._supervisor.choose(API_READER, API_WRITER, SQL_WRITER, INVALIDATE)
+            if role == INVALIDATE and random.random() < _FREEZES:
+                yield from self._freeze(process)
+                self.injected[f"{role} frozen and thawed"] += 1
+            else:
+                os.kill(process, signal.SIGKILL)
+                self.injected[f"{role} killed"] += 1
+
+    def _freeze(self, process: int) -> FaultSchedule:
+        os.kill(process, signal.SIGSTOP)
+        try:
+            yield random.uniform(*_FROZEN_S)
+        finally:
+            os.kill(process, signal.SIGCONT)

@@ -1,0 +1,90 @@
+"""A primary with one replica, and a failover as ElastiCache does it when the primary is lost.
+
+    cut_replication  no more writes reach the replica: those made from here on are lost with the primary
+    fail_over        the replica becomes the primary, at the same address, with the writes that reached it
+
+Replication is asynchronous, so a failover may bring back keys that were deleted shortly before. The address moves as a
+primary endpoint does, only faster: the new primary listens on the port of the old one.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from local.servers.processes import HOST
+from local.servers.valkey import ValkeyServer
+
+__all__ = ["ReplicatedValkey", "execute"]
+
+_SETTINGS: Final = {"repl-diskless-sync-delay": "0"}
+
+
+class ReplicatedValkey:
+    """The current primary and replica."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._servers = 0
+        self.primary = self._new()
+        self.replica = self.primary
+
+    @property
+    def url(self) -> str:
+        """The address of the current primary; a failover does not change it."""
+        return self.primary.url
+
+    def start(self) -> None:
+        self.primary.start()
+        self._join_replica()
+
+    def stop(self) -> None:
+        for server in (self.replica, self.primary):
+            server.stop()
+
+    def cut_replication(self) -> None:
+        """Stop replication from the primary to the replica until the next failover."""
+        self.replica.freeze()
+        execute(self.primary, "CLIENT", "KILL", "TYPE", "REPLICA")
+
+    def fail_over(self) -> None:
+        """Kill the primary and promote the replica. Returns when that is done and a new replica is joining."""
+        lost, port = self.primary, self.primary.port
+        lost.kill()
+        self.replica.thaw()
+        execute(self.replica, "REPLICAOF", "NO", "ONE")
+        self.replica.move(port)
+        self.primary = self.replica
+        self._join_replica()
+
+    def _new(self) -> _Member:
+        self._servers += 1
+        return _Member(self._folder / str(self._servers), settings=_SETTINGS)
+
+    def _join_replica(self) -> None:
+        self.replica = self._new()
+        self.replica.start()
+        execute(self.replica, "REPLICAOF", HOST, self.primary.port)  # a setting would stay in force after a failover
+
+
+class _Member(ValkeyServer):
+    """A server that always starts empty, and can change its port while it runs."""
+
+    def move(self, port: int) -> None:
+        execute(self, "CONFIG", "SET", "port", port)
+        self._port = port
+
+    def _prepare(self) -> None:
+        # The dump that it received from a primary is older than the data of any primary that it may join now.
+        (self.folder / "dump.rdb").unlink(missing_ok=True)
+
+
+def execute(server: ValkeyServer, *words: str | int) -> Any:
+    """Send one command over a connection of its own, and return the answer."""
+    with closing(redis.Redis(HOST, server.port, socket_timeout=30, retry=Retry(NoBackoff(), 0))) as client:
+        return client.execute_command(*words)  # type: ignore[no-untyped-call]
