@@ -10,8 +10,8 @@ create table if not exists cacheaside.sample_load (
     done     bigint not null default 0
 );
 
--- All random values are hashes of a row's number. So a row is the same on every machine and in any order of loading, and
--- no seed has to be kept. PostgreSQL cannot change this hash: stored hash partitions and indexes rely on it.
+-- All random values are hashes of a row's number. So a row is the same on every machine and in any order of loading,
+-- without a seed to keep. PostgreSQL cannot change this hash: stored hash partitions and indexes rely on it.
 create or replace function pg_temp.chance(id bigint, draw bigint) returns double precision
     language sql immutable
 as $$

@@ -3,14 +3,14 @@
 -- (drivers/postgres/commands.py), and by the invalidate function, which drains all, replays, folds and prunes
 -- (drivers/postgres/outbox.py).
 
--- One change that one transaction made: a row, `products:42`, or a whole table, `products`, where too many rows changed.
+-- One change that one transaction made: a row, `products:42`, or a whole table, `products`, if too many rows changed.
 -- A transaction may find its number here already, on a row that was drained: such a row is of another server and came
 -- with a dump or by replication.
 create table cacheaside.outbox (
     transaction_id xid8 not null default pg_current_xact_id(),
     change         text not null,
     written_at     timestamptz not null default clock_timestamp(),
-    drained_at     timestamptz,  -- when its tag was invalidated; the row is kept for a while, for a replay after a failover
+    drained_at     timestamptz,  -- when its tag was invalidated; kept for a while, for a replay after a failover
     primary key (transaction_id, change)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 

@@ -1,6 +1,7 @@
--- How tables and rows are named in the outbox.
--- tag is called by everything below, and by the check of the tags (tag_check/). key_columns is called by create_recorder
--- (0007_recorder.sql), parts by everything that looks at all partitions. They call nothing but PostgreSQL's catalogue.
+-- How tables and rows are named in the outbox. These functions read only PostgreSQL's catalogue.
+--   tag          is called by all files below, and by the check of the tags (drivers/postgres/introspection/)
+--   parts        is called where all partitions of a table count: 0008 to 0010
+--   key_columns  is called by create_recorder (0007_recorder.sql), and by the check of the tags
 
 -- The tag of a table: its name, with its schema if that is not public. A partition has the tag of its whole table.
 create function cacheaside.tag(relation regclass) returns text

@@ -3,8 +3,9 @@
 --     INSERT, UPDATE, DELETE, TRUNCATE ─► trigger ─► record_N() ─► record ─┬─► insert into cacheaside.outbox
 --                                                                          └─► NOTIFY, if a listener needs it
 --
--- create_recorder is called by cacheaside.watch (0009_watch.sql), which creates the triggers. record is also called there
--- and in 0010_follow_schema.sql, for changes that fire no trigger.
+--   record           is also called in 0009_watch.sql and 0010_follow_schema.sql, for changes that fire no trigger
+--   create_recorder  is called by watch (0009_watch.sql), which creates the triggers
+-- They read the listener (0005_listener.sql), and tag and key_columns (0006_tags.sql).
 
 -- Records changes of a table: of the rows with these keys or, without keys, of the whole table. An updated row is given
 -- with the key that it had and, in `new_keys`, with the key that it has now: answers may be made from either.
@@ -37,9 +38,9 @@ where pronamespace = 'cacheaside'::regnamespace
 
 create sequence cacheaside.recorder_number;
 
--- Creates the recorder of a table, or replaces the one that it has, and returns it. Recorders differ in tag and key only.
--- One recorder for all tables would need a dynamic statement, which PostgreSQL plans anew for each write: that takes
--- twice as long (docs/decisions/0009).
+-- Creates the recorder of a table, or replaces the one that it has, and returns it. Recorders differ only in tag and key.
+-- A single recorder for all tables would need a dynamic statement, which PostgreSQL plans anew for each write: that
+-- takes twice as long (docs/decisions/0009).
 create function cacheaside.create_recorder(relation regclass, known regprocedure) returns regprocedure
     language plpgsql
     set search_path = pg_catalog, pg_temp  -- so that the names of types are written in full

@@ -1,5 +1,6 @@
 -- Which tables can be watched: those whose every change fires a trigger.
--- Called by cacheaside.watch (0009_watch.sql). Calls parts (0006_tags.sql).
+-- Called by watch (0009_watch.sql) and by the check of the tags (drivers/postgres/introspection/), which reports the
+-- reason. Calls parts (0006_tags.sql).
 
 -- Raises an exception, with a hint where there is another way, if changes of the table could go unrecorded.
 create function cacheaside.refuse_unwatchable(relation regclass) returns void

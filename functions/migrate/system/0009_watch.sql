@@ -1,7 +1,9 @@
--- Watching: putting a table's triggers on it and taking them off again.
--- watch is called by migrations, by the owner's session, and by the event triggers (0010_follow_schema.sql), which also
--- call drop_unused_recorders. unwatch is called by the owner. The check of the tags (tag_check/) reads watched.
--- They call tag and parts (0006_tags.sql), create_recorder and record (0007_recorder.sql), refuse_unwatchable
+-- Watching: creating the triggers of a table, and dropping them again.
+--   watch                  is called by migrations, by the owner, and by follow_schema (0010_follow_schema.sql)
+--   unwatch                is called by the owner
+--   drop_unused_recorders  is called by watch, and by follow_drop (0010_follow_schema.sql)
+--   watched                is read by follow_schema and by the check of the tags (drivers/postgres/introspection/)
+-- They call tag and parts (0006_tags.sql), create_recorder and record (0007_recorder.sql), and refuse_unwatchable
 -- (0008_watchable.sql).
 
 -- Whether this recorder sees every change of this very table, partition or not, in any session. No trigger fires when a

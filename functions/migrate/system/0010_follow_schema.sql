@@ -1,11 +1,11 @@
 -- Changes that fire no trigger of a table: of the schema, of partitions, of materialized views.
--- PostgreSQL calls follow_schema and follow_drop after such statements, through event triggers. They call watch,
--- drop_unused_recorders (0009_watch.sql) and record (0007_recorder.sql). Event triggers take a superuser, on RDS
--- rds_superuser; without one, the owner calls watch.
+-- PostgreSQL calls follow_schema and follow_drop after such statements, through event triggers. They call watch and
+-- drop_unused_recorders (0009_watch.sql), and record (0007_recorder.sql).
+-- Event triggers can be created by a superuser only, on RDS by rds_superuser. Without them the owner calls watch.
 
--- Updates the triggers of a watched table that was altered or got a partition, and records the table, whose contents may
--- have changed. Records a materialized view that was refreshed, created or renamed. An error here is a warning: it must
--- not fail the statement that fired the event trigger.
+-- Updates the triggers of a watched table that was altered or got a partition, and records the table, because its
+-- contents may have changed. Records a materialized view that was refreshed, created or renamed. An error here becomes a
+-- warning: it must not fail the statement that fired the event trigger.
 create function cacheaside.follow_schema() returns event_trigger
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
