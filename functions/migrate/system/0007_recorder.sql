@@ -51,6 +51,7 @@ declare
         known::text, format('cacheaside.record_%s()', nextval('cacheaside.recorder_number'))
     );
     -- %1$L is the tag, %2$s the text of a row's key, %3$s the number of its columns, and %4$s their names and types.
+    -- 101 keys are one more than record lists.
     template constant text := $recorder$
 #variable_conflict use_column
 begin
