@@ -57,9 +57,10 @@ declare
 begin
     if tg_op = 'TRUNCATE' then
         perform cacheaside.record(%1$L);
-    -- Does the key still have these columns? Where no event trigger follows the schema, a writer must not fail by that.
-    elsif %3$s <> (select count(*) from pg_attribute where attrelid = tg_relid and (attname, atttypid) in (%4$s)) then
-        perform cacheaside.record(%1$L, array(select null::text from changed_rows limit 1));
+    -- There is no key, or it has changed: where no event trigger follows the schema, a writer must not fail by that.
+    elsif %3$s = 0
+       or %3$s <> (select count(*) from pg_attribute where attrelid = tg_relid and (attname, atttypid) in (%4$s)) then
+        perform cacheaside.record(%1$L) from (select from changed_rows limit 1) as any_row;
     elsif tg_op = 'UPDATE' then
         perform cacheaside.record(
             %1$L, array(select %2$s from changed_rows limit 101), array(select %2$s from updated_rows limit 101)
