@@ -34,10 +34,11 @@ psql: .venv ## a prompt in the database of `make run`; SQL='…' runs one statem
 
 ##@ Check
 
-test: lint check .venv-sam .venv-checkov ## every check and test; those in containers are skipped where no Docker engine runs
-	@$(BIN)/python -m pytest $(TESTS)
-	@$(if $(TESTS),,for server in node-9 cluster-8; do echo "the contract again, on $$server"; \
-	  CACHE_SERVER=$$server $(BIN)/python -m pytest --quiet tests/component/{http/test_contract,reading/test_faults,http/test_compression}.py || exit 1; done)
+# Much of the time is waiting, for servers to start and for limits to pass: twice as many workers as a small machine has cores.
+WORKERS ?= 4
+test: ## every check and test; those in containers are skipped where no Docker engine runs (TESTS=files or folders)
+	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target lint check .venv-sam .venv-checkov && echo "after $$SECONDS s: pytest"
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 20 --durations-min 3 $(TESTS)
 
 lint: .venv ## ruff, mypy, and the rules about imports in pyproject.toml
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

@@ -1,4 +1,4 @@
-"""POST /commands/{name}: each command is one transaction, whose changes are invalidated in the cache."""
+"""POST /commands/{name}: each command is one transaction. Its changes are then invalidated in the cache."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cacheaside.writing.writer import Writer
 logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
-# No breaker before this cache: to invalidate the old answers is worth a timeout for each command.
+# No breaker before this cache: invalidating the old answers is worth a timeout for each command.
 writer = Writer(TagCache(settings.cache), Commands(settings.database))
 app = application(logger)
 

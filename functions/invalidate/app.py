@@ -24,10 +24,10 @@ from cacheaside.invalidation.verifier import Verifier
 from cacheaside.runtime.sweep_metrics import measured_sweep
 from cacheaside.settings import InvalidateSettings, InvalidationMode
 
-# A little over the minute after which the next invocation comes, so that one invocation listens at any time.
+# The schedule invokes each minute. Slightly longer than that, so that an invocation listens at any time.
 LISTEN_S = 63.0
-# The time that is left then for the rest of a sweep.
-CLEAR_UP_S = 45.0
+# Kept free for the rest of the sweep after listening.
+AFTER_LISTENING_S = 45.0
 
 logger = Logger()
 settings = InvalidateSettings.from_environment()
@@ -35,7 +35,7 @@ catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 cache = Cache(settings.cache)
 outbox = Outbox(settings.database)
 drainer = Drainer(outbox, cache)
-verifier = Verifier(cache, Queries(settings.queries), catalogue, drainer.settle)
+verifier = Verifier(cache, Queries(settings.queries), catalogue, drainer.drain_and_report_age)
 sweep = Sweep(outbox, drainer.drain, verifier.verify)
 app = application(logger)
 
@@ -51,5 +51,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | N
         return app.resolve(event, context)
     listening = settings.mode is InvalidationMode.LISTEN
     left_s = context.get_remaining_time_in_millis() / 1000
-    measured_sweep(sweep, min(LISTEN_S, left_s - CLEAR_UP_S) if listening else 0.0)
+    measured_sweep(sweep, min(LISTEN_S, left_s - AFTER_LISTENING_S) if listening else 0.0)
     return None

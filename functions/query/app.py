@@ -1,4 +1,4 @@
-"""GET routes: the cached answers, the page, and the documents that describe the API."""
+"""GET routes: cached answers and health here, documents in `document_routes`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ from cacheaside.drivers.guarded import GuardedCache, GuardedQueries
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.health import check_health
 from cacheaside.http.answers import respond
-from cacheaside.http.application import READ, application
+from cacheaside.http.application import READ_METHODS, application
 from cacheaside.http.documents import json_response
-from cacheaside.http.listing import listing
-from cacheaside.http.openapi import openapi
 from cacheaside.http.requests import query_parameters
 from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
@@ -31,7 +29,7 @@ from cacheaside.runtime.after_response import AfterResponse
 from cacheaside.runtime.read_metrics import breaker_counter, measured_read, measured_refresh
 from cacheaside.runtime.snapshot import after_restore
 from cacheaside.settings import Settings
-from query import documentation, page
+from query.document_routes import add_document_routes
 
 logger = Logger()
 settings = Settings.from_environment()
@@ -40,45 +38,26 @@ cache = GuardedCache(Cache(settings.cache), breaker_counter("Cache"))
 queries = GuardedQueries(Queries(settings.database), breaker_counter("Database"))
 reader = Reader(cache, queries)
 app = application(logger)
+add_document_routes(app, catalogue)
 after_response = AfterResponse.start(os.environ)
 after_restore(cache.forget, queries.forget)
 
 
-@app.route("/queries/<name>", method=READ)
+@app.route("/queries/<name>", method=READ_METHODS)
 def answer_query(name: str) -> Response[str]:
     query = catalogue.query(name)
     question = Question(query, bind_text(query.parameters, query_parameters(app.current_event)))
     answer = measured_read(reader, question, app.lambda_context.get_remaining_time_in_millis)
     if refresh := answer.outcome.refresh:
-        run = partial(measured_refresh, reader, question, refresh, inline=after_response.inline)
-        after_response.submit(run, needs_ms=query.timeout_ms)
+        task = partial(measured_refresh, reader, question, refresh, inline=after_response.inline)
+        after_response.submit(task, needs_ms=query.timeout_ms)
     return respond(query, answer, app.current_event.headers)
 
 
-@app.route("/queries", method=READ)
-def list_queries() -> Response[str]:
-    return json_response({"data": listing(catalogue)})
-
-
-@app.route("/health", method=READ)
+@app.route("/health", method=READ_METHODS)
 def report_health() -> Response[str]:
     health = check_health(cache, queries)
     return json_response({"status": health.status, **asdict(health)}, 503 if health.status == "unavailable" else 200)
-
-
-@app.route("/openapi.json", method=READ)
-def describe_api() -> Response[str]:
-    return json_response(openapi(catalogue))
-
-
-@app.route("/docs", method=READ)
-def show_documentation() -> Response[str]:
-    return page.html_response("cacheaside: documentation", documentation.render(catalogue))
-
-
-@app.route("/", method=READ)
-def show_page() -> Response[str]:
-    return page.html_response("cacheaside", page.asset("page.html"), page.asset("page.js"))
 
 
 @after_response.wrap

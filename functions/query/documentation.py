@@ -1,4 +1,4 @@
-"""GET /docs: the catalogue for people. What it says is what GET /openapi.json says for programs."""
+"""GET /docs: the catalogue and the problems as HTML, for people. Programs use GET /openapi.json."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from cacheaside.catalogue.parameters import Parameter, canonical
 from cacheaside.catalogue.statements import Command, Query, Statement
 from cacheaside.http.problems import PROBLEMS
 from cacheaside.http.requests import IDEMPOTENCY_KEY
-from cacheaside.http.schemas import described, jsonable
+from cacheaside.http.schemas import describe, jsonable
 
 __all__ = ["render"]
 
 
 def render(catalogue: Catalogue) -> str:
-    """Return the body of the document."""
+    """Return the HTML of the document's body."""
     parts = [
         '<header><h1>cacheaside</h1><nav><a href="/">page</a> <a href="/openapi.json">openapi.json</a></nav></header>',
         "<h2>Queries</h2><p>An answer comes from the cache while it is fresh, else from PostgreSQL.</p>",
         *(_query(query) for query in catalogue.queries.values()),
-        "<h2>Commands</h2><p>One transaction each; then the answers that it made old are taken out of the cache.</p>",
+        "<h2>Commands</h2><p>Each command is one transaction. After it, the old answers are invalidated.</p>",
         *(_command(command) for command in catalogue.commands.values()),
         "<h2>Problems</h2><p>Errors are <code>application/problem+json</code> (RFC 9457).</p>",
         *(
@@ -36,8 +36,8 @@ def render(catalogue: Catalogue) -> str:
 
 
 def _query(query: Query) -> str:
-    sample = urlencode([(name, text) for name, value in _sample(query).items() for text in _texts(value)])
-    path = f"/queries/{query.name}{'?' if sample else ''}{sample}"
+    query_string = urlencode([(name, text) for name, value in _sample(query).items() for text in _texts(value)])
+    path = f"/queries/{query.name}{'?' if query_string else ''}{query_string}"
     times = f"fresh for {query.policy.ttl_ms / 1000:g} s, then kept for {query.policy.stale_ms / 1000:g} s"
     return _section(
         query, f"GET /queries/{query.name}", times, f'<a href="{escape(path)}"><code>{escape(path)}</code></a>'
@@ -46,8 +46,8 @@ def _query(query: Query) -> str:
 
 def _command(command: Command) -> str:
     body = {name: jsonable(value) for name, value in _sample(command).items()}
-    again = f"can be sent again with the same {IDEMPOTENCY_KEY}"
-    return _section(command, f"POST /commands/{command.name}", again, f"<pre>{escape(json.dumps(body))}</pre>")
+    idempotency = f"can be sent again with the same {IDEMPOTENCY_KEY}"
+    return _section(command, f"POST /commands/{command.name}", idempotency, f"<pre>{escape(json.dumps(body))}</pre>")
 
 
 def _section(statement: Statement, route: str, about: str, sample: str) -> str:
@@ -61,7 +61,7 @@ def _section(statement: Statement, route: str, about: str, sample: str) -> str:
 
 
 def _row(parameter: Parameter) -> str:
-    facts = described(parameter)
+    facts = describe(parameter)
     about = facts.pop("description", "")
     cells = [f"<code>{escape(parameter.name)}</code>", escape(facts.pop("type")), escape(_rules(facts)), escape(about)]
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

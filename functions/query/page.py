@@ -1,4 +1,4 @@
-"""HTML documents: plain HTML, CSS and JavaScript in one response, so that they need no other route and no CDN."""
+"""HTML documents: HTML, CSS and JavaScript in one response, so that they need no other route and no CDN."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _ASSETS: Final = Path(__file__).parent / "assets"
 
 
 def asset(name: str) -> str:
-    """Return the text of a file in the folder of assets."""
+    """Return the text of a file in the folder `assets`."""
     return (_ASSETS / name).read_text(encoding="utf-8")
 
 
 def html_response(title: str, body: str, script: str = "") -> Response[str]:
-    """Return a document in the common style, which may run this script and style and nothing else."""
+    """Return a document in the common style. Its Content-Security-Policy allows only this style and this script."""
     style = asset("style.css")
     text = Template(asset("document.html")).substitute(title=title, style=style, body=body, script=script)
     policy = {
         "default-src": "'none'",
         "connect-src": "'self'",
-        "img-src": "data:",  # the empty icon, which keeps browsers from asking for /favicon.ico
+        "img-src": "data:",  # the empty icon, so that browsers do not request /favicon.ico
         "script-src": _source(script),
         "style-src": _source(style),
         "base-uri": "'none'",

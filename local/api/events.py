@@ -1,7 +1,7 @@
-"""HTTP to and from what a Lambda function sees: API Gateway's payload format 2.0 for HTTP APIs.
+"""HTTP requests to events, and answers of functions to HTTP responses: payload format 2.0 of API Gateway's HTTP APIs.
 
-Where the documentation is silent, what others measured on the real service: the path arrives decoded and the query
-string does not; cookies leave the headers; a body is text only for a few media types, and forms are not among them.
+The documentation does not say all of it. Measured by others on the real service: the path is decoded and the query
+string is not; cookies are not among the headers; a body is text for few media types, and forms are not among them.
 """
 
 import base64
@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+import h11
+
 from local.api.routing import Match
 
 __all__ = ["MalformedAnswer", "Request", "Response", "to_event", "to_response"]
 
 Json = dict[str, Any]
 
-# Between two neighbours on the way, not between client and function; API Gateway does not pass them on.
+# Headers for one connection. API Gateway does not pass them on.
 HOP_BY_HOP = {"connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 TEXT_TYPES = {"application/json", "application/xml", "application/javascript"}
 
@@ -45,13 +47,13 @@ class Response:
 
     @classmethod
     def message(cls, status: int, text: str) -> "Response":
-        """An answer of API Gateway itself."""
+        """A response of API Gateway itself."""
         body = json.dumps({"message": text}, separators=(",", ":"))
         return cls(status, [("content-type", "application/json")], body.encode())
 
 
 class MalformedAnswer(Exception):
-    """The function returned what API Gateway cannot turn into a response."""
+    """The function's answer cannot become an HTTP response."""
 
 
 def to_event(request: Request, match: Match, port: int) -> Json:
@@ -97,7 +99,7 @@ def to_event(request: Request, match: Match, port: int) -> Json:
 
 
 def to_response(answer: Any) -> Response:
-    """Raises `MalformedAnswer`."""
+    """The response for the answer of a function. Raises `MalformedAnswer`."""
     if not isinstance(answer, dict) or "statusCode" not in answer:
         text = answer if isinstance(answer, str) else json.dumps(answer)
         return Response(200, [("content-type", "application/json")], text.encode())
@@ -108,7 +110,8 @@ def to_response(answer: Any) -> Response:
         headers = [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP | {"content-length"}]
         headers += [("set-cookie", _header(cookie)) for cookie in answer.get("cookies") or ()]
         status = int(answer["statusCode"])
-    except (AttributeError, TypeError, ValueError) as error:
+        h11.Response(status_code=200, headers=[(name, value.encode("latin-1")) for name, value in headers])
+    except (AttributeError, TypeError, ValueError, h11.LocalProtocolError) as error:
         raise MalformedAnswer(f"the answer is not of payload format 2.0: {error}") from None
     if not 200 <= status <= 599:
         raise MalformedAnswer(f"statusCode is {status}")
@@ -148,8 +151,4 @@ def _body(body: bytes, content_type: str) -> tuple[str, bool]:
 
 
 def _header(value: Any) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    text.encode("latin-1")  # UnicodeEncodeError is a ValueError
-    if "\r" in text or "\n" in text:
-        raise ValueError("a header holds a line break")
-    return text
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,19 +1,21 @@
-"""HTTP on 127.0.0.1, answered by the functions of the template as API Gateway would have them answer.
+"""Serves HTTP on 127.0.0.1 as API Gateway does. uvicorn reads and writes HTTP; the functions of the template answer."""
 
-What the template schedules runs beside it, in the same sandboxes, from when the first request can be answered.
-"""
-
-import contextlib
+import asyncio
 import errno
+import logging
+import re
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+import uvicorn
 
 from local.api.events import MalformedAnswer, Request, Response, to_event, to_response
 from local.api.pool import CallerTimeout, FunctionFailed, Pool
@@ -26,31 +28,39 @@ from local.template import Template
 __all__ = ["Gateway"]
 
 BODY_LIMIT = 10 * 1024 * 1024
-INTEGRATION_LIMIT = 30.0  # an HTTP API waits no longer for any function
+INTEGRATION_LIMIT = 30.0  # seconds that an HTTP API waits for a function
+KEEP_ALIVE = 60  # seconds
+STOP_PATIENCE = 1  # seconds that requests in flight have when the gateway stops
+AT_ONCE = 1000  # requests in flight. Each holds a thread, also while it waits for a sandbox
 
+Json = dict[str, Any]
+Receive = Callable[[], Awaitable[Json]]
+Send = Callable[[Json], Awaitable[None]]
 Tell = Callable[[str], None]
 
 
 class Gateway:
-    """Takes its port when created, so that a taken one is told before anything else starts.
+    """Binds its port when created, so that a port in use is reported before anything else starts.
 
-    Requests that come before it is `serving` wait.
+    Requests that arrive before it is `serving` wait.
     """
 
     def __init__(self, port: int) -> None:
-        """`port` 0 lets the system choose. Raises `LocalError` when the port is taken."""
+        """Port 0 lets the system choose. Raises `LocalError` when the port cannot be bound."""
         try:
-            self._server = _Server((HOST, port), _Connection)
+            self._socket = socket.create_server((HOST, port), backlog=AT_ONCE)
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             why = "in use" if error.errno == errno.EADDRINUSE else "not allowed for you"
             raise LocalError(f"port {port} is {why}: choose another with PORT=…") from None
-        self.port: int = self._server.server_address[1]
+        # Connections inherit it. asyncio does not set it on them, and each answer would take 40 ms more.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.port: int = self._socket.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
 
     def close(self) -> None:
-        self._server.server_close()
+        self._socket.close()
 
     @contextmanager
     def serving(
@@ -62,30 +72,32 @@ class Gateway:
         tell: Tell,
         access: bool = False,
     ) -> Iterator[None]:
-        """Answer in threads, and keep the schedules, from when every handler is imported to the end of the block.
+        """Import every handler, then answer requests and run the schedules until the block ends.
 
-        `environment` overrides the template's, by function. `tell` hears of failing functions, and with `access` of
-        every request.
+        `environment` overrides the template's, by function. `tell` is called with a line for each failure of a
+        function, and with `access` for each request, from several threads. Control characters in it are escaped.
         """
+        stopped = threading.Event()
+
+        def tell_escaped(line: str) -> None:
+            if not stopped.is_set():  # an invocation that we end has not failed
+                tell("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
+
         names = {route.function for route in template.routes} | {each.function for each in template.schedules}
-        pools = {name: Pool(template.functions[name], environment.get(name, {}), log / f"{name}.log") for name in names}
-        try:
-            imports = [threading.Thread(target=_warm, args=[*item, tell], daemon=True) for item in pools.items()]
-            for each in imports:
-                each.start()
-            for each in imports:
-                each.join()
-            self._server.answer = _Answer(Router(template.routes), pools, self.port, tell)
-            self._server.access = tell if access else None
-            threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-            try:
-                with Scheduler(template.schedules, pools, tell):
-                    yield
-            finally:
-                self._server.shutdown()
-        finally:
-            for pool in pools.values():
-                pool.close()
+        with ThreadPoolExecutor(AT_ONCE) as threads, ExitStack() as closing:
+            pools = {}
+            for name in names:
+                pools[name] = Pool(template.functions[name], environment.get(name, {}), log / f"{name}.log")
+                closing.callback(pools[name].close)  # ends the invocations that the threads wait for
+            closing.callback(stopped.set)
+            wait([threads.submit(_warm, name, pool, tell_escaped) for name, pool in pools.items()])
+            api = _Api(Router(template.routes), pools, threads, self.port, tell_escaped, access)
+            with (
+                _logging_to(log / "gateway.log"),
+                _running(api, self._socket),
+                Scheduler(template.schedules, pools, tell_escaped),
+            ):
+                yield
 
 
 def _warm(name: str, pool: Pool, tell: Tell) -> None:
@@ -95,110 +107,116 @@ def _warm(name: str, pool: Pool, tell: Tell) -> None:
         tell(f"{name}: {failure}")
 
 
-class _Answer:
-    """From request to response, without the socket."""
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Write the server's warnings to `path` and not to the terminal. The first one creates the file."""
+    handler = logging.FileHandler(path, delay=True)
+    loggers = [logging.getLogger(name) for name in ("uvicorn", "asyncio")]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+            logger.propagate = True
+        handler.close()
 
-    def __init__(self, router: Router, pools: Mapping[str, Pool], port: int, tell: Tell) -> None:
-        self._router, self._pools, self._port, self._tell = router, pools, port, tell
 
-    def __call__(self, request: Request) -> Response:
-        match = self._router.match(request.method, request.path)
+@contextmanager
+def _running(api: "_Api", listener: socket.socket) -> Iterator[None]:
+    """Run the server in a thread, where it installs no signal handlers."""
+    config = uvicorn.Config(
+        api,
+        http="h11",
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        proxy_headers=False,  # else a client could choose its sourceIp
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=STOP_PATIENCE,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=[[listener]], daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@dataclass(frozen=True)
+class _Api:
+    """The ASGI application: routes, limits and errors of API Gateway."""
+
+    router: Router
+    pools: Mapping[str, Pool]
+    threads: ThreadPoolExecutor
+    port: int
+    tell: Tell
+    access: bool
+
+    async def __call__(self, scope: Json, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        in_thread = partial(asyncio.get_running_loop().run_in_executor, self.threads)
+        target = b"?".join(filter(None, [scope["raw_path"], scope["query_string"]])).decode()
+        request = await _receive(target, scope, receive)
+        if request is None:
+            return
+        response = request if isinstance(request, Response) else await in_thread(self._answer, request)
+        await _send(response, send)
+        if self.access:
+            elapsed_ms = (time.perf_counter() - started) * 1000
+            cache = "".join(f"  {value}" for name, value in response.headers if name.lower() == "cache-status")
+            line = f"{response.status} {elapsed_ms:9,.1f} ms  {scope['method']} {target}{cache}"
+            await in_thread(self.tell, line)  # a terminal may block
+
+    def _answer(self, request: Request) -> Response:
+        match = self.router.match(request.method, request.path)
         if match is None:
             return Response.message(404, "Not Found")
         function = match.route.function
-        event = to_event(request, match, self._port)
+        event = to_event(request, match, self.port)
         try:
-            response = to_response(self._pools[function].invoke(event, INTEGRATION_LIMIT))
+            response = to_response(self.pools[function].invoke(event, INTEGRATION_LIMIT))
         except (FunctionFailed, MalformedAnswer) as failure:
-            self._tell(f"{function}: {failure}")
+            self.tell(f"{function}: {failure}")
             response = Response.message(500, "Internal Server Error")
         except CallerTimeout as timeout:
-            self._tell(f"{function}: {timeout} for {INTEGRATION_LIMIT:.0f} s")
+            self.tell(f"{function}: {timeout} for {INTEGRATION_LIMIT:.0f} s")
             response = Response.message(503, "Service Unavailable")
         response.headers.append(("apigw-requestid", event["requestContext"]["requestId"]))
         return response
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    answer: Callable[[Request], Response]
-    access: Tell | None = None
+async def _receive(target: str, scope: Json, receive: Receive) -> Request | Response | None:
+    """The complete request, or the response that refuses it, or None if the client left before it was complete."""
+    headers = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]]
+    target = re.sub(r"^https?://[^/?]*/?", "/", target)  # clients of a proxy send it, and servers must accept it
+    if not target.startswith("/") or scope["http_version"] not in ("1.0", "1.1"):
+        return Response.message(400, "Bad Request")
+    body, more = bytearray(), True
+    too_large = int(dict(headers).get("content-length", 0)) > BODY_LIMIT
+    while more and not too_large:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message["body"]
+        more, too_large = message["more_body"], len(body) > BODY_LIMIT
+    if too_large:
+        return Response.message(413, "Request Entity Too Large")
+    return Request(scope["method"], target, headers, bytes(body), scope["client"][0], f"HTTP/{scope['http_version']}")
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is not worth a traceback; anything else is."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
 
-
-class _Connection(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_version, sys_version = "cacheaside-local", ""
-    disable_nagle_algorithm = True
-    wbufsize = -1  # head and body leave together
-    timeout = 60
-
-    def __getattr__(self, name: str) -> Any:
-        """`do_GET`, `do_PATCH`, …: whatever the method, the routes decide."""
-        if name.startswith("do_"):
-            return self._respond
-        raise AttributeError(name)
-
-    def handle_expect_100(self) -> bool:
-        """A client that asks first is not told to send what would be refused."""
-        return self._refusal() is not None or super().handle_expect_100()
-
-    def log_message(self, *args: Any) -> None:
-        """`_Server.access` says more."""
-
-    def _respond(self) -> None:
-        started = time.perf_counter()
-        server = cast("_Server", self.server)
-        if (response := self._refusal()) is not None:
-            self.close_connection = True
-            self._send(response)
-            self._drain()
-        else:
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            source = self.client_address[0]
-            request = Request(self.command, self.path, self.headers.items(), body, source, self.request_version)
-            response = server.answer(request)
-            self._send(response)
-        if server.access is not None:
-            elapsed_ms = (time.perf_counter() - started) * 1000
-            cache = "".join(f"  {value}" for name, value in response.headers if name.lower() == "cache-status")
-            server.access(f"{response.status} {elapsed_ms:9,.1f} ms  {self.command} {self.path}{cache}")
-
-    def _refusal(self) -> Response | None:
-        """What the gateway answers without reading the body."""
-        length = self.headers["Content-Length"] or "0"
-        if self.headers["Transfer-Encoding"] is not None:
-            return Response.message(411, "Length Required")
-        if not (length.isascii() and length.isdecimal()):
-            return Response.message(400, "Bad Request")
-        if int(length) > BODY_LIMIT:
-            return Response.message(413, "Request Entity Too Large")
-        return None
-
-    def _send(self, response: Response) -> None:
-        bodiless = response.status in (204, 304)
-        self.send_response(response.status)
-        for name, value in response.headers:
-            self.send_header(name, value)
-        if not bodiless:
-            self.send_header("content-length", str(len(response.body)))
-        if self.close_connection:
-            self.send_header("connection", "close")
-        self.end_headers()
-        if self.command != "HEAD" and not bodiless:
-            self.wfile.write(response.body)
-        self.wfile.flush()
-
-    def _drain(self) -> None:
-        """Let the client finish: a connection closed over unread bytes takes the answer with it."""
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_WR)
-            self.connection.settimeout(2)
-            for _ in range(16 * BODY_LIMIT // 65536):
-                if not self.rfile.read1(65536):
-                    break
+async def _send(response: Response, send: Send) -> None:
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
+    body = b"" if (bodiless := response.status in (204, 304)) else response.body
+    if not bodiless:
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,4 @@
-"""The sandboxes of one function: Lambda's side of an invocation."""
+"""Invokes one function in a pool of sandboxes, as Lambda does."""
 
 import contextlib
 import json
@@ -23,28 +23,28 @@ __all__ = ["CallerTimeout", "FunctionFailed", "Pool"]
 Json = dict[str, Any]
 
 LIMIT = 16
-INIT_LIMIT = 60.0
+INIT_LIMIT = 60.0  # seconds
 ANSWER_LIMIT = 6 * 1024 * 1024  # Lambda's, for a synchronous answer
-SETTLE_PATIENCE = 0.1  # how long to hope for a sandbox that has answered, before a new one is started
+SETTLE_PATIENCE = 0.1  # seconds to wait for a sandbox that has answered before a new one is started
 SANDBOX = Path(__file__).with_name("sandbox.py")
 
 
 class FunctionFailed(Exception):
-    """The function raised, died, took too long or answered too much. The caller gets a 500, its log the message."""
+    """The function raised, died, timed out or answered too much. The terminal gets the message, the caller 500."""
 
 
 class CallerTimeout(Exception):
-    """The caller would wait no longer."""
+    """The caller's patience ended before the answer came."""
 
 
 class Pool:
-    """Grows by a sandbox when all are busy, up to `limit`; further requests wait. The warmest sandbox goes first.
+    """Starts a sandbox when all are busy, up to `limit`. Further requests wait. The last sandbox used is used first.
 
-    A sandbox that has answered stays busy until its extension, if it has one, is done too: it settles.
+    A sandbox that has answered *settles*: it is busy until its extension, if it has one, is done too.
     """
 
     def __init__(self, function: Function, environment: Mapping[str, str], log: Path, *, limit: int = LIMIT) -> None:
-        """`environment` overrides what the template gives the function."""
+        """`environment` overrides the variables of the template."""
         self._function = function
         self._environment = {**_environment(function), **function.environment, **environment}
         self._log = log
@@ -56,7 +56,7 @@ class Pool:
         self._closed = False
 
     def invoke(self, event: Any, patience: float = math.inf) -> Any:
-        """The function's answer. Raises `FunctionFailed`, or `CallerTimeout` after `patience` seconds."""
+        """Return the function's answer. Raises `FunctionFailed`, or `CallerTimeout` after `patience` seconds."""
         until = time.monotonic() + patience
         if not self._places.acquire(timeout=min(patience, threading.TIMEOUT_MAX)):
             raise CallerTimeout("all sandboxes stayed busy")
@@ -84,7 +84,7 @@ class Pool:
         self._idle.put(self._grow())
 
     def close(self) -> None:
-        """Kill all sandboxes, busy or idle. No other starts from now on."""
+        """Kill all sandboxes, busy or idle, and start no more."""
         with self._starting:
             self._closed = True
         for sandbox in list(self._all):
@@ -95,13 +95,13 @@ class Pool:
 
     def _take(self) -> "_Sandbox":
         try:
-            # Most extensions are done a moment after the answer, and a caller may be as quick with the next request.
+            # Most extensions end shortly after the answer. A quick caller may send the next request even sooner.
             return self._idle.get(timeout=SETTLE_PATIENCE if self._settling else 0)
         except queue.Empty:
             return self._grow()
 
     def _settle(self, sandbox: "_Sandbox") -> None:
-        """Give the sandbox and its place back, when it is ready for the next request."""
+        """Wait until the sandbox is ready for the next request, then give it and its place back."""
         try:
             sandbox.settle()
             self._idle.put(sandbox)
@@ -137,7 +137,7 @@ class Pool:
 
 
 class _Sandbox:
-    """One process, from the outside. Any exception from here means that it is of no further use."""
+    """The process of a sandbox, seen from the pool. After any exception it must be discarded."""
 
     def __init__(self, function: Function, environment: Mapping[str, str], log: Path) -> None:
         self.extended = False  # whether the function has registered an extension
@@ -152,7 +152,7 @@ class _Sandbox:
         fds = theirs.fileno(), their_lifeline
         with theirs, log.open("ab") as output:
             self._process = subprocess.Popen(
-                # -P: the folder of sandbox.py must not be on the path of the function.
+                # -P keeps the folder of sandbox.py off the function's path.
                 [sys.executable, "-P", SANDBOX, *map(str, fds), function.handler],
                 cwd=function.paths[0],
                 env=dict(environment),
@@ -160,12 +160,12 @@ class _Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # a group of its own, to end with all it has started
+                start_new_session=True,  # its own process group, so that its children are killed with it
             )
         os.close(their_lifeline)
 
     def await_ready(self) -> None:
-        """Return once the handler is imported."""
+        """Return when the handler is imported."""
         self._socket.settimeout(INIT_LIMIT)
         try:
             answer = self._receive()
@@ -176,8 +176,9 @@ class _Sandbox:
         self.extended = answer["extended"]
 
     def serve(self, event: Any, until: float) -> Json:
-        """{"result": …} or {"error": …}. Lambda would let a request run on that the caller waits for no longer (it is
-        past `until`); here its sandbox ends with it.
+        """Return {"result": …} or {"error": …}. Raises `CallerTimeout` at `until`.
+
+        The pool then kills the sandbox. Lambda would let the invocation end.
         """
         message = {"event": event, "request_id": str(uuid.uuid4()), "deadline": time.time() + self._timeout}
         self._deadline = time.monotonic() + self._timeout
@@ -195,7 +196,7 @@ class _Sandbox:
             raise self._death() from None
 
     def settle(self) -> None:
-        """Return once the extension, if there is one, has asked for the next event: within the function's timeout."""
+        """Return when the extension, if there is one, asks for the next event. The function's timeout counts on."""
         if not self.extended:
             return
         self._socket.settimeout(max(self._deadline - time.monotonic(), 0.001))
@@ -215,7 +216,7 @@ class _Sandbox:
         self._process.wait()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # what was written to a dead sandbox cannot be flushed
+        with contextlib.suppress(OSError):  # a dead sandbox: buffered text cannot be flushed
             self._channel.close()
         self._socket.close()
         self._lifeline.close()
@@ -239,12 +240,12 @@ class _Sandbox:
 
 
 def _size(answer: Any) -> int:
-    """In bytes, as the runtime sends it. On our channel, where all but ASCII is escaped, it is never smaller."""
+    """The size in bytes as Lambda's runtime sends it. Escaped to ASCII, as on our channel, it is no smaller."""
     return len(json.dumps(answer, ensure_ascii=False).encode(errors="surrogatepass"))
 
 
 def _environment(function: Function) -> dict[str, str]:
-    """What Lambda gives every function, and no more of this machine's environment than Python needs to start."""
+    """The variables that Lambda sets, and of this machine's environment only what Python needs to start."""
     prefix = os.environ.get("PYTHONPYCACHEPREFIX")
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -252,7 +253,7 @@ def _environment(function: Function) -> dict[str, str]:
         "TZ": ":UTC",
         "PYTHONPATH": os.pathsep.join(str(path) for path in function.paths),
         "PYTHONUNBUFFERED": "1",
-        # functions/ is packaged as it lies there: bytecode beside the code would be shipped.
+        # functions/ is packaged as it is, so bytecode beside the code would be shipped.
         **({"PYTHONPYCACHEPREFIX": str(Path(prefix).resolve())} if prefix else {"PYTHONDONTWRITEBYTECODE": "1"}),
         "_HANDLER": function.handler,
         "AWS_REGION": (region := os.environ.get("AWS_REGION", "us-east-1")),

@@ -1,4 +1,4 @@
-"""Which route answers, as API Gateway decides it for HTTP APIs."""
+"""Chooses the route for a request by the rules of API Gateway's HTTP APIs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ class Match:
 
 
 class Router:
-    """The best match wins: full before greedy, then from the left static before `{name}`, then a method before ANY.
+    """The most specific route wins: full before greedy, then from the left static before `{name}`, then a method before
+    ANY. `$default` takes all other requests.
 
-    `$default` takes what is left. Segments are compared as they came and decoded after, so that an encoded slash
-    stays inside its segment.
+    Segments are matched first and decoded after, so that an encoded slash stays inside its segment.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = sorted(routes, key=_rank)
 
     def match(self, method: str, path: str) -> Match | None:
-        """The route for a request; None where API Gateway answers 404 by itself."""
+        """The route for a request, or None if no route matches: API Gateway then answers 404."""
         for route in self._routes:
             if route.path == "$default":
                 return Match(route, {})
@@ -43,7 +43,7 @@ def _rank(route: Route) -> tuple[bool, bool, list[int], bool]:
 
 
 def _bind(pattern: str, path: str) -> dict[str, str] | None:
-    """The path parameters if `path` fits `pattern`."""
+    """The path parameters, or None if `path` does not match `pattern`."""
     segments, values = pattern.split("/"), path.split("/")
     if segments[-1].endswith("+}"):
         last = len(segments) - 1

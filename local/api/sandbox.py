@@ -1,11 +1,11 @@
-"""The process that a function lives in: `sandbox.py CHANNEL LIFELINE HANDLER`, run by `local.api.pool`.
+"""The process in which a function runs: `sandbox.py CHANNEL LIFELINE HANDLER`, started by `local.api.pool`.
 
-As in Lambda, the handler is imported once and then serves one request at a time, and what its modules keep is kept.
-The channel is a socket of its own, so that whatever the function prints ends up in its log. Standard library only:
-nothing here may change what the function can import.
+As in Lambda, the handler is imported once and serves one request at a time, and its modules keep their state. Events
+and answers go through the channel, a socket, so that all that the function prints is in its log. This file uses only
+the standard library, because it must not change what the function can import.
 
-The function may register an extension. Its sandbox then says twice that it is done: with the answer, and with a line
-{"settled": true} when the extension has asked for the next event.
+If the function registers an extension, a second line {"settled": true} follows each answer: the extension has asked
+for the next event.
 """
 
 import importlib
@@ -70,7 +70,7 @@ def main(channel_fd: int, lifeline_fd: int, handler_name: str) -> None:
 
 
 class _ExtensionsApi(ThreadingTCPServer):
-    """The part of Lambda's Extensions API that one internal extension needs, where the function looks for it.
+    """The part of Lambda's Extensions API that one internal extension needs, at AWS_LAMBDA_RUNTIME_API.
 
     https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
     """
@@ -79,16 +79,16 @@ class _ExtensionsApi(ThreadingTCPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _ExtensionsCall)
-        self.open = True  # to a registration: during init, and for the first that comes
+        self.open = True  # to one registration, during init
         self.identifier = str(uuid.uuid4())
         self.registered = False
         self.asked: SimpleQueue[None] = SimpleQueue()
         self.events: SimpleQueue[Json] = SimpleQueue()
-        threading.Thread(target=self.serve_forever, args=[3600], daemon=True).start()  # polls for a shutdown in vain
+        threading.Thread(target=self.serve_forever, args=[3600], daemon=True).start()  # 3600: no need to poll
         os.environ["AWS_LAMBDA_RUNTIME_API"] = "{}:{}".format(*self.server_address)
 
     def end_init(self) -> bool:
-        """Whether there is an extension; if so, it is ready for its first event."""
+        """Return whether there is an extension. If so, it is ready for its first event."""
         self.open = False
         if self.registered:
             self.settle()
@@ -99,7 +99,7 @@ class _ExtensionsApi(ThreadingTCPServer):
         self.events.put({"eventType": "INVOKE", "requestId": message["request_id"], "deadlineMs": deadline_ms})
 
     def settle(self) -> None:
-        """Return when the extension has asked for the next event."""
+        """Return when the extension asks for the next event."""
         self.asked.get()
 
 
@@ -126,7 +126,7 @@ class _ExtensionsCall(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(body).encode())
 
     def log_message(self, *args: Any) -> None:
-        """Nothing of the sandbox's own belongs in the function's log."""
+        """Keep these requests out of the function's log."""
 
 
 def _load(name: str) -> Callable[[Any, Context], Any]:
@@ -136,7 +136,7 @@ def _load(name: str) -> Callable[[Any, Context], Any]:
 
 
 def _serve(handler: Callable[[Any, Context], Any], message: Json) -> str:
-    """One line of JSON. An exception is an answer; SystemExit and the like end the sandbox, as in Lambda."""
+    """Return one line of JSON, also for an exception. SystemExit and the like end the sandbox, as in Lambda."""
     try:
         return json.dumps({"result": handler(message["event"], _context(message))})
     except Exception as error:
@@ -159,7 +159,7 @@ def _context(message: Json) -> Context:
 
 
 def _described(error: BaseException) -> str:
-    """The exception and the line it comes from, for one line on the terminal; the log has the whole story."""
+    """The exception and the line that raised it, for the terminal. The log has the traceback."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     written = [frame for frame in frames if "importlib" not in frame.filename]
     place = f" ({written[-1].filename}:{written[-1].lineno})" if written else ""
@@ -167,7 +167,7 @@ def _described(error: BaseException) -> str:
 
 
 def _end_with_owner(lifeline_fd: int) -> None:
-    """The other end is closed when the owner has died, however it died."""
+    """End this process group when the owner ends: the system then closes the other end of the pipe."""
     os.read(lifeline_fd, 1)
     os.killpg(0, signal.SIGKILL)
 

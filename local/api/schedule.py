@@ -1,6 +1,6 @@
-"""Invokes functions when the template says so, as EventBridge Scheduler would: at the start, then at its rate.
+"""Invokes functions at the rates of the template, as EventBridge Scheduler does: first at the start.
 
-An invocation that is not done by the next time does not hold that up: both run, each in a sandbox of its own.
+An invocation that runs longer than the interval does not delay the next. Both run, each in its own sandbox.
 """
 
 import threading
@@ -20,26 +20,26 @@ Json = dict[str, Any]
 
 
 class Scheduler:
-    """Keeps the schedules for as long as a `with` block lasts; what then still runs ends when its pool is closed."""
+    """Runs the schedules during a `with` block. Closing a pool ends the invocations that still run after it."""
 
     def __init__(self, schedules: Iterable[Schedule], pools: Mapping[str, Pool], tell: Callable[[str], None]) -> None:
-        """`tell` hears of each invocation that failed."""
+        """`tell` is called with a line for each invocation that failed."""
         self._schedules, self._pools, self._tell = schedules, pools, tell
         self._stopped = threading.Event()
 
     def __enter__(self) -> Self:
         for schedule in self._schedules:
-            threading.Thread(target=self._keep, args=[schedule], daemon=True).start()
+            threading.Thread(target=self._run, args=[schedule], daemon=True).start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stopped.set()
 
-    def _keep(self, schedule: Schedule) -> None:
+    def _run(self, schedule: Schedule) -> None:
         due = time.monotonic()
         while not self._stopped.wait(due - time.monotonic()):
             threading.Thread(target=self._invoke, args=[schedule], daemon=True).start()
-            # Times that have passed while this process was stopped are not made up for.
+            # If this process was suspended, the missed times are skipped.
             due = max(due + schedule.interval, time.monotonic())
 
     def _invoke(self, schedule: Schedule) -> None:
@@ -51,7 +51,7 @@ class Scheduler:
 
 
 def _description(schedule: Schedule) -> Json:
-    """The event of a schedule without Input, as EventBridge Scheduler writes it."""
+    """The event of a schedule that has no Input, as EventBridge Scheduler writes it."""
     region, account = "us-east-1", "123456789012"
     return {
         "version": "0",

@@ -28,7 +28,7 @@ def run_invalidate(worker: int, system: SystemUnderTest, history: History, defec
     logging.disable()  # an unavailable cache is expected here
     outbox, cache = _outbox(system, defect), Cache(system.cache)
     drainer = Drainer(outbox, cache)
-    verifier = Verifier(cache, Queries(system.query), system.catalogue, drainer.settle)
+    verifier = Verifier(cache, Queries(system.query), system.catalogue, drainer.drain_and_report_age)
     sweep, counts = Sweep(outbox, drainer.drain, verifier.verify), _VerifierCounts(worker, history)
     while True:
         with suppress(DatabaseError):

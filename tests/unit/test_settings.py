@@ -1,4 +1,4 @@
-"""Settings: everything that is wrong with the environment is said at once, and no password is repeated."""
+"""Settings: one error lists all problems of the environment, and repeats no password."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOOD = {
 }
 
 
-def wrong(**changes: str | None) -> list[str]:
+def problems_with(**changes: str | None) -> list[str]:
     environment = {name: value for name, value in (GOOD | changes).items() if value is not None}
     with pytest.raises(SettingsError) as caught:
         Settings.from_environment(environment)
@@ -48,38 +48,38 @@ def test_every_missing_variable_is_named() -> None:
     ]
 
 
-def test_bad_values_are_told_with_what_would_be_right() -> None:
-    assert wrong(AUTHENTICATION="magic") == ["AUTHENTICATION must be iam or url, not 'magic'"]
-    assert wrong(CACHE_MODE="ring") == ["CACHE_MODE must be node or cluster or serverless, not 'ring'"]
-    assert wrong(CACHE_URL="cache.example:6379") == ["CACHE_URL is not a URL such as rediss://user@host:port"]
-    assert wrong(DATABASE_URL="postgresql://u:hunter2@db:port") == [
+def test_bad_value_is_reported_with_the_allowed_ones() -> None:
+    assert problems_with(AUTHENTICATION="magic") == ["AUTHENTICATION must be iam or url, not 'magic'"]
+    assert problems_with(CACHE_MODE="ring") == ["CACHE_MODE must be node or cluster or serverless, not 'ring'"]
+    assert problems_with(CACHE_URL="cache.example:6379") == ["CACHE_URL is not a URL such as rediss://user@host:port"]
+    assert problems_with(DATABASE_URL="postgresql://u:hunter2@db:port") == [
         "DATABASE_URL is not a URL such as postgresql://user@host:port"
     ]
 
 
-def test_cache_is_a_node_unless_it_is_said_to_be_a_cluster() -> None:
+def test_cache_is_a_node_unless_declared_a_cluster() -> None:
     assert Settings.from_environment(GOOD).cache.mode is CacheMode.NODE
     assert Settings.from_environment(GOOD | {"CACHE_MODE": ""}).cache.mode is CacheMode.NODE
     assert Settings.from_environment(GOOD | {"CACHE_MODE": "cluster"}).cache.mode is CacheMode.CLUSTER
     assert Settings.from_environment(GOOD | {"CACHE_MODE": "serverless"}).cache.mode is CacheMode.SERVERLESS
 
 
-def test_no_replica_is_asked_to_confirm_unless_it_is_said_how_many() -> None:
+def test_no_replica_must_confirm_unless_their_number_is_declared() -> None:
     assert Settings.from_environment(GOOD).cache.replicas == 0
     assert Settings.from_environment(GOOD | {"CACHE_REPLICAS": ""}).cache.replicas == 0
     assert Settings.from_environment(GOOD | {"CACHE_REPLICAS": "2"}).cache.replicas == 2
     for bad in ("one", "-1", "1.5", "²"):
-        assert wrong(CACHE_REPLICAS=bad) == [f"CACHE_REPLICAS must be a small number, not {bad!r}"]
+        assert problems_with(CACHE_REPLICAS=bad) == [f"CACHE_REPLICAS must be a small number, not {bad!r}"]
 
 
-def test_user_and_host_take_the_place_of_those_in_the_url() -> None:
-    own = {"DATABASE_USER": "cacheaside_command", "DATABASE_HOST": "proxy.example", "CACHE_USER": "shop-command"}
+def test_user_and_host_replace_those_in_the_url() -> None:
+    overrides = {"DATABASE_USER": "cacheaside_command", "DATABASE_HOST": "proxy.example", "CACHE_USER": "shop-command"}
     for user in ("", "somebody:hunter2@"):
         urls = {
             "DATABASE_URL": f"postgresql://{user}db.example:5433/shop?sslmode=verify-full",
             "CACHE_URL": f"rediss://{user}cache.example:6379",
         }
-        settings = Settings.from_environment(GOOD | urls | own)
+        settings = Settings.from_environment(GOOD | urls | overrides)
         assert settings.database.url == "postgresql://cacheaside_command@proxy.example:5433/shop?sslmode=verify-full"
         assert settings.cache.url == "rediss://shop-command@cache.example:6379"
 
@@ -89,7 +89,7 @@ def test_empty_user_and_host_leave_the_url_as_it_is() -> None:
     assert (settings.database.url, settings.cache.url) == (GOOD["DATABASE_URL"], GOOD["CACHE_URL"])
 
 
-def test_invalidate_is_two_users_of_the_database_and_is_told_whether_to_listen() -> None:
+def test_invalidate_has_two_database_users_and_a_mode() -> None:
     more = {"DATABASE_USER": "cacheaside_invalidate", "READ_DATABASE_USER": "reader", "INVALIDATION": "listen"}
     settings = InvalidateSettings.from_environment(GOOD | more)
     assert settings.database.url.startswith("postgresql://cacheaside_invalidate@db.example:5432/")

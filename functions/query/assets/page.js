@@ -16,7 +16,7 @@ async function loadCatalogue() {
   const response = await fetch("/queries");
   queries = (await response.json()).data;
   select.replaceChildren(...queries.map((query) => element("option", { value: query.name, textContent: query.name })));
-  // The query that the page before this one was made of.
+  // The system that this project replaces showed only this query.
   if (queries.some((query) => query.name === "version")) select.value = "version";
   showQuery();
 }
@@ -60,7 +60,7 @@ async function run(event) {
   button.textContent = "Running…";
   try {
     const began = performance.now();
-    // The browser's own cache would hide what this page is here to show.
+    // Without the browser's cache, which would hide the cache that this page demonstrates.
     const response = await fetch(address(), { cache: "no-store" });
     const text = await response.text();
     show(response, text, performance.now() - began);
@@ -109,7 +109,7 @@ function addBar(name, ms, mark) {
 
 function pretty(text) {
   try {
-    // Numbers that JavaScript cannot hold exactly must be shown as they were sent.
+    // JavaScript cannot represent such long numbers exactly, so the text is shown as it was sent.
     return /\d{16}/.test(text) ? text : JSON.stringify(JSON.parse(text), null, 2);
   } catch {
     return text;

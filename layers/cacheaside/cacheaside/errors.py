@@ -1,33 +1,33 @@
-"""Everything that can go wrong, as one small tree.
+"""The errors of the library, and the HTTP status of each.
 
     CacheasideError
     ├── CatalogueError          a .sql file of the catalogue is wrong; names file and line        (at init)
-    ├── SettingsError           environment variables are missing or bad; names every one         (at init)
+    ├── SettingsError           environment variables are missing or wrong; names every one       (at init)
     ├── UnknownStatement        no query or command of that name                                  404
-    ├── NotFound                a query or command about one row found none                       404
+    ├── NotFound                a query or command that returns one row found none                404
     ├── BadParameters           parameters or body fields are wrong; names every one              400
     ├── BadBody                 the request body is not a JSON object of the expected shape       400
-    ├── BodyTooLarge            the request body is larger than any command needs                  413
+    ├── BodyTooLarge            the request body is larger than the route accepts                 413
     ├── UnsupportedMedia        the request body is not application/json                          415
     ├── BadIdempotencyKey       the header is not 1 to 255 visible characters                     400
     ├── IdempotencyKeyReused    the key was used for another request                              422
-    ├── IdempotencyKeyInFlight  the request that used the key first is still being carried out    409
-    ├── CacheUnavailable        the cache did not answer in time, or not sensibly                 503 of /invalidations
-    ├── WaitedTooLong           another request's load took longer than this one may wait         503
+    ├── IdempotencyKeyInFlight  the first request with the key is still running                   409
+    ├── CacheUnavailable        the cache did not answer in time, or not with a valid reply       503 of /invalidations
+    ├── WaitedTooLong           another request's load takes longer than this one may wait        503
     └── DatabaseError
         ├── DatabaseUnavailable no connection, or it was lost                                     503
-        ├── OutcomeUnknown      the connection was lost while a command committed                 503
-        ├── Overloaded          as many direct loads as may run at once are running               503
-        ├── StatementTimeout    the statement ran into its own timeout                            504
-        ├── Busy                it met other transactions each time it was tried                  503
+        ├── OutcomeUnknown      the connection was lost during the COMMIT of a command            503
+        ├── Overloaded          the limit of concurrent loads without a lease is reached          503
+        ├── StatementTimeout    the statement took longer than its timeout                        504
+        ├── Busy                concurrent transactions conflicted with every attempt             503
         ├── ConstraintViolated  a constraint or a column's type forbids a write; names the columns
-        │   ├── Conflict        because of what is stored                                         409
-        │   └── Unprocessable   because of what was sent                                          422
+        │   ├── Conflict        because of stored rows                                            409
+        │   └── Unprocessable   because of values in the request                                  422
         ├── StatementFailed     PostgreSQL refused the statement                                  500
-        └── AnswerTooLarge      the answer would not fit in a Lambda response                     500
+        └── AnswerTooLarge      the answer is too large for a Lambda response                     500
 
-The HTTP status of each is decided in `cacheaside.http.problems`, nowhere else. Messages of the classes that reach
-a caller never hold SQL, host names or credentials; what PostgreSQL said travels as `__cause__`, for the log.
+`cacheaside.http.problems` alone decides the HTTP status. A message that reaches a caller never holds SQL, host names
+or credentials. PostgreSQL's own message is in `__cause__`, for the log.
 """
 
 from __future__ import annotations
@@ -67,18 +67,18 @@ __all__ = [
 
 
 class CacheasideError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """The base of all errors that this library defines."""
 
 
 class CatalogueError(CacheasideError):
-    """A file of the catalogue is wrong. The message starts with `file:line:`, as compilers write it."""
+    """A file of the catalogue is wrong. The message starts with `file:line:`, as that of a compiler."""
 
     def __init__(self, path: Path, line: int, message: str) -> None:
         super().__init__(f"{path}:{line}: {message}")
 
 
 class SettingsError(CacheasideError):
-    """One or more environment variables are missing or bad; the message has a line for each."""
+    """Environment variables are missing or wrong. The message has a line for each."""
 
 
 class UnknownStatement(CacheasideError):
@@ -86,9 +86,9 @@ class UnknownStatement(CacheasideError):
 
 
 class NotFound(CacheasideError):
-    """A query or command about one row found none. For a query that is an answer, and cached as such.
+    """A query or command that returns one row found none. For a query this is an answer, and it is cached.
 
-    `headers` are those of the answer: where it came from and how old it is.
+    `headers` are those of the answer: its source and its age.
     """
 
     def __init__(self, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -98,14 +98,14 @@ class NotFound(CacheasideError):
 
 @dataclass(frozen=True, slots=True)
 class ParameterProblem:
-    """What is wrong with one parameter, and what would be right."""
+    """The error in one parameter. `detail` describes the correct form."""
 
     parameter: str
     detail: str
 
 
 class BadParameters(CacheasideError):
-    """Parameters are missing, malformed or unknown. `problems` holds one item for each, never only the first."""
+    """Parameters are missing, malformed or unknown. `problems` has an item for each of them."""
 
     def __init__(self, problems: list[ParameterProblem]) -> None:
         super().__init__("; ".join(problem.detail for problem in problems))
@@ -113,66 +113,66 @@ class BadParameters(CacheasideError):
 
 
 class BadBody(CacheasideError):
-    """The request body is not what the route takes."""
+    """The request body is not a JSON object of the form that the route accepts."""
 
 
 class BodyTooLarge(CacheasideError):
-    """The request body is larger than the route takes."""
+    """The request body is larger than the route accepts."""
 
 
 class UnsupportedMedia(CacheasideError):
-    """The request body is of a media type that the route does not take."""
+    """The request body has a media type that the route does not accept."""
 
 
 class BadIdempotencyKey(CacheasideError):
-    """The header Idempotency-Key holds something that is no key."""
+    """The header Idempotency-Key holds no valid key."""
 
 
 class IdempotencyKeyReused(CacheasideError):
-    """The key belongs to another request: another command, other parameters, or another caller."""
+    """The key was used for another request: another command, other parameters, or another caller."""
 
 
 class IdempotencyKeyInFlight(CacheasideError):
-    """The request that used the key first was still being carried out when this one's time was over."""
+    """The first request with the key was still running when this request's time was over."""
 
 
 class CacheUnavailable(CacheasideError):
-    """The cache refused, was silent past its timeout, or answered with something that is no answer."""
+    """The cache refused the call, did not answer before the timeout, or sent an invalid reply."""
 
 
 class WaitedTooLong(CacheasideError):
-    """Another request is loading the same answer, and takes longer than this one may wait."""
+    """Another request is loading the same answer, and takes longer than this request may wait."""
 
 
 class DatabaseError(CacheasideError):
-    """Base of what can go wrong between us and PostgreSQL."""
+    """The base of all errors of PostgreSQL and of the connection to it."""
 
 
 class DatabaseUnavailable(DatabaseError):
-    """There is no connection to PostgreSQL, or it was lost before the answer came."""
+    """There is no connection to PostgreSQL, or it was lost before the answer arrived."""
 
 
 class OutcomeUnknown(DatabaseError):
-    """The connection was lost while a command committed: nobody can tell whether it was carried out."""
+    """The connection was lost during the COMMIT of a command, which may or may not have been carried out."""
 
 
 class Overloaded(DatabaseError):
-    """As many loads that no lease holds back as may run at once, in the whole fleet, are running."""
+    """The limit of concurrent loads without a lease, in the whole fleet, is reached."""
 
 
 class StatementTimeout(DatabaseError):
-    """The statement was cancelled when its own timeout ended."""
+    """PostgreSQL cancelled the statement at its timeout."""
 
 
 class Busy(DatabaseError):
-    """PostgreSQL undid the transaction because of what others did meanwhile (SQLSTATE 40001, 40P01). It may go now."""
+    """PostgreSQL rolled back after a conflict with other transactions (SQLSTATE 40001, 40P01). A retry may succeed."""
 
 
 class ConstraintViolated(DatabaseError):
     """A constraint forbids a write (SQLSTATE class 23), or a value does not fit its column (some of class 22).
 
-    `fields` are the constraint's columns, or its own name where it has none; `rule` says what it asks of each. Which
-    value does not fit, PostgreSQL does not tell: then there are none.
+    `fields` are the constraint's columns, or the constraint's name if it has none. `rule` tells the reason. If a value
+    does not fit, there are no fields, because PostgreSQL does not tell which value it was.
     """
 
     def __init__(self, rule: str, fields: Sequence[str] = ()) -> None:
@@ -182,15 +182,15 @@ class ConstraintViolated(DatabaseError):
 
 
 class Conflict(ConstraintViolated):
-    """What is stored is in the way: the same change may be possible at another time."""
+    """Stored rows forbid the change. The same change may be possible at another time."""
 
 
 class Unprocessable(ConstraintViolated):
-    """What was sent is in itself impossible, or refers to what is not there."""
+    """A value in the request is never allowed, or it refers to a row that does not exist."""
 
 
 class StatementFailed(DatabaseError):
-    """PostgreSQL refused the statement, or it returned more rows than it may."""
+    """PostgreSQL refused the statement, or the statement returned more rows than declared."""
 
 
 class AnswerTooLarge(DatabaseError):

@@ -1,4 +1,4 @@
-"""Can answers be served? Yes while the cache or the database can be reached: either alone still answers something."""
+"""The health of the cache and the database. While one of them answers, some queries can be answered."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["Dependency", "Health", "check_health"]
 
 
 class Pingable(Protocol):
-    """A driver."""
+    """A driver that raises CacheasideError if its server does not answer."""
 
     def ping(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """The state of one server, and how long it took to tell (ms)."""
+    """The state of one server."""
 
     up: bool
-    ms: float
+    ms: float  # that the check took
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The state of both."""
+    """The state of both servers."""
 
     cache: Dependency
     database: Dependency
@@ -40,7 +40,7 @@ class Health:
 
 
 def check_health(cache: Pingable, database: Pingable) -> Health:
-    """Ask both servers, each within its own short timeout."""
+    """Return the state of both servers. Each driver has its own short timeout. Never raises."""
     return Health(_check(cache.ping), _check(database.ping))
 
 

@@ -1,4 +1,4 @@
-"""What the environment says, read once when the function starts."""
+"""The settings in the environment variables, read once when a function starts."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _E = TypeVar("_E", bound=Enum)
 
 
 class Authentication(Enum):
-    """Where passwords come from."""
+    """The source of passwords."""
 
-    IAM = "iam"  # a token, signed here when a connection is opened
-    URL = "url"  # whatever the URL says, often none
+    IAM = "iam"  # a token, signed by the drivers when they open a connection
+    URL = "url"  # the URL, which may hold none
 
 
 class CacheMode(Enum):
-    """What CACHE_URL leads to."""
+    """The kind of server at CACHE_URL."""
 
     NODE = "node"  # one server, or the primary of a replication group
     CLUSTER = "cluster"  # any node, or the configuration endpoint, of a cluster
-    SERVERLESS = "serverless"  # ElastiCache Serverless: to its clients a cluster, with IAM tokens of another kind
+    SERVERLESS = "serverless"  # ElastiCache Serverless: a cluster for its clients, with another kind of IAM tokens
 
 
 class InvalidationMode(Enum):
-    """When the invalidate function takes out what others than commands have changed."""
+    """When the invalidate function drains the changes of writers other than commands."""
 
     SCHEDULE = "schedule"  # each minute
-    LISTEN = "listen"  # at once: it runs all the time, and PostgreSQL tells it
+    LISTEN = "listen"  # at once: it runs continuously, and PostgreSQL notifies it
 
 
 class _FromEnvironment(ABC):
@@ -57,7 +57,7 @@ class _FromEnvironment(ABC):
         """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
         variables = _Variables(environment)
         settings = cls._read(variables)
-        variables.complain()
+        variables.raise_problems()
         return settings
 
     @classmethod
@@ -69,7 +69,7 @@ class _FromEnvironment(ABC):
 class DatabaseSettings(_FromEnvironment):
     """How to reach PostgreSQL: DATABASE_URL, AUTHENTICATION, AWS_REGION.
 
-    DATABASE_USER and DATABASE_HOST, if set, take the place of those in the URL.
+    DATABASE_USER and DATABASE_HOST, if set, replace the user and the host in the URL.
     """
 
     url: str
@@ -81,18 +81,18 @@ class DatabaseSettings(_FromEnvironment):
         authentication = variables.choice("AUTHENTICATION", Authentication)
         url = variables.url("DATABASE_URL", "postgresql", "postgres")
         return cls(
-            url=_replaced(url, variables.text(user, needed=False), variables.text("DATABASE_HOST", needed=False)),
+            url=_with_user_and_host(url, variables.text(user), variables.text("DATABASE_HOST")),
             authentication=authentication,
-            region=variables.text("AWS_REGION", needed=authentication is Authentication.IAM),
+            region=variables.text("AWS_REGION", required=authentication is Authentication.IAM),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSettings:
-    """How to reach the cache: CACHE_URL, CACHE_MODE, AUTHENTICATION, AWS_REGION, CACHE_NAME (its own name, for IAM).
+    """How to reach the cache: CACHE_URL, CACHE_MODE, AUTHENTICATION, AWS_REGION, CACHE_NAME (its AWS name, for IAM).
 
-    CACHE_USER, if set, takes the place of the user in the URL. CACHE_REPLICAS, 0 if not set: how many replicas of each
-    primary must confirm that answers are taken out.
+    CACHE_USER, if set, replaces the user in the URL. CACHE_REPLICAS is the number of replicas of each primary that must
+    confirm an invalidation, 0 if not set.
     """
 
     url: str
@@ -107,10 +107,10 @@ class CacheSettings:
         authentication = variables.choice("AUTHENTICATION", Authentication)
         iam = authentication is Authentication.IAM
         return cls(
-            url=_replaced(variables.url("CACHE_URL", "rediss", "redis"), variables.text("CACHE_USER", needed=False)),
+            url=_with_user_and_host(variables.url("CACHE_URL", "rediss", "redis"), variables.text("CACHE_USER")),
             authentication=authentication,
-            region=variables.text("AWS_REGION", needed=iam),
-            name=variables.text("CACHE_NAME", needed=iam),
+            region=variables.text("AWS_REGION", required=iam),
+            name=variables.text("CACHE_NAME", required=iam),
             mode=variables.choice("CACHE_MODE", CacheMode, default=CacheMode.NODE),
             replicas=variables.count("CACHE_REPLICAS"),
         )
@@ -118,7 +118,7 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings(_FromEnvironment):
-    """The whole of the environment contract."""
+    """The settings of a function that uses the database and the cache."""
 
     database: DatabaseSettings
     cache: CacheSettings
@@ -130,9 +130,9 @@ class Settings(_FromEnvironment):
 
 @dataclass(frozen=True, slots=True)
 class InvalidateSettings(_FromEnvironment):
-    """The environment of the invalidate function, which has two more variables.
+    """The settings of the invalidate function, from two more variables.
 
-    READ_DATABASE_USER: who the query function is in the database, to check answers. INVALIDATION: schedule or listen.
+    READ_DATABASE_USER is the database user of the query function, for the verifier. INVALIDATION: schedule or listen.
     """
 
     database: DatabaseSettings
@@ -151,53 +151,53 @@ class InvalidateSettings(_FromEnvironment):
 
 
 class _Variables:
-    """Reads variables and remembers what was wrong, so that all of it can be said at once."""
+    """Reads variables and collects the problems, so that one error reports all of them."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._problems: dict[str, str] = {}
 
-    def text(self, name: str, *, needed: bool) -> str:
+    def text(self, name: str, *, required: bool = False) -> str:
         value = self._environment.get(name, "")
-        if needed and not value:
+        if required and not value:
             self._problems[name] = "is missing"
         return value
 
     def url(self, name: str, *schemes: str) -> str:
-        value = self.text(name, needed=True)
+        value = self.text(name, required=True)
         try:
             parts = urlsplit(value)
-            good = parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
+            valid = parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
         except ValueError:
-            good = False
-        if value and not good:
-            # The value may hold a password, so it is not repeated.
+            valid = False
+        if value and not valid:
+            # The message does not repeat the value, which may hold a password.
             self._problems[name] = f"is not a URL such as {schemes[0]}://user@host:port"
         return value
 
     def count(self, name: str) -> int:
-        value = self.text(name, needed=False)
+        value = self.text(name)
         if value and not re.fullmatch(r"[0-9]{1,2}", value):
             self._problems[name] = f"must be a small number, not {value!r}"
             return 0
         return int(value or 0)
 
     def choice(self, name: str, choices: type[_E], default: _E | None = None) -> _E:
-        value = self.text(name, needed=default is None)
+        value = self.text(name, required=default is None)
         with suppress(ValueError):
             return choices(value)
         if value:
             self._problems[name] = f"must be {' or '.join(choice.value for choice in choices)}, not {value!r}"
-        return default or next(iter(choices))  # by now there is a problem to complain of, or the default is meant
+        return default or next(iter(choices))  # without a default a problem is recorded, so nothing uses this value
 
-    def complain(self) -> None:
+    def raise_problems(self) -> None:
         if self._problems:
             lines = [f"{name} {problem}" for name, problem in self._problems.items()]
             raise SettingsError("\n".join(["the environment is not complete:", *lines]))
 
 
-def _replaced(url: str, user: str, host: str = "") -> str:
-    """Return the URL with another user (who has no password) or host, where they are not empty."""
+def _with_user_and_host(url: str, user: str, host: str = "") -> str:
+    """Return the URL with another user, without a password, or another host, where they are not empty."""
     if not user and not host:
         return url
     parts = urlsplit(url)

@@ -22,7 +22,7 @@ from cacheaside.settings import CacheSettings, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
-from tests.component.conftest import settings_of
+from tests.component.support.cache_servers import settings_of
 from tests.component.support.fault_proxy import fault_proxy
 
 Sql = Callable[..., list[tuple[Any, ...]]]

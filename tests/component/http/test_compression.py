@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from cacheaside.reading.entry import Encoding, Entry, decode, encode
+from tests.component.support.cache_servers import CACHE_SERVERS
 from tests.support.problem import problem
+
+pytestmark = pytest.mark.parametrize("valkey", CACHE_SERVERS, indirect=True)
 
 LARGE = "/queries/top_products?limit=50"
 SMALL = "/queries/product?id=42"

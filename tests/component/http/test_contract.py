@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.component.support.cache_servers import CACHE_SERVERS
 from tests.support.problem import problem
+
+pytestmark = pytest.mark.parametrize("valkey", CACHE_SERVERS, indirect=True)
 
 
 def test_first_call_is_a_miss_and_the_second_a_hit_with_the_same_bytes(api: Any) -> None:

@@ -23,8 +23,9 @@ from cacheaside.reading.keys import tag_key
 from cacheaside.settings import CacheSettings, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
-from tests.component.conftest import impatience, settings_of
 from tests.component.support.batches import drain_batch
+from tests.component.support.cache_servers import settings_of
+from tests.component.support.patience import impatience
 from tests.support.until import until
 
 Sql = Callable[..., list[tuple[Any, ...]]]

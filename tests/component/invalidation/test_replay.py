@@ -22,8 +22,8 @@ from cacheaside.reading.keys import tag_key
 from cacheaside.settings import CacheSettings, DatabaseSettings
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
-from tests.component.conftest import settings_of
 from tests.component.support.batches import drain_batch
+from tests.component.support.cache_servers import settings_of
 from tests.component.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.until import until
 

@@ -23,8 +23,8 @@ from cacheaside.runtime.sweep_metrics import measured_sweep
 from cacheaside.settings import DatabaseSettings, InvalidationMode
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
-from tests.component.conftest import impatience
 from tests.component.support.fault_proxy import Fault, fault_proxy
+from tests.component.support.patience import impatience
 from tests.support.root import ROOT
 from tests.support.until import until
 
@@ -68,7 +68,8 @@ class Background:
         self._ahead_s += seconds
 
     def spy_on(self, module: Any) -> None:
-        await_change, drain, sleep = module.outbox.await_change, module.drainer.drain, module.sweep._sleep
+        sweep = module.sweep
+        await_change, drain, sleep = module.outbox.await_change, sweep._drain_for, sweep._sleep
 
         def awaited(seconds: float) -> bool:
             self._told = await_change(seconds)
@@ -84,8 +85,8 @@ class Background:
             self.pauses += 1
             sleep(seconds)
 
-        module.outbox.await_change, module.drainer.drain = awaited, drained
-        module.sweep._sleep, module.sweep._now = paused, self.now
+        module.outbox.await_change = awaited
+        sweep._drain_for, sweep._sleep, sweep._now = drained, paused, self.now
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from cacheaside.reading.entry import decode, encode
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
-from tests.component.conftest import impatience
 from tests.component.support.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.component.support.patience import impatience
 from tests.support.problem import problem
 
 POLICY: Final = Policy(ttl_ms=60_000, stale_ms=60_000, stale_if_error_ms=600_000, wait_ms=100)

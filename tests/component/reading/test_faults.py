@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.component.conftest import impatience
+from tests.component.support.cache_servers import CACHE_SERVERS
 from tests.component.support.closed_port import closed_port
+from tests.component.support.patience import impatience
 from tests.component.support.pretender import pretender
 from tests.support.problem import problem
+
+pytestmark = pytest.mark.parametrize("valkey", CACHE_SERVERS, indirect=True)
 
 BYPASSED = "cacheaside; fwd=bypass; detail=cache-unavailable"
 

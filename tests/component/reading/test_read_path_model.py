@@ -43,7 +43,7 @@ from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.question import Question
 from cacheaside.reading.read_path import ReadContext, read
 from cacheaside.reading.steps import Acquire, Load, Loaded, Look, Release, Step, Store, Wait
-from tests.component.conftest import client_of, settings_of
+from tests.component.support.cache_servers import client_of, settings_of
 
 START_MS: Final = 1_000_000_000_000
 TIMEOUT_MS: Final = 10_000

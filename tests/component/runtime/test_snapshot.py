@@ -9,7 +9,8 @@ import redis
 
 from cacheaside.drivers.guarded import GuardedCache
 from local.servers.valkey import ValkeyServer
-from tests.component.conftest import Api, CacheServer
+from tests.component.support.api import Api
+from tests.component.support.cache_servers import CacheServer
 from tests.support.until import until
 
 

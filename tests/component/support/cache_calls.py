@@ -14,7 +14,7 @@ from cacheaside.errors import CacheUnavailable
 from cacheaside.reading.keys import Keys, question_keys
 from cacheaside.reading.steps import Acquire
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
-from tests.component.conftest import impatience
+from tests.component.support.patience import impatience
 
 __all__ = ["KEYS", "TAGS", "VERSIONS", "cache_at", "eventually", "take", "unavailable_soon"]
 

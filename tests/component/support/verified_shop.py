@@ -75,7 +75,7 @@ class Shop:
         return bound.keys.entry
 
     def drain(self) -> float:
-        return Drainer(self.outbox, self.cache).settle()
+        return Drainer(self.outbox, self.cache).drain_and_report_age()
 
     def verifier(self) -> Verifier:
         def sleep(seconds: float) -> None:

@@ -142,14 +142,14 @@ def test_first_request_that_outlasts_the_second_is_a_conflict(api: Any, postgres
 def test_key_that_is_pruned_while_it_is_looked_up_is_free(api: Any, sql: Sql, orders: Any) -> None:
     place(api, "k")
     commands = api.module("CommandFunction").writer._database
-    ask = commands._ask
+    fetch = commands._fetch
 
     def pruned_first(statement: str, *rest: Any) -> Any:
         if statement.startswith("select fingerprint"):
             sql("delete from cacheaside.idempotency_keys")
-        return ask(statement, *rest)
+        return fetch(statement, *rest)
 
-    commands._ask = pruned_first
+    commands._fetch = pruned_first
     assert place(api, "k").status == 200
     assert orders() == 2
 

@@ -1,4 +1,4 @@
-"""The catalogue: every mistake in a file is found when it is loaded, by file and line."""
+"""The catalogue: loading reports every mistake in a file, with file and line."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_header_alone_is_refused(tmp_path: Path) -> None:
         load(tmp_path, '-- summary = "x"\n-- ttl = "1s"\n-- tags = []\n')
 
 
-def test_unknown_name_is_told_where_all_are(tmp_path: Path) -> None:
+def test_unknown_name_is_answered_with_the_route_that_lists_all(tmp_path: Path) -> None:
     with pytest.raises(UnknownStatement, match="GET /queries"):
         Catalogue.load(tmp_path).query("nothing")
 
@@ -129,7 +129,7 @@ def keys(query: Query, **given: str) -> tuple[str, tuple[str, ...]]:
     return bound.keys.entry, bound.keys.tags
 
 
-def test_same_question_has_one_key_however_it_is_written(tmp_path: Path) -> None:
+def test_two_spellings_of_a_question_have_one_key(tmp_path: Path) -> None:
     query = load(tmp_path, GOOD)
     assert keys(query, id="7") == keys(query, id="+7", state="open")
 
@@ -140,7 +140,7 @@ def test_other_values_and_other_sql_have_other_keys(tmp_path: Path) -> None:
     assert len({keys(query, id="7")[0], keys(query, id="8")[0], keys(edited, id="7")[0]}) == 3
 
 
-def test_question_names_every_value_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_query_string_has_every_value_in_the_order_of_the_file(tmp_path: Path) -> None:
     query = load(tmp_path, GOOD)
     bound = Question(query, bind_text(query.parameters, {"state": ["shut", "open"], "id": ["+7"]}))
     assert bound.query_string == "id=7&state=shut&state=open"

@@ -1,4 +1,4 @@
-"""Parameters: what is taken, what is refused and with which words, and one canonical form per value."""
+"""Parameters: accepted values, refused values and their messages, and one canonical form per value."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_malformed_value_is_refused_with_an_example(type_: str, raw: str) -> Non
         ({"maximum": 9}, "10", "p must be at most 9, not '10'"),
     ],
 )
-def test_bounds_are_named(rules: dict[str, object], raw: str, says: str) -> None:
+def test_message_about_a_bound_names_it(rules: dict[str, object], raw: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)):
         text("integer", raw, **rules)
 
@@ -132,7 +132,7 @@ DECLARED = {
 }
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(BadParameters) as caught:
         bind_text(DECLARED, {"limit": ["many"], "limt": ["3"]})
     assert {problem.parameter: problem.detail for problem in caught.value.problems} == {
@@ -152,7 +152,7 @@ def test_json_of_the_wrong_kind_is_refused(given: object) -> None:
         bind_json(DECLARED, {"id": given})
 
 
-def test_json_null_is_no_value_only_where_none_is_needed() -> None:
+def test_json_null_is_accepted_for_an_optional_parameter() -> None:
     assert bind_json(DECLARED, {"id": 1, "limit": None}) == {"id": 1, "limit": None}
 
 
@@ -162,7 +162,7 @@ def test_long_input_is_not_repeated_in_full() -> None:
     assert len(str(caught.value)) < 200
 
 
-# What callers may write, right or nearly so, for each type.
+# Texts for each type that are valid or nearly valid.
 WRITTEN = {
     "text": st.text(st.characters(codec="utf-8")),
     "integer": st.integers(-(2**63), 2**63).map(str),
@@ -187,16 +187,16 @@ GIVEN = {
 
 
 @given(st.fixed_dictionaries({}, optional=GIVEN))
-def test_query_string_asks_the_same_again(written: dict[str, list[str]]) -> None:
+def test_query_string_binds_to_the_same_values(written: dict[str, list[str]]) -> None:
     try:
         values = bind_text(OF_ALL_TYPES, written)
     except BadParameters:
         reject()
     again = bind_text(OF_ALL_TYPES, parse_qs(to_query_string(values), keep_blank_values=True))
-    assert repr(again) == repr(values)  # true is not 1, nor is 1.0
+    assert repr(again) == repr(values)  # `==` cannot tell True, 1 and 1.0 apart
 
 
-def test_query_string_is_the_same_however_the_question_was_written() -> None:
+def test_query_string_is_the_same_for_every_spelling() -> None:
     written = {"uuids": ["0E37DF36-F698-11E6-8DD4-CB9CED3DF976"], "number": ["+1.50"], "text": [""]}
     values = bind_text(OF_ALL_TYPES, written)
     assert to_query_string(values) == "text=&number=1.5&uuids=0e37df36-f698-11e6-8dd4-cb9ced3df976"

@@ -1,4 +1,4 @@
-"""What an answer depends on, and what a change takes out, must meet in at least one tag."""
+"""The tags of an answer and the tags of a change to its rows must have at least one in common."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_two_rows_of_a_table_share_one_tag_for_changes_of_many() -> None:
         ([f"a:{row}" for row in range(1_001)], ("a", "a:*")),
     ],
 )
-def test_change_takes_out_the_table_and_its_rows(changes: list[str], tags: tuple[str, ...]) -> None:
+def test_change_invalidates_the_table_and_its_rows(changes: list[str], tags: tuple[str, ...]) -> None:
     assert changed_tags(changes) == tags
 
 
@@ -57,15 +57,13 @@ rows = st.tuples(st.sampled_from("ab"), st.integers(0, 5))
 
 
 @given(changed=st.lists(st.one_of(rows, st.sampled_from("ab")), min_size=1), asked=rows)
-def test_no_answer_outlives_a_change_of_what_it_was_made_from(
-    changed: list[tuple[str, int] | str], asked: tuple[str, int]
-) -> None:
+def test_no_answer_survives_a_change_of_its_rows(changed: list[tuple[str, int] | str], asked: tuple[str, int]) -> None:
     table, row = asked
-    taken_out = changed_tags(each if isinstance(each, str) else f"{each[0]}:{each[1]}" for each in changed)
+    invalidated = changed_tags(each if isinstance(each, str) else f"{each[0]}:{each[1]}" for each in changed)
     row_is_old = table in changed or asked in changed
-    assert row_is_old == bool(set(taken_out) & set(resolve_tags([f"{table}:{{id}}"], {"id": row})))
+    assert row_is_old == bool(set(invalidated) & set(resolve_tags([f"{table}:{{id}}"], {"id": row})))
     table_is_old = any((each if isinstance(each, str) else each[0]) == table for each in changed)
-    assert table_is_old == (table in taken_out)
+    assert table_is_old == (table in invalidated)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +79,7 @@ def test_no_answer_outlives_a_change_of_what_it_was_made_from(
         ("orders:{maybe}", "one value that is always there"),
     ],
 )
-def test_tag_that_could_not_be_resolved_is_refused(tag: object, says: str) -> None:
+def test_tag_that_cannot_be_resolved_is_refused(tag: object, says: str) -> None:
     declared = {
         "id": parameter("id"),
         "many": parameter("many", is_list=True),

@@ -1,4 +1,4 @@
-"""The breaker: every transition, with the test as clock and dice."""
+"""The breaker: every change of state, with clock and chance controlled by the test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RULES = BreakerRules(failures=3, pause_ms=1_000, pause_at_most_ms=3_500, probe_m
 
 
 class Server:
-    """A breaker in a world where nothing happens by itself."""
+    """A server behind a breaker. Time passes only by `pass_ms`."""
 
     def __init__(self, chance: float = 0.0) -> None:
         self.now_ms, self.chance = 1_000_000, chance
@@ -35,16 +35,16 @@ class Server:
         self.now_ms += ms
 
     def pause_ms(self) -> int:
-        """How long it now refuses, found out with a clock that stops at each millisecond."""
+        """Return for how long the breaker refuses calls from now. It moves the clock by 1 ms at a time."""
         for ms in range(100_000):
             if self.breaker.admit() is not None:
                 return ms
             self.now_ms += 1
-        raise AssertionError("it refuses for ever")
+        raise AssertionError("it never admits a call again")
 
 
-def opened(**world: Any) -> Server:
-    server = Server(**world)
+def opened(**options: Any) -> Server:
+    server = Server(**options)
     server.fail(RULES.failures)
     return server
 
@@ -70,7 +70,7 @@ def test_opens_at_the_third_failure_in_a_row_and_not_before() -> None:
     assert server.breaker.admit() is None
 
 
-def test_success_starts_the_count_anew() -> None:
+def test_success_resets_the_count_of_failures() -> None:
     server = Server()
     for _ in range(10):
         server.fail(2)
@@ -106,7 +106,7 @@ def test_probe_that_fails_opens_again_for_twice_as_long_up_to_the_limit() -> Non
     assert pauses == [1_000, 2_000, 3_500, 3_500]
 
 
-def test_after_closing_the_pause_is_the_first_again() -> None:
+def test_after_closing_the_next_pause_is_the_shortest_again() -> None:
     server, probe = half_open()
     server.breaker.failed(probe)
     server.pass_ms(2_000)
@@ -125,7 +125,7 @@ def test_probe_that_never_reports_is_replaced() -> None:
 
 
 @pytest.mark.parametrize("report", [Breaker.succeeded, Breaker.failed])
-def test_replaced_probe_has_no_say_any_more(report: Any) -> None:
+def test_result_of_a_replaced_probe_is_ignored(report: Any) -> None:
     server, late = half_open()
     server.pass_ms(RULES.probe_ms)
     probe = server.admit()
@@ -136,7 +136,7 @@ def test_replaced_probe_has_no_say_any_more(report: Any) -> None:
 
 
 @pytest.mark.parametrize("report", [Breaker.succeeded, Breaker.failed])
-def test_call_of_better_times_neither_closes_nor_prolongs(report: Any) -> None:
+def test_result_of_a_call_from_before_the_opening_is_ignored(report: Any) -> None:
     server = Server()
     slow = server.admit()
     server.fail(RULES.failures)
@@ -150,7 +150,7 @@ def test_jitter_only_shortens_and_at_most_by_half(chance: float, pause_ms: int) 
     assert opened(chance=chance).pause_ms() == pause_ms
 
 
-def test_clock_set_back_does_not_keep_it_open() -> None:
+def test_clock_set_back_does_not_prolong_the_pause() -> None:
     server = opened()
     server.pass_ms(-3_600_000)
     server.succeed()
@@ -164,7 +164,7 @@ def test_frozen_sandbox_probes_when_it_thaws() -> None:
     assert server.breaker.state is BreakerState.HALF_OPEN
 
 
-def test_every_change_is_told_once() -> None:
+def test_every_change_is_reported_once() -> None:
     server, probe = half_open()
     server.breaker.failed(probe)
     server.pass_ms(2_000)

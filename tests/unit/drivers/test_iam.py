@@ -1,4 +1,4 @@
-"""IAM tokens, byte for byte what botocore's own signer makes of the same request at the same moment."""
+"""IAM tokens must equal those of botocore's own signer for the same request and moment, byte for byte."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cacheaside.settings import Authentication, DatabaseSettings
 NOW = datetime(2026, 11, 23, 9, 30, 0, tzinfo=UTC)
 REGION = "eu-central-1"
 HOST = "shop.abcdefghijkl.eu-central-1.rds.amazonaws.com"
-# Every character that must be percent-encoded in one place and not in another.
+# These characters must be percent-encoded in some parts of a request, and not in others.
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCY=EXAMPLEKEY"
 SESSION_TOKEN = "IQoJb3JpZ2luX2VjEA0aDGV1LWNlbnRyYWwtMSJHMEU/+=="
 
@@ -39,7 +39,7 @@ def botocore_clock() -> object:
         yield
 
 
-def test_database_token_is_the_one_of_botocore(credentials: Credentials) -> None:
+def test_database_token_equals_that_of_botocore(credentials: Credentials) -> None:
     client = Session().create_client(
         "rds",
         REGION,
@@ -47,19 +47,19 @@ def test_database_token_is_the_one_of_botocore(credentials: Credentials) -> None
         aws_secret_access_key=credentials.secret_key,
         aws_session_token=credentials.session_token,
     )
-    theirs = client.generate_db_auth_token(HOST, 5432, "cacheaside_query")
-    assert database_token(credentials, REGION, HOST, 5432, "cacheaside_query", lambda: NOW) == theirs
+    expected = client.generate_db_auth_token(HOST, 5432, "cacheaside_query")
+    assert database_token(credentials, REGION, HOST, 5432, "cacheaside_query", lambda: NOW) == expected
 
 
 @pytest.mark.parametrize("kind", [{}, {"ResourceType": "ServerlessCache"}], ids=["replication-group", "serverless"])
-def test_cache_token_is_the_one_of_botocore(credentials: Credentials, kind: dict[str, str]) -> None:
-    # botocore has no call for this one: AWS documents the request, and its general signer signs it.
+def test_cache_token_equals_that_of_botocore(credentials: Credentials, kind: dict[str, str]) -> None:
+    # botocore has no call for this token. AWS documents the request, and the general signer of botocore signs it.
     request = AWSRequest("GET", "https://shop-cache/", params={"Action": "connect", "User": "shop-query", **kind})
     boto = BotoCredentials(credentials.access_key, credentials.secret_key, credentials.session_token)
     botocore.auth.SigV4QueryAuth(boto, "elasticache", REGION, expires=900).add_auth(request)
-    theirs = request.url.removeprefix("https://")
-    ours = cache_token(credentials, REGION, "shop-cache", "shop-query", lambda: NOW, serverless=bool(kind))
-    assert ours == theirs
+    expected = request.url.removeprefix("https://")
+    token = cache_token(credentials, REGION, "shop-cache", "shop-query", lambda: NOW, serverless=bool(kind))
+    assert token == expected
 
 
 def test_credentials_come_from_the_environment_and_are_not_printed() -> None:
@@ -70,7 +70,7 @@ def test_credentials_come_from_the_environment_and_are_not_printed() -> None:
 
 
 class Endpoint(HTTPServer):
-    """Where a sandbox that was started from a snapshot asks for credentials."""
+    """The endpoint that gives credentials to a sandbox that was started from a snapshot."""
 
     body: str
 
@@ -105,19 +105,19 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 
 
 def test_function_from_a_snapshot_asks_its_endpoint_each_time(endpoint: Endpoint) -> None:
-    for key in ("AKID1", "AKID2"):  # what was asked for earlier may have expired
+    for key in ("AKID1", "AKID2"):  # earlier credentials may have expired
         endpoint.body = json.dumps({"AccessKeyId": key, "SecretAccessKey": SECRET, "Token": "T", "Expiration": "soon"})
         assert lambda_credentials(endpoint.environment) == Credentials(key, SECRET, "T")
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"Code": "no", "Message": "never"}'])
-def test_endpoint_without_an_answer_is_an_error_that_drivers_know(endpoint: Endpoint, body: str) -> None:
+def test_endpoint_without_credentials_raises_an_error_that_drivers_handle(endpoint: Endpoint, body: str) -> None:
     endpoint.body = body
-    with pytest.raises(OSError, match="answered none"):
+    with pytest.raises(OSError, match="returned none"):
         lambda_credentials(endpoint.environment)
 
 
-def test_database_without_credentials_is_one_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_without_credentials_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/credentials")
     settings = DatabaseSettings(url=f"postgresql://q@{HOST}/shop", authentication=Authentication.IAM, region=REGION)

@@ -1,4 +1,4 @@
-"""Each function loads only the rooms of the library that it needs: more would make every cold start longer."""
+"""Each function loads only the folders of the library that it needs: more would make every cold start longer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SERVING = GROUND | {"http", "reading"}
 
 
 @pytest.mark.parametrize(
-    ("function", "rooms"),
+    ("function", "folders"),
     [
         ("query", SERVING | {"clock", "health", "runtime"}),
         ("command", SERVING | {"writing"}),
@@ -36,27 +36,27 @@ SERVING = GROUND | {"http", "reading"}
         ("migrate", GROUND | {"tag_check"}),
     ],
 )
-def test_function_loads_its_rooms_only(function: str, rooms: set[str]) -> None:
-    assert {module[0] for module in loaded_by(function)} == rooms
+def test_function_loads_only_its_folders_of_the_library(function: str, folders: set[str]) -> None:
+    assert {module[0] for module in loaded_by(function)} == folders
 
 
-def test_command_function_loads_of_reading_only_the_names_of_tags() -> None:
+def test_command_function_loads_only_keys_and_entry_of_reading() -> None:
     assert {module[-1] for module in loaded_by("command") if module[0] == "reading"} == {"reading", "keys", "entry"}
 
 
 @pytest.mark.parametrize("function", ["query", "command", "invalidate", "migrate"])
-def test_function_loads_no_driver_of_another(function: str) -> None:
+def test_function_loads_no_driver_of_another_function(function: str) -> None:
     drivers = {module[-1] for module in loaded_by(function) if module[:2] == ["drivers", "postgres"]}
-    own = {"query": "queries", "command": "commands", "invalidate": "outbox", "migrate": "introspection"}
-    others = {"queries", "commands", "outbox", "introspection"} - {own[function]}
-    if function == "invalidate":  # its verifier loads answers as the query function does
+    expected = {"query": "queries", "command": "commands", "invalidate": "outbox", "migrate": "introspection"}
+    others = {"queries", "commands", "outbox", "introspection"} - {expected[function]}
+    if function == "invalidate":  # its verifier loads answers, as the query function does
         others -= {"queries"}
-    assert own[function] in drivers
+    assert expected[function] in drivers
     assert not drivers & others
 
 
 def loaded_by(function: str) -> list[list[str]]:
-    """Return the modules of the library that a new interpreter has loaded once the handler is imported."""
+    """Return the modules of the library that a new interpreter loads with the handler."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, function], env=SETTINGS, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""Headers of an answer, for every way that it can have come about."""
+"""The response to a query: its headers for every source, its encoding, and the problem details of errors."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ BODY = b'{"data":[' + b",".join(b'{"id":%d,"name":"mug"}' % number for number in
 TAG = entity_tag(BODY).hex()
 PLAIN = replace(ENTRY, body=BODY, etag=entity_tag(BODY))
 PACKED = replace(PLAIN, encoding=Encoding.GZIP, body=pack(BODY)[1])
-TAKES_GZIP = ["gzip", "gzip, deflate, br", "GZIP;q=0.5", "*", "identity;q=0.1, gzip"]
-TAKES_NO_GZIP = [None, "", "br", "identity", "gzip;q=0", "gzip;q=0, *", "gzip;q=0.1, identity"]
+ACCEPTS_GZIP = ["gzip", "gzip, deflate, br", "GZIP;q=0.5", "*", "identity;q=0.1, gzip"]
+ACCEPTS_NO_GZIP = [None, "", "br", "identity", "gzip;q=0", "gzip;q=0, *", "gzip;q=0.1, identity"]
 
 
 def answered(entry: Entry, accept_encoding: str | None, if_none_match: str | None = None) -> Response[str]:
@@ -65,7 +65,7 @@ def answered(entry: Entry, accept_encoding: str | None, if_none_match: str | Non
         (Outcome(source=Source.BYPASS, entry=ENTRY, detail="x"), "cacheaside; fwd=bypass; detail=x"),
     ],
 )
-def test_cache_status_tells_where_the_answer_came_from(outcome: Outcome, status: str) -> None:
+def test_cache_status_has_the_source_of_the_answer(outcome: Outcome, status: str) -> None:
     assert headers(outcome)["Cache-Status"] == status
 
 
@@ -76,7 +76,7 @@ def test_age_and_server_timing() -> None:
     assert miss["Server-Timing"] == "cache;dur=0.50, db;dur=0.25, total;dur=1.25"
 
 
-def test_client_may_keep_an_answer_only_if_the_query_allows_it_and_never_past_its_freshness() -> None:
+def test_client_keeps_an_answer_only_if_the_query_allows_it_and_never_past_its_freshness() -> None:
     hit = Outcome(source=Source.HIT, entry=ENTRY)
     windows = "stale-while-revalidate=600, stale-if-error=900"
     assert headers(hit)["Cache-Control"] == "no-cache"
@@ -84,8 +84,8 @@ def test_client_may_keep_an_answer_only_if_the_query_allows_it_and_never_past_it
     assert headers(hit, client_ms=90_000)["Cache-Control"] == f"max-age=41, {windows}"
 
 
-@pytest.mark.parametrize("accepted", TAKES_GZIP)
-def test_compressed_body_is_sent_as_stored_to_who_takes_it(accepted: str) -> None:
+@pytest.mark.parametrize("accepted", ACCEPTS_GZIP)
+def test_compressed_body_is_sent_as_stored_if_the_caller_accepts_it(accepted: str) -> None:
     response = answered(PACKED, accepted)
     assert response.base64_encoded
     assert b64decode(str(response.body)) == PACKED.body
@@ -96,9 +96,9 @@ def test_compressed_body_is_sent_as_stored_to_who_takes_it(accepted: str) -> Non
 
 @pytest.mark.parametrize(
     ("entry", "accepted"),
-    [*((PACKED, field) for field in TAKES_NO_GZIP), *((PLAIN, field) for field in TAKES_GZIP + TAKES_NO_GZIP)],
+    [*((PACKED, field) for field in ACCEPTS_NO_GZIP), *((PLAIN, field) for field in ACCEPTS_GZIP + ACCEPTS_NO_GZIP)],
 )
-def test_everyone_else_gets_the_plain_body(entry: Entry, accepted: str | None) -> None:
+def test_plain_body_is_sent_if_gzip_is_not_accepted_or_not_stored(entry: Entry, accepted: str | None) -> None:
     response = answered(entry, accepted)
     assert (response.body, response.base64_encoded) == (BODY.decode(), False)
     assert "Content-Encoding" not in response.headers
@@ -107,24 +107,24 @@ def test_everyone_else_gets_the_plain_body(entry: Entry, accepted: str | None) -
 
 
 @pytest.mark.parametrize("accepted", [None, "gzip"])
-def test_condition_is_about_the_encoding_that_would_be_sent(accepted: str | None) -> None:
-    own, other = (f'"{TAG}-gzip"', f'"{TAG}"') if accepted else (f'"{TAG}"', f'"{TAG}-gzip"')
+def test_if_none_match_is_compared_with_the_encoding_to_send(accepted: str | None) -> None:
+    same, other = (f'"{TAG}-gzip"', f'"{TAG}"') if accepted else (f'"{TAG}"', f'"{TAG}-gzip"')
     assert answered(PACKED, accepted, other).status_code == 200
     whole = answered(PACKED, accepted)
-    for condition in (own, f"W/{own}", f"{other}, {own}", "*"):
+    for condition in (same, f"W/{same}", f"{other}, {same}", "*"):
         unchanged = answered(PACKED, accepted, condition)
         assert (unchanged.status_code, unchanged.body) == (304, None)
         assert {**unchanged.headers, "Content-Type": "application/json"} == whole.headers
 
 
-def test_no_such_row_varies_too_and_has_no_tag() -> None:
+def test_not_found_has_vary_and_no_entity_tag() -> None:
     with pytest.raises(NotFound) as absent:
         answered(replace(ENTRY, body=None), "gzip")
     assert absent.value.headers["Vary"] == "Accept-Encoding"
     assert not {"ETag", "Content-Encoding"} & absent.value.headers.keys()
 
 
-def test_body_that_is_no_gzip_is_an_error_only_where_it_must_be_read() -> None:
+def test_body_that_is_not_gzip_is_an_error_only_if_it_must_be_unpacked() -> None:
     broken = replace(PACKED, body=b"not gzip")
     assert b64decode(str(answered(broken, "gzip").body)) == b"not gzip"
     with pytest.raises(zlib.error):
@@ -132,18 +132,18 @@ def test_body_that_is_no_gzip_is_an_error_only_where_it_must_be_read() -> None:
     assert problem_of(zlib.error()).status == 500
 
 
-def leaves(kind: type[Exception]) -> list[type[Exception]]:
+def leaf_classes(kind: type[Exception]) -> list[type[Exception]]:
     below = kind.__subclasses__()
-    return [leaf for each in below for leaf in leaves(each)] if below else [kind]
+    return [leaf for each in below for leaf in leaf_classes(each)] if below else [kind]
 
 
-def test_every_error_of_the_tree_that_is_not_ours_has_a_kind_of_its_own() -> None:
-    ours = {"CatalogueError", "SettingsError", "StatementFailed"}
-    unmapped = {kind.__name__ for kind in leaves(CacheasideError) if problem_of(kind.__new__(kind)).slug == "internal"}
-    assert unmapped == ours
+def test_every_error_but_the_internal_ones_has_a_problem_of_its_own() -> None:
+    internal = {"CatalogueError", "SettingsError", "StatementFailed"}
+    slugs = {kind.__name__: problem_of(kind.__new__(kind)).slug for kind in leaf_classes(CacheasideError)}
+    assert {name for name, slug in slugs.items() if slug == "internal"} == internal
 
 
-def test_unforeseen_error_shows_nothing_of_itself() -> None:
+def test_text_of_an_unforeseen_error_is_not_sent() -> None:
     response = render(RuntimeError("password=hunter2"), "0e37df36-f698-11e6-8dd4-cb9ced3df976")
     assert "hunter2" not in str(response.body)
     assert json.loads(str(response.body))["instance"] == "urn:uuid:0e37df36-f698-11e6-8dd4-cb9ced3df976"

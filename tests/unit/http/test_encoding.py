@@ -1,4 +1,4 @@
-"""Accept-Encoding, as RFC 9110 section 12.5.3 has it."""
+"""Accept-Encoding, as RFC 9110 section 12.5.3 defines it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from cacheaside.http.encoding import accepts_gzip
         ("*", True),
         ("compress;q=0.5, gzip;q=1.0", True),
         ("gzip;q=1.0, identity; q=0.5, *;q=0", True),
-        # What browsers and proxies send.
+        # The fields of browsers and proxies.
         ("gzip, deflate, br, zstd", True),
         ("gzip,deflate", True),
         ("br", False),
-        # Weights: 0 is "not acceptable", and a preference for plain is one.
+        # Weights: 0 is "not acceptable". A higher weight of identity is a preference for the plain body.
         ("gzip;q=0", False),
         ("gzip;q=0.000", False),
         ("gzip;q=0.001", True),
@@ -30,7 +30,7 @@ from cacheaside.http.encoding import accepts_gzip
         ("gzip;q=0.5, identity;q=0.5", True),
         ("identity;q=0, gzip;q=0.1", True),
         ("identity", False),
-        # The asterisk is every coding that is not named.
+        # The asterisk matches every coding that is not listed.
         ("*;q=0", False),
         ("gzip;q=0, *", False),
         ("gzip, *;q=0", True),
@@ -42,7 +42,7 @@ from cacheaside.http.encoding import accepts_gzip
         ("x-gzip;q=0", False),
         ("\tgzip ;\tq=1 ", True),
         (",, gzip ,", True),
-        # What cannot be read counts for nothing.
+        # A member that cannot be parsed is ignored.
         ("gzip;q=", False),
         ("gzip;q=2", False),
         ("gzip;q=1.001", False),
@@ -54,15 +54,15 @@ from cacheaside.http.encoding import accepts_gzip
         ("identity;q=x, gzip", True),
     ],
 )
-def test_gzip_is_sent_only_to_who_takes_it(field: str, accepted: bool) -> None:
+def test_gzip_is_sent_only_if_the_caller_accepts_it_and_does_not_prefer_plain(field: str, accepted: bool) -> None:
     assert accepts_gzip(field) is accepted
 
 
 @given(st.text(max_size=100))
-def test_no_field_is_an_error(field: str) -> None:
+def test_no_text_of_the_field_raises_an_error(field: str) -> None:
     accepts_gzip(field)
 
 
 @given(st.text(alphabet="gzip*;q=01., \t", max_size=100))
-def test_no_field_that_looks_right_is_an_error(field: str) -> None:
+def test_no_nearly_valid_field_raises_an_error(field: str) -> None:
     accepts_gzip(field)

@@ -1,4 +1,4 @@
-"""A sweep, with everything that it drives in memory: what comes after what, and what it makes of trouble."""
+"""A sweep, with its outbox, cache and verifier in memory: the order of its steps, and how it handles failures."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from cacheaside.invalidation.sweep import Sweep
 from cacheaside.invalidation.verifier import Verification
 
 
-class World:
-    """A clock, and all that a sweep drives: each step takes 0.1 s and is put down. `failing`: until when."""
+class Harness:
+    """The outbox, the verifier and the clock of a sweep. Each step takes 0.1 s, and `done` lists it.
+
+    `failing` names steps, and the second until which each one fails.
+    """
 
     def __init__(self, **failing: float) -> None:
         self.now = 0.0
@@ -24,10 +27,10 @@ class World:
         self.waited: list[float] = []
         self.sweep = Sweep(self, self.drain, self.verify, lambda: self.now, self.sleep)
 
-    def _do(self, what: str) -> None:
+    def _do(self, step: str) -> None:
         self.now += 0.1
-        self.done.append(what)
-        if self.now < self.failing.get(what, 0.0):
+        self.done.append(step)
+        if self.now < self.failing.get(step, 0.0):
             raise DatabaseUnavailable("the database cannot be reached")
 
     def sleep(self, seconds: float) -> None:
@@ -71,123 +74,115 @@ class World:
         return Verification(0)
 
 
-class Told:
-    """A report that is kept."""
+class Report:
+    """Keeps the totals of drains that a sweep reports."""
 
     def __init__(self) -> None:
-        self.all: list[Drained] = []
+        self.totals: list[Drained] = []
 
     def drained(self, drained: Drained, backlog: Backlog) -> None:
-        self.all.append(drained)
+        self.totals.append(drained)
 
     def folded(self, rows: int) -> None: ...
     def verified(self, verification: Verification) -> None: ...
 
 
-class Silence:
-    """A report that nobody reads."""
-
-    def drained(self, drained: Drained, backlog: Backlog) -> None: ...
-    def folded(self, rows: int) -> None: ...
-    def verified(self, verification: Verification) -> None: ...
+AFTER_LISTENING = ["drain", "prune", "prune_keys", "fold", "verify"]
 
 
-IN_THE_END = ["drain", "prune", "prune_keys", "fold", "verify"]
+def test_sweep_without_listening_does_each_step_once() -> None:
+    harness = Harness()
+    harness.sweep.run(0.0, Report())
+    assert harness.done == AFTER_LISTENING
 
 
-def test_without_listening_it_is_done_after_one_round() -> None:
-    world = World()
-    world.sweep.run(0.0, Silence())
-    assert world.done == IN_THE_END
+def test_sweep_listens_before_it_drains_so_that_no_change_is_missed() -> None:
+    harness = Harness()
+    harness.sweep.run(2.0, Report())
+    assert harness.done == ["listen", "drain", "wait", "listen", "drain", "wait", "unlisten", *AFTER_LISTENING]
+    assert max(harness.waited) == 1.0
 
 
-def test_it_listens_before_it_drains_so_that_nothing_falls_between() -> None:
-    world = World()
-    world.sweep.run(2.0, Silence())
-    assert world.done == ["listen", "drain", "wait", "listen", "drain", "wait", "unlisten", *IN_THE_END]
-    assert max(world.waited) == 1.0
-
-
-def test_commits_do_not_wait_for_each_other_while_there_are_many() -> None:
-    world = World()
-    world.changing_until = 3.0
-    world.sweep.run(6.0, Silence())
-    steps = [step for step in world.done if step in ("listen", "stop_notifications")]
+def test_notifications_are_stopped_while_changes_are_many() -> None:
+    harness = Harness()
+    harness.changing_until = 3.0
+    harness.sweep.run(6.0, Report())
+    steps = [step for step in harness.done if step in ("listen", "stop_notifications")]
     assert steps[:3] == ["listen", "stop_notifications", "listen"], (
-        "told of the first change, and then not until it was quiet again"
+        "notified of the first change, and not again until it was quiet"
     )
     assert "stop_notifications" not in steps[3:]
-    stopped, listened = world.done.index("stop_notifications"), world.done.index("listen", 1)
-    assert world.done[stopped + 1 : listened] == ["wait", "drain"] * ((listened - stopped) // 2 - 1) + ["wait"]
-    assert set(world.waited[: (listened - stopped) // 2]) == {0.025}
+    stopped, listened = harness.done.index("stop_notifications"), harness.done.index("listen", 1)
+    assert harness.done[stopped + 1 : listened] == ["wait", "drain"] * ((listened - stopped) // 2 - 1) + ["wait"]
+    assert set(harness.waited[: (listened - stopped) // 2]) == {0.025}
     assert listened - stopped > 20
 
 
-def test_commits_do_not_wait_for_each_other_while_the_cache_is_away() -> None:
-    world = World()
-    world.reachable_from = 5.0
-    world.sweep.run(10.0, Silence())
-    steps = [step for step in world.done if step in ("listen", "stop_notifications")]
+def test_notifications_are_stopped_while_the_cache_is_unavailable() -> None:
+    harness = Harness()
+    harness.reachable_from = 5.0
+    harness.sweep.run(10.0, Report())
+    steps = [step for step in harness.done if step in ("listen", "stop_notifications")]
     assert steps[:2] == ["listen", "stop_notifications"]
-    back = next(at for at, step in enumerate(world.done) if step == "wait")
-    assert world.done[:back].count("listen") == 1
+    back = next(at for at, step in enumerate(harness.done) if step == "wait")
+    assert harness.done[:back].count("listen") == 1
 
 
-def test_what_is_drained_is_counted_up_and_the_backlog_asked_for_once() -> None:
-    world, told = World(), Told()
-    world.changing_until = 3.0
-    world.sweep.run(6.0, told)
-    (drained,) = told.all
-    assert drained.rows > 10
+def test_rows_of_all_drains_are_reported_as_one_total() -> None:
+    harness, report = Harness(), Report()
+    harness.changing_until = 3.0
+    harness.sweep.run(6.0, report)
+    (total,) = report.totals
+    assert total.rows > 10
 
 
-def test_nothing_is_checked_while_it_should_listen() -> None:
-    world = World()
-    world.sweep.run(60.0, Silence())
-    assert world.done.index("verify") == len(world.done) - 1
-    assert world.now >= 60.0
+def test_verification_does_not_interrupt_listening() -> None:
+    harness = Harness()
+    harness.sweep.run(60.0, Report())
+    assert harness.done.index("verify") == len(harness.done) - 1
+    assert harness.now >= 60.0
 
 
 @pytest.mark.parametrize("step", ["listen", "drain"])
-def test_trouble_with_the_database_is_tried_again_each_second_and_told_once(
-    step: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    world = World(**{step: 5.0})
+def test_database_failure_is_retried_each_second_and_logged_once(step: str, caplog: pytest.LogCaptureFixture) -> None:
+    harness = Harness(**{step: 5.0})
     caplog.set_level(logging.INFO, "cacheaside")
-    world.sweep.run(10.0, Silence())
-    assert world.done.count("sleep") in (4, 5, 6)
-    assert world.done.count("listen") > 1, "on the new connection, too"
+    harness.sweep.run(10.0, Report())
+    assert harness.done.count("sleep") in (4, 5, 6)
+    assert harness.done.count("listen") > 1, "it must listen on the new connection too"
     levels = [record.levelname for record in caplog.records]
     assert levels[:1] == ["WARNING"]
     assert levels[-1:] == ["INFO"]
 
 
-def test_a_database_that_is_away_in_the_end_fails_the_invocation() -> None:
+def test_database_failure_after_listening_fails_the_invocation() -> None:
     with pytest.raises(DatabaseUnavailable):
-        World(drain=99.0).sweep.run(5.0, Silence())
+        Harness(drain=99.0).sweep.run(5.0, Report())
     with pytest.raises(DatabaseUnavailable):
-        World(drain=99.0).sweep.run(0.0, Silence())
+        Harness(drain=99.0).sweep.run(0.0, Report())
 
 
-def test_a_cache_that_is_away_is_tried_each_second_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    world = World()
-    world.reachable_from = 5.0
+def test_unavailable_cache_is_retried_each_second_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    harness = Harness()
+    harness.reachable_from = 5.0
     caplog.set_level(logging.INFO, "cacheaside")
-    world.sweep.run(10.0, Silence())
-    assert 4 <= world.done.count("sleep") <= 5
+    harness.sweep.run(10.0, Report())
+    assert 4 <= harness.done.count("sleep") <= 5
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_what_was_drained_is_kept_while_the_cache_is_away_because_another_may_come_back() -> None:
-    world = World()
-    world.reachable_from = 1_000.0
-    world.sweep.run(0.0, Silence())
-    assert world.done == ["drain", "prune_keys", "fold", "verify"]
+def test_drained_rows_are_kept_while_the_cache_is_unavailable_because_a_replay_may_need_them() -> None:
+    harness = Harness()
+    harness.reachable_from = 1_000.0
+    harness.sweep.run(0.0, Report())
+    assert harness.done == ["drain", "prune_keys", "fold", "verify"]
 
 
-def test_a_cache_that_stays_away_is_not_told_again_by_the_next_invocation(caplog: pytest.LogCaptureFixture) -> None:
-    world = World()
-    world.reachable_from = 1_000.0
+def test_cache_that_stays_unavailable_is_not_logged_again_by_the_next_invocation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness = Harness()
+    harness.reachable_from = 1_000.0
     for _ in range(3):
-        world.sweep.run(0.0, Silence())
+        harness.sweep.run(0.0, Report())
     assert len(caplog.records) == 1

@@ -1,4 +1,4 @@
-"""The wire format. A snapshot of its bytes stands here, because entries outlive the code that wrote them."""
+"""The format of entries. Snapshots of its bytes are compared, because entries outlive the code that wrote them."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ ENTRY = Entry(
     query_string="since=2025-01-01&limit=10",
 )
 
-# Not compressed by the test: other builds of zlib may find other bytes for the same body.
+# Not compressed by the test, because another build of zlib may produce other bytes.
 GZIP_BODY = bytes.fromhex("1f8b0800000000000403ab564a492c4954b28aae56ca4c51b232ac8dad050053ae2faa13000000")
 GZIP_ENTRY = replace(ENTRY, body=GZIP_BODY, encoding=Encoding.GZIP)
 
 FIELDS = "0000018bcfe568000000018bcfe652600000138b000102030405060708090a0b0c0d0e0fe5892daa3471243c635240aa3bed72da02"
 TAGS = "4141414141414141414141414141414142424242424242424242424242424242"
-QUESTION = "73696e63653d323032352d30312d3031266c696d69743d3130"
+QUERY_STRING = "73696e63653d323032352d30312d3031266c696d69743d3130"
 
 VERSION_1 = bytes.fromhex("63610101" + "7a8199e8" + FIELDS + TAGS) + BODY
 VERSION_1_GZIP = bytes.fromhex("63610103" + "d647f65e" + FIELDS + TAGS) + GZIP_BODY
-VERSION_2 = bytes.fromhex("63610201" + "6153913e" + FIELDS + "00000019" + TAGS + QUESTION) + BODY
-VERSION_2_GZIP = bytes.fromhex("63610203" + "b5dd8627" + FIELDS + "00000019" + TAGS + QUESTION) + GZIP_BODY
+VERSION_2 = bytes.fromhex("63610201" + "6153913e" + FIELDS + "00000019" + TAGS + QUERY_STRING) + BODY
+VERSION_2_GZIP = bytes.fromhex("63610203" + "b5dd8627" + FIELDS + "00000019" + TAGS + QUERY_STRING) + GZIP_BODY
 
 BODIES = st.one_of(
     st.binary(max_size=3_000),
     st.lists(st.sampled_from([b'{"id":1}', b'{"id":2},', b'"name":"mug"']), max_size=400).map(b"".join),
 )
-FORMS = pytest.mark.parametrize("entry", [ENTRY, GZIP_ENTRY], ids=["identity", "gzip"])
+EACH_ENCODING = pytest.mark.parametrize("entry", [ENTRY, GZIP_ENTRY], ids=["identity", "gzip"])
 
 
 def row_of_shop(number: int) -> dict[str, object]:
@@ -54,17 +54,17 @@ SHOP = json.dumps({"data": [row_of_shop(number) for number in range(100)]}).enco
 
 
 @pytest.mark.parametrize(("entry", "snapshot"), [(ENTRY, VERSION_2), (GZIP_ENTRY, VERSION_2_GZIP)])
-def test_bytes_of_format_2_are_what_they_always_were(entry: Entry, snapshot: bytes) -> None:
+def test_bytes_of_format_2_do_not_change(entry: Entry, snapshot: bytes) -> None:
     assert encode(entry) == snapshot
     assert decode(snapshot) == entry
 
 
 @pytest.mark.parametrize("snapshot", [VERSION_1, VERSION_1_GZIP])
-def test_format_1_did_not_say_which_question_it_answers_and_is_a_miss(snapshot: bytes) -> None:
+def test_format_1_is_a_miss_because_it_has_no_query_string(snapshot: bytes) -> None:
     assert decode(snapshot) is None
 
 
-def test_body_of_the_gzip_snapshot_is_that_of_the_other() -> None:
+def test_bodies_of_both_snapshots_are_equal() -> None:
     assert unpack(Encoding.GZIP, GZIP_BODY) == BODY
 
 
@@ -82,24 +82,24 @@ def test_body_of_the_gzip_snapshot_is_that_of_the_other() -> None:
     ),
     st.sampled_from(Encoding),
 )
-def test_what_was_written_is_read(entry: Entry, encoding: Encoding) -> None:
+def test_entry_is_the_same_after_encode_and_decode(entry: Entry, encoding: Encoding) -> None:
     entry = replace(entry, encoding=Encoding.IDENTITY if entry.body is None else encoding)
     assert decode(encode(entry)) == entry
 
 
-def test_no_such_row_is_not_an_empty_body() -> None:
+def test_missing_row_differs_from_an_empty_body() -> None:
     absent, empty = replace(ENTRY, body=None), replace(ENTRY, body=b"")
     assert decode(encode(absent)) == absent
     assert decode(encode(empty)) == empty
 
 
-@FORMS
+@EACH_ENCODING
 def test_every_truncation_is_a_miss(entry: Entry) -> None:
     data = encode(entry)
     assert all(decode(data[:length]) is None for length in range(len(data)))
 
 
-@FORMS
+@EACH_ENCODING
 def test_every_flipped_bit_is_a_miss(entry: Entry) -> None:
     data = encode(entry)
     for position in range(len(data) * 8):
@@ -109,7 +109,7 @@ def test_every_flipped_bit_is_a_miss(entry: Entry) -> None:
 
 
 @given(BODIES, st.data())
-def test_damage_anywhere_is_a_miss_whatever_the_body(body: bytes, data: st.DataObject) -> None:
+def test_damage_anywhere_in_any_entry_is_a_miss(body: bytes, data: st.DataObject) -> None:
     encoding, packed = pack(body)
     written = bytearray(encode(replace(ENTRY, body=packed, encoding=encoding)))
     written[data.draw(st.integers(0, len(written) - 1))] ^= data.draw(st.integers(1, 255))
@@ -118,16 +118,16 @@ def test_damage_anywhere_is_a_miss_whatever_the_body(body: bytes, data: st.DataO
 
 
 def test_unknown_flags_are_a_miss_even_if_the_checksum_fits() -> None:
-    read = set()
+    decoded = set()
     for flags in range(256):
         preamble, rest = bytes([*b"ca", FORMAT_VERSION, flags]), VERSION_2[8:]
         if decode(preamble + zlib.crc32(preamble + rest).to_bytes(4, "big") + rest) is not None:
-            read.add(flags)
-    assert read == {0b00, 0b01, 0b11}
+            decoded.add(flags)
+    assert decoded == {0b00, 0b01, 0b11}
 
 
-def test_question_of_any_length_is_kept() -> None:
-    """API Gateway takes no URL of more than 8 kB, but is not the only one who can call a function."""
+def test_query_string_of_any_length_is_stored() -> None:
+    """API Gateway limits a URL to 8 kB, but a function can be invoked without it."""
     long = replace(ENTRY, query_string="q=" + "x" * 70_000)
     assert decode(encode(long)) == long
 
@@ -144,14 +144,14 @@ def test_foreign_bytes_are_a_miss_and_never_an_error(data: bytes) -> None:
 
 
 @given(BODIES, st.booleans())
-def test_what_was_packed_is_unpacked_and_never_larger(body: bytes, compress: bool) -> None:
+def test_unpack_reverses_pack_and_packed_is_never_larger(body: bytes, compress: bool) -> None:
     encoding, packed = pack(body, compress=compress)
     assert packed is not None
     assert unpack(encoding, packed) == body
     assert len(packed) <= len(body)
 
 
-def test_body_is_compressed_only_where_that_pays() -> None:
+def test_body_is_compressed_only_if_it_becomes_smaller() -> None:
     noise = shake_256(b"").digest(10_000)
     assert pack(SHOP)[0] is Encoding.GZIP
     assert pack(SHOP[:1_000]) == (Encoding.IDENTITY, SHOP[:1_000])
@@ -160,11 +160,11 @@ def test_body_is_compressed_only_where_that_pays() -> None:
     assert pack(None) == (Encoding.IDENTITY, None)
 
 
-def test_packed_body_is_what_any_gzip_reads_and_the_same_at_any_time() -> None:
+def test_packed_body_is_readable_by_any_gzip_and_has_no_time() -> None:
     _, packed = pack(SHOP)
     assert packed is not None
     assert gzip.decompress(packed) == SHOP
-    assert packed[4:8] == bytes(4)  # its time of modification (RFC 1952): none
+    assert packed[4:8] == bytes(4)  # the modification time (RFC 1952): none
     assert pack(SHOP) == pack(bytes(bytearray(SHOP)))
 
 

@@ -1,4 +1,4 @@
-"""The first level in the process: bounded in time and number, and nothing that is past its freshness."""
+"""The first cache level, in the memory of the process: bounded in time and number, and never past freshness."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_entry_is_not_kept_past_its_freshness() -> None:
     assert level.get("a", NOW + 500) is None
 
 
-def test_off_keeps_nothing() -> None:
+def test_level_that_is_off_keeps_nothing() -> None:
     level = LocalLevel()
     level.keep("a", ENTRY, NOW, 0)
     assert level.get("a", NOW) is None
 
 
-def test_least_recently_used_goes_first() -> None:
+def test_least_recently_used_entry_is_evicted_first() -> None:
     level = LocalLevel()
     for number in range(100):
         level.keep(str(number), ENTRY, NOW, 2_000)

@@ -1,4 +1,4 @@
-"""The read path, one step at a time: what is asked of the cache and the database, and what is made of the answers."""
+"""The read path, one step at a time: the steps that it yields, and its decisions from their results."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ from cacheaside.errors import CacheUnavailable, DatabaseUnavailable
 from cacheaside.reading.entry import Entry, decode, encode
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Store
-from tests.unit.support.one_read import NOTHING, OTHER, POLICY, START_MS, VERSION, Read, expect, filled
+from tests.unit.support.one_read import NOTHING, OTHER_VERSION, POLICY, START_MS, VERSION, Read, expect, stored_entry
 
 
 def test_cold_read_loads_once_and_stores_under_its_lease() -> None:
-    one = Read()
-    expect(one.step, Look)
-    acquire = expect(one.answer(NOTHING), Acquire)
-    expect(one.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
-    one.now_ms += 250
-    store = expect(one.answer(Loaded(b"{}")), Store)
-    outcome = expect(one.answer(True), Outcome)
+    read = Read()
+    expect(read.step, Look)
+    acquire = expect(read.answer(NOTHING), Acquire)
+    expect(read.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
+    read.now_ms += 250
+    store = expect(read.answer(Loaded(b"{}")), Store)
+    outcome = expect(read.answer(True), Outcome)
     assert store.token == acquire.token
     assert store.lifetime_ms == POLICY.ttl_ms + POLICY.stale_if_error_ms
     assert (outcome.source, outcome.stored, outcome.entry.load_ms) == (Source.MISS, True, 250)
 
 
 def test_age_counts_from_before_the_load() -> None:
-    one = Read()
-    one.answer(NOTHING)
-    one.answer(Acquired(True, Looked(None, b"", (VERSION,))))
-    one.now_ms += 5_000
-    entry = decode(expect(one.answer(Loaded(b"{}")), Store).entry)
+    read = Read()
+    read.answer(NOTHING)
+    read.answer(Acquired(True, Looked(None, b"", (VERSION,))))
+    read.now_ms += 5_000
+    entry = decode(expect(read.answer(Loaded(b"{}")), Store).entry)
     assert entry is not None
-    assert entry.age_ms(one.now_ms) == 5_000
+    assert entry.age_ms(read.now_ms) == 5_000
 
 
 def test_fresh_entry_is_a_hit_in_one_round_trip() -> None:
-    one = Read(1_059_999)
-    outcome = expect(one.answer(Looked(filled(), None, (VERSION,))), Outcome)
+    read = Read(1_059_999)
+    outcome = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Outcome)
     assert (outcome.source, outcome.entry.body) == (Source.HIT, b"{}")
 
 
-@pytest.mark.parametrize("tag", [None, OTHER, b"short"])
+@pytest.mark.parametrize("tag", [None, OTHER_VERSION, b"short"])
 def test_changed_or_missing_tag_is_a_miss(tag: bytes | None) -> None:
-    expect(Read().answer(Looked(filled(), None, (tag,))), Acquire)
+    expect(Read().answer(Looked(stored_entry(), None, (tag,))), Acquire)
 
 
-def test_expired_entry_is_loaded_again() -> None:
-    one = Read(START_MS + 70_000)
-    one.answer(Looked(filled(), None, (VERSION,)))
-    one.answer(Acquired(True, Looked(filled(), b"", (VERSION,))))
-    one.answer(Loaded(b"{}"))
-    assert expect(one.answer(True), Outcome).source is Source.EXPIRED
+def test_expired_entry_is_reloaded() -> None:
+    read = Read(START_MS + 70_000)
+    read.answer(Looked(stored_entry(), None, (VERSION,)))
+    read.answer(Acquired(True, Looked(stored_entry(), b"", (VERSION,))))
+    read.answer(Loaded(b"{}"))
+    assert expect(read.answer(True), Outcome).source is Source.EXPIRED
 
 
 def test_stale_entry_is_served_at_once_and_one_request_is_elected_to_refresh_it() -> None:
-    one = Read(START_MS + 60_000)
-    acquire = expect(one.answer(Looked(filled(), None, (VERSION,))), Acquire)
-    outcome = expect(one.answer(Acquired(True, Looked(filled(), acquire.token, (VERSION,)))), Outcome)
+    read = Read(START_MS + 60_000)
+    acquire = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Acquire)
+    outcome = expect(read.answer(Acquired(True, Looked(stored_entry(), acquire.token, (VERSION,)))), Outcome)
     assert outcome.source is Source.STALE
     load = expect(next(outcome.refresh), Load)
     assert load.bypass is False
@@ -69,142 +69,142 @@ def test_stale_entry_is_served_at_once_and_one_request_is_elected_to_refresh_it(
     assert done.value.value is True
 
 
-def test_stale_entry_that_somebody_refreshes_takes_one_round_trip() -> None:
-    outcome = expect(Read(START_MS + 60_000).answer(Looked(filled(), b"x" * 16, (VERSION,))), Outcome)
+def test_stale_entry_that_another_request_refreshes_takes_one_round_trip() -> None:
+    outcome = expect(Read(START_MS + 60_000).answer(Looked(stored_entry(), b"x" * 16, (VERSION,))), Outcome)
     assert (outcome.source, outcome.refresh) == (Source.STALE, None)
 
 
-def test_refresh_that_fails_leaves_the_lease_to_its_end() -> None:
-    one = Read(START_MS + 60_000)
-    acquire = expect(one.answer(Looked(filled(), None, (VERSION,))), Acquire)
-    refresh = expect(one.answer(Acquired(True, Looked(filled(), acquire.token, (VERSION,)))), Outcome).refresh
+def test_failed_refresh_does_not_release_the_lease() -> None:
+    read = Read(START_MS + 60_000)
+    acquire = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Acquire)
+    refresh = expect(read.answer(Acquired(True, Looked(stored_entry(), acquire.token, (VERSION,)))), Outcome).refresh
     next(refresh)
     with pytest.raises(DatabaseUnavailable):
         refresh.throw(DatabaseUnavailable("down"))
 
 
-def test_cache_that_fails_at_the_election_does_not_cost_the_answer() -> None:
-    one = Read(START_MS + 60_000)
-    one.answer(Looked(filled(), None, (VERSION,)))
-    outcome = expect(one.answer(CacheUnavailable()), Outcome)
+def test_cache_that_fails_at_the_election_does_not_fail_the_read() -> None:
+    read = Read(START_MS + 60_000)
+    read.answer(Looked(stored_entry(), None, (VERSION,)))
+    outcome = expect(read.answer(CacheUnavailable()), Outcome)
     assert (outcome.source, outcome.refresh) == (Source.STALE, None)
 
 
-def test_early_refresh_elects_few_long_before_the_end_and_all_at_it() -> None:
-    entry = replace(decode(filled()), load_ms=5_000)
+def test_early_refresh_becomes_likelier_towards_the_end_of_freshness() -> None:
+    entry = replace(decode(stored_entry()), load_ms=5_000)
     looked = Looked(encode(entry), None, (VERSION,))
     assert isinstance(Read(START_MS + 10_000, early_refresh=1.0, chance=0.5).answer(looked), Outcome)
     assert isinstance(Read(START_MS + 59_000, early_refresh=1.0, chance=0.5).answer(looked), Acquire)
     assert isinstance(Read(START_MS + 59_000, early_refresh=0.0, chance=0.5).answer(looked), Outcome)
 
 
-def test_failed_load_serves_what_is_past_its_time_and_keeps_the_lease_as_throttle() -> None:
-    one = Read(START_MS + 80_000)
-    one.answer(Looked(filled(), None, (VERSION,)))
-    one.answer(Acquired(True, Looked(filled(), b"", (VERSION,))))
-    outcome = expect(one.answer(DatabaseUnavailable("down")), Outcome)
+def test_failed_load_serves_the_last_resort_and_keeps_the_lease_as_throttle() -> None:
+    read = Read(START_MS + 80_000)
+    read.answer(Looked(stored_entry(), None, (VERSION,)))
+    read.answer(Acquired(True, Looked(stored_entry(), b"", (VERSION,))))
+    outcome = expect(read.answer(DatabaseUnavailable("down")), Outcome)
     assert (outcome.source, outcome.detail) == (Source.STALE_IF_ERROR, "stale-if-error")
 
 
-def test_failed_load_never_serves_what_was_taken_out() -> None:
-    one = Read(START_MS + 80_000)
-    one.answer(Looked(filled(), None, (OTHER,)))
-    one.answer(Acquired(True, Looked(filled(), b"", (OTHER,))))
-    expect(one.answer(DatabaseUnavailable("down")), Release)
+def test_failed_load_never_serves_an_invalidated_entry() -> None:
+    read = Read(START_MS + 80_000)
+    read.answer(Looked(stored_entry(), None, (OTHER_VERSION,)))
+    read.answer(Acquired(True, Looked(stored_entry(), b"", (OTHER_VERSION,))))
+    expect(read.answer(DatabaseUnavailable("down")), Release)
 
 
-def test_failed_load_past_the_cache_serves_what_was_seen_before_the_cache_failed() -> None:
-    one = Read(START_MS + 80_000)
-    one.answer(Looked(filled(), None, (VERSION,)))
-    expect(one.answer(CacheUnavailable()), Load)
-    assert expect(one.answer(DatabaseUnavailable("down")), Outcome).source is Source.STALE_IF_ERROR
+def test_failed_load_of_a_bypass_serves_the_entry_seen_before_the_cache_failed() -> None:
+    read = Read(START_MS + 80_000)
+    read.answer(Looked(stored_entry(), None, (VERSION,)))
+    expect(read.answer(CacheUnavailable()), Load)
+    assert expect(read.answer(DatabaseUnavailable("down")), Outcome).source is Source.STALE_IF_ERROR
 
 
-def test_versions_are_those_from_before_the_load() -> None:
-    one = Read()
-    one.answer(NOTHING)
-    one.answer(Acquired(True, Looked(None, b"", (VERSION,))))
-    # An invalidation that comes now changes the tag to OTHER; the entry must keep VERSION, and so be worth nothing.
-    entry = decode(expect(one.answer(Loaded(b"{}")), Store).entry)
+def test_entry_embeds_the_tag_versions_from_before_the_load() -> None:
+    read = Read()
+    read.answer(NOTHING)
+    read.answer(Acquired(True, Looked(None, b"", (VERSION,))))
+    # An invalidation now changes the tag to OTHER_VERSION. The entry must keep VERSION, so that it does not match.
+    entry = decode(expect(read.answer(Loaded(b"{}")), Store).entry)
     assert entry is not None
     assert entry.tag_versions == (VERSION,)
 
 
 def test_tag_evicted_before_the_load_makes_an_entry_that_nothing_matches() -> None:
-    one = Read()
-    one.answer(NOTHING)
-    one.answer(Acquired(True, Looked(None, b"", (None,))))
-    store = expect(one.answer(Loaded(b"{}")), Store)
+    read = Read()
+    read.answer(NOTHING)
+    read.answer(Acquired(True, Looked(None, b"", (None,))))
+    store = expect(read.answer(Loaded(b"{}")), Store)
     for tag in (None, VERSION):
         expect(Read().answer(Looked(store.entry, None, (tag,))), Acquire)
 
 
 def test_lease_and_load_end_before_the_runtime_does() -> None:
-    one = Read(time_left_ms=7_000)
-    acquire = expect(one.answer(NOTHING), Acquire)
-    load = expect(one.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
+    read = Read(time_left_ms=7_000)
+    acquire = expect(read.answer(NOTHING), Acquire)
+    load = expect(read.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
     assert load.timeout_ms == 5_000
     assert load.timeout_ms < acquire.lease_ms <= 7_000
 
 
-def test_load_past_the_cache_is_marked_as_one_of_many() -> None:
+def test_load_that_bypasses_the_cache_is_marked_so() -> None:
     assert expect(Read().answer(CacheUnavailable()), Load).bypass is True
 
 
-def test_entry_that_came_between_look_and_acquire_is_used_and_the_lease_given_back() -> None:
-    one = Read()
-    one.answer(NOTHING)
-    expect(one.answer(Acquired(True, Looked(filled(), b"", (VERSION,)))), Release)
-    assert expect(one.answer(None), Outcome).source is Source.HIT
+def test_entry_stored_between_look_and_acquire_is_used_and_the_lease_released() -> None:
+    read = Read()
+    read.answer(NOTHING)
+    expect(read.answer(Acquired(True, Looked(stored_entry(), b"", (VERSION,)))), Release)
+    assert expect(read.answer(None), Outcome).source is Source.HIT
 
 
-def test_lost_lease_still_answers() -> None:
-    one = Read()
-    one.answer(NOTHING)
-    one.answer(Acquired(True, Looked(None, b"", (VERSION,))))
-    one.answer(Loaded(b"{}"))
-    outcome = expect(one.answer(False), Outcome)
+def test_refused_store_does_not_fail_the_read() -> None:
+    read = Read()
+    read.answer(NOTHING)
+    read.answer(Acquired(True, Looked(None, b"", (VERSION,))))
+    read.answer(Loaded(b"{}"))
+    outcome = expect(read.answer(False), Outcome)
     assert (outcome.entry.body, outcome.stored, outcome.detail) == (b"{}", False, "lease-lost")
 
 
 @pytest.mark.parametrize("steps_before", [0, 1])
 def test_cache_that_fails_is_bypassed(steps_before: int) -> None:
-    one = Read()
+    read = Read()
     for _ in range(steps_before):
-        one.answer(NOTHING)
-    expect(one.answer(CacheUnavailable()), Load)
-    outcome = expect(one.answer(Loaded(b"{}")), Outcome)
+        read.answer(NOTHING)
+    expect(read.answer(CacheUnavailable()), Load)
+    outcome = expect(read.answer(Loaded(b"{}")), Outcome)
     assert (outcome.source, outcome.detail) == (Source.BYPASS, "cache-unavailable")
 
 
-def test_cache_that_fails_at_the_store_does_not_cost_the_answer() -> None:
-    one = Read()
-    one.answer(NOTHING)
-    one.answer(Acquired(True, Looked(None, b"", (VERSION,))))
-    one.answer(Loaded(b"{}"))
-    outcome = expect(one.answer(CacheUnavailable()), Outcome)
+def test_cache_that_fails_at_the_store_does_not_fail_the_read() -> None:
+    read = Read()
+    read.answer(NOTHING)
+    read.answer(Acquired(True, Looked(None, b"", (VERSION,))))
+    read.answer(Loaded(b"{}"))
+    outcome = expect(read.answer(CacheUnavailable()), Outcome)
     assert (outcome.source, outcome.stored, outcome.detail) == (Source.MISS, False, "cache-unavailable")
 
 
 @pytest.mark.parametrize("release", [None, CacheUnavailable()])
-def test_failed_load_gives_the_lease_back_and_fails(release: object) -> None:
-    one = Read()
-    one.answer(NOTHING)
-    one.answer(Acquired(True, Looked(None, b"", (VERSION,))))
-    expect(one.answer(DatabaseUnavailable("down")), Release)
+def test_failed_load_releases_the_lease_and_raises(release: object) -> None:
+    read = Read()
+    read.answer(NOTHING)
+    read.answer(Acquired(True, Looked(None, b"", (VERSION,))))
+    expect(read.answer(DatabaseUnavailable("down")), Release)
     with pytest.raises(DatabaseUnavailable):
-        one.answer(release)
+        read.answer(release)
 
 
-def test_no_such_row_is_kept_for_its_own_shorter_time() -> None:
-    one = Read()
-    one.answer(NOTHING)
-    one.answer(Acquired(True, Looked(None, b"", (VERSION,))))
-    store = expect(one.answer(Loaded(None)), Store)
+def test_answer_without_a_row_is_fresh_for_the_negative_ttl() -> None:
+    read = Read()
+    read.answer(NOTHING)
+    read.answer(Acquired(True, Looked(None, b"", (VERSION,))))
+    store = expect(read.answer(Loaded(None)), Store)
     entry = decode(store.entry)
     assert isinstance(entry, Entry)
     assert entry.body is None
-    assert entry.ttl_ms(one.now_ms) == POLICY.negative_ttl_ms
+    assert entry.ttl_ms(read.now_ms) == POLICY.negative_ttl_ms
 
 
 def test_garbage_in_the_cache_is_a_miss() -> None:

@@ -1,4 +1,4 @@
-"""A read that finds another one loading: it waits, for what the other stores or to take its place."""
+"""A read that finds another one loading: it waits for the entry of the other, or loads in its place."""
 
 from __future__ import annotations
 
@@ -9,79 +9,79 @@ from cacheaside.errors import WaitedTooLong
 from cacheaside.reading.entry import decode
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Wait
-from tests.unit.support.one_read import NOTHING, OTHER, START_MS, VERSION, Read, expect, filled
+from tests.unit.support.one_read import NOTHING, OTHER_VERSION, START_MS, VERSION, Read, expect, stored_entry
 
 
 def waiting(**rules: Any) -> Read:
-    """A read that lost the lease to another, and waits."""
-    one = Read(**rules)
-    one.answer(NOTHING)
-    expect(one.answer(Acquired(False, Looked(None, b"x" * 16, (VERSION,)))), Wait)
-    return one
+    """Return a read that lost the lease to another, and waits."""
+    read = Read(**rules)
+    read.answer(NOTHING)
+    expect(read.answer(Acquired(False, Looked(None, b"x" * 16, (VERSION,)))), Wait)
+    return read
 
 
-def test_who_sees_a_lease_waits_without_asking_for_it() -> None:
+def test_read_that_sees_a_lease_waits_without_an_attempt_to_acquire_it() -> None:
     expect(Read().answer(Looked(None, b"x" * 16, (None,))), Wait)
 
 
-def test_loser_of_the_lease_takes_what_the_winner_stored() -> None:
-    one = waiting()
-    expect(one.answer(None), Look)
-    outcome = expect(one.answer(Looked(filled(), None, (VERSION,))), Outcome)
+def test_waiter_returns_the_entry_that_the_holder_stored() -> None:
+    read = waiting()
+    expect(read.answer(None), Look)
+    outcome = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Outcome)
     assert (outcome.source, outcome.entry.body) == (Source.COLLAPSED, b"{}")
 
 
-def test_waiter_takes_a_fill_that_began_after_it_whatever_was_written_since() -> None:
-    one = waiting()
-    one.answer(None)
-    assert expect(one.answer(Looked(filled(), None, (OTHER,))), Outcome).source is Source.COLLAPSED
+def test_waiter_takes_a_fill_that_began_after_it_even_if_its_tags_have_changed() -> None:
+    read = waiting()
+    read.answer(None)
+    assert expect(read.answer(Looked(stored_entry(), None, (OTHER_VERSION,))), Outcome).source is Source.COLLAPSED
 
 
-def test_waiter_refuses_a_fill_that_began_before_it_and_was_taken_out() -> None:
-    before = filled()
+def test_waiter_refuses_a_fill_that_began_before_it_and_was_invalidated() -> None:
+    before = stored_entry()
     token = decode(before).token
-    one = Read()
-    expect(one.answer(Looked(None, token, (VERSION,))), Wait)
-    one.answer(None)
-    expect(one.answer(Looked(before, None, (OTHER,))), Acquire)
+    read = Read()
+    expect(read.answer(Looked(None, token, (VERSION,))), Wait)
+    read.answer(None)
+    expect(read.answer(Looked(before, None, (OTHER_VERSION,))), Acquire)
 
 
-def test_waiter_takes_the_place_of_a_holder_that_is_gone() -> None:
-    one = waiting()
-    one.answer(None)
-    acquire = expect(one.answer(Looked(None, None, (VERSION,))), Acquire)
-    expect(one.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
+def test_waiter_acquires_the_lease_of_a_holder_that_is_gone() -> None:
+    read = waiting()
+    read.answer(None)
+    acquire = expect(read.answer(Looked(None, None, (VERSION,))), Acquire)
+    expect(read.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
 
 
-def test_pauses_grow_and_end_with_the_patience() -> None:
-    one = waiting(chance=0.5, wait_ms=300)
+def test_pauses_grow_and_end_with_the_wait_of_the_policy() -> None:
+    read = waiting(chance=0.5, wait_ms=300)
     pauses = []
-    while isinstance(one.step, Wait):
-        pauses.append(one.step.ms)
-        one.now_ms += one.step.ms
-        one.answer(None)
+    while isinstance(read.step, Wait):
+        pauses.append(read.step.ms)
+        read.now_ms += read.step.ms
+        read.answer(None)
         try:
-            one.answer(Looked(None, b"x" * 16, (VERSION,)))
+            read.answer(Looked(None, b"x" * 16, (VERSION,)))
         except WaitedTooLong:
             break
     assert sum(pauses) == 300
     assert pauses[:3] == [10, 20, 40]
 
 
-def test_waiter_out_of_patience_may_load_for_itself() -> None:
-    one = waiting(waited_out=WaitedOut.LOAD)
-    one.now_ms += 5_000
-    one.answer(None)
-    load = expect(one.answer(Looked(None, b"x" * 16, (VERSION,))), Load)
+def test_waiter_that_waited_out_may_load_for_itself() -> None:
+    read = waiting(waited_out=WaitedOut.LOAD)
+    read.now_ms += 5_000
+    read.answer(None)
+    load = expect(read.answer(Looked(None, b"x" * 16, (VERSION,))), Load)
     assert load.bypass is True
-    outcome = expect(one.answer(Loaded(b"{}")), Outcome)
+    outcome = expect(read.answer(Loaded(b"{}")), Outcome)
     assert (outcome.source, outcome.stored, outcome.detail) == (Source.MISS, False, "waited-out")
 
 
-def test_waiter_out_of_patience_takes_the_last_resort() -> None:
-    one = Read(START_MS + 80_000)
-    expect(one.answer(Looked(filled(), b"x" * 16, (VERSION,))), Wait)
-    one.now_ms += 5_000
-    one.answer(None)
-    outcome = expect(one.answer(Looked(filled(), b"x" * 16, (VERSION,))), Outcome)
+def test_waiter_that_waited_out_takes_the_last_resort() -> None:
+    read = Read(START_MS + 80_000)
+    expect(read.answer(Looked(stored_entry(), b"x" * 16, (VERSION,))), Wait)
+    read.now_ms += 5_000
+    read.answer(None)
+    outcome = expect(read.answer(Looked(stored_entry(), b"x" * 16, (VERSION,))), Outcome)
     assert (outcome.source, outcome.detail) == (Source.STALE_IF_ERROR, "waited-out")

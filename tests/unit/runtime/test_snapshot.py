@@ -1,4 +1,4 @@
-"""What a sandbox renews after it was started from a snapshot; a stand-in plays Lambda's runtime."""
+"""The state that is reset in a sandbox from a snapshot, with a stand-in for Lambda's runtime."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Hooks = list[Callable[[], object]]
 
 @pytest.fixture
 def hooks(monkeypatch: pytest.MonkeyPatch) -> Hooks:
-    """What was registered with the runtime, in order."""
+    """The hooks that were registered with the runtime, in order."""
     registered: Hooks = []
     runtime = ModuleType("snapshot_restore_py")
     runtime.register_after_restore = registered.append  # type: ignore[attr-defined]
@@ -39,16 +39,16 @@ def test_sandboxes_of_one_snapshot_draw_different_numbers(hooks: Hooks) -> None:
     assert len(drawn) == 3
 
 
-def test_renewals_are_called_in_turn_and_not_before_a_restore(hooks: Hooks) -> None:
-    renewed: list[str] = []
-    after_restore(lambda: renewed.append("cache"), lambda: renewed.append("database"))
-    assert renewed == []
+def test_resets_are_called_in_order_and_not_before_a_restore(hooks: Hooks) -> None:
+    reset: list[str] = []
+    after_restore(lambda: reset.append("cache"), lambda: reset.append("database"))
+    assert reset == []
     for hook in hooks:
         hook()
-    assert renewed == ["cache", "database"]
+    assert reset == ["cache", "database"]
 
 
-def test_where_no_runtime_is_nothing_is_registered() -> None:
+def test_outside_lambda_no_hook_is_called() -> None:
     assert "snapshot_restore_py" not in sys.modules
     after_restore(lambda: pytest.fail("was called"))
 
@@ -64,12 +64,12 @@ for hook in hooks:
 """
 
 
-def test_init_of_the_query_function_opens_no_connection_and_registers_its_own() -> None:
-    with create_server(("127.0.0.1", 0)) as both:
-        port = both.getsockname()[1]
+def test_init_of_the_query_function_opens_no_connection_and_registers_its_hooks() -> None:
+    with create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
         environment = {
             "PYTHONPATH": f"{ROOT}/layers/cacheaside:{ROOT}/functions",
-            "PYTHONDONTWRITEBYTECODE": "1",  # else it would lie in functions/, and be shipped
+            "PYTHONDONTWRITEBYTECODE": "1",  # else bytecode would be written to functions/, and deployed
             "AUTHENTICATION": "url",
             "DATABASE_URL": f"postgresql://nobody@127.0.0.1:{port}/none",
             "CACHE_URL": f"redis://127.0.0.1:{port}",
@@ -77,6 +77,6 @@ def test_init_of_the_query_function_opens_no_connection_and_registers_its_own() 
             "POWERTOOLS_METRICS_NAMESPACE": "cacheaside",
         }
         subprocess.run([sys.executable, "-c", INIT], env=environment, check=True)
-        both.setblocking(False)
-        with pytest.raises(BlockingIOError):  # nobody waits to be let in
-            both.accept()
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):  # no connection is waiting
+            server.accept()

@@ -1,4 +1,4 @@
-"""A read, moved step by step: the test is the server, so every interleaving can be had by writing it down."""
+"""A read that the test drives step by step. The test answers for the servers, so it can write down any interleaving."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cacheaside.reading.question import Question
 from cacheaside.reading.read_path import ReadContext, read
 from cacheaside.reading.steps import Acquired, Loaded, Looked, Step, Store
 
-__all__ = ["NOTHING", "OTHER", "POLICY", "START_MS", "VERSION", "Read", "expect", "filled"]
+__all__ = ["NOTHING", "OTHER_VERSION", "POLICY", "START_MS", "VERSION", "Read", "expect", "stored_entry"]
 
 POLICY = Policy(
     ttl_ms=60_000,
@@ -23,12 +23,12 @@ POLICY = Policy(
     wait_ms=5_000,
 )
 START_MS = 1_000_000
-VERSION, OTHER = b"v" * 16, b"w" * 16
+VERSION, OTHER_VERSION = b"v" * 16, b"w" * 16  # of the tag
 NOTHING = Looked(None, None, (None,))
 
 
 class Read:
-    """One read in progress. Its clock stands still unless the test moves it."""
+    """A read in progress. Its clock changes only when the test sets `now_ms`."""
 
     def __init__(self, at_ms: int = START_MS, *, time_left_ms: int = 29_000, chance: float = 0.0, **rules: Any) -> None:
         self.now_ms = at_ms
@@ -53,7 +53,7 @@ class Read:
         self.step: Step = next(self.path)
 
     def answer(self, result: object) -> Any:
-        """Send `result` for the step asked for. Returns the next step, or how the read ended."""
+        """Send `result` as that of the current step. Returns the next step, or the outcome."""
         try:
             self.step = self.path.throw(result) if isinstance(result, Exception) else self.path.send(result)
         except StopIteration as done:
@@ -66,9 +66,9 @@ def expect(step: object, kind: type[Any]) -> Any:
     return step
 
 
-def filled(at_ms: int = START_MS) -> bytes:
-    """The entry that a read stores which finds nothing."""
-    one = Read(at_ms)
-    one.answer(NOTHING)
-    one.answer(Acquired(won=True, looked=Looked(None, b"", (VERSION,))))
-    return bytes(expect(one.answer(Loaded(b"{}")), Store).entry)
+def stored_entry() -> bytes:
+    """Return the entry that a read stores at START_MS, if the cache has none."""
+    cold_read = Read()
+    cold_read.answer(NOTHING)
+    cold_read.answer(Acquired(won=True, looked=Looked(None, b"", (VERSION,))))
+    return bytes(expect(cold_read.answer(Loaded(b"{}")), Store).entry)

@@ -1,4 +1,4 @@
-"""Lambda's Runtime API, played by the test: an extension registers with it, and asks it for events."""
+"""A stand-in for Lambda's Extensions API: an extension registers with it, and asks it for events."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from queue import SimpleQueue
 
 from cacheaside.runtime.after_response import AfterResponse
 
-__all__ = ["Context", "Runtime", "serving", "telling"]
+__all__ = ["Context", "Runtime", "logging_handler", "serving"]
 
 
 class Runtime(ThreadingHTTPServer):
-    """The two endpoints of Lambda. Notes who did what in `story`, in which handlers and tasks take part."""
+    """The two endpoints of the API. `log` lists the calls to them. Handlers and tasks write to it too."""
 
     daemon_threads = True
 
@@ -24,7 +24,7 @@ class Runtime(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Call)
         self.register_status, self.identifier = register_status, identifier
         self.registrations: list[tuple[str, object]] = []
-        self.story: list[str] = []
+        self.log: list[str] = []
         self.events: SimpleQueue[int] = SimpleQueue()
 
     @property
@@ -32,13 +32,13 @@ class Runtime(ThreadingHTTPServer):
         return {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.server_port}"}
 
     def invoke(self, status: int = 200) -> None:
-        """Answer the next request for an event, be it made already or not."""
+        """Answer the next request for an event, which may have come already."""
         self.events.put(status)
 
-    def await_story(self, *story: str) -> None:
+    def await_log(self, *log: str) -> None:
         deadline = time.monotonic() + 60
-        while self.story != list(story):
-            assert time.monotonic() < deadline, self.story
+        while self.log != list(log):
+            assert time.monotonic() < deadline, self.log
             time.sleep(0.005)
 
 
@@ -49,13 +49,13 @@ class _Call(BaseHTTPRequestHandler):
         assert self.path == "/2020-01-01/extension/register"
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.registrations.append((self.headers["Lambda-Extension-Name"], body))
-        self.server.story.append("register")
+        self.server.log.append("register")
         self._answer(self.server.register_status)
 
     def do_GET(self) -> None:
         assert self.path == "/2020-01-01/extension/event/next"
         assert self.headers["Lambda-Extension-Identifier"] == self.server.identifier
-        self.server.story.append("next")
+        self.server.log.append("next")
         self._answer(self.server.events.get())
 
     def _answer(self, status: int) -> None:
@@ -70,7 +70,7 @@ class _Call(BaseHTTPRequestHandler):
 
 
 class Context:
-    """One with a second left, unless told otherwise."""
+    """The context of an invocation. By default it has a second left."""
 
     def __init__(self, left_ms: int = 1000) -> None:
         self.left_ms = left_ms
@@ -90,14 +90,14 @@ def serving(runtime: Runtime) -> Iterator[Runtime]:
 Handler = Callable[[object, Context], str]
 
 
-def telling(runtime: Runtime, work: AfterResponse, *tasks: Callable[[], object], needs_ms: int = 0) -> Handler:
-    """A handler that submits `tasks`, and tells the runtime that it has run."""
+def logging_handler(runtime: Runtime, queue: AfterResponse, *tasks: Callable[[], object], needs_ms: int = 0) -> Handler:
+    """Return a handler that submits `tasks`, and then logs that it has run."""
 
-    @work.wrap
+    @queue.wrap
     def handler(_event: object, _context: Context) -> str:
         for task in tasks:
-            work.submit(task, needs_ms=needs_ms)
-        runtime.story.append("handler")
+            queue.submit(task, needs_ms=needs_ms)
+        runtime.log.append("handler")
         return "answer"
 
     return handler

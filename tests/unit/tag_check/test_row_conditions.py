@@ -1,4 +1,4 @@
-"""Conditions of a plan: what proves that a scan reads one row, and above all what does not."""
+"""Conditions of a plan: those that prove that a scan reads one row, and above all those that do not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cacheaside.tag_check.row_conditions import equalities
         ('(p."a""b" = $1001)', {('a"b', 1001)}),
     ],
 )
-def test_equality_that_all_rows_meet_is_found(condition: str, found: set[tuple[str, int]]) -> None:
+def test_equality_that_every_row_meets_is_found(condition: str, found: set[tuple[str, int]]) -> None:
     assert set(equalities([condition], "p")) == found
 
 
@@ -56,9 +56,9 @@ def test_equality_that_all_rows_meet_is_found(condition: str, found: set[tuple[s
         "",
     ],
 )
-def test_nothing_else_proves_anything(condition: str) -> None:
+def test_other_condition_proves_nothing(condition: str) -> None:
     assert not set(equalities([condition], "p"))
 
 
-def test_conditions_of_one_scan_add_up() -> None:
+def test_equalities_of_all_conditions_of_a_scan_are_found() -> None:
     assert set(equalities(["(p.id = $1001)", "(p.line = $1002)"], "p")) == {("id", 1001), ("line", 1002)}

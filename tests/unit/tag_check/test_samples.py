@@ -1,4 +1,4 @@
-"""Made-up values: PostgreSQL must be able to read a query with them, whatever the catalogue declares."""
+"""Sample values: with them PostgreSQL must be able to plan any query that the catalogue accepts."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from cacheaside.tag_check.samples import sample, samples
         ({"type": "text", "is_list": True, "max_length": 0}, []),
     ],
 )
-def test_sample_is_the_example_else_the_default_else_made_up(options: dict[str, Any], value: object) -> None:
+def test_sample_is_the_example_or_the_default_or_a_generated_value(options: dict[str, Any], value: object) -> None:
     assert sample(Parameter(name="it", **options)) == value
 
 
-def test_optional_parameter_is_no_null_which_has_no_type() -> None:
+def test_sample_of_an_optional_parameter_is_not_null_because_null_has_no_type() -> None:
     declared = {kind: Parameter(name=kind, type=kind, required=False, values=("a",)) for kind in SCALAR_TYPES}
     assert all(value is not None for value in samples(declared).values())

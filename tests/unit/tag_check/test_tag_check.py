@@ -1,4 +1,4 @@
-"""What is said of a query's tags, given what PostgreSQL knows: each problem with the line that puts it right."""
+"""The problems of a query's tags, given the facts of PostgreSQL. Each problem comes with the corrected line."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import pytest
 
 from cacheaside.catalogue.statements import Query
 from cacheaside.tag_check.check import TagCheck, TagProblem, check_tags, unrecorded
-from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Scan, Source
+from cacheaside.tag_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind, QueryRefused, Scan
 
 ID = (KeyColumn("id", "bigint"),)
 LINE = (KeyColumn("order_id", "bigint"), KeyColumn("line", "integer"))
 
 
-def table(tag: str, key: tuple[KeyColumn, ...] = ID, **options: Any) -> Source:
-    return Source(tag=tag, name=tag, kind=Kind.TABLE, key=key, **options)
+def table(tag: str, key: tuple[KeyColumn, ...] = ID, **options: Any) -> DatabaseObject:
+    return DatabaseObject(tag=tag, name=tag, kind=ObjectKind.TABLE, key=key, **options)
 
 
-def function(tag: str) -> Source:
-    return Source(tag=tag, name=tag, kind=Kind.FUNCTION)
+def function(tag: str) -> DatabaseObject:
+    return DatabaseObject(tag=tag, name=tag, kind=ObjectKind.FUNCTION)
 
 
 SOURCES = {
     source.tag: source
     for source in (
         *(table("orders"), table("products"), table("customers"), table("order_items", LINE), table("notes", ())),
-        *(function("slow_version"), Source(tag="sales", name="sales", kind=Kind.MATERIALIZED_VIEW)),
-        *(function("Slow"), Source(tag="Sales", name='"Sales"', kind=Kind.MATERIALIZED_VIEW)),
+        *(function("slow_version"), DatabaseObject(tag="sales", name="sales", kind=ObjectKind.MATERIALIZED_VIEW)),
+        *(function("Slow"), DatabaseObject(tag="Sales", name='"Sales"', kind=ObjectKind.MATERIALIZED_VIEW)),
     )
 }
 
 
 class Database:
-    """Knows what it is told."""
+    """A database with these facts."""
 
     def __init__(self, reads: set[str], calls: set[str], **facts: Any) -> None:
-        self.reads, self.calls, self.more = reads, calls, facts
+        self.reads, self.calls, self.other_facts = reads, calls, facts
         self.sources = SOURCES
 
     def facts(self, query: Query) -> Facts:
@@ -46,7 +46,7 @@ class Database:
             read={name: self.sources.get(name, table(name)) for name in self.reads},
             opaque={name: function(name) for name in self.calls},
             declared={name: self.sources[name] for name in declared & self.sources.keys()},
-            **self.more,
+            **self.other_facts,
         )
 
 
@@ -92,7 +92,7 @@ def problems(functions: Path, tags: str, reads: set[str], calls: set[str] = froz
         ('["products", "products:{sku}"]', {"products"}, set()),
     ],
 )
-def test_right_tags_are_left_alone(functions: Path, tags: str, reads: set[str], calls: set[str]) -> None:
+def test_right_tags_have_no_problem(functions: Path, tags: str, reads: set[str], calls: set[str]) -> None:
     assert problems(functions, tags, reads, calls) == []
 
 
@@ -120,7 +120,7 @@ def test_right_tags_are_left_alone(functions: Path, tags: str, reads: set[str], 
         ('["order_items:{id}"]', {"order_items"}, set(), "is (order_id bigint, line integer), not (id", "order_items"),
     ],
 )
-def test_wrong_tags_come_with_the_right_line(
+def test_wrong_tags_are_reported_with_the_corrected_line(
     functions: Path, tags: str, reads: set[str], calls: set[str], says: str, line: str
 ) -> None:
     found = problems(functions, tags, reads, calls)
@@ -138,11 +138,11 @@ def test_wrong_tags_come_with_the_right_line(
         ('["products:{id}", "products:{line}"]', [Scan("products", frozenset({("id", by)})) for by in ("id", "line")]),
     ],
 )
-def test_row_is_enough_where_no_other_row_is_read(functions: Path, tags: str, scans: list[Scan]) -> None:
+def test_row_tag_is_enough_if_no_other_row_is_read(functions: Path, tags: str, scans: list[Scan]) -> None:
     assert problems(functions, tags, {"products"}, scans=scans) == []
 
 
-def test_row_with_a_key_of_several_columns_takes_them_in_the_order_of_the_key(functions: Path) -> None:
+def test_row_tag_has_the_columns_of_the_key_in_its_order(functions: Path) -> None:
     scans = [Scan("order_items", frozenset({("order_id", "id"), ("line", "line")}))]
     assert problems(functions, '["order_items:{id},{line}"]', {"order_items"}, scans=scans) == []
     assert problems(functions, '["order_items:{line},{id}"]', {"order_items"}, scans=scans) != []
@@ -157,18 +157,18 @@ def test_row_with_a_key_of_several_columns_takes_them_in_the_order_of_the_key(fu
         [Scan("products", frozenset({("id", "id")})), Scan("products", frozenset())],
     ],
 )
-def test_row_is_not_enough_where_others_are_read(functions: Path, scans: list[Scan]) -> None:
+def test_row_tag_is_not_enough_if_other_rows_are_read(functions: Path, scans: list[Scan]) -> None:
     [message] = problems(functions, '["products:{id}"]', {"products"}, scans=scans)
     assert '"products:{id}" is not enough: the query reads, or may read, other rows of products' in message
     assert message.endswith('; write -- tags    = ["products"]')
 
 
-def test_row_is_not_enough_where_a_function_reads_the_table_out_of_sight(functions: Path) -> None:
+def test_row_tag_is_not_enough_if_a_function_or_policy_reads_the_table(functions: Path) -> None:
     [message] = problems(functions, '["products:{id}"]', {"products"}, out_of_plan=frozenset({"products"}))
     assert "read by a function or a policy" in message
 
 
-def test_tag_twice_wrong_is_not_suggested_twice(functions: Path) -> None:
+def test_two_wrong_tags_of_a_table_suggest_its_tag_once(functions: Path) -> None:
     found = problems(functions, '["products:{sku}", "products:{line},{id}"]', {"products"})
     assert [message.partition("; write ")[2] for message in found] == ['-- tags    = ["products"]'] * 2
 
@@ -183,24 +183,24 @@ def test_unwatched_table_is_reported_once_with_the_statement(functions: Path) ->
     assert str(checked) == f"{first}:3: {statement}"
 
 
-def test_table_that_only_a_function_reads_must_be_watched_too(functions: Path) -> None:
+def test_table_that_only_a_function_reads_must_be_watched(functions: Path) -> None:
     database = Database(set(), {"slow_version"})
     database.sources = {**SOURCES, "orders": table("orders", recorded=False)}
     write(functions, '["slow_version", "orders"]')
     assert "cacheaside.watch('orders')" in str(check_tags(functions, database))
 
 
-def test_what_is_unrecorded_says_how_to_change_that() -> None:
+def test_unrecorded_source_is_reported_with_the_remedy() -> None:
     refused = table("far", recorded=False, refusal="cannot watch far: it is far away. Come nearer")
-    quoted = Source(tag="o'clock", name='"o\'clock"', kind=Kind.TABLE, recorded=False)
-    materialized = Source(tag="sales", name="sales", kind=Kind.MATERIALIZED_VIEW, recorded=False)
+    quoted = DatabaseObject(tag="o'clock", name='"o\'clock"', kind=ObjectKind.TABLE, recorded=False)
+    materialized = DatabaseObject(tag="sales", name="sales", kind=ObjectKind.MATERIALIZED_VIEW, recorded=False)
     assert unrecorded(SOURCES["orders"]) is None
     assert unrecorded(refused) == "changes of far are not recorded: cannot watch far: it is far away. Come nearer"
     assert str(unrecorded(quoted)).endswith("select cacheaside.watch('\"o''clock\"');")
     assert str(unrecorded(materialized)).endswith("alter event trigger cacheaside_follow_schema enable;")
 
 
-def test_table_that_can_have_no_tag_is_reported_as_such_only(functions: Path) -> None:
+def test_table_whose_name_cannot_be_a_tag_is_reported_once(functions: Path) -> None:
     database = Database({"Orders"}, set())
     database.sources = {"Orders": table("Orders", recorded=False, refusal="cannot watch it")}
     path = write(functions, "[]")
@@ -210,7 +210,7 @@ def test_table_that_can_have_no_tag_is_reported_as_such_only(functions: Path) ->
 
 
 @pytest.mark.parametrize(("line", "at"), [(1, 8), (2, 9), (0, 8), (99, 9)])
-def test_query_that_is_refused_is_a_problem_of_its_line(functions: Path, line: int, at: int) -> None:
+def test_query_that_postgresql_refuses_is_a_problem_of_its_line(functions: Path, line: int, at: int) -> None:
     class Refuses:
         def facts(self, query: Query) -> Facts:
             raise QueryRefused("relation does not exist", line)

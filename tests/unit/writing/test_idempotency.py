@@ -1,4 +1,4 @@
-"""Idempotency keys: which headers are one, and which requests may use the same."""
+"""Idempotency keys: the valid headers, and the requests that may share a key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cacheaside.writing.idempotency import Idempotency
 VALUES: dict[str, Any] = {"id": 42, "price": Decimal("9.99")}
 
 
-def of(header: str = "k", command: str = "set_price", values: Any = VALUES, caller: str = "alice") -> Idempotency:
+def parsed(header: str = "k", command: str = "set_price", values: Any = VALUES, caller: str = "alice") -> Idempotency:
     return Idempotency.of(header, command, values, caller)
 
 
@@ -32,7 +32,7 @@ def of(header: str = "k", command: str = "set_price", values: Any = VALUES, call
     ],
 )
 def test_header_is_a_key_with_and_without_quotes(header: str, key: str) -> None:
-    assert of(header).key == key
+    assert parsed(header).key == key
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_header_is_a_key_with_and_without_quotes(header: str, key: str) -> None:
 )
 def test_any_other_header_is_refused(header: str) -> None:
     with pytest.raises(BadIdempotencyKey, match="1 to 255 visible ASCII characters"):
-        of(header)
+        parsed(header)
 
 
-def test_same_request_has_the_same_fingerprint_whatever_the_key_and_the_order() -> None:
+def test_fingerprint_depends_neither_on_the_key_nor_on_the_order_of_values() -> None:
     reordered = dict(reversed(VALUES.items()))
-    assert of("one").fingerprint == of("another", values=reordered).fingerprint
-    assert len(of().fingerprint) == 32
+    assert parsed("one").fingerprint == parsed("another", values=reordered).fingerprint
+    assert len(parsed().fingerprint) == 32
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_same_request_has_the_same_fingerprint_whatever_the_key_and_the_order() 
     ],
 )
 def test_other_request_has_another_fingerprint(other: Any) -> None:
-    assert of(**other).fingerprint != of().fingerprint
+    assert parsed(**other).fingerprint != parsed().fingerprint

@@ -1,6 +1,6 @@
-"""The catalogue: every query and command that can be called, read from .sql files and checked as it is loaded.
+"""The catalogue: every query and command that can be called, loaded from .sql files and checked while it is loaded.
 
-What a caller could find wrong at run time is found wrong here instead; the error names file, line and remedy.
+An error in a file is reported here and not to a caller. The message names the file, the line and a correction.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ _PARAMETER_KEYS: Final = frozenset(
         *("min", "max", "min_length", "max_length", "pattern", "values"),
     }
 )
-# API Gateway gives up after 30 s, and the function needs a moment to answer.
+# API Gateway ends a request after 30 s, and the function needs some of that time itself.
 _TIMEOUT_AT_MOST_MS: Final = 25_000
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All queries and commands, by name."""
+    """All queries and commands by name."""
 
     queries: Mapping[str, Query]
     commands: Mapping[str, Command]
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read queries/*.sql and commands/*.sql in `folder`. Raises CatalogueError for the first that is wrong."""
+        """Read queries/*.sql and commands/*.sql in `folder`. Raises CatalogueError for the first error."""
         queries = sorted((folder / "queries").glob("*.sql"))
         commands = sorted((folder / "commands").glob("*.sql"))
         return cls(
@@ -209,7 +209,7 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
             values=tuple(options.get("values", ())),
             description=options.get("description", ""),
         )
-        # Default and example must pass the parameter's own checks, so it has to exist before they are read.
+        # The parameter checks its own default and example, so it must exist before they are read.
         default, example = (_sample(parameter, options, key) for key in ("default", "example"))
         return replace(parameter, default=default, example=example)
     except (ValueError, TypeError, re.error) as error:

@@ -1,4 +1,4 @@
-"""Durations as the catalogue writes them: a whole number and a unit, "500ms", "60s", "10m", "1h", "1d"."""
+"""Durations in the catalogue: a whole number and a unit, such as "500ms", "60s", "10m", "1h" or "1d"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DURATION: Final = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 
 
 def parse_duration_ms(text: object) -> int:
-    """Return the duration in milliseconds. Raises ValueError, saying how to write one, if `text` is none."""
+    """Return the duration in milliseconds. Raises ValueError, which explains the notation, if `text` is no duration."""
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(

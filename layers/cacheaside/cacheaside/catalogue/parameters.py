@@ -1,7 +1,7 @@
-"""Typed parameters of queries and commands: declared in the catalogue, checked before anything else sees them.
+"""Typed parameters of queries and commands. The catalogue declares them, and every request is checked against them.
 
-A value has one canonical Python form however it was written (`1.50` and `1.5`, `+00:00` and `Z`), because the cache
-key is made of it: two ways of asking the same must share one entry.
+Each value has one canonical Python form, whichever notation a request uses (`1.50` or `1.5`, `+00:00` or `Z`). The
+cache key is made of it, so requests that differ only in notation must share one entry.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ def _number(raw: str) -> Decimal:
     if not _NUMBER.fullmatch(raw) or len(raw) > _DIGITS_AT_MOST:
         raise ValueError("a number, such as 9.99")
     value = Decimal(raw)
-    # Plain digits without trailing zeros; Decimal.normalize would write 100 as 1E+2, and keep the sign of -0.
+    # Digits without an exponent or trailing zeros. Decimal.normalize would write 100 as 1E+2, and keep the sign of -0.
     digits = format(value, "f") if value else "0"
     digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
-    if len(digits) > _DIGITS_AT_MOST:  # it was written with an exponent; as it is written here, nobody could read it
+    if len(digits) > _DIGITS_AT_MOST:  # it had an exponent, and without one this parser would refuse it
         raise ValueError("a number, such as 9.99")
     return Decimal(digits)
 
@@ -77,7 +77,7 @@ def _timestamp(raw: str) -> datetime:
         value = value.replace(tzinfo=value.tzinfo or UTC)
         return value.astimezone(UTC)
     except (ValueError, OverflowError):
-        # A bare + in a query string means a space, and is the usual reason for ending up here.
+        # The usual cause is a + in a query string, which means a space unless it is encoded.
         raise ValueError(
             "a timestamp, such as 2024-12-31T23:59:00Z (UTC if no offset is given; in a URL write + as %2B)"
         ) from None
@@ -91,9 +91,9 @@ def _uuid(raw: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """How one type is read from text, which JSON it takes, and how OpenAPI describes it."""
+    """The parser of one type, the Python types of its JSON values, and its OpenAPI schema."""
 
-    parse: Callable[[str], Scalar]
+    parse: Callable[[str], Scalar]  # raises ValueError with the expected form, such as "true or false"
     json: tuple[type, ...]
     schema: Mapping[str, str]
 
@@ -112,7 +112,7 @@ SCALAR_TYPES: Final[Mapping[str, _Type]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One declared parameter. `minimum` and `maximum` bound values; the lengths bound characters, or a list's items."""
+    """One declared parameter. The lengths limit the characters of a text, or the items of a list."""
 
     name: str
     type: str  # a key of SCALAR_TYPES
@@ -129,9 +129,9 @@ class Parameter:
     description: str = ""
 
     def from_text(self, raw: Sequence[str]) -> Value:
-        """Return the value written as `raw`, one string per time the parameter was given.
+        """Return the value of `raw`, which has one string for each occurrence of the parameter in the query string.
 
-        Raises ValueError with a sentence that says what would be right.
+        Raises ValueError with a sentence that describes the correct form.
         """
         if self.is_list:
             return self._checked_list([self._scalar(item) for item in raw])
@@ -140,7 +140,7 @@ class Parameter:
         return self._scalar(raw[0])
 
     def from_json(self, raw: object) -> Value:
-        """Return the value of decoded JSON or TOML (numbers with a point as Decimal). Raises ValueError as above."""
+        """Return the value of decoded JSON or TOML (with Decimal for float). Raises ValueError as `from_text`."""
         if raw is None and not self.required:
             return None
         if not self.is_list:
@@ -150,14 +150,14 @@ class Parameter:
         return self._checked_list([self._scalar(self._json_text(item)) for item in raw])
 
     def _json_text(self, raw: object) -> str:
-        takes = SCALAR_TYPES[self.type].json
+        accepted = SCALAR_TYPES[self.type].json
         if isinstance(raw, bool):
-            raw, fits = str(raw).lower(), bool in takes
-        elif isinstance(raw, date):  # TOML has dates of its own
-            raw, fits = raw.isoformat(), self.type in ("date", "timestamp")
+            raw, is_accepted = str(raw).lower(), bool in accepted
+        elif isinstance(raw, date):  # from TOML, which has dates
+            raw, is_accepted = raw.isoformat(), self.type in ("date", "timestamp")
         else:
-            fits = isinstance(raw, takes)
-        if not fits:
+            is_accepted = isinstance(raw, accepted)
+        if not is_accepted:
             article = "an" if self.type in ("integer", "enum") else "a"
             raise ValueError(f"{self.name} must be {article} {self.type}, written as JSON {self.json_kind}")
         return str(raw)
@@ -170,16 +170,16 @@ class Parameter:
     def _scalar(self, raw: str) -> Scalar:
         try:
             value = SCALAR_TYPES[self.type].parse(raw)
-        except ValueError as wanted:
-            raise ValueError(f"{self.name} must be {wanted}, not {_quoted(raw)}") from None
+        except ValueError as expected:
+            raise ValueError(f"{self.name} must be {expected}, not {_shortened(raw)}") from None
         if self.values and value not in self.values:
-            raise ValueError(f"{self.name} must be one of {', '.join(self.values)}, not {_quoted(raw)}")
+            raise ValueError(f"{self.name} must be one of {', '.join(self.values)}, not {_shortened(raw)}")
         if self.minimum is not None and value < self.minimum:  # type: ignore[operator]  # of one type since load
-            raise ValueError(f"{self.name} must be at least {canonical(self.minimum)}, not {_quoted(raw)}")
+            raise ValueError(f"{self.name} must be at least {canonical(self.minimum)}, not {_shortened(raw)}")
         if self.maximum is not None and value > self.maximum:  # type: ignore[operator]
-            raise ValueError(f"{self.name} must be at most {canonical(self.maximum)}, not {_quoted(raw)}")
+            raise ValueError(f"{self.name} must be at most {canonical(self.maximum)}, not {_shortened(raw)}")
         if self.pattern is not None and not self.pattern.fullmatch(raw):
-            raise ValueError(f"{self.name} must match {self.pattern.pattern}, not {_quoted(raw)}")
+            raise ValueError(f"{self.name} must match {self.pattern.pattern}, not {_shortened(raw)}")
         if self.type == "text" and not self.is_list:
             self._check_length(len(raw), "characters")
         return value
@@ -196,12 +196,12 @@ class Parameter:
 
 
 def bind_text(declared: Mapping[str, Parameter], given: Mapping[str, Sequence[str]]) -> dict[str, Value]:
-    """Return a value for every declared parameter, from a decoded query string. Raises BadParameters naming all."""
+    """Return the value of each declared parameter, from a decoded query string. Raises BadParameters for all errors."""
     return _bind(declared, given, Parameter.from_text)
 
 
 def bind_json(declared: Mapping[str, Parameter], given: Mapping[str, object]) -> dict[str, Value]:
-    """Return a value for every declared parameter, from a decoded JSON object. Raises BadParameters naming all."""
+    """Return the value of each declared parameter, from a decoded JSON object. Raises BadParameters for all errors."""
     return _bind(declared, given, Parameter.from_json)
 
 
@@ -228,15 +228,15 @@ def _bind(
 def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
     near = difflib.get_close_matches(name, declared, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(declared) or 'no parameters'}"
-    return f"{_quoted(name)} is not a parameter here; {hint}"
+    return f"{_shortened(name)} is not a parameter here; {hint}"
 
 
-def _quoted(raw: str) -> str:
+def _shortened(raw: str) -> str:
     return repr(raw if len(raw) <= 40 else raw[:37] + "...")
 
 
 def to_query_string(values: Mapping[str, Value]) -> str:
-    """Return what `bind_text` makes `values` of, once it is decoded: lists as parameters repeated, no None."""
+    """Return the query string of `values`, the inverse of `bind_text`. A list repeats its name. None is omitted."""
     return urlencode(
         [
             (name, str(text).lower() if isinstance(text, bool) else text)
@@ -248,7 +248,7 @@ def to_query_string(values: Mapping[str, Value]) -> str:
 
 
 def canonical(value: Value) -> Any:
-    """Return `value` as JSON can hold it, one form per value: it makes the cache key and the row tags."""
+    """Return `value` as a JSON value, one form per value. Cache keys and tags of rows are made of it."""
     if isinstance(value, list):
         return [canonical(item) for item in value]
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""One .sql file of the catalogue: leading comment lines that are TOML once uncommented, then one SQL statement."""
+"""One .sql file of the catalogue: a header of comment lines that hold TOML, then one SQL statement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TOML_POSITION: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of docu
 
 @dataclass(frozen=True, slots=True)
 class SqlFile:
-    """A parsed file. `sql` begins at line `sql_line`; `placeholders` maps each name in %(name)s to its first line."""
+    """A parsed file. `sql` begins at line `sql_line`. `placeholders` maps each name in %(name)s to its first line."""
 
     path: Path
     name: str
@@ -36,12 +36,12 @@ class SqlFile:
         return next((number for number, line in enumerate(self.header_lines, 1) if setting.match(line)), 1)
 
     def error(self, key: str, message: str) -> CatalogueError:
-        """Return the error that says what is wrong with the header's `key`."""
+        """Return the error to raise for the header's `key`, with its line."""
         return CatalogueError(self.path, self.line_of(key), message)
 
 
 def read_sql_file(path: Path) -> SqlFile:
-    """Read one file. Raises CatalogueError, naming the line, if it is not a header and one SQL statement."""
+    """Read one file. Raises CatalogueError, with the line, if it is not a header and one SQL statement."""
     name = path.stem
     if not _NAME.fullmatch(name):
         raise CatalogueError(

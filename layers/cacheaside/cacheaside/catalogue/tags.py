@@ -1,10 +1,10 @@
-"""Tags: what an answer was made from. A tag is a table, or one row of a table: `orders`, `products:{id}`.
+"""Tags: the tables and rows that an answer depends on, such as `orders`, or `products:{id}` for one row.
 
-    a query declares       its answers depend on            a writer's change      takes out
-    orders                 orders                           orders (any of it)     orders, orders:*
+    a query declares       its answers depend on            a change of            invalidates
+    orders                 orders                           orders (any rows)      orders, orders:*
     products:{id}          products:42, products:*          products:42 (a row)    products:42, products
 
-So a change of many rows need not list them, and one of a row leaves the answers about other rows in the cache.
+So a change of many rows need not list them, and a change of one row keeps the answers about other rows in the cache.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _PARAMETER: Final = r"\{([a-z_][a-z0-9_]*)\}"
 _PLACEHOLDER: Final = re.compile(_PARAMETER)
 _TAG: Final = re.compile(rf"([a-z_][a-z0-9_$.]*)(?::{_PARAMETER}(?:,{_PARAMETER})*)?")
 
-# More rows of one table than this are taken out as the table: the cache has better to do.
+# More changed rows of one table than this invalidate the whole table: that is less work for the cache.
 _ROWS_AT_MOST: Final = 1_000
 
 
 def check_tag(tag: object, parameters: Mapping[str, Parameter]) -> None:
-    """Raise ValueError, saying what to write instead, unless `tag` is a table or a row named by parameters."""
+    """Raise ValueError, with a correction, unless `tag` is a table or a row whose key is declared parameters."""
     if not isinstance(tag, str) or not _TAG.fullmatch(tag):
         raise ValueError(f'{tag!r} is not a tag; write a table, "orders", or a row of one, "products:{{id}}"')
     for name in parameters_of(tag):
@@ -47,12 +47,12 @@ def table_of(tag: str) -> str:
 
 
 def parameters_of(tag: str) -> list[str]:
-    """Return the parameters that name the row of a declared tag, in the order of the key; none for a table."""
+    """Return the parameters in a declared tag of a row, in the order of the key. There are none in that of a table."""
     return re.findall(_PARAMETER, tag)
 
 
 def resolve_tags(tags: Sequence[str], values: Mapping[str, Value]) -> tuple[str, ...]:
-    """Return what an answer depends on: the tags with parameter values in place, rows each with `table:*` beside them.
+    """Return the tags that an answer depends on: with parameter values, and `table:*` after each tag of a row.
 
     `order_items:{order_id},{line}` becomes `order_items:7,1` and `order_items:*`.
     """
@@ -65,7 +65,7 @@ def resolve_tags(tags: Sequence[str], values: Mapping[str, Value]) -> tuple[str,
 
 
 def changed_tags(changes: Iterable[str]) -> tuple[str, ...]:
-    """Return the tags to take out for `changes`, each a table or a row of one. No tag comes twice."""
+    """Return the tags to invalidate for `changes`, each a table or a row of one. No tag occurs twice."""
     rows: dict[str, set[str]] = defaultdict(set)
     for change in changes:
         rows[table_of(change)].add(change)

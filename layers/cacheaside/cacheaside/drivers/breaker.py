@@ -1,4 +1,4 @@
-"""A circuit breaker: leave a server alone that does not answer, and notice by itself when it answers again.
+"""A circuit breaker: stop calling a server that does not answer, and probe it until it answers again.
 
                  N failures in a row
       CLOSED ───────────────────────────► OPEN ◄─────────────┐
@@ -6,10 +6,10 @@
         │                                  ▼ the next caller │ is doubled, up to a limit
         └───── it succeeded ─────────── HALF_OPEN ───────────┘
                                            ▲  │ is the one probe
-                                           └──┘ never reported: the next caller takes its place
+                                           └──┘ no result reported in time: the next caller is the probe
 
-It does no I/O: whoever calls the server asks `admit` before, and reports after. Not for threads: a sandbox serves one
-request at a time, and what it does after a response is over before the next request.
+It does no I/O. The caller of the server asks `admit` before a call, and reports the result after it. It is not safe for
+threads. It need not be: a sandbox serves one request at a time, and its tasks end before the next request.
 After M. Nygard, "Release It!" (2007), §5.2.
 """
 
@@ -23,23 +23,23 @@ from typing import Final, NewType
 __all__ = ["Breaker", "BreakerRules", "BreakerState", "Ticket"]
 
 Ticket = NewType("Ticket", int)
-"""Leave to call the server once, to be handed back with the result."""
+"""Permission to call the server once. The caller reports the result with it."""
 
-# Share of a pause by which it may be shortened, so that a fleet that failed together does not probe together.
+# The share of a pause that chance may remove, so that sandboxes that fail together do not probe together.
 _JITTER: Final = 0.5
 
 
 class BreakerState(Enum):
-    """What becomes of a call."""
+    """The state decides whether a call goes through."""
 
-    CLOSED = "closed"  # goes through
-    OPEN = "open"  # is refused
-    HALF_OPEN = "half-open"  # one goes through, to see
+    CLOSED = "closed"  # every call goes through
+    OPEN = "open"  # every call is refused
+    HALF_OPEN = "half-open"  # one call goes through, as a probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerRules:
-    """When to open, and for how long. `probe_ms` is the longest that a call can take."""
+    """After how many failures to open, and for how long. `probe_ms` is the longest time that a call can take."""
 
     failures: int
     pause_ms: int
@@ -48,7 +48,7 @@ class BreakerRules:
 
 
 class Breaker:
-    """The state of one server, as the calls of this process have found it."""
+    """The state of one server, as observed by the calls of this process."""
 
     def __init__(
         self,
@@ -63,37 +63,37 @@ class Breaker:
         self._on_change = on_change
         self._state = BreakerState.CLOSED
         self._failures = 0  # in a row, while closed
-        self._pause_ms = rules.pause_ms  # of the next time that it opens, before jitter
-        self._since_ms = 0  # when it opened, or when the probe set out
+        self._pause_ms = rules.pause_ms  # the next pause, before jitter
+        self._since_ms = 0  # when the breaker opened, or when the probe began
         self._until_next_ms = 0  # from then to the next probe
-        self._ticket = Ticket(0)  # the only one whose report still counts
+        self._ticket = Ticket(0)  # reports with any other ticket are ignored
 
     @property
     def state(self) -> BreakerState:
-        """The state as of the last call; an open breaker whose pause is over is still open until it is asked."""
+        """The state after the last call. When its pause is over, a breaker stays open until `admit` is called."""
         return self._state
 
     def admit(self) -> Ticket | None:
-        """Return the ticket of a call that may be made now, or None if the server is to be left alone."""
+        """Return a ticket for one call now, or None if the call is refused."""
         if self._state is BreakerState.CLOSED:
             return self._ticket
-        # A clock that was set back must not keep us waiting: then the time passed is negative, and counts as over.
+        # If the clock was set back, the time passed is negative. The pause then counts as over, or it could last hours.
         if 0 <= self._now_ms() - self._since_ms < self._until_next_ms:
             return None
         self._enter(BreakerState.HALF_OPEN, self._rules.probe_ms)
         return self._ticket
 
     def succeeded(self, ticket: Ticket) -> None:
-        """The call of `ticket` was answered."""
+        """Report that the server answered the call of `ticket`."""
         if ticket != self._ticket:
-            return  # it set out before the last change, and tells of a time that is past
+            return  # the call began before the last change of state
         self._failures = 0
         if self._state is BreakerState.HALF_OPEN:
             self._pause_ms = self._rules.pause_ms
             self._enter(BreakerState.CLOSED, 0)
 
     def failed(self, ticket: Ticket) -> None:
-        """The call of `ticket` was not answered."""
+        """Report that the server did not answer the call of `ticket`."""
         if ticket != self._ticket:
             return
         self._failures += 1

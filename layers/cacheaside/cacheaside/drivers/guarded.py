@@ -1,7 +1,7 @@
-"""The drivers behind circuit breakers: a server that does not answer is left alone for a while, and not waited for.
+"""The drivers behind circuit breakers: while a server does not answer, calls fail at once and do not wait for it.
 
-A breaker knows what the calls of its own sandbox have found, and nothing of the others: no shared state could be
-reached more surely than the servers themselves.
+Each sandbox has breakers of its own, which see only its own calls. Breakers of a fleet could share their state only on
+another server, and that could fail like these.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ __all__ = ["CACHE", "DATABASE", "GuardedCache", "GuardedQueries"]
 
 _T = TypeVar("_T")
 
-# One failure may be a connection that went with a node; the second costs another timeout (200 ms) and settles it.
-# A probe costs one request the same again, so it may come often: every 30 s at most, about what a failover takes.
+# The first failure may be one dead connection. The second costs another timeout (200 ms), and shows that it is the
+# server. A probe costs one timeout too, so probes may be frequent. The longest pause is about as long as a failover.
 CACHE: Final = BreakerRules(failures=2, pause_ms=5_000, pause_at_most_ms=30_000, probe_ms=5_000)
 
-# Without the database a miss fails anyway, so nothing is lost by trying once more, and each pause is kept short: it
-# is there to give the 3 s of a silent connect back to the caller, and to spare a server that is just coming up the
-# connections of a whole fleet at once. No probe outlives the request that sent it, which has 30 s.
+# Without the database a miss fails anyway, so a further attempt costs little, and pauses are short. They save callers
+# the 3 s of a connect without a reply, and save a starting server the connections of a whole fleet at once. A probe
+# ends with its request, which has 30 s.
 DATABASE: Final = BreakerRules(failures=3, pause_ms=2_000, pause_at_most_ms=10_000, probe_ms=30_000)
 
 
@@ -61,7 +61,7 @@ class GuardedCache:
         return self._guard.call(lambda: self._cache.release(step))
 
     def ping(self) -> None:
-        """Ask the server itself: health is what is, and neither blocked by the breaker nor told to it."""
+        """Ask the server itself: a health check must see its state, so the breaker neither blocks it nor counts it."""
         self._cache.ping()
 
     def forget(self) -> None:
@@ -87,7 +87,7 @@ class GuardedQueries:
         return self._guard.call(lambda: self._queries.load(step))
 
     def ping(self) -> None:
-        """Ask the server itself: health is what is, and neither blocked by the breaker nor told to it."""
+        """Ask the server itself: a health check must see its state, so the breaker neither blocks it nor counts it."""
         self._queries.ping()
 
     def forget(self) -> None:
@@ -96,24 +96,24 @@ class GuardedQueries:
 
 
 class _Guard:
-    """Asks the breaker before each call, and tells it the result. Only `failure` is one."""
+    """Asks the breaker before each call, and reports the result. Only the error `failure` counts as a failure."""
 
     def __init__(self, breaker: Breaker, failure: type[CacheasideError], server: str) -> None:
         self._breaker = breaker
         self._failure = failure
         self._server = server
 
-    def call(self, ask: Callable[[], _T]) -> _T:
+    def call(self, method: Callable[[], _T]) -> _T:
         ticket = self._breaker.admit()
         if ticket is None:
-            raise self._failure(f"the {self._server} did not answer lately, and is left alone for a while")
+            raise self._failure(f"the {self._server} did not answer lately, and is not asked again for a while")
         try:
-            answer = ask()
+            answer = method()
         except self._failure:
             self._breaker.failed(ticket)
             raise
         except CacheasideError:
-            self._breaker.succeeded(ticket)  # a refusal, a timeout of the statement: somebody is there
+            self._breaker.succeeded(ticket)  # a refusal or a statement timeout: the server answers
             raise
         self._breaker.succeeded(ticket)
         return answer

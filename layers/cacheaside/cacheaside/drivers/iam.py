@@ -1,8 +1,8 @@
-"""IAM passwords for RDS and ElastiCache: presigned requests that are never sent, made here without a network call.
+"""IAM passwords for RDS and ElastiCache: presigned requests that are never sent, signed here without a network call.
 
 The signature is AWS Signature Version 4 in query form
-(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). botocore has it too, but
-importing its signer takes as long as the Powertools resolver does; the tests compare the two byte for byte.
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). botocore has a
+signer too, but importing it takes as long as the Powertools resolver. A test compares the two byte for byte.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from cacheaside.errors import SettingsError
 
 __all__ = ["Credentials", "cache_token", "database_token", "lambda_credentials"]
 
-# The longest that either service accepts. Only opening a connection needs a token that is still valid.
+# The longest time that both services accept. A token must be valid only while a connection is opened.
 _VALID_S: Final = 900
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
-_ENDPOINT_S: Final = 0.5  # it is in the sandbox itself
+_ENDPOINT_S: Final = 0.5  # the endpoint is in the sandbox itself
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who signs."""
+    """The keys that sign a request."""
 
     access_key: str
     secret_key: str
     session_token: str | None
 
     def __repr__(self) -> str:
-        return f"Credentials(access_key={self.access_key!r})"  # a log must not learn the rest
+        return f"Credentials(access_key={self.access_key!r})"  # the rest is secret, and must not be logged
 
 
 def lambda_credentials(environment: Mapping[str, str] = os.environ) -> Credentials:
-    """Return what Lambda gives every function. Raises SettingsError outside of Lambda.
+    """Return the credentials of this function. Raises SettingsError outside Lambda.
 
-    A function that starts from a snapshot has no keys in its environment, where they would outlive their time, but an
-    endpoint in the sandbox that tells those of now. Raises OSError if that does not answer.
+    A function that starts from a snapshot has no keys in its environment, because they would expire there. It asks an
+    endpoint in the sandbox for the current ones. Raises OSError if the endpoint does not answer.
     https://docs.aws.amazon.com/lambda/latest/dg/snapstart-activate.html#snapstart-credentials
     """
     if "AWS_ACCESS_KEY_ID" not in environment and (endpoint := environment.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")):
-        return _ask(endpoint, environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", ""))
+        return _ask_endpoint(endpoint, environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", ""))
     try:
         return Credentials(
             environment["AWS_ACCESS_KEY_ID"],
@@ -60,8 +60,8 @@ def lambda_credentials(environment: Mapping[str, str] = os.environ) -> Credentia
         raise SettingsError(f"{error.args[0]} is missing, and AUTHENTICATION is iam; outside of AWS use url") from None
 
 
-def _ask(endpoint: str, authorization: str) -> Credentials:
-    """Not kept: only opening a connection asks, and what is asked for anew has not expired."""
+def _ask_endpoint(endpoint: str, authorization: str) -> Credentials:
+    """Return the current credentials. They are not kept: they expire, and only opening a connection needs them."""
     url = urlsplit(endpoint)
     connection = HTTPConnection(url.netloc, timeout=_ENDPOINT_S)
     try:
@@ -70,7 +70,7 @@ def _ask(endpoint: str, authorization: str) -> Credentials:
         answer = json.loads(response.read())
         return Credentials(answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"])
     except (HTTPException, ValueError, TypeError, KeyError) as error:
-        raise OSError("the sandbox's endpoint for credentials answered none") from error
+        raise OSError("the sandbox's endpoint for credentials returned none") from error
     finally:
         connection.close()
 

@@ -1,1 +1,1 @@
-"""HTTP: how outcomes and errors look to a caller, and the documents generated from the catalogue."""
+"""HTTP: outcomes, confirmations and errors as responses, and the documents generated from the catalogue."""

@@ -1,4 +1,4 @@
-"""The response to a query: the body as it was stored, and headers that tell its source and its age.
+"""The response to a query: the body as it was stored, and headers with its source and its age.
 
 Cache-Status    RFC 9211      Age, ETag, If-None-Match, Vary    RFC 9110, 9111
 Cache-Control   RFC 5861      Server-Timing                     W3C Server Timing
@@ -22,31 +22,31 @@ from cacheaside.reading.reader import Answer
 __all__ = ["answer_headers", "respond"]
 
 
-def respond(query: Query, answer: Answer, headers: Mapping[str, str]) -> Response[str]:
-    """Return 200 with the body, or 304 without when the caller has it. Raises NotFound, with headers, for no row."""
+def respond(query: Query, answer: Answer, request_headers: Mapping[str, str]) -> Response[str]:
+    """Return 200 with the body, or 304 if the caller has it. Raises NotFound, with its headers, if there is no row."""
     entry = answer.outcome.entry
-    own = answer_headers(query, answer)
+    headers = answer_headers(query, answer)
     if entry.body is None:
-        raise NotFound(f"{query.name} has no row for these parameters", own)
-    sent = entry.encoding if accepts_gzip(headers.get("accept-encoding", "")) else Encoding.IDENTITY
-    own |= _representation_headers(entry, sent)
-    if _matches(headers.get("if-none-match", ""), own["ETag"]):
-        return Response(status_code=304, headers=own)
+        raise NotFound(f"{query.name} has no row for these parameters", headers)
+    sent = entry.encoding if accepts_gzip(request_headers.get("accept-encoding", "")) else Encoding.IDENTITY
+    headers |= _representation_headers(entry, sent)
+    if _matches(request_headers.get("if-none-match", ""), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
     if sent is Encoding.IDENTITY:
-        return Response(200, JSON, unpack(entry.encoding, entry.body).decode(), own)
-    # Powertools would serialize bytes of type JSON once more, so the base64 is made here.
-    response = Response(200, JSON, b64encode(entry.body).decode(), own)
+        return Response(200, JSON, unpack(entry.encoding, entry.body).decode(), headers)
+    # Powertools would serialize bytes of type JSON once more, so they are encoded as base64 here.
+    response = Response(200, JSON, b64encode(entry.body).decode(), headers)
     response.base64_encoded = True
     return response
 
 
 def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
-    """Return the headers of every answer to a query, found or not."""
+    """Return the headers of every answer to a query, with or without a row."""
     entry, at_ms = answer.outcome.entry, answer.at_ms
     return {
         "Cache-Status": _cache_status(answer.outcome, at_ms),
         "Age": str(entry.age_ms(at_ms) // 1000),
-        # Also on an answer that is not compressed: the next answer to the same request may be.
+        # Also on an answer that is not compressed: a later answer to the same request may be compressed.
         "Vary": "Accept-Encoding",
         "Cache-Control": _cache_control(query, entry.ttl_ms(at_ms)),
         "Server-Timing": _server_timing(answer),
@@ -54,7 +54,7 @@ def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
 
 
 def _representation_headers(entry: Entry, sent: Encoding) -> dict[str, str]:
-    # A strong tag names the very bytes that are sent, so each encoding has its own (RFC 9110 section 8.8.3.3).
+    # A strong entity tag identifies the exact bytes, so each encoding has its own (RFC 9110 section 8.8.3.3).
     if sent is Encoding.IDENTITY:
         return {"ETag": f'"{entry.etag.hex()}"'}
     return {"ETag": f'"{entry.etag.hex()}-{sent.value}"', "Content-Encoding": sent.value}
@@ -72,7 +72,7 @@ def _cache_status(outcome: Outcome, at_ms: int) -> str:
 
 
 def _cache_control(query: Query, ttl_ms: int) -> str:
-    # No invalidation reaches the copy of a browser or CDN, so each query decides whether they may keep one.
+    # A copy in a browser or CDN cannot be invalidated, so each query decides whether they may keep one.
     if query.policy.client_ms == 0:
         return "no-cache"
     stale_s, error_s = query.policy.stale_ms // 1000, query.policy.stale_if_error_ms // 1000
@@ -86,5 +86,5 @@ def _server_timing(answer: Answer) -> str:
 
 
 def _matches(if_none_match: str, etag: str) -> bool:
-    # RFC 9110 section 13.1.2: weak comparison, so the prefix W/ does not count.
+    # RFC 9110 section 13.1.2: weak comparison, which ignores the prefix W/.
     return any(tag.strip().removeprefix("W/") in (etag, "*") for tag in if_none_match.split(","))

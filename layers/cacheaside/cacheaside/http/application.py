@@ -1,4 +1,4 @@
-"""The Powertools resolver that all HTTP functions share: their routes differ, what happens around them does not."""
+"""The Powertools resolver of all HTTP functions: it answers errors, unknown paths and wrong methods in one way."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from cacheaside.http import problems
 
-__all__ = ["READ", "application"]
+__all__ = ["READ_METHODS", "application"]
 
-READ: Final = ["GET", "HEAD"]
+READ_METHODS: Final = ["GET", "HEAD"]
 
-# Every route of the API, whichever function has it: API Gateway sends what fits none of them to one function only,
-# and that one must know a wrong method from a wrong path.
+# Every route of the API, of all functions. API Gateway sends a request that fits no route to one of the functions. That
+# one must tell a wrong method (405) from a wrong path (404).
 _METHODS: Final = {
     r"/": "GET, HEAD",
     r"/queries": "GET, HEAD",
@@ -30,25 +30,25 @@ _METHODS: Final = {
 
 
 def application(logger: Logger) -> APIGatewayHttpResolver:
-    """Return a resolver without routes that answers every error as problem details, and logs those that are ours."""
+    """Return a resolver without routes that answers errors as problem details, and logs those of status 5xx."""
     app = APIGatewayHttpResolver()
 
     def request_id() -> str:
         return str(app.lambda_context.aws_request_id)
 
-    def show(error: Exception) -> Response[str]:
+    def render_error(error: Exception) -> Response[str]:
         if problems.problem_of(error).status >= 500:
             logger.error(str(error), exc_info=error)
         return problems.render(error, request_id())
 
-    def show_no_route(_: NotFoundError) -> Response[str]:
+    def render_no_route(_: NotFoundError) -> Response[str]:
         path = app.current_event.path
         allow = next((methods for route, methods in _METHODS.items() if re.fullmatch(route, path)), None)
         if allow is None or app.current_event.http_method in allow.split(", "):
             return problems.no_such_route(request_id())
         return problems.method_not_allowed(allow, request_id())
 
-    # Not as decorators: those of Powertools have no types.
-    app.exception_handler(Exception)(show)
-    app.not_found(show_no_route)
+    # Not used as decorators, because Powertools declares no types for these.
+    app.exception_handler(Exception)(render_error)
+    app.not_found(render_no_route)
     return app

@@ -1,4 +1,4 @@
-"""The response to a command: the answer of a committed write, and how far its invalidation came."""
+"""The response to a command: the answer of the committed write, and whether its invalidation is done."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["confirm"]
 def confirm(command: Command, written: Written) -> Response[str]:
     """Return 200 for a committed write: its answer, and whether the old answers are invalidated.
 
-    Raises NotFound, with headers, if it is about one row and there is none.
+    Raises NotFound, with its headers, if the command found no row.
     """
-    own = {"Cache-Control": "no-store", **({"Idempotency-Replayed": "true"} if written.replayed else {})}
+    headers = {"Cache-Control": "no-store", **({"Idempotency-Replayed": "true"} if written.replayed else {})}
     if written.body is None:
-        raise NotFound(f"{command.name} found no row for these parameters", own)
+        raise NotFound(f"{command.name} found no row for these parameters", headers)
     body = f'{written.body.decode().removesuffix("}")},"invalidation":"{written.invalidation.value}"}}'
-    return Response(status_code=200, content_type=JSON, body=body, headers=own)
+    return Response(status_code=200, content_type=JSON, body=body, headers=headers)

@@ -13,6 +13,6 @@ JSON: Final = "application/json"
 
 
 def json_response(document: object, status: int = 200) -> Response[str]:
-    """Return `document` as JSON. Clients must not keep it: it describes this moment, or this deployment."""
+    """Return `document` as JSON. Clients must not keep it: it changes with time or with a deployment."""
     body = json.dumps(document, ensure_ascii=False)
     return Response(status_code=status, content_type=JSON, body=body, headers={"Cache-Control": "no-store"})

@@ -15,7 +15,7 @@ __all__ = ["idempotency_of"]
 
 
 def idempotency_of(event: APIGatewayProxyEventV2, command: Command, values: Mapping[str, Value]) -> Idempotency | None:
-    """Return the key of a command's request, or None if it has none. Raises BadIdempotencyKey."""
+    """Return the idempotency key of a request for `command`, or None without one. Raises BadIdempotencyKey."""
     header = event.headers.get(IDEMPOTENCY_KEY.lower())
     return None if header is None else Idempotency.of(header, command.name, values, _caller(event))
 
@@ -23,7 +23,7 @@ def idempotency_of(event: APIGatewayProxyEventV2, command: Command, values: Mapp
 def _caller(event: APIGatewayProxyEventV2) -> str:
     """Return the signer of the request, or the subject of its token; "" where requests are not authorized.
 
-    The session of a role is left out: a retry may come with new credentials, or from another worker of the same role.
+    The session name of a role is removed: a retry may use new credentials, or come from another worker of the role.
     """
     authorizer = event.raw_event["requestContext"].get("authorizer") or {}
     signer: str | None = (authorizer.get("iam") or {}).get("userArn")

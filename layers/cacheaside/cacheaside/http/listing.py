@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.http.schemas import described
+from cacheaside.http.schemas import describe
 
 __all__ = ["listing"]
 
 
 def listing(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Return one item for each query; times in seconds."""
+    """Return one item for each query. Times are in seconds."""
     return [
         {
             "name": query.name,
@@ -20,7 +20,7 @@ def listing(catalogue: Catalogue) -> list[dict[str, Any]]:
             "ttl": query.policy.ttl_ms / 1000,
             "stale": query.policy.stale_ms / 1000,
             "tags": list(query.tags),
-            "parameters": {name: described(parameter) for name, parameter in query.parameters.items()},
+            "parameters": {name: describe(parameter) for name, parameter in query.parameters.items()},
         }
         for query in catalogue.queries.values()
     ]

@@ -15,10 +15,10 @@ __all__ = ["openapi"]
 _JSON: Final = "application/json"
 _ERRORS: Final = sorted({problem.status for problem in PROBLEMS} - {405})
 _QUERY_HEADERS: Final = {
-    "Cache-Status": "Where the answer came from (RFC 9211).",
+    "Cache-Status": "The source of the answer (RFC 9211).",
     "Age": "Seconds since the answer was read from the database.",
-    "ETag": "Names the body; send it as If-None-Match to get 304 while it is the same.",
-    "Server-Timing": "Milliseconds spent in cache, database and in all.",
+    "ETag": "Identifies the body. Sent as If-None-Match, it gets 304 while the body is the same.",
+    "Server-Timing": "Milliseconds spent in the cache, in the database and in total.",
 }
 
 
@@ -67,7 +67,7 @@ def _query(query: Query) -> dict[str, Any]:
         ],
         "responses": {
             "200": {"description": "The answer", "headers": headers, "content": {_JSON: {"schema": _data(query)}}},
-            "304": {"description": "The caller has the answer already"},
+            "304": {"description": "The caller already has the answer"},
             **_errors(),
         },
     }
@@ -106,7 +106,7 @@ def _errors() -> dict[str, Any]:
     return {str(status.value): {"$ref": "#/components/responses/Problem"} for status in _ERRORS}
 
 
-def _plain(summary: str, media_type: str) -> dict[str, Any]:
+def _get(summary: str, media_type: str) -> dict[str, Any]:
     return {"get": {"summary": summary, "responses": {"200": {"description": summary, "content": {media_type: {}}}}}}
 
 
@@ -114,7 +114,7 @@ _IDEMPOTENCY_KEY: Final = {
     "name": IDEMPOTENCY_KEY,
     "in": "header",
     "required": False,
-    "description": "Sent again with the same key within a day, the command is not carried out again.",
+    "description": "A command that is sent again with the same key within a day is not carried out again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 _REPLAYED: Final = {
@@ -131,13 +131,13 @@ _PROBLEM: Final = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "instance": {"type": "string", "description": "The request id, to find it in the log"},
+        "instance": {"type": "string", "description": "The request id, to find the error in the log"},
         "errors": {
             "type": "array",
             "items": {
                 "type": "object",
                 "properties": {
-                    "parameter": {"type": "string", "description": "Of 400: what was sent"},
+                    "parameter": {"type": "string", "description": "Of 400: the parameter that is wrong"},
                     "field": {"type": "string", "description": "Of 409 and 422: a column of the constraint"},
                     "detail": {"type": "string"},
                 },
@@ -163,17 +163,17 @@ _INVALIDATION: Final = {
     ]
 }
 _FIXED_PATHS: Final = {
-    "/": _plain("The page", "text/html"),
-    "/queries": _plain("The catalogue", _JSON),
-    "/health": _plain("Whether answers can be served", _JSON),
-    "/openapi.json": _plain("This document", _JSON),
-    "/docs": _plain("This document for people", "text/html"),
+    "/": _get("The page", "text/html"),
+    "/queries": _get("The catalogue", _JSON),
+    "/health": _get("Whether answers can be served", _JSON),
+    "/openapi.json": _get("This document", _JSON),
+    "/docs": _get("This document for people", "text/html"),
     "/invalidations": {
         "post": {
-            "summary": "Take answers out of the cache, by tags or by one query and its parameters",
+            "summary": "Invalidate answers, by tags or by one query and its parameters",
             "security": [{"iam": []}],
             "requestBody": {"required": True, "content": {_JSON: {"schema": _INVALIDATION}}},
-            "responses": {"200": {"description": "Taken out"}, **_errors()},
+            "responses": {"200": {"description": "Invalidated"}, **_errors()},
         }
     },
 }

@@ -16,7 +16,7 @@ __all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "method_not_allowed", "no_such_r
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-# How long a caller should wait before trying again: a failover of RDS takes about a minute, most outages less.
+# How long a caller should wait before a retry. A failover of RDS takes about a minute, and most outages take less.
 _RETRY_AFTER_S: Final = "5"
 
 
@@ -35,7 +35,7 @@ _BAD_PARAMETERS: Final = Problem(
     "bad-parameters",
     HTTPStatus.BAD_REQUEST,
     "Parameters are missing or wrong",
-    "Each one that is wrong is listed in errors, with what would be right.",
+    "Each wrong parameter is listed in errors, with the rule that it breaks.",
 )
 _BAD_BODY: Final = Problem(
     "bad-body",
@@ -58,8 +58,8 @@ _UNSUPPORTED_MEDIA: Final = Problem(
 _BAD_IDEMPOTENCY_KEY: Final = Problem(
     "bad-idempotency-key",
     HTTPStatus.BAD_REQUEST,
-    "The Idempotency-Key cannot be one",
-    "Send 1 to 255 visible ASCII characters, such as a UUID: one key for each command, the same when it is sent again.",
+    "The Idempotency-Key is not valid",
+    "Send 1 to 255 visible ASCII characters, such as a UUID: a new key for each command, and the same key for a retry.",
 )
 _KEY_REUSED: Final = Problem(
     "idempotency-key-reused",
@@ -71,20 +71,20 @@ _KEY_IN_FLIGHT: Final = Problem(
     "idempotency-key-in-flight",
     HTTPStatus.CONFLICT,
     "The first request with this Idempotency-Key is still running",
-    "Send the same again after the time in Retry-After: you get the answer of the first, or it is carried out now.",
+    "Send the request again after the time in Retry-After. You get the answer of the first, or it is carried out now.",
     retry=True,
 )
 _UNKNOWN_STATEMENT: Final = Problem(
     "unknown-name",
     HTTPStatus.NOT_FOUND,
-    "There is nothing of that name",
-    "The catalogue holds no query or command of the name in the path.",
+    "There is no query or command of this name",
+    "The catalogue has no query or command of the name in the path.",
 )
 _NOT_FOUND: Final = Problem(
     "no-row",
     HTTPStatus.NOT_FOUND,
     "There is no such row",
-    "The query or command is about one row, and no row fits the parameters.",
+    "The query or command returns one row, and no row fits the parameters.",
 )
 _NO_SUCH_ROUTE: Final = Problem(
     "no-route", HTTPStatus.NOT_FOUND, "There is no such route", "GET /docs lists all routes of this API."
@@ -99,76 +99,76 @@ _CONFLICT: Final = Problem(
     "conflict",
     HTTPStatus.CONFLICT,
     "The change conflicts with what is stored",
-    "Nothing was written: there is one like it already, or something still refers to it. "
+    "Nothing was written: there is such a row already, or another row still refers to this one. "
     "The columns of the constraint are listed in errors.",
 )
 _UNPROCESSABLE: Final = Problem(
     "unprocessable",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "The change is not possible",
-    "Nothing was written: a value is missing or forbidden, or refers to what does not exist. "
+    "Nothing was written: a value is missing or forbidden, or refers to a row that does not exist. "
     "The columns of the constraint are listed in errors.",
 )
 _TOO_LARGE: Final = Problem(
     "answer-too-large",
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "The answer is too large to be sent",
-    "Ask for less; the query may take a limit.",
+    "Ask for fewer rows. The query may take a limit.",
 )
 _UNAVAILABLE: Final = Problem(
     "unavailable",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "The database cannot be reached",
-    "Nothing was written, and nothing in the cache could answer. Try again after the time in Retry-After.",
+    "Nothing was written, and the cache has no answer. Try again after the time in Retry-After.",
     retry=True,
 )
 _OUTCOME_UNKNOWN: Final = Problem(
     "outcome-unknown",
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "It may have been carried out",
-    "The connection to the database was lost at the end. Send it again only with the Idempotency-Key that it had; "
-    "without one, look first.",
+    "The command may have been carried out",
+    "The connection to the database was lost during COMMIT. Send it again only with the same Idempotency-Key. "
+    "If it had none, first check whether it was carried out.",
 )
 _OVERLOADED: Final = Problem(
     "overloaded",
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "Too many requests ask the database at once",
-    "They could not share one load, as they do when the cache works, and the database takes only so many at a time. "
+    "Too many requests need the database at once",
+    "The cache is unavailable, so requests cannot share one load, and the loads at a time are limited. "
     "Try again after the time in Retry-After.",
     retry=True,
 )
 _BUSY: Final = Problem(
     "busy",
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "Others were changing the same",
-    "Nothing was written, however often it was tried. Try again after the time in Retry-After.",
+    "Other transactions were changing the same rows",
+    "Nothing was written, after several attempts. Try again after the time in Retry-After.",
     retry=True,
 )
 _WAITED_TOO_LONG: Final = Problem(
     "waited-too-long",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "The answer is still being loaded",
-    "Another request is loading it. Try again after the time in Retry-After: it will probably be there.",
+    "Another request is loading it. Try again after the time in Retry-After: it is probably stored by then.",
     retry=True,
 )
 _CACHE_UNAVAILABLE: Final = Problem(
     "cache-unavailable",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "The cache cannot be reached",
-    "What was to be taken out may still be served. Try again after the time in Retry-After.",
+    "Old answers may still be served. Try again after the time in Retry-After.",
     retry=True,
 )
 _TIMEOUT: Final = Problem(
     "timeout",
     HTTPStatus.GATEWAY_TIMEOUT,
     "The database took too long",
-    "The query or command ran into its own timeout and was cancelled.",
+    "The query or command exceeded its own timeout and was cancelled.",
 )
 _INTERNAL: Final = Problem(
     "internal",
     HTTPStatus.INTERNAL_SERVER_ERROR,
-    "Something went wrong here",
-    "It is in the log under the instance of the problem.",
+    "An internal error occurred",
+    "The log has it under the instance of this problem.",
 )
 
 _BY_ERROR: Final[Mapping[type[Exception], Problem]] = {
@@ -197,12 +197,12 @@ PROBLEMS: Final = (*_BY_ERROR.values(), _NO_SUCH_ROUTE, _METHOD_NOT_ALLOWED, _IN
 
 
 def problem_of(error: Exception) -> Problem:
-    """Return the kind of problem that `error` is; an unforeseen one is internal."""
+    """Return the kind of problem of `error`. An unforeseen error is internal."""
     return _BY_ERROR.get(type(error), _INTERNAL)
 
 
 def render(error: Exception, request_id: str) -> Response[str]:
-    """Return the response for `error`. Nothing of an unforeseen error is shown but the request id to find it by."""
+    """Return the response for `error`. Of an unforeseen error it shows only the request id, to find it in the log."""
     problem = problem_of(error)
     detail = problem.explanation if problem is _INTERNAL else str(error)
     extra: dict[str, Any] = {}
@@ -210,17 +210,17 @@ def render(error: Exception, request_id: str) -> Response[str]:
         extra["errors"] = [{"parameter": each.parameter, "detail": each.detail} for each in error.problems]
     if isinstance(error, errors.ConstraintViolated):
         extra["errors"] = [{"field": field, "detail": f"{field}: {error.rule}"} for field in error.fields]
-    own = dict(error.headers) if isinstance(error, errors.NotFound) else {}
-    return _response(problem, detail, request_id, own, extra)
+    headers = dict(error.headers) if isinstance(error, errors.NotFound) else {}
+    return _response(problem, detail, request_id, headers, extra)
 
 
 def no_such_route(request_id: str) -> Response[str]:
-    """Return the 404 of a path that is no route."""
+    """Return the 404 for a path that has no route."""
     return _response(_NO_SUCH_ROUTE, _NO_SUCH_ROUTE.explanation, request_id)
 
 
 def method_not_allowed(allow: str, request_id: str) -> Response[str]:
-    """Return the 405 of a route that takes other methods: those of `allow`, comma-separated."""
+    """Return the 405 for a route that takes other methods: those of `allow`, comma-separated."""
     return _response(_METHOD_NOT_ALLOWED, f"this route takes {allow}", request_id, {"Allow": allow})
 
 
@@ -240,6 +240,6 @@ def _response(
         **(extra or {}),
     }
     retry = {"Retry-After": _RETRY_AFTER_S} if problem.retry else {}
-    # An error of now must not be kept for later.
-    own = {"Cache-Control": "no-store", **retry, **(headers or {})}
-    return Response(problem.status.value, MEDIA_TYPE, json.dumps(document, ensure_ascii=False), own)
+    # No client may keep an error. A NotFound of a query brings a Cache-Control of its own.
+    all_headers = {"Cache-Control": "no-store", **retry, **(headers or {})}
+    return Response(problem.status.value, MEDIA_TYPE, json.dumps(document, ensure_ascii=False), all_headers)

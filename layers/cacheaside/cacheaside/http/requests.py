@@ -22,7 +22,7 @@ _BODY_AT_MOST: Final = 256 * 1024
 def query_parameters(event: APIGatewayProxyEventV2) -> dict[str, list[str]]:
     """Return each parameter of the URL with all its values, in order.
 
-    It reads the raw string because API Gateway joins repeated parameters with commas, which a value may hold too.
+    It parses the raw string: API Gateway joins repeated parameters with commas, and a value may contain commas too.
     """
     parameters: dict[str, list[str]] = {}
     for name, value in parse_qsl(event.raw_query_string, keep_blank_values=True):
@@ -31,7 +31,7 @@ def query_parameters(event: APIGatewayProxyEventV2) -> dict[str, list[str]]:
 
 
 def json_object(event: APIGatewayProxyEventV2) -> dict[str, object]:
-    """Return the JSON object of the request body, numbers with a point as Decimal.
+    """Return the JSON object of the request body. Numbers with a decimal point are Decimal.
 
     Raises UnsupportedMedia unless the body is declared as JSON, BodyTooLarge, and BadBody unless it is a JSON object.
     """
@@ -44,19 +44,19 @@ def json_object(event: APIGatewayProxyEventV2) -> dict[str, object]:
         parsed = json.loads(
             event.decoded_body or "", parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_object
         )
-        # A half of a surrogate pair can be escaped, "\ud800", and is text that nobody can be told: a ValueError.
+        # JSON can escape half a surrogate pair, "\ud800". Such text has no UTF-8: this raises ValueError.
         json.dumps(parsed, ensure_ascii=False, default=str).encode()
     except (json.JSONDecodeError, _Refused) as error:
         raise BadBody(f"the body is not JSON: {error}") from None
     except (ValueError, RecursionError):
-        raise BadBody("the body is not JSON in UTF-8, or a number or nesting in it is beyond all bounds") from None
+        raise BadBody("the body is not JSON in UTF-8, or it has a number or nesting that is too large") from None
     if not isinstance(parsed, dict):
         raise BadBody('the body must be a JSON object, such as {"id": 42}')
     return parsed
 
 
 class _Refused(Exception):
-    """JSON that Python would read but nobody should send."""
+    """JSON that Python would parse, although the standard forbids it or leaves its meaning open."""
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -7,27 +7,27 @@ from typing import Any
 
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value, canonical
 
-__all__ = ["described", "jsonable", "schema"]
+__all__ = ["describe", "jsonable", "schema"]
 
 
 def schema(parameter: Parameter) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12, as OpenAPI 3.1 uses it) of a parameter's value."""
     item: dict[str, Any] = dict(SCALAR_TYPES[parameter.type].schema)
-    # JSON Schema bounds numbers only; the bounds of a date stand in its description.
+    # JSON Schema has bounds for numbers only. GET /queries lists those of dates, see `describe`.
     if item["type"] in ("integer", "number"):
         item |= _present(minimum=jsonable(parameter.minimum), maximum=jsonable(parameter.maximum))
     item |= _present(pattern=f"^(?:{parameter.pattern.pattern})$" if parameter.pattern else None)
     item |= _present(enum=list(parameter.values) or None)
     if parameter.is_list:
-        whole = {"type": "array", "items": item}
-        whole |= _present(minItems=parameter.min_length, maxItems=parameter.max_length)
+        value = {"type": "array", "items": item}
+        value |= _present(minItems=parameter.min_length, maxItems=parameter.max_length)
     else:
-        whole = item | _present(minLength=parameter.min_length, maxLength=parameter.max_length)
-    return whole | _present(default=jsonable(parameter.default))
+        value = item | _present(minLength=parameter.min_length, maxLength=parameter.max_length)
+    return value | _present(default=jsonable(parameter.default))
 
 
-def described(parameter: Parameter) -> dict[str, Any]:
-    """Return a parameter as GET /queries shows it."""
+def describe(parameter: Parameter) -> dict[str, Any]:
+    """Return a parameter as GET /queries lists it."""
     bounds = {"min": parameter.minimum, "max": parameter.maximum}
     return {
         "type": f"{parameter.type}[]" if parameter.is_list else parameter.type,
@@ -42,7 +42,7 @@ def described(parameter: Parameter) -> dict[str, Any]:
 
 
 def jsonable(value: Value) -> Any:
-    """Return `value` as `json.dumps` takes it, numbers as numbers."""
+    """Return `value` in a form that `json.dumps` accepts. Numbers stay numbers."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, list):

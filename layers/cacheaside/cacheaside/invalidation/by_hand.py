@@ -1,4 +1,4 @@
-"""Invalidation by hand: POST /invalidations of an operator names tags, or one answer."""
+"""Invalidation by hand: an operator sends POST /invalidations with tags, or with one query and its parameters."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _TAG: Final = re.compile(r"[a-z_][a-z0-9_$.]*(?::.{1,512})?", re.DOTALL)
 
 
 class InvalidatedCache(Protocol):
-    """The cache. Each method returns how many tags or entries there were, or raises CacheUnavailable."""
+    """The cache. Each method returns how many tags or entries it found, or raises CacheUnavailable."""
 
     def invalidate_tags(self, tags: Sequence[str]) -> int: ...
     def invalidate_entry(self, entry: str, lease: str) -> bool: ...
 
 
-def invalidate(cache: InvalidatedCache, catalogue: Catalogue, wanted: Mapping[str, object]) -> dict[str, int]:
-    """Invalidate the answers that `wanted` names: `{"tags": [...]}`, or `{"query": name, "params": {...}}`.
+def invalidate(cache: InvalidatedCache, catalogue: Catalogue, request: Mapping[str, object]) -> dict[str, int]:
+    """Invalidate the answers of `request`: `{"tags": [...]}`, or `{"query": name, "params": {...}}`.
 
-    Returns how many of the tags any answer had, or how many answers were deleted. Raises BadBody,
-    UnknownStatement, BadParameters or CacheUnavailable.
+    Returns how many of the tags were in the cache, or how many answers were deleted. Raises BadBody, UnknownStatement,
+    BadParameters or CacheUnavailable.
     """
-    match dict(wanted):
+    match dict(request):
         case {"tags": list(tags), **rest} if not rest:
             return {"tags": cache.invalidate_tags(changed_tags(_checked(tags)))}
         case {"query": str(name), **rest} if not rest.keys() - {"params"}:

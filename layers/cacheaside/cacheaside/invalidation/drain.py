@@ -1,13 +1,13 @@
-"""Draining the outbox: what writers left word of goes out of the cache, and is noted as done only after that.
+"""Draining the outbox: invalidate the changes that triggers recorded, and mark them as drained after that.
 
-    lock a batch ──► take its tags out of the cache ──► mark it drained, commit
+    lock a batch ──► invalidate its tags ──► mark it drained, commit
 
-A crash anywhere on the way repeats work and loses none. Before each batch the cache is asked who its primary is: a
-replica that has taken over since may not have got the last of what was taken out, so what was drained lately is drained
-again (replay).
+After a crash at any point, work is repeated and none is lost. Before each batch the drainer asks the cache for its
+replication ids. They change with a failover. The new primary may have missed the last invalidations, so rows that were
+drained recently become pending again (replay).
 
-One server of a cluster that is away keeps a batch pending, and with it the batches behind. They are taken out of the
-servers that answer all the same: these go on giving answers.
+If one server of a cluster is unavailable, its batch stays pending. The batches after it are drained all the same,
+because the other servers still answer readers.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from cacheaside.errors import CacheUnavailable
 
 __all__ = ["EVER", "Backlog", "Batch", "Drained", "Drainer"]
 
-# That are locked at once.
+# Rows of a batch, all locked at once.
 _ROWS: Final = 1_000
 
-
+# Before every row of the outbox.
 EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What the oldest pending rows say has changed, and when the last of them was written."""
+    """The changes in the oldest pending rows, and the time at which the last of these rows was written."""
 
     changes: Sequence[str]
     until: datetime
@@ -41,7 +41,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is still to be drained: so many rows, the oldest written so many seconds ago (0.0 if there are none)."""
+    """The number of pending rows, and the age of the oldest one in seconds (0.0 if there are none)."""
 
     rows: int
     age_s: float
@@ -49,7 +49,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """How far it came: rows taken out, replays on the way, and False if some had to be left for want of a cache."""
+    """The rows that were drained, the replays, and whether every server was `reachable`. If not, rows stay pending."""
 
     rows: int
     replayed: int
@@ -72,7 +72,7 @@ class DrainedCache(Protocol):
 
 
 class Drainer:
-    """Drains. Any number of them may do so at once."""
+    """Drains the outbox. Several drainers may run at once."""
 
     def __init__(self, outbox: DrainedOutbox, cache: DrainedCache, now: Callable[[], float] = time.monotonic) -> None:
         self._outbox = outbox
@@ -80,29 +80,29 @@ class Drainer:
         self._now = now
 
     def drain(self, seconds: float = 5.0) -> Drained:
-        """Drain until nothing is pending that can be, or `seconds` are over: writers may be faster than we are.
+        """Drain until no row is left that can be drained, or `seconds` are over: writers may be faster than this.
 
         Raises DatabaseError.
         """
         rows = replayed = 0
         since, reachable = EVER, True
-        ends = self._now() + seconds
+        deadline = self._now() + seconds
         try:
             while True:
                 replication_ids = self._cache.replication_ids()
                 replayed += self._outbox.replay(replication_ids)
-                batch, taken_out = self._drain_batch(replication_ids, since)
-                if taken_out:
+                batch, drained = self._drain_batch(replication_ids, since)
+                if drained:
                     rows += len(batch.changes)
                 else:
                     since, reachable = max(since, batch.until), False
-                if len(batch.changes) < _ROWS or self._now() > ends:
+                if len(batch.changes) < _ROWS or self._now() > deadline:
                     return Drained(rows, replayed, reachable)
-        except CacheUnavailable:  # none of its servers answers
+        except CacheUnavailable:  # no server answers
             return Drained(rows, replayed, reachable=False)
 
     def _drain_batch(self, replication_ids: str, since: datetime) -> tuple[Batch, bool]:
-        """Return a batch, and whether it is drained now. If not, more than before it may be out of the cache."""
+        """Return a batch, and whether it is drained now. If not, some of its tags may be invalidated all the same."""
         try:
             with self._outbox.batch(_ROWS, replication_ids, since) as batch:
                 self._cache.invalidate_tags(changed_tags(batch.changes))
@@ -110,10 +110,10 @@ class Drainer:
             return batch, False
         return batch, True
 
-    def settle(self) -> float:
-        """Drain, and return for how many seconds the oldest row that is left has been pending, 0.0 if none is.
+    def drain_and_report_age(self) -> float:
+        """Drain, and return the age of the oldest row that is still pending, in seconds (0.0 if there is none).
 
-        What another drainer has in hand is left to it, and still pending. Raises DatabaseError.
+        Rows that another drainer has locked are pending until it has marked them. Raises DatabaseError.
         """
         self.drain()
         return self._outbox.backlog().age_s

@@ -1,18 +1,18 @@
-"""The verifier: asks the database again what some entries of the cache say, in case a write has escaped us.
+"""The verifier: compares some entries of the cache with the database, to find writes that invalidated nothing.
 
-An entry that differs from the database is not yet stale: the write may be on its way. One that may still be served
-after all that had been written was taken out, is; then a table is not watched, or a tag is missing.
+An entry that differs from the database is not stale yet: the write may still be in the outbox. The entry is stale if it
+can be served after everything written before was invalidated. Then a table is not watched, or a tag is missing.
 
-    sample ── drain ── look ── load ─┬─ equal ─────────────────────────────► right
-                        │            └─ differs ── drain ── look ─┬─ gone ─► it was on its way
-                        └─ gone: nobody is answered with it       └─ here ─► STALE
+    sample ── drain ── look ── load ─┬─ equal ─────────────────────────────────► right
+                        │            └─ differs ── drain ── look ─┬─ invalid ──► the write was in the outbox
+                        └─ invalid: no reader gets the entry      └─ servable ─► STALE
 
-Why that is so: a write that the load saw had committed before, and its rows in the outbox with it. The drain after the
-load takes out their tags before the second look. An entry that lacks the write has tag versions from before it, and a
-version that was taken out never comes back: so if the write was recorded, and the entry has its tag, the second look
-finds the entry gone. A drain leaves alone what another drainer has in hand. So it tells how old the oldest pending row
-is: if that was written before the load had ended, drain and look come again, for 3 s. Then nothing is said; a later
-sample may say it.
+Why this is right: a write that the load saw was committed before, together with its outbox rows. The drain after the
+load invalidates their tags before the second look. An entry without the write has tag versions from before it, and an
+invalidated version never comes back. So if the write was recorded, and the entry has its tag, the second look finds the
+entry invalid. A drain skips rows that another drainer has locked. So it reports the age of the oldest pending row. If
+that row was written before the load ended, drain and look are repeated, for 3 s. After that the verifier reports
+nothing about the entry. A later sample may.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from cacheaside.reading.steps import Loader
 
 __all__ = ["StaleAnswer", "Verification", "Verifier"]
 
-# Verifying must not be what makes the database slow.
+# Verifying must not make the database slow.
 _LOAD_AT_MOST_MS: Final = 2_000
 _LOADS_AT_MOST_MS: Final = 5_000
 
-# Before each drain after the loads.
+# The pauses before the drains that follow the loads.
 _PAUSES_S: Final = (0.0, 0.5, 1.0, 1.5)
 
 _log = logging.getLogger(__name__)
 
 
 class EntrySampler(Protocol):
-    """The cache side: both raise CacheUnavailable. See `cacheaside.drivers.cache.cache.Cache`."""
+    """The cache. Both methods raise CacheUnavailable. See `cacheaside.drivers.cache.cache.Cache`."""
 
     def sample(self, at_most: int) -> list[tuple[str, bytes]]: ...
     def look(self, step: steps.Look) -> steps.Looked: ...
@@ -56,7 +56,7 @@ class EntrySampler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StaleAnswer:
-    """An answer that may be served, though the database has had another one for a while. `age_s`: since it was made.
+    """An answer that the cache can serve, although the database has another one. `age_s`: since it was loaded.
 
     `query_string` holds values that a caller sent, so it must not be logged.
     """
@@ -69,7 +69,7 @@ class StaleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How many entries were compared with the database, and those among them that are stale."""
+    """How many entries were compared with the database, and the stale ones among them."""
 
     checked: int
     stale: tuple[StaleAnswer, ...] = ()
@@ -77,7 +77,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An entry that can be compared: its bytes, what they say, and the query to ask."""
+    """An entry that can be compared: its bytes, the same decoded, and the question that it answers."""
 
     data: bytes
     entry: Entry
@@ -85,35 +85,35 @@ class _Candidate:
 
 
 class Verifier:
-    """Compares a few entries with each call, others each time."""
+    """Compares a few entries with each call. Each call takes other entries."""
 
     def __init__(
         self,
         cache: EntrySampler,
         database: Loader,
         catalogue: Catalogue,
-        settle: Callable[[], float],
+        drain: Callable[[], float],
         now_ms: Callable[[], int] = epoch_ms,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`settle`: see `Drainer.settle`. `database` asks the one that is written to, not a replica."""
+        """`drain`: see `Drainer.drain_and_report_age`. `database` must load from the primary, not from a replica."""
         self._cache = cache
         self._database = database
         self._catalogue = catalogue
-        self._settle = settle
+        self._drain = drain
         self._now_ms = now_ms
         self._sleep = sleep
 
     def verify(self, at_most: int = 5) -> Verification:
-        """Compare up to `at_most` entries. Never raises for a server that fails, but returns what it has come to."""
+        """Compare up to `at_most` entries. If a server fails, return the result so far, and raise nothing."""
         checked = 0
         differing: list[_Candidate] = []
         with suppress(CacheUnavailable, DatabaseError):
-            for candidate, body in self._loaded(self._candidates(at_most)):
+            for candidate, body in self._load_servable(self._candidates(at_most)):
                 checked += 1
                 if entity_tag(body) != candidate.entry.etag:
                     differing.append(candidate)
-        stale = tuple(self._answer(candidate) for candidate in self._still_served(differing))
+        stale = tuple(self._answer(candidate) for candidate in self._stale(differing))
         for answer in stale:
             _log.error("stale answer of %s, %.0f s old: %s", answer.query, answer.age_s, answer.key)
         return Verification(checked, stale)
@@ -123,7 +123,7 @@ class Verifier:
         return [candidate for candidate in found if candidate is not None]
 
     def _candidate(self, key: str, data: bytes) -> _Candidate | None:
-        """Return what is to be compared, or None: of another deployment, without tags, slow, or not to be verified."""
+        """Return the candidate, or None if the entry is foreign, has no tags, loads slowly or must not be verified."""
         query, entry = self._catalogue.queries.get(query_name(key)), decode(data)
         if query is None or entry is None:
             return None
@@ -133,38 +133,38 @@ class Verifier:
             question = Question(
                 query, bind_text(query.parameters, parse_qs(entry.query_string, keep_blank_values=True))
             )
-        except BadParameters:  # they have changed, and the SQL has not
+        except BadParameters:  # the declared parameters have changed, and the SQL has not
             return None
         return _Candidate(data, entry, question) if question.keys.entry == key else None
 
-    def _loaded(self, candidates: Sequence[_Candidate]) -> Iterator[tuple[_Candidate, bytes | None]]:
-        """Give what the database has for each candidate that may be served, until that has taken long enough."""
+    def _load_servable(self, candidates: Sequence[_Candidate]) -> Iterator[tuple[_Candidate, bytes | None]]:
+        """Load the answer of each candidate that can be served, until the loads together have taken too long."""
         left_ms = _LOADS_AT_MOST_MS
         if candidates:
-            self._settle()
+            self._drain()
         for candidate in candidates:
-            if left_ms > 0 and self._may_be_served(candidate):
+            if left_ms > 0 and self._is_servable(candidate):
                 began_ms = self._now_ms()
                 query = candidate.question.query
                 loaded = self._database.load(steps.Load(candidate.question, min(query.timeout_ms, left_ms)))
                 left_ms -= self._now_ms() - began_ms
                 yield candidate, loaded.body
 
-    def _still_served(self, differing: list[_Candidate]) -> list[_Candidate]:
-        """Return which may be served even now that everything written before they were compared is taken out."""
+    def _stale(self, differing: list[_Candidate]) -> list[_Candidate]:
+        """Return those that can still be served when everything written before the comparison is invalidated."""
         compared_ms = self._now_ms()
         with suppress(CacheUnavailable, DatabaseError):
             for pause_s in _PAUSES_S if differing else ():
                 self._sleep(pause_s)
                 since_s = (self._now_ms() - compared_ms) / 1000
-                all_taken_out = self._settle() <= since_s
-                differing = [candidate for candidate in differing if self._may_be_served(candidate)]
-                if all_taken_out or not differing:
+                all_invalidated = self._drain() <= since_s
+                differing = [candidate for candidate in differing if self._is_servable(candidate)]
+                if all_invalidated or not differing:
                     return differing
         return []
 
-    def _may_be_served(self, candidate: _Candidate) -> bool:
-        """Return whether the very same entry is still there, and no tag of it has been taken out."""
+    def _is_servable(self, candidate: _Candidate) -> bool:
+        """Return whether the same entry is still in the cache, and none of its tags was invalidated."""
         looked = self._cache.look(steps.Look(candidate.question.keys))
         return looked.entry == candidate.data and looked.tags == candidate.entry.tag_versions
 

@@ -1,1 +1,1 @@
-"""What depends on Lambda: work after the response, SnapStart, and metrics for CloudWatch."""
+"""The parts that depend on Lambda: tasks after the response, SnapStart, and metrics for CloudWatch."""

@@ -1,24 +1,24 @@
-"""Work that runs after the response was sent, while an internal Lambda extension keeps the sandbox awake.
+"""Tasks that run after the response was sent, while an internal Lambda extension keeps the sandbox awake.
 
-Lambda freezes a sandbox as soon as its runtime and its extensions have all asked for the next event, and hands out
-that event only then. An internal extension is a thread of the function's own process, registered during init. Ours
-asks once the tasks of the invocation are done, so that the sandbox stays awake for them and no longer:
+Lambda freezes a sandbox when its runtime and all its extensions have asked for the next event, and sends the event only
+after that. An internal extension is a thread of the function's own process, registered during init. This one asks when
+the tasks of the invocation are done, so the sandbox stays awake until then and no longer:
 
     runtime    next ► handler ► response ► next ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄► handler ► …
                               └ ended ┐    the caller has its answer      ▒ frozen ▒ │
     extension  next ┄┄► INVOKE ┄┄┄┄┄┄┄┴► task ► task ► next ┄┄┄┄┄┄┄┄┄┄┄┄┄▒┄┄┄┄┄┄┄┄▒┄┴► INVOKE ► …
 
-So Lambda never lets a task and the next handler run at the same time, and they may use the same connections. `wrap`
-does not rely on it: it waits for the tasks of the invocations before.
+So Lambda never runs a task and the next handler at the same time, and both may use the same connections. `wrap` does
+not rely on that: before the handler, it waits for the tasks of earlier invocations.
 
-A task starts when the handler has returned, so the runtime sends the response beside it: a task should wait more than
-it computes. Tasks count against the function's timeout, at whose end Lambda kills the sandbox; a task that says how
-long it needs is not started when less is left.
+A task starts when the handler has returned, while the runtime sends the response. So a task should mostly wait, and
+compute little. Tasks count against the function's timeout. When it is over, Lambda kills the sandbox. A task that
+declares how long it needs is not started if less time is left.
 
-With SnapStart, the thread waits for its event while the snapshot is taken, as the runtime waits for its own: Lambda
-takes it only once every registered extension has asked, and server and socket are in the same snapshot. This follows
-from how Lambda's emulator (its rapid/start.go) initializes for a snapshot; no document promises it. Should the socket
-be dead after all, the first invocation finds tasks inline, as after any other failure to get an event.
+With SnapStart, the thread waits for its event while Lambda takes the snapshot, as the runtime does. Lambda takes it
+only when every registered extension has asked, and the snapshot contains both the server and the socket. This follows
+from the snapshot code of Lambda's emulator (its rapid/start.go). No document promises it. If the socket is dead after a
+restore, the first invocation runs its tasks inline, as after any other failure to get an event.
 
 The API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Standard library only.
 """
@@ -45,37 +45,37 @@ _R = TypeVar("_R")
 _NAME: Final = "cacheaside"
 _API: Final = "/2020-01-01/extension"
 _IDENTIFIER: Final = "Lambda-Extension-Identifier"
-_REGISTER_S: Final = 2.0  # the API is in the sandbox itself, and all of init has 10 s
+_REGISTER_S: Final = 2.0  # the API is in the sandbox itself, and init as a whole has 10 s
 
 _log = logging.getLogger(__name__)
 
 
 class InvocationContext(Protocol):
-    """What we need of the context that Lambda passes to a handler."""
+    """The part of a handler's context that tasks need."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
 
 class AfterResponse:
-    """A queue of tasks, run one after the other when the handler has ended.
+    """A queue of tasks, which run one after the other when the handler has ended.
 
-    `inline` tells that they run before the response is sent, because nothing here can keep the sandbox awake.
-    `dropped` counts the tasks that were not started for want of time.
+    `inline`: they run before the response is sent, because no extension keeps the sandbox awake.
+    `dropped`: the number of tasks that were not started because too little time was left.
     """
 
     def __init__(self) -> None:
-        """One that works inline; see `start`."""
+        """Run tasks inline. `start` runs them after the response."""
         self.inline = True
         self.dropped = 0
-        # Never used by handler and thread at once: the one puts and joins around it, the other runs in between.
+        # Handler and thread never use it at once: the handler joins `_ended` before, and puts into it after.
         self._tasks: deque[_Task] = deque()
-        self._ended: Queue[Callable[[], int]] = Queue()  # for each invocation, what tells the ms it has left
+        self._ended: Queue[Callable[[], int]] = Queue()  # one item for each ended handler: it returns the ms left
 
     @classmethod
     def start(cls, environment: Mapping[str, str]) -> AfterResponse:
-        """Register with Lambda. To be called during init, and once: later, registration is refused.
+        """Register with Lambda. Must be called once, during init: Lambda refuses a later registration.
 
-        Never raises: where there is no Lambda, or it refuses, tasks run inline.
+        Never raises. Outside Lambda, or if Lambda refuses, tasks run inline.
         """
         after_response = cls()
         if address := environment.get("AWS_LAMBDA_RUNTIME_API"):
@@ -85,21 +85,21 @@ class AfterResponse:
                 _log.warning("tasks will delay the response: no extension could be registered: %r", error)
             else:
                 after_response.inline = False
-                Thread(target=after_response._follow, args=[extension], name="after-response", daemon=True).start()
+                Thread(target=after_response._loop, args=[extension], name="after-response", daemon=True).start()
         return after_response
 
     def submit(self, task: Callable[[], object], *, needs_ms: int = 0) -> None:
         """Run `task` after the response of the current invocation, unless less than `needs_ms` is left by then.
 
-        What it raises is logged. A task may submit another one.
+        An exception of the task is logged. A task may submit another one.
         """
         self._tasks.append(_Task(task, needs_ms))
 
     def wrap(self, handler: Callable[[_E, _C], _R]) -> Callable[[_E, _C], _R]:
-        """Decorate the handler, outermost: its end, also by an exception, is what the tasks wait for."""
+        """Decorate the handler, as the outermost decorator. Tasks start when it returns or raises."""
 
         @wraps(handler)
-        def followed(event: _E, context: _C) -> _R:
+        def wrapped(event: _E, context: _C) -> _R:
             self._ended.join()
             try:
                 return handler(event, context)
@@ -109,17 +109,17 @@ class AfterResponse:
                 else:
                     self._ended.put(context.get_remaining_time_in_millis)
 
-        return followed
+        return wrapped
 
-    def _follow(self, extension: _Extension) -> None:
-        """The thread: each INVOKE is one call of the handler, whichever of the two is seen first."""
+    def _loop(self, extension: _Extension) -> None:
+        """Run the thread. Each INVOKE belongs to one call of the handler. The call may end before INVOKE arrives."""
         while True:
             if not self.inline:
                 try:
                     extension.await_invoke()
                 except (OSError, HTTPException) as error:
-                    # Lambda now waits in vain for us to ask, and replaces the sandbox when the function's timeout is
-                    # over. Until then: what was submitted is run, and nobody relies on this thread any more.
+                    # Nothing asks for events now, so Lambda replaces the sandbox when the function's timeout is over.
+                    # Until then, this thread still runs tasks that wait for it. Later handlers run their own.
                     self.inline = True
                     _log.error("tasks will delay the response: the extension got no event: %r", error)
             time_left_ms = self._ended.get()
@@ -136,7 +136,7 @@ class AfterResponse:
                 continue
             try:
                 task.run()
-            except BaseException:  # even SystemExit: in a thread it would end the thread only, and hang the sandbox
+            except BaseException:  # even SystemExit: it would end only this thread, and the sandbox would hang
                 _log.exception("a task after the response failed")
 
 
@@ -148,14 +148,14 @@ class _Task:
 
 @dataclass(frozen=True, slots=True)
 class _Extension:
-    """The two calls of the Extensions API, each on a connection of its own: it may have been frozen in between."""
+    """The two calls of the Extensions API. Each opens a connection, because the sandbox may freeze between them."""
 
     address: str
     identifier: str
 
     @classmethod
     def register(cls, address: str) -> _Extension:
-        """Internal extensions may ask for INVOKE only. Raises OSError or HTTPException, also when refused."""
+        """Register for INVOKE, the only event of internal extensions. Raises OSError, or HTTPException if refused."""
         headers = {"Lambda-Extension-Name": _NAME, "Content-Type": "application/json"}
         body = json.dumps({"events": ["INVOKE"]})
         response = _call(HTTPConnection(address, timeout=_REGISTER_S), "POST", "register", headers, body)
@@ -165,7 +165,7 @@ class _Extension:
         return cls(address, identifier)
 
     def await_invoke(self) -> None:
-        """Say that we are done, and return when the next invocation begins. Raises OSError or HTTPException."""
+        """Ask for the next event, and return when an invocation begins. Raises OSError or HTTPException."""
         # No timeout: the sandbox may be frozen for hours meanwhile.
         _call(HTTPConnection(self.address), "GET", "event/next", {_IDENTIFIER: self.identifier})
 

@@ -1,4 +1,4 @@
-"""Metrics of reads in the CloudWatch embedded metric format: one line of log for each answer, by query."""
+"""Metrics of reads in the CloudWatch embedded metric format: one log line for each answer, by query."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cacheaside.reading.reader import Answer, Reader
 
 __all__ = ["breaker_counter", "measured_read", "measured_refresh"]
 
-_COUNTED_AS: Final = {
+_METRICS: Final = {
     Source.LOCAL: "Hit",
     Source.HIT: "Hit",
     Source.STALE: "Stale",
@@ -33,12 +33,12 @@ _STATE: Final = {BreakerState.CLOSED: "Closed", BreakerState.OPEN: "Open", Break
 
 
 def measured_read(reader: Reader, question: Question, time_left_ms: Callable[[], int]) -> Answer:
-    """Return the answer to `question`, and publish its source or an Error, and the ms of each part."""
+    """Return the answer to `question`, and publish its source or an error, and the time of each part (ms)."""
     metrics = EphemeralMetrics()
     metrics.add_dimensions(query=question.query.name)
     try:
         answer = reader.read(question, time_left_ms)
-        metrics.add_metric(_COUNTED_AS[answer.outcome.source], MetricUnit.Count, 1)
+        metrics.add_metric(_METRICS[answer.outcome.source], MetricUnit.Count, 1)
         metrics.add_metric("FromCache", MetricUnit.Count, int(answer.outcome.source in _FROM_CACHE))
         metrics.add_metric("CacheTime", MetricUnit.Milliseconds, answer.cache_ms)
         if answer.database_ms is not None:
@@ -73,8 +73,8 @@ def measured_refresh(reader: Reader, question: Question, refresh: Refresh, *, in
 def breaker_counter(server: str) -> Callable[[BreakerState], None]:
     """Return a counter of a breaker's changes: CacheBreakerOpen, CacheBreakerHalfOpen, CacheBreakerClosed.
 
-    While a server does not answer, its breaker opens again after each probe. So an alarm on the sum of CacheBreakerOpen
-    per minute, with missing data as good, lasts as long as the trouble, if there is traffic.
+    While a server does not answer, its breaker opens again after each probe. So, with traffic, an alarm on the sum of
+    CacheBreakerOpen per minute stays on until the server answers. It treats missing data as good.
     """
 
     def count(state: BreakerState) -> None:

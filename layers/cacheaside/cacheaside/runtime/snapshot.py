@@ -1,16 +1,16 @@
-"""What a sandbox renews that Lambda has started from a snapshot (SnapStart), and not by running init itself.
+"""Resets the state that a sandbox must not take over from a snapshot (SnapStart).
 
-The snapshot is taken once, after init and before any event, and every sandbox of a version begins as a copy of it. So
-none may carry on what only one of them can have:
+Lambda takes the snapshot once, after init and before any event. Every sandbox of a version starts as a copy of it,
+without running init. State that must differ between sandboxes:
 
-    random numbers     the generator's state is in the snapshot: each sandbox would jitter, pause and refresh early just
-                       as all others do. Tokens come from the system, which Lambda keeps apart
-    connections        the peer has long closed them. Init opens none, but may one day
-    breakers, answers  follow from calls, and init makes none
+    random numbers     the snapshot has the generator's state, so all sandboxes would jitter, pause and refresh early at
+                       the same moments. Tokens come from the operating system, which Lambda seeds for each sandbox
+    connections        the peer has closed them since. Init opens none today, and may open some later
+    breakers, answers  change with calls, and init makes none
     credentials        are not in the environment of such a function: see `drivers.iam`
 
-The runtime says when: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html. What the thread
-of `after_response` makes of it stands there.
+The runtime calls the hooks: https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html. For the
+thread of `after_response`, see there.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from collections.abc import Callable
 __all__ = ["after_restore"]
 
 
-def after_restore(*renewals: Callable[[], object]) -> None:
-    """Call `renewals` in each sandbox that starts from a snapshot, and seed its random numbers anew.
+def after_restore(*resets: Callable[[], object]) -> None:
+    """Seed the random numbers and call `resets`, in each sandbox that starts from a snapshot.
 
-    To be called during init. Does nothing where there is no such runtime; with SnapStart off, the runtime does nothing.
-    A renewal that raises makes Lambda give up the sandbox.
+    Must be called during init. Does nothing outside Lambda. With SnapStart off, the runtime never calls them. If one of
+    them raises, Lambda discards the sandbox.
     """
     try:
         from snapshot_restore_py import register_after_restore  # type: ignore[import-not-found]
     except ImportError:
         return
-    for renew in (random.seed, *renewals):
-        register_after_restore(renew)
+    for reset in (random.seed, *resets):
+        register_after_restore(reset)

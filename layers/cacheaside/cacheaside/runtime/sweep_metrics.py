@@ -1,4 +1,4 @@
-"""Metrics of a sweep in the CloudWatch embedded metric format: one line of log for each."""
+"""Metrics of a sweep in the CloudWatch embedded metric format: one log line for each sweep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def measured_sweep(sweep: Sweep, listen_s: float) -> None:
     try:
         sweep.run(listen_s, report)
     finally:
-        if report.metrics.metric_set:  # there is none if PostgreSQL failed
+        if report.metrics.metric_set:  # there is none if PostgreSQL failed before the first report
             report.metrics.flush_metrics()
 
 

@@ -1,1 +1,1 @@
-"""Whether the tags of every query are what it reads: asked of the database, before anybody is answered."""
+"""Compares the tags of every query with the tables that it reads, as the database reports them."""

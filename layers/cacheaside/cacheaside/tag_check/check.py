@@ -1,11 +1,11 @@
-"""Whether the tags of a query are what it reads. With one too few, answers outlive a change of what they are made of.
+"""Checks that the tags of a query match the tables that it reads. A change without its tag leaves answers stale.
 
     the query reads, or calls               its tags must have
     a table, a materialized view            products, or products:{id} if it reads no other row of it; and no more
-    a function that shows what it reads     what that reads
-    a function that does not                slow_version, and beside it, by hand, what that reads
+    a function with known dependencies      the tables that the function reads
+    any other function                      slow_version, and the tables that its author says it reads
 
-And somebody must record the changes of all these tables. What PostgreSQL knows, `dependencies.py` asks it.
+Triggers must record the changes of all these tables. `FactSource` is implemented in drivers/postgres/introspection.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.sql_file import SqlFile, read_sql_file
 from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue.tags import check_tag, parameters_of, table_of
-from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused, Source
+from cacheaside.tag_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind, QueryRefused
 
 __all__ = ["FactSource", "TagCheck", "TagProblem", "check_tags", "tag_problems", "unrecorded"]
 
-# Which columns hold a parameter's values such that equal ones are written alike in a tag.
+# The column types in which equal values of a parameter's type have equal text in a tag.
 _COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
     "integer": frozenset(["smallint", "integer", "bigint"]),
     "text": frozenset(["text", "character varying", "enum"]),
@@ -34,12 +34,12 @@ _COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
     "date": frozenset(["date"]),
     "boolean": frozenset(["boolean"]),
 }
-_SETTING: Final = re.compile(r"--\s*tags\s*=\s*")
+_TAGS_SETTING: Final = re.compile(r"--\s*tags\s*=\s*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class TagProblem:
-    """One thing that is wrong, and where to put it right."""
+    """One error in the tags, and the line to correct."""
 
     path: Path
     line: int
@@ -54,7 +54,7 @@ class TagCheck:
     """The result for a whole catalogue."""
 
     queries: int
-    tables: int  # that they read, materialized views included
+    tables: int  # that the queries read, with materialized views
     problems: tuple[TagProblem, ...]
 
     def __str__(self) -> str:
@@ -65,40 +65,40 @@ class TagCheck:
 
 
 class FactSource(Protocol):
-    """A database that tells which tables a query reads."""
+    """A database that knows which tables a query reads."""
 
     def facts(self, query: Query) -> Facts:
-        """Return all that is known about `query`. Raises QueryRefused."""
+        """Return the facts about `query`. Raises QueryRefused."""
 
 
 def check_tags(folder: Path, database: FactSource) -> TagCheck:
-    """Check every query of the catalogue in `folder`. Raises CatalogueError if a file is no query at all.
+    """Check every query of the catalogue in `folder`. Raises CatalogueError if a file is not a valid query.
 
-    A table that is not watched is reported once, where it is first read.
+    A table that is not watched is reported once, for the first query that reads it.
     """
     queries = Catalogue.load(folder).queries
     problems: list[TagProblem] = []
-    sources: dict[str, Source] = {}
+    objects: dict[str, DatabaseObject] = {}
     for name, query in queries.items():
         file = read_sql_file(folder / "queries" / f"{name}.sql")
         try:
             facts = database.facts(query)
         except QueryRefused as refused:
-            # Values may have put more lines into it than the file has.
+            # The sample values may have more lines than their placeholders.
             line = min(max(refused.line, 1), file.sql.count("\n") + 1)
             problems.append(TagProblem(file.path, file.sql_line + line - 1, refused.reason))
             continue
         messages = [*tag_problems(query, file, facts)]
-        for source in _made_from(query, facts):
-            if source.tag not in sources and (message := unrecorded(source)):
+        for each in _objects_read(query, facts):
+            if each.tag not in objects and (message := unrecorded(each)):
                 messages.append(message)
-            sources[source.tag] = source
+            objects[each.tag] = each
         problems += [TagProblem(file.path, file.line_of("tags"), message) for message in messages]
-    return TagCheck(len(queries), len(sources), tuple(sorted(problems)))
+    return TagCheck(len(queries), len(objects), tuple(sorted(problems)))
 
 
 def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[str]:
-    """Yield what is wrong with the tags of `query`, each with the line to have instead."""
+    """Yield the errors in the tags of `query`, each with the line to write instead."""
     wrong: list[str] = []
     right: dict[str, None] = {}
     for tag in query.tags:
@@ -117,52 +117,52 @@ def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[str]:
         if _can_be_tag(name):
             wrong.append(f"the query reads {name}, which is not among its tags")
             right[name] = None
-        elif facts.read[name].kind is Kind.MATERIALIZED_VIEW:  # of a table, `unrecorded` says that it is unwatchable
+        elif facts.read[name].kind is ObjectKind.MATERIALIZED_VIEW:  # of a table, `unrecorded` reports it
             wrong.append(f"the query reads {name}, whose name cannot be a tag: rename it")
     for name in sorted(facts.opaque.keys() - declared):
         hides = f"the query calls {name}, which hides what it reads"
-        if _can_be_tag(name):  # so that an operator can take the answers out
+        if _can_be_tag(name):  # with the tag an operator can invalidate the answers
             wrong.append(f"{hides}: tag it, and beside it the tables that it reads")
             right[name] = None
         else:
             wrong.append(f"{hides}, and whose name cannot be a tag: rename it")
-    line = _line(file, list(right))
+    line = _tags_setting(file, list(right))
     return (f"{message}; write {line}" for message in wrong)
 
 
-def unrecorded(source: Source) -> str | None:
-    """Return what to do so that changes of a table are recorded, or None if they are."""
-    if source.recorded:
+def unrecorded(table: DatabaseObject) -> str | None:
+    """Return a message with the remedy if changes of a table are not recorded, or None if they are."""
+    if table.recorded:
         return None
-    if source.kind is Kind.MATERIALIZED_VIEW:
+    if table.kind is ObjectKind.MATERIALIZED_VIEW:
         return (
-            f"a refresh of {source.tag} is not recorded: the event trigger cacheaside_follow_schema is missing or not "
+            f"a refresh of {table.tag} is not recorded: the event trigger cacheaside_follow_schema is missing or not "
             "enabled; a superuser makes it as in migrate/system/0010_follow_schema.sql, or does: "
             "alter event trigger cacheaside_follow_schema enable;"
         )
-    if source.refusal:
-        return f"changes of {source.tag} are not recorded: {source.refusal}"
-    literal = source.name.replace("'", "''")
-    return f"changes of {source.tag} are not recorded; put into a migration: select cacheaside.watch('{literal}');"
+    if table.refusal:
+        return f"changes of {table.tag} are not recorded: {table.refusal}"
+    literal = table.name.replace("'", "''")
+    return f"changes of {table.tag} are not recorded; put into a migration: select cacheaside.watch('{literal}');"
 
 
-def _made_from(query: Query, facts: Facts) -> Iterator[Source]:
-    """Yield the tables that the query reads, and those that it says that its functions read."""
+def _objects_read(query: Query, facts: Facts) -> Iterator[DatabaseObject]:
+    """Yield the tables that the query reads, and the tagged tables that its opaque functions read."""
     yield from facts.read.values()
     if facts.opaque:
         declared = (facts.declared.get(table_of(tag)) for tag in query.tags)
-        yield from (source for source in declared if source is not None and source.kind is not Kind.FUNCTION)
+        yield from (each for each in declared if each is not None and each.kind is not ObjectKind.FUNCTION)
 
 
 def _row_objection(tag: str, query: Query, facts: Facts) -> str | None:
-    """Return why a tag of a row does not stand for all that the query reads of the table, or None if it does."""
+    """Return why the tag of a row does not cover all rows of the table that the query reads, or None if it does."""
     table, names = table_of(tag), parameters_of(tag)
     if not names or table in query.tags:
         return None
     key = facts.declared[table].key
     if not key:
         return f"{table} has no primary key that could name a row"
-    if not _fits(names, key, query):
+    if not _is_key(names, key, query):
         given = ", ".join(f"{name} {query.parameters[name].type}" for name in names)
         return f"the primary key of {table} is ({', '.join(f'{part.name} {part.type}' for part in key)}), not ({given})"
     if table in facts.out_of_plan:
@@ -170,15 +170,15 @@ def _row_objection(tag: str, query: Query, facts: Facts) -> str | None:
     rows = [parameters_of(other) for other in query.tags if table_of(other) == table]
     for scan in facts.scans:
         if scan.tag == table and not any(
-            _fits(row, key, query) and {(part.name, name) for part, name in zip(key, row, strict=True)} <= scan.equal
+            _is_key(row, key, query) and {(part.name, name) for part, name in zip(key, row, strict=True)} <= scan.equal
             for row in rows
         ):
             return f"the query reads, or may read, other rows of {table}"
     return None
 
 
-def _fits(names: list[str], key: tuple[KeyColumn, ...], query: Query) -> bool:
-    """Return whether the values of those parameters are written as the key's are in the outbox."""
+def _is_key(names: list[str], key: tuple[KeyColumn, ...], query: Query) -> bool:
+    """Return whether the parameters' values have the same text in a tag as the key's values in the outbox."""
     return len(names) == len(key) and all(
         part.type in _COLUMN_TYPES.get(query.parameters[name].type, ()) for name, part in zip(names, key, strict=True)
     )
@@ -192,9 +192,9 @@ def _can_be_tag(name: str) -> bool:
     return ":" not in name
 
 
-def _line(file: SqlFile, tags: list[str]) -> str:
-    written = _SETTING.match(file.header_lines[file.line_of("tags") - 1])
-    start = written[0].rstrip() if written else "-- tags ="
+def _tags_setting(file: SqlFile, tags: list[str]) -> str:
+    existing = _TAGS_SETTING.match(file.header_lines[file.line_of("tags") - 1])
+    start = existing[0].rstrip() if existing else "-- tags ="
     return f"{start} {json.dumps(tags)}"  # a list of plain strings is the same in TOML
 
 

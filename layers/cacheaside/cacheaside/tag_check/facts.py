@@ -1,4 +1,4 @@
-"""What an answer is made from, as PostgreSQL tells it."""
+"""The facts that PostgreSQL knows about a query: the tables and functions that its answer depends on."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Facts", "KeyColumn", "Kind", "QueryRefused", "Scan", "Source"]
+__all__ = ["DatabaseObject", "Facts", "KeyColumn", "ObjectKind", "QueryRefused", "Scan"]
 
 
-class Kind(Enum):
-    """What a tag can name."""
+class ObjectKind(Enum):
+    """The kinds of objects that a tag can name."""
 
     TABLE = "table"
     MATERIALIZED_VIEW = "materialized view"
@@ -22,24 +22,24 @@ class KeyColumn:
     """One column of a primary key."""
 
     name: str
-    type: str  # as PostgreSQL writes it, or "enum"
+    type: str  # in PostgreSQL's notation, or "enum"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A table, a materialized view or a function, by its tag."""
+class DatabaseObject:
+    """A table, a materialized view or a function."""
 
     tag: str
-    kind: Kind
-    name: str  # as SQL writes it
-    key: tuple[KeyColumn, ...] = ()  # what its rows are named by; () if they have no tags of their own
-    recorded: bool = True  # whether the outbox hears of its changes
-    refusal: str = ""  # why it cannot be watched
+    kind: ObjectKind
+    name: str  # in SQL, quoted where needed
+    key: tuple[KeyColumn, ...] = ()  # of the tags of its rows; () if they have no tags
+    recorded: bool = True  # whether triggers record its changes in the outbox
+    refusal: str = ""  # why it cannot be watched, "" if it can
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One place in a query's plan where a table is read, with the columns that are equal to a parameter there."""
+    """One scan of a table in a query's plan, with the columns that must be equal to a parameter."""
 
     tag: str
     equal: frozenset[tuple[str, str]]  # column and parameter
@@ -47,17 +47,17 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that is known about one query."""
+    """The facts about one query. Objects are keyed by tag."""
 
-    read: Mapping[str, Source]  # tables and materialized views by tag, also those behind views and functions
-    opaque: Mapping[str, Source]  # functions by tag, of those that do not show what they read
-    declared: Mapping[str, Source]  # what its tags name, by tag
+    read: Mapping[str, DatabaseObject]  # tables and materialized views, also those behind views and functions
+    opaque: Mapping[str, DatabaseObject]  # called functions for which PostgreSQL does not know the tables read
+    declared: Mapping[str, DatabaseObject]  # the objects that its tags name
     scans: tuple[Scan, ...] = ()  # of all tables, if a tag names a row
-    out_of_plan: frozenset[str] = frozenset()  # tags of `read` whose scans `scans` may lack: a function does them
+    out_of_plan: frozenset[str] = frozenset()  # tags of `read` that a function or policy scans, outside of `scans`
 
 
 class QueryRefused(Exception):
-    """PostgreSQL does not accept a query. `line` counts from 1 where its SQL begins, and is 0 if none was named."""
+    """PostgreSQL refuses a query. `line` counts from 1 where its SQL begins, and is 0 if PostgreSQL named none."""
 
     def __init__(self, reason: str, line: int = 0) -> None:
         super().__init__(reason)

@@ -1,4 +1,4 @@
-"""A value for each parameter of a query that nobody has called: to have PostgreSQL read the query, not run it."""
+"""Sample values for the parameters of a query, with which PostgreSQL can parse the query without running it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cacheaside.catalogue.parameters import Parameter, Scalar, Value
 
 __all__ = ["sample", "samples"]
 
-_OF_TYPE: Final[Mapping[str, Scalar]] = {
+_VALUE_OF_TYPE: Final[Mapping[str, Scalar]] = {
     "integer": 1,
     "number": Decimal(1),
     "boolean": True,
@@ -27,9 +27,9 @@ def samples(parameters: Mapping[str, Parameter]) -> dict[str, Value]:
 
 
 def sample(parameter: Parameter) -> Value:
-    """Return the example, else the default, else a value made up within the parameter's bounds.
+    """Return the example, else the default, else a generated value within the parameter's bounds.
 
-    Never null, which tells PostgreSQL no type. A made-up text may not fit its pattern.
+    It is never null, from which PostgreSQL cannot infer a type. A generated text may not match the pattern.
     """
     if parameter.example is not None:
         return parameter.example
@@ -45,15 +45,15 @@ def _scalar(parameter: Parameter, length: int) -> Scalar:
         return parameter.values[0]
     if parameter.type == "text":
         return "x" * length
-    value: Any = _OF_TYPE[parameter.type]
+    value: Any = _VALUE_OF_TYPE[parameter.type]
     if parameter.minimum is not None:
         value = max(value, parameter.minimum)
     if parameter.maximum is not None:
         value = min(value, parameter.maximum)
-    made: Scalar = value
-    return made
+    bounded: Scalar = value
+    return bounded
 
 
 def _length(parameter: Parameter) -> int:
-    wanted = max(parameter.min_length or 0, 1)
-    return wanted if parameter.max_length is None else min(wanted, parameter.max_length)
+    length = max(parameter.min_length or 0, 1)
+    return length if parameter.max_length is None else min(length, parameter.max_length)

@@ -1,7 +1,7 @@
-"""Idempotency keys: a caller who cannot know whether a request was carried out sends it again, and it is done once.
+"""Idempotency keys: a caller may send a request again if no response came. The command is carried out once.
 
-The header is that of draft-ietf-httpapi-idempotency-key-header. What a key was used for is kept in PostgreSQL, in the
-transaction that writes: see `cacheaside.drivers.postgres.commands`.
+The header is that of draft-ietf-httpapi-idempotency-key-header. The transaction that writes also stores the key and its
+fingerprint in PostgreSQL: see `cacheaside.drivers.postgres.commands`.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _ESCAPED: Final = re.compile(r"\\(.)")
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """A key, and the fingerprint of the only request that may use it."""
+    """A key, and the fingerprint of the one request that it belongs to."""
 
     key: str
     fingerprint: str
 
     @classmethod
     def of(cls, header: str, command: str, values: Mapping[str, Value], caller: str) -> Self:
-        """Return what the header says about this request of that caller. Raises BadIdempotencyKey."""
+        """Return the key in `header`, with the fingerprint of this request by `caller`. Raises BadIdempotencyKey."""
         return cls(_key(header.strip()), _fingerprint(command, values, caller))
 
 
 def _key(header: str) -> str:
-    """Return the key: the same one with and without the quotes that the draft wants and few clients send."""
+    """Return the key without its quotes. The draft requires quotes, and few clients send them."""
     if quoted := _QUOTED.fullmatch(header):
         key = _ESCAPED.sub(r"\1", quoted[1])
     else:

@@ -1,10 +1,10 @@
-"""The write path: run a command, commit, and take out of the cache what it changed.
+"""The write path: run a command, commit, and invalidate the tags of its changes.
 
-The tags go after COMMIT, never before: a reader between the two would load the old row and store it under a tag that
-nobody takes out again. What is to be taken out was committed with the write, so it is not lost with this process.
+Tags are invalidated after COMMIT, never before. Between the two, a reader would load the old row and store it, and no
+later invalidation would remove it. The outbox rows are committed with the write, so a crash here loses no change.
 
-    run, commit ──► what has the transaction changed? ──► take it out ──► mark it as drained ──► DONE
-                                     └─────────── fails ──────┴───────────────────┴────────────► PENDING
+    run, commit ──► read its changes ──► invalidate their tags ──► mark them as drained ──► DONE
+                           └──── fails ────────────┴──────────────────────────┴───────────► PENDING
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ __all__ = ["Committed", "Invalidation", "Writer", "Written"]
 
 
 class Invalidation(Enum):
-    """Whether the answers that a write made old are out of the cache. The value is what the caller is told."""
+    """Whether the answers that a write made old are invalidated. The value is part of the response."""
 
     DONE = "done"
-    PENDING = "pending"  # the cache or a replica of it did not confirm; the invalidate function delivers
+    PENDING = "pending"  # the cache or a replica did not confirm; the invalidate function will drain the rows
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The answer of a command, None if it is about one row and there was none, and the transaction that wrote.
+    """The answer of a command, and the id of its transaction. `body` is None if the command found no row.
 
-    `replayed`: it was carried out for an earlier request with the same idempotency key.
+    `replayed`: an earlier request with the same idempotency key committed it.
     """
 
     body: bytes | None
@@ -44,7 +44,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A committed write: its answer as in `Committed`, and how far its invalidation came."""
+    """A committed write: its answer as in `Committed`, and whether its changes are invalidated."""
 
     body: bytes | None
     invalidation: Invalidation
@@ -52,7 +52,7 @@ class Written:
 
 
 class TagStore(Protocol):
-    """The cache side of the write path: returns once it is confirmed, or raises CacheUnavailable."""
+    """The cache side of the write path. Returns when the invalidation is confirmed, else raises CacheUnavailable."""
 
     def invalidate_tags(self, tags: Sequence[str]) -> int: ...
 
@@ -75,14 +75,14 @@ class Writer:
         self._database = database
 
     def write(self, command: Command, values: Mapping[str, Value], idempotency: Idempotency | None = None) -> Written:
-        """Return what was written, now or for an earlier request with this key. Raises as `Commands.execute`.
+        """Return the write, which this request or an earlier one with this key has committed.
 
-        Once it is committed nothing raises. What an earlier request left pending is taken out as well.
+        Raises as `Commands.execute`, nothing after COMMIT. Pending changes of an earlier request are invalidated too.
         """
         committed = self._database.execute(command, values, idempotency)
-        return Written(committed.body, self._take_out(committed.transaction_id), committed.replayed)
+        return Written(committed.body, self._invalidate(committed.transaction_id), committed.replayed)
 
-    def _take_out(self, transaction_id: str) -> Invalidation:
+    def _invalidate(self, transaction_id: str) -> Invalidation:
         try:
             tags = changed_tags(self._database.changes(transaction_id))
             if tags:

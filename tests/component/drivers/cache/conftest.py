@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cacheaside.drivers.cache.cache import Cache
-from tests.component.conftest import CacheServer, settings_of
+from tests.component.support.cache_servers import CacheServer, settings_of
 
 
 @pytest.fixture

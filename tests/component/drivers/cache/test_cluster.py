@@ -11,8 +11,8 @@ from cacheaside.drivers.cache.cache import Cache
 from cacheaside.reading.keys import Keys, tag_key
 from cacheaside.reading.steps import Look, Looked, Release, Store
 from local.servers.valkey_cluster import ValkeyCluster
-from tests.component.conftest import client_of, settings_of
 from tests.component.support.cache_calls import VERSIONS, eventually, take, unavailable_soon
+from tests.component.support.cache_servers import client_of, settings_of
 
 
 @pytest.fixture(scope="module")

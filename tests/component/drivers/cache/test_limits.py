@@ -14,8 +14,8 @@ from cacheaside.drivers.cache.deadline import CALL_S
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading.steps import Look, Store
 from cacheaside.settings import CacheMode
-from tests.component.conftest import impatience
 from tests.component.support.cache_calls import KEYS, TAGS, cache_at, eventually, take, unavailable_soon
+from tests.component.support.patience import impatience
 from tests.component.support.pretender import pretender, scripted
 
 

@@ -12,7 +12,7 @@ from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.settings import DatabaseSettings
-from tests.component.conftest import CacheServer, settings_of
+from tests.component.support.cache_servers import CacheServer, settings_of
 from tests.component.support.verified_shop import CHEAP, GIFT, Shop
 
 

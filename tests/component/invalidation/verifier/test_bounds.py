@@ -7,7 +7,8 @@ import pytest
 from cacheaside.errors import DatabaseUnavailable
 from cacheaside.invalidation.verifier import Verification
 from local.servers.valkey_cluster import ValkeyCluster
-from tests.component.conftest import CacheServer, impatience
+from tests.component.support.cache_servers import CacheServer
+from tests.component.support.patience import impatience
 from tests.component.support.verified_shop import Interrupted, Shop
 
 

@@ -56,10 +56,10 @@ def test_one_sandbox_never_serves_two_at_once(pool: Pool) -> None:
     started = time.monotonic()
     with ThreadPoolExecutor(8) as callers:
         list(callers.map(lambda _: pool.invoke({"do": "/sleep/0.5"}), range(8)))
-    assert time.monotonic() - started >= 1.0, "eight requests of half a second in four sandboxes take two rounds"
+    assert time.monotonic() - started >= 1.0, "eight requests of half a second in four sandboxes: two rounds"
 
 
-def test_an_exception_is_the_callers_answer_and_the_sandbox_goes_on(pool: Pool, log: Path) -> None:
+def test_an_exception_is_the_answer_and_the_sandbox_continues(pool: Pool, log: Path) -> None:
     pid = pool.invoke({})["pid"]
     with pytest.raises(FunctionFailed, match=r"^ValueError: boom \(.*told/app\.py:\d+\)$"):
         pool.invoke({"do": "/raise/boom"})
@@ -85,14 +85,14 @@ def test_a_sandbox_that_dies_between_requests_costs_one_of_them(pool: Pool) -> N
     assert pool.invoke({})["served"] == 1
 
 
-def test_deaths_do_not_use_up_the_limit(pool: Pool) -> None:
+def test_dead_sandboxes_do_not_count_towards_the_limit(pool: Pool) -> None:
     for _ in range(6):
         with pytest.raises(FunctionFailed):
             pool.invoke({"do": "/exit/1"})
     assert pool.invoke({})["served"] == 1
 
 
-def test_past_the_functions_timeout_the_sandbox_is_killed_with_all_it_started(
+def test_after_its_timeout_a_sandbox_is_killed_with_its_children(
     function: Function, log: Path, wait_for_end: Callable[[list[int]], None]
 ) -> None:
     pool = Pool(replace(function, timeout=5), {}, log)
@@ -105,13 +105,13 @@ def test_past_the_functions_timeout_the_sandbox_is_killed_with_all_it_started(
     pool.close()
 
 
-def test_no_caller_waits_longer_for_a_function_than_it_has_patience(pool: Pool) -> None:
+def test_a_caller_waits_for_an_answer_no_longer_than_its_patience(pool: Pool) -> None:
     pool.warm()
     with pytest.raises(CallerTimeout, match="no answer"):
         pool.invoke({"do": "/sleep/60"}, patience=0.2)
 
 
-def test_no_caller_waits_longer_for_a_free_sandbox_than_it_has_patience(function: Function, log: Path) -> None:
+def test_a_caller_waits_for_a_free_sandbox_no_longer_than_its_patience(function: Function, log: Path) -> None:
     pool = Pool(function, {}, log, limit=1)
     pool.warm()
     with ThreadPoolExecutor(1) as other:
@@ -139,7 +139,7 @@ def test_a_large_event_arrives_whole(pool: Pool) -> None:
     assert pool.invoke({"text": "é\n\u2028\ud800"})["event"] == {"text": "é\n\u2028\ud800"}
 
 
-def test_whatever_the_function_prints_is_in_its_log_and_not_in_its_answer(pool: Pool, log: Path) -> None:
+def test_output_of_the_function_is_in_its_log_and_not_in_its_answer(pool: Pool, log: Path) -> None:
     assert pool.invoke({})["served"] == 1
     assert log.read_text().splitlines() == ["imported", "to the log", "straight to the log", "even straighter"]
 
@@ -156,7 +156,7 @@ def test_the_environment_is_lambdas_then_the_templates_then_the_overrides(
     assert "PGPASSWORD" not in environ
 
 
-def test_modules_are_looked_for_where_lambda_would(pool: Pool, function: Function) -> None:
+def test_modules_are_imported_from_the_folders_that_lambda_uses(pool: Pool, function: Function) -> None:
     path = pool.invoke({"do": "/path"})
     assert path[:2] == [str(each) for each in function.paths]
     assert str(ROOT / "local") not in path
@@ -164,7 +164,7 @@ def test_modules_are_looked_for_where_lambda_would(pool: Pool, function: Functio
 
 
 @pytest.mark.parametrize("prefix", [None, "bytecode"])
-def test_no_bytecode_is_left_beside_the_code_which_would_be_shipped(
+def test_no_bytecode_is_written_beside_the_code_that_is_packaged(
     function: Function, log: Path, tmp_path: Path, prefix: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
@@ -236,7 +236,7 @@ def test_closing_ends_busy_and_idle_sandboxes(
     wait_for_end(family)
 
 
-def test_a_sandbox_that_was_just_being_started_does_not_outlive_the_pool(
+def test_a_sandbox_that_is_starting_ends_with_the_pool(
     function: Function, log: Path, newcomers: Callable[[], list[int]]
 ) -> None:
     def ask(pool: Pool) -> None:
@@ -255,7 +255,7 @@ def test_a_sandbox_that_was_just_being_started_does_not_outlive_the_pool(
             caller.join()
 
 
-def test_sandboxes_end_with_their_owner_even_in_the_middle_of_a_request(
+def test_sandboxes_end_with_their_owner_also_during_a_request(
     function: Function, log: Path, wait_for_end: Callable[[list[int]], None]
 ) -> None:
     owner = subprocess.Popen(

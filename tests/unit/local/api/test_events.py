@@ -1,4 +1,4 @@
-"""Payload format 2.0, both ways."""
+"""Payload format 2.0: events and answers."""
 
 import base64
 import calendar
@@ -24,8 +24,8 @@ def event_of(request: Request, key: str = "$default", parameters: dict[str, str]
 
 
 def test_an_event_is_the_documented_one_field_by_field() -> None:
-    """The 2.0 example of "Create AWS Lambda proxy integrations for HTTP APIs", without what only a deployed API has:
-    authentication and authorizer, stage variables.
+    """The 2.0 example of "Create AWS Lambda proxy integrations for HTTP APIs". Authentication, authorizer and stage
+    variables are missing: only a deployed API has them.
     """
     request = Request(
         method="POST",
@@ -102,7 +102,7 @@ def test_the_path_arrives_decoded_and_the_query_string_does_not() -> None:
     assert event["queryStringParameters"] == {"name": "a b", "empty": "", "flag": ""}
 
 
-def test_headers_between_neighbours_are_not_passed_on() -> None:
+def test_headers_for_one_connection_are_not_passed_on() -> None:
     headers = [("Connection", "keep-alive"), ("TE", "trailers"), ("X-Forwarded-For", "203.0.113.7"), ("Accept", "a/b")]
     assert event_of(Request("GET", "/", headers))["headers"].keys() == {
         *("accept", "content-length", "x-amzn-trace-id", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto")
@@ -128,7 +128,7 @@ def test_a_body_is_text_for_few_media_types(content_type: str, text: bool) -> No
     assert (event["body"], event["isBase64Encoded"]) == (("{}", False) if text else ("e30=", True))
 
 
-def test_bytes_that_are_no_text_survive_whatever_the_media_type_says() -> None:
+def test_bytes_that_are_no_text_arrive_under_any_media_type() -> None:
     event = event_of(Request("POST", "/", [("Content-Type", "text/plain")], b"\xff\x00"))
     assert event["isBase64Encoded"]
     assert base64.b64decode(event["body"]) == b"\xff\x00"
@@ -136,7 +136,7 @@ def test_bytes_that_are_no_text_survive_whatever_the_media_type_says() -> None:
 
 @pytest.mark.parametrize("path", HTTP_EVENTS, ids=lambda path: str(path.stem))
 def test_the_gateway_and_the_event_files_agree(path: Path) -> None:
-    """`sam local invoke` and the gateway must not show a function two different worlds."""
+    """A function must get the same events from `sam local invoke` and from the gateway."""
     expected = json.loads(path.read_text())
     headers, http = expected["headers"], expected["requestContext"]["http"]
     sent = {name: value for name, value in headers.items() if not name.startswith("x-forwarded")}
@@ -159,7 +159,7 @@ def test_an_answer_without_a_status_is_json_with_200(answer: Any, body: bytes) -
     assert (response.status, response.headers, response.body) == (200, [("content-type", "application/json")], body)
 
 
-def test_an_answer_with_a_status_is_taken_at_its_word() -> None:
+def test_an_answer_with_a_status_becomes_that_response() -> None:
     answer = {
         "statusCode": 201,
         "headers": {
@@ -197,6 +197,9 @@ def test_a_body_without_a_type_is_plain_text_and_no_body_has_no_type() -> None:
         {"statusCode": 200, "headers": ["a"]},
         {"statusCode": 200, "headers": {"x": "a\r\nset-cookie: b"}},
         {"statusCode": 200, "headers": {"x": "\N{SNOWMAN}"}},
+        {"statusCode": 200, "headers": {"x": "a\0b"}},
+        {"statusCode": 200, "headers": {"x y": "a"}},
+        {"statusCode": 200, "headers": {"\N{SNOWMAN}": "a"}},
     ],
 )
 def test_what_is_no_response_is_refused(answer: Any) -> None:

@@ -1,11 +1,11 @@
-"""Which route answers: the example of API Gateway's documentation, and the corners."""
+"""The choice of a route: the example of API Gateway's documentation, and special cases."""
 
 import pytest
 
 from local.api.routing import Router
 from local.template import Route
 
-# Worst first: the order of the template must not matter.
+# The least specific first: the order in the template must not matter.
 ROUTES = [
     ("", "$default"),
     ("ANY", "/{proxy+}"),
@@ -47,5 +47,5 @@ def test_the_most_specific_route_answers(
 
 
 @pytest.mark.parametrize(("method", "path"), [("HEAD", "/things"), ("GET", "/things/"), ("GET", "/"), ("GET", "")])
-def test_without_a_default_route_the_rest_is_nobodys(method: str, path: str) -> None:
+def test_without_a_default_route_other_requests_match_none(method: str, path: str) -> None:
     assert Router([Route("GET", "/things", "Function")]).match(method, path) is None

@@ -12,7 +12,7 @@ from local.template import Schedule
 
 
 class Clock:
-    """Goes on only while somebody waits, each time for so many seconds more than was asked. Then all is stopped."""
+    """Advances by each wait, plus the next number of `late` seconds. After the last the scheduler is stopped."""
 
     def __init__(self, *late: float) -> None:
         self.now = 0.0
@@ -32,12 +32,12 @@ class Clock:
 
 
 def moments(monkeypatch: pytest.MonkeyPatch, *late: float) -> list[float]:
-    """When a function was invoked that is due every minute."""
+    """The times at which a function with a schedule of one minute was invoked."""
     clock, invoked = Clock(*late), SimpleQueue[object]()
     monkeypatch.setattr("local.api.schedule.time", clock)
     scheduler = Scheduler([], {"Function": SimpleNamespace(invoke=invoked.put)}, print)
     monkeypatch.setattr(scheduler, "_stopped", clock)
-    scheduler._keep(Schedule("Clock", "Function", 60, {}))
+    scheduler._run(Schedule("Clock", "Function", 60, {}))
     for _ in clock.woke:
         invoked.get(timeout=30)
     return clock.woke
@@ -47,5 +47,5 @@ def test_a_moment_late_each_time_does_not_add_up(monkeypatch: pytest.MonkeyPatch
     assert moments(monkeypatch, 0, 1, 2, 1) == [0, 61, 122, 181]
 
 
-def test_times_that_passed_while_the_machine_slept_are_not_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert moments(monkeypatch, 0, 500, 0, 0) == [0, 560, 560, 620]  # but for one of them
+def test_times_that_passed_while_the_machine_slept_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert moments(monkeypatch, 0, 500, 0, 0) == [0, 560, 560, 620]  # one of them is not

@@ -1,11 +1,11 @@
-"""The database driver of commands: each is one transaction, tried again when others were in its way.
+"""The database driver of commands. `Writer` calls it. Each command is one transaction, retried after a conflict.
 
-    begin ─┬─ no key ────────────────────────────────► run ───────────────────── commit ─► its answer
-           └─ claim the key ─┬─ free ────────────────► run ─ keep the answer ─── commit ─► its answer
-              (waits for     ├─ of the same request ────────────────────────────────────► the answer of then
-              who has it)    └─ of another request ─────────────────────────────────────► IdempotencyKeyReused
+    begin ─┬─ no key ──────────────────────────────────► run ───────────────── commit ─► its answer
+           └─ insert the key ─┬─ it was new ───────────► run ─ store answer ── commit ─► its answer
+              (waits while    ├─ of the same request ──────────────────────────────────► the stored answer
+              its owner runs) └─ of another request ───────────────────────────────────► IdempotencyKeyReused
 
-What fails is rolled back, and its key is free again.
+A failed transaction is rolled back, and its key with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.statements import Command
 from cacheaside.drivers.postgres.connection import KeptConnection
 from cacheaside.drivers.postgres.constraints import DOES_NOT_FIT, columns_of
-from cacheaside.drivers.postgres.rendering import SET, body_of, client_limit_s, rows_of
+from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, rows_of
 from cacheaside.errors import (
     Busy,
     ConstraintViolated,
@@ -43,33 +43,33 @@ __all__ = ["Commands"]
 
 Row = tuple[Any, ...]
 
-# Between attempts, on average: one more than pauses. Each is half as long or half as long again, by chance, so that
-# two that met do not meet again.
+# The average pauses between the attempts, which are one more. A random factor from 0.5 to 1.5 multiplies each, so that
+# two commands that conflicted do not conflict again.
 _PAUSES_S: Final = (0.02, 0.1)
-# For what is asked besides the command itself, each.
+# The timeout of each statement outside the transaction of the command.
 _FOLLOW_UP_MS: Final = 1_000
 
-# A sandbox that is frozen or lost between two statements must not keep its locks, and its key, for longer than this.
+# A sandbox that is frozen or lost between two statements must not keep its locks and its key for longer than this.
 _BEGIN: Final = "begin isolation level {isolation}; set local idle_in_transaction_session_timeout = {timeout_ms}; "
-_TRANSACTION: Final = "select pg_current_xact_id()::text"
-# PostgreSQL takes no data-modifying CTE inside another query, so a function of ours runs the statement.
+_TRANSACTION_ID: Final = "select pg_current_xact_id()::text"
+# PostgreSQL accepts no data-modifying CTE inside another query, so a function of ours runs the statement.
 _RUN: Final = "select cacheaside.run_command(%s)::text"
-# What is deferred until COMMIT would run there under no timeout at all.
+# No timeout applies to deferred constraints and triggers that run during COMMIT, so they run before.
 _COMMIT: Final = "set constraints all immediate; commit"
 
-# Waits for a transaction that has inserted the key and not ended yet. That nothing is read here keeps serializable
-# commands with different keys out of each other's way.
-_CLAIM: Final = """
+# Waits until a transaction that has inserted the same key ends. It reads nothing, so that serializable commands with
+# different keys do not conflict.
+_INSERT_KEY: Final = """
 insert into cacheaside.idempotency_keys (key, fingerprint) values (%s, %s)
 on conflict (key) do nothing
 returning true
 """
-_CLAIMED: Final = "select fingerprint, answer, transaction_id::text from cacheaside.idempotency_keys where key = %s"
-_KEEP: Final = "update cacheaside.idempotency_keys set answer = %s where key = %s; "
+_SELECT_KEY: Final = "select fingerprint, answer, transaction_id::text from cacheaside.idempotency_keys where key = %s"
+_STORE_ANSWER: Final = "update cacheaside.idempotency_keys set answer = %s where key = %s; "
 
-# After a minute rows may be folded into the tables' own, under another transaction. A request that is sent again, hours
-# later even, stands for those too.
-_CHANGES: Final = """
+# After a minute rows may be folded: a row for the whole table, of another transaction, replaces them. A request that is
+# sent again, even hours later, must invalidate those tables too.
+_SELECT_CHANGES: Final = """
 with asked (transaction_id) as (select %s::xid8)
 select change from asked join cacheaside.outbox using (transaction_id)
 union
@@ -78,9 +78,9 @@ from asked
 join cacheaside.idempotency_keys using (transaction_id)
 join cacheaside.outbox on written_at < created_at + interval '1 minute'
 where created_at < clock_timestamp() - interval '1 minute' and drained_at is null and strpos(change, ':') = 0"""
-# What the invalidate function has locked, it is taking out itself. Nobody waits for the disk: a mark that is lost is
-# work done twice, no more.
-_DRAINED: Final = """
+# Rows that the invalidate function has locked are omitted: it drains them itself. The commit does not wait for the
+# disk: if the mark is lost, the rows are only drained twice.
+_MARK_DRAINED: Final = """
 set local synchronous_commit = off;
 with pending as (
     select transaction_id, change from cacheaside.outbox
@@ -94,7 +94,7 @@ where (outbox.transaction_id, outbox.change) = (pending.transaction_id, pending.
 
 
 class Commands:
-    """Runs commands, and knows what they changed."""
+    """Runs commands, and reads and marks the changes that they recorded."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Commands:
     def execute(
         self, command: Command, values: Mapping[str, Value], idempotency: Idempotency | None = None
     ) -> Committed:
-        """Run a command, commit, and return its answer; or the answer of before, if its key was used for it then.
+        """Run a command, commit, and return its answer, or the stored answer of an earlier request with its key.
 
         All attempts together take the command's timeout at most. Raises StatementTimeout, Busy, ConstraintViolated,
         StatementFailed, AnswerTooLarge, IdempotencyKeyReused or IdempotencyKeyInFlight: then nothing was written.
@@ -117,36 +117,36 @@ class Commands:
         deadline = time.monotonic() + command.timeout_ms / 1000
         for average_s in _PAUSES_S:
             try:
-                return self._attempt(command, values, idempotency, deadline)
+                return self._execute_once(command, values, idempotency, deadline)
             except Busy:
                 pause_s = average_s * (0.5 + self._chance())
                 if time.monotonic() + pause_s >= deadline:
                     raise
             self._sleep(pause_s)
-        return self._attempt(command, values, idempotency, deadline)
+        return self._execute_once(command, values, idempotency, deadline)
 
     def changes(self, transaction_id: str) -> list[str]:
-        """Return what the transaction changed, as its triggers have it, drained or not. Raises DatabaseError."""
-        return [change for (change,) in self._follow_up(_CHANGES, transaction_id)]
+        """Return the changes that triggers recorded in the transaction, drained or not. Raises DatabaseError."""
+        return [change for (change,) in self._follow_up(_SELECT_CHANGES, transaction_id)]
 
     def mark_drained(self, transaction_id: str) -> None:
-        """Say that what the transaction changed is out of the cache. Raises DatabaseError."""
-        self._follow_up(_DRAINED, transaction_id)
+        """Mark the changes of the transaction as drained. Raises DatabaseError."""
+        self._follow_up(_MARK_DRAINED, transaction_id)
 
-    def _attempt(
+    def _execute_once(
         self, command: Command, values: Mapping[str, Value], idempotency: Idempotency | None, deadline: float
     ) -> Committed:
         try:
             transaction_id = self._begin(command, deadline)
-            earlier = self._claim(idempotency, deadline) if idempotency else None
+            earlier = self._insert_key(idempotency, deadline) if idempotency else None
             if earlier is not None:
-                self._ask(_COMMIT, (), deadline)
+                self._fetch(_COMMIT, (), deadline)
                 return earlier
             body = body_of(command, self._run(command, values, deadline))
             self._commit(body, idempotency, deadline)
         except ConstraintViolated as error:
             self._kept.roll_back()
-            raise self._explained(error) from error.__cause__
+            raise self._with_columns(error) from error.__cause__
         except BaseException:  # a transaction that is left open would be committed with the next one
             self._kept.roll_back()
             raise
@@ -155,42 +155,42 @@ class Commands:
     def _commit(self, body: bytes | None, idempotency: Idempotency | None, deadline: float) -> None:
         try:
             if idempotency is None:
-                self._ask(_COMMIT, (), deadline)
+                self._fetch(_COMMIT, (), deadline)
             else:
-                self._ask(_KEEP + _COMMIT, (body.decode() if body else None, idempotency.key), deadline)
+                self._fetch(_STORE_ANSWER + _COMMIT, (body.decode() if body else None, idempotency.key), deadline)
         except DatabaseUnavailable as error:
             raise OutcomeUnknown(
-                "the connection to the database was lost while this was committed: it may have been carried out"
+                "the connection to the database was lost during COMMIT: the command may have been carried out"
             ) from error.__cause__
 
     def _begin(self, command: Command, deadline: float) -> str:
         begin = _BEGIN.format(isolation=command.isolation, timeout_ms=command.timeout_ms)
-        begin += _within(deadline) + _TRANSACTION
-        # A kept connection that has died shows it here, before anything is written, so asking again is safe.
-        [(transaction_id,)] = self._kept.ask_again_if_dead(lambda cur: _fetched(cur, begin), _limit_until(deadline))
+        begin += _local_settings(deadline) + _TRANSACTION_ID
+        # A lost kept connection is detected here, before anything is written, so the statement can be repeated.
+        [(transaction_id,)] = self._kept.run_repeatable(lambda cur: _rows(cur, begin), _wait_s(deadline))
         return str(transaction_id)
 
-    def _claim(self, idempotency: Idempotency, deadline: float) -> Committed | None:
-        """Make the key ours, or return what its request was answered."""
+    def _insert_key(self, idempotency: Idempotency, deadline: float) -> Committed | None:
+        """Insert the key and return None, or return the stored answer if the key is of the same request."""
         try:
-            if self._ask(_CLAIM, (idempotency.key, idempotency.fingerprint), deadline):
+            if self._fetch(_INSERT_KEY, (idempotency.key, idempotency.fingerprint), deadline):
                 return None
         except StatementTimeout as error:
             raise IdempotencyKeyInFlight("the first request with this idempotency-key is still running") from error
-        claimed = self._ask(_CLAIMED, (idempotency.key,), deadline)
-        if not claimed:
-            raise Busy("the idempotency-key has just been given up")  # it was a day old
-        [(fingerprint, answer, transaction_id)] = claimed
+        rows = self._fetch(_SELECT_KEY, (idempotency.key,), deadline)
+        if not rows:
+            raise Busy("the idempotency-key has just expired")  # pruned after a day, between the two statements
+        [(fingerprint, answer, transaction_id)] = rows
         if fingerprint != idempotency.fingerprint:
             raise IdempotencyKeyReused("the idempotency-key was used for another request")
         return Committed(None if answer is None else answer.encode(), transaction_id, replayed=True)
 
     def _run(self, command: Command, values: Mapping[str, Value], deadline: float) -> list[str]:
         def run(cur: cursor) -> list[str]:
-            return rows_of(cur, _within(deadline) + _RUN, (cur.mogrify(command.sql, values).decode(),))
+            return rows_of(cur, _local_settings(deadline) + _RUN, (cur.mogrify(command.sql, values).decode(),))
 
         try:
-            return self._kept.ask(run, _limit_until(deadline))
+            return self._kept.run(run, _wait_s(deadline))
         except StatementFailed as error:
             if getattr(error.__cause__, "pgcode", None) in DOES_NOT_FIT:
                 raise Unprocessable(
@@ -198,41 +198,41 @@ class Commands:
                 ) from error.__cause__
             raise
 
-    def _explained(self, error: ConstraintViolated) -> ConstraintViolated:
-        """Return the error with the columns of its constraint, if they can be found out."""
+    def _with_columns(self, error: ConstraintViolated) -> ConstraintViolated:
+        """Return the error with the columns of its constraint, or unchanged if the catalog does not tell them."""
         cause = error.__cause__
         if not isinstance(cause, psycopg2.Error) or cause.diag.column_name or not cause.diag.constraint_name:
             return error
         try:
-            columns = self._kept.ask(lambda cur: columns_of(cur, cause), client_limit_s(_FOLLOW_UP_MS))
+            columns = self._kept.run(lambda cur: columns_of(cur, cause), client_limit_s(_FOLLOW_UP_MS))
         except DatabaseError:
             return error
         return type(error)(error.rule, columns or error.fields)
 
-    def _ask(self, sql: str, values: Row, deadline: float) -> list[Row]:
-        return self._kept.ask(lambda cur: _fetched(cur, _within(deadline) + sql, values), _limit_until(deadline))
+    def _fetch(self, sql: str, values: Row, deadline: float) -> list[Row]:
+        return self._kept.run(lambda cur: _rows(cur, _local_settings(deadline) + sql, values), _wait_s(deadline))
 
     def _follow_up(self, sql: str, transaction_id: str) -> list[Row]:
-        message = SET.format(timeout_ms=_FOLLOW_UP_MS) + sql
-        return self._kept.ask_again_if_dead(
-            lambda cur: _fetched(cur, message, (transaction_id,)), client_limit_s(_FOLLOW_UP_MS)
+        message = LOCAL_SETTINGS.format(timeout_ms=_FOLLOW_UP_MS) + sql
+        return self._kept.run_repeatable(
+            lambda cur: _rows(cur, message, (transaction_id,)), client_limit_s(_FOLLOW_UP_MS)
         )
 
 
 def _left_ms(deadline: float) -> int:
-    return max(1, round((deadline - time.monotonic()) * 1000))  # 0 would be no limit at all
+    return max(1, round((deadline - time.monotonic()) * 1000))  # 0 would disable the timeout
 
 
-def _limit_until(deadline: float) -> float:
+def _wait_s(deadline: float) -> float:
     """Return how long the client waits for a statement that has the time left until `deadline`."""
     return client_limit_s(_left_ms(deadline))
 
 
-def _within(deadline: float) -> str:
-    """Return what makes PostgreSQL cancel the next statement when the command's time is over."""
-    return SET.format(timeout_ms=_left_ms(deadline))
+def _local_settings(deadline: float) -> str:
+    """Return the settings with which PostgreSQL cancels the next statement at the command's deadline."""
+    return LOCAL_SETTINGS.format(timeout_ms=_left_ms(deadline))
 
 
-def _fetched(cur: cursor, sql: str, values: Row | None = None) -> list[Row]:
+def _rows(cur: cursor, sql: str, values: Row | None = None) -> list[Row]:
     cur.execute(sql, values)
     return cur.fetchall() if cur.description else []

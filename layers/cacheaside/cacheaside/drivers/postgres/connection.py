@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL, kept between invocations: opened when first needed, and opened again when it died."""
+"""One connection to PostgreSQL, kept between invocations, reopened when lost. Queries, Commands and Outbox use it."""
 
 from __future__ import annotations
 
@@ -31,53 +31,53 @@ _T = TypeVar("_T")
 _CONNECT_S: Final = 3.0
 _PING_S: Final = 1.0
 
-_UNDONE: Final = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
+_RETRYABLE: Final = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
 NO_SLOT: Final = "OVRLD"  # classes of SQLSTATE from I to Z are free for applications
 
 
 class KeptConnection:
-    """A caller passes a function of a cursor. The errors of psycopg2 come out as our own."""
+    """Runs functions of a cursor, and translates the errors of psycopg2 to those of `cacheaside.errors`."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
         self._connection: connection | None = None
 
-    def ask(self, ask: Callable[[cursor], _T], limit_s: float) -> _T:
-        """Return the result of `ask`, which may wait for an answer for `limit_s`. Raises DatabaseError."""
+    def run(self, action: Callable[[cursor], _T], limit_s: float) -> _T:
+        """Return the result of `action`, whose waits for PostgreSQL end after `limit_s`. Raises DatabaseError."""
         try:
             if self._connection is None:
                 self._connection = open_connection(self._settings)
             with wait_deadline(limit_s), self._connection.cursor() as cur:
-                return ask(cur)
+                return action(cur)
         except (psycopg2.Error, UnicodeDecodeError) as error:
-            # psycopg2 quotes an answer that it cannot parse, and fails at quoting if the answer is not UTF-8.
-            dead = isinstance(error, DeadlineExceeded | UnicodeDecodeError)
-            lost = dead or self._connection is None or bool(self._connection.closed)
-            if lost:
+            # psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8.
+            unusable = isinstance(error, DeadlineExceeded | UnicodeDecodeError)
+            unusable = unusable or self._connection is None or bool(self._connection.closed)
+            if unusable:
                 self.forget()
-            raise _translated(error, lost) from error
+            raise _translated(error, unusable) from error
 
-    def ask_again_if_dead(self, ask: Callable[[cursor], _T], limit_s: float) -> _T:
-        """The same, but if a kept connection has died, ask again on a new one. `ask` must be repeatable."""
+    def run_repeatable(self, action: Callable[[cursor], _T], limit_s: float) -> _T:
+        """The same, but if a kept connection was lost, run `action` again on a new one. It must be repeatable."""
         kept = self._connection is not None
         try:
-            return self.ask(ask, limit_s)
+            return self.run(action, limit_s)
         except DatabaseUnavailable as error:
-            # A timeout is not a dead connection: asking a frozen server again would only double the wait.
+            # After a timeout the server may be frozen. A second attempt would only double the wait.
             if not kept or isinstance(error.__cause__, DeadlineExceeded):
                 raise
-        return self.ask(ask, limit_s)
+        return self.run(action, limit_s)
 
     def ping(self) -> None:
         """Return if PostgreSQL answers. Raises DatabaseError."""
-        self.ask_again_if_dead(lambda cur: cur.execute("select 1"), _PING_S)
+        self.run_repeatable(lambda cur: cur.execute("select 1"), _PING_S)
 
     def roll_back(self) -> None:
         """Roll back the transaction, or else close the connection. Never raises."""
-        if self._connection is None:  # then there is no transaction
+        if self._connection is None:  # so there is no transaction
             return
         try:
-            self.ask(lambda cur: cur.execute("rollback"), _PING_S)
+            self.run(lambda cur: cur.execute("rollback"), _PING_S)
         except DatabaseError:
             self.forget()  # closing the connection rolls back as well
 
@@ -92,14 +92,14 @@ class KeptConnection:
 def open_connection(settings: DatabaseSettings) -> connection:
     """Open a connection in autocommit mode to a primary, within 3 s. Raises psycopg2.OperationalError.
 
-    A standby is refused: after a failover a host name may lead to the former primary for a while. An answer from there
-    may be older than the write that invalidated the last one.
+    A standby is refused: for a while after a failover the host name may lead to the former primary. An answer from it
+    may be older than the write that invalidated the previous answer.
     """
     extra: dict[str, Any] = {"application_name": "cacheaside", "target_session_attrs": "primary"}
     if settings.authentication is Authentication.IAM:
         extra["password"] = _token(settings)
     with wait_deadline(_CONNECT_S):
-        # After a freeze the peer may be gone without notice. Then the kernel must not wait for its acknowledgement.
+        # After a freeze the server may be gone without notice. The kernel must not wait for its acknowledgement then.
         opened: connection = psycopg2.connect(settings.url, tcp_user_timeout=3_000, **extra)
     opened.autocommit = True
     return opened
@@ -116,16 +116,16 @@ def _token(settings: DatabaseSettings) -> str:
     )
 
 
-def _translated(error: psycopg2.Error | UnicodeDecodeError, lost: bool) -> DatabaseError:
-    if lost or isinstance(error, UnicodeDecodeError):
+def _translated(error: psycopg2.Error | UnicodeDecodeError, unusable: bool) -> DatabaseError:
+    if unusable or isinstance(error, UnicodeDecodeError):
         return DatabaseUnavailable("the database cannot be reached")
     code = error.pgcode or ""
     if code == NO_SLOT:
-        return Overloaded("as many requests as may ask the database at once are asking it")
+        return Overloaded("the limit of concurrent loads without a lease is reached")
     if code == errorcodes.QUERY_CANCELED:
         return StatementTimeout("the statement ran into its timeout")
     if code.startswith(errorcodes.CLASS_INTEGRITY_CONSTRAINT_VIOLATION):
         return violation(error)
-    if code in _UNDONE:
-        return Busy("others changed the same at the same time, however often it was tried")
+    if code in _RETRYABLE:
+        return Busy("concurrent transactions conflicted with this one at every attempt")
     return StatementFailed("the database refused the statement")

@@ -1,10 +1,10 @@
-"""What forbids a write has to say to a caller: which fields it is about, and what is wrong.
+"""The error for a caller when PostgreSQL refuses a write: the fields that it concerns, and the reason.
 
-    Conflict          unique, exclusion, foreign key of rows that still refer to what is changed
-    Unprocessable     foreign key to no row, not null, check; a value that does not fit into its column
+    Conflict          unique, exclusion, foreign key from other rows to the changed one
+    Unprocessable     foreign key to no row, not null, check; a value that does not fit its column
 
-PostgreSQL names the column of a not null, and of all others only the constraint: its columns are in the catalog. It
-names nothing where a value does not fit.
+`KeptConnection` calls `violation`, and `Commands` calls `columns_of` after the rollback. PostgreSQL names the column of
+a not null only. It names the constraint of others, whose columns the catalog has, and nothing if a value does not fit.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["DOES_NOT_FIT", "columns_of", "violation"]
 
 
 class _Rule(NamedTuple):
-    kind: type[ConstraintViolated]
-    says: str
+    error: type[ConstraintViolated]
+    message: str
 
 
 _STILL_REFERRED_TO: Final = _Rule(Conflict, "something still refers to it")
@@ -37,7 +37,7 @@ _RULES: Final[Mapping[str, _Rule]] = {
     errorcodes.CHECK_VIOLATION: _Rule(Unprocessable, "the rule {constraint} forbids it"),
 }
 
-# SQLSTATE of data that the types of the columns refuse. Of others in its class the statement may be to blame.
+# The SQLSTATEs of values that the columns' types refuse. The statement may be the cause of others in their class.
 DOES_NOT_FIT: Final = frozenset(
     [
         errorcodes.STRING_DATA_RIGHT_TRUNCATION,
@@ -48,7 +48,7 @@ DOES_NOT_FIT: Final = frozenset(
     ]
 )
 
-# What is unique has an index of its constraint's name, or is only an index. Its expressions are columns number 0.
+# A unique constraint has an index of its name, and a unique index may have no constraint. Column 0 is an expression.
 _COLUMNS: Final = """
 with changed as (
     select pg_class.oid
@@ -78,17 +78,17 @@ order by place
 
 
 def violation(error: psycopg2.Error) -> ConstraintViolated:
-    """Return what is wrong, with the column or else the name of the constraint for its field."""
-    kind, says = _rule_of(error)
+    """Return the error to raise, with one field: the column, or else the constraint's name."""
+    kind, message = _rule_of(error)
     constraint = error.diag.constraint_name
     field = error.diag.column_name or constraint
-    return kind(says.format(constraint=constraint or "of a function"), [field] if field else [])
+    return kind(message.format(constraint=constraint or "of a function"), [field] if field else [])
 
 
 def columns_of(cur: cursor, error: psycopg2.Error) -> list[str]:
-    """Return the columns of the constraint in its order, as the catalog has them; none if it is one of expressions.
+    """Return the columns of the violated constraint from the catalog, in its order, without its expressions.
 
-    Of a foreign key they are those of the table that was to be changed. Not to be asked in the transaction that failed.
+    Those of a foreign key are of the table that the command writes. Call it after the rollback of the failed command.
     """
     diag = error.diag
     names: dict[str, Any] = {"schema": diag.schema_name, "table": diag.table_name, "constraint": diag.constraint_name}
@@ -98,7 +98,7 @@ def columns_of(cur: cursor, error: psycopg2.Error) -> list[str]:
 
 def _rule_of(error: psycopg2.Error) -> _Rule:
     if error.pgcode == errorcodes.FOREIGN_KEY_VIOLATION:
-        # Only the text says on which side. In another language than English it is taken to be the side that conflicts.
+        # Only the text tells which side the write was on. In a language other than English it is taken for a conflict.
         referring = (error.diag.message_primary or "").startswith("insert or update")
         return _REFERS_TO_NOTHING if referring else _STILL_REFERRED_TO
     return _RULES.get(error.pgcode or "", _ANY_OTHER)

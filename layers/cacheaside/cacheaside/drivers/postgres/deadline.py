@@ -1,8 +1,8 @@
-"""A limit in time for everything that psycopg2 waits for.
+"""A deadline for every wait of psycopg2. `connection` sets it, and psycopg2 calls `_wait` whenever it would block.
 
-A server that is frozen, or a network that swallows packets, never lets `statement_timeout` fire, and libpq's own
-`connect_timeout` does not apply to connections opened this way. psycopg2 calls a wait callback whenever it would block
-(https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries); ours gives up at the deadline.
+`statement_timeout` has no effect if the server is frozen or the network drops packets. libpq's `connect_timeout` does
+not apply to connections with a wait callback, which `_wait` is
+(https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["DeadlineExceeded", "wait_deadline"]
 
 
 class DeadlineExceeded(psycopg2.OperationalError):
-    """The server was silent until the deadline. The connection is unusable."""
+    """The server did not answer before the deadline. The connection is unusable."""
 
 
 _current = threading.local()
@@ -36,7 +36,7 @@ _current = threading.local()
 
 @contextmanager
 def wait_deadline(seconds: float) -> Iterator[None]:
-    """Within this block, in this thread, no wait for PostgreSQL outlasts `seconds` from now, nor an outer deadline."""
+    """Within this block, in this thread, all waits for PostgreSQL end `seconds` from now, or at an earlier deadline."""
     before: float | None = getattr(_current, "at", None)
     _current.at = min(time.monotonic() + seconds, before or float("inf"))
     try:
@@ -59,7 +59,7 @@ def _wait(conn: connection) -> None:
 
 
 def _connect_timeout(conn: connection) -> float | None:
-    """The end of libpq's own limit, for connections of others in this process: the callback is for all of them."""
+    """Return the deadline of `connect_timeout`: the callback also serves connections that other code opens."""
     seconds = int(parse_dsn(conn.dsn).get("connect_timeout", 0))
     return time.monotonic() + seconds if seconds > 0 else None
 

@@ -1,6 +1,9 @@
-"""The outbox driver: what writers left word of in PostgreSQL, on one kept connection that can also listen for more.
+"""The outbox driver: reads, marks, replays and prunes the changes that triggers recorded, and listens for more.
 
-It connects directly even where an RDS Proxy is put in: LISTEN would pin one of the proxy's connections for good.
+    Drainer ──► batch, replay, backlog
+    Sweep ────► backlog, prune, prune_keys, fold, listen, await_change, stop_notifications, unlisten
+
+It uses one kept connection, which bypasses an RDS Proxy: LISTEN would pin one of the proxy's connections forever.
 """
 
 from __future__ import annotations
@@ -20,19 +23,19 @@ from cacheaside.settings import DatabaseSettings
 
 __all__ = ["Outbox"]
 
-# PostgreSQL ends a statement that takes this long. A drainer that is frozen with a batch in hand loses it much sooner.
+# The client waits 1 s longer than PostgreSQL lets a statement run. A frozen drainer loses its locked batch after 5 s.
 _LIMIT_S: Final = 21.0
-# Not with the isolation that is the default here: see `_SEE`.
+# Not the default isolation, which may be set to another: `_REPLAY` must see the commits that `_RECORD_IDS` waited for.
 _BEGIN: Final = (
     "begin isolation level read committed; "
     "set local statement_timeout = 20000; set local idle_in_transaction_session_timeout = 5000; "
 )
 
-# While a batch is in hand nobody can replay, or rows that are marked as drained a moment later would be left out. And
-# rows are only taken if the cache that they are drained into is still the one that everyone else sees.
-# Sorting is off because statistics say of a queue that next to nothing is pending, and a plan for that sorts all of it
-# for each batch, though the index has the order: four times slower where 300,000 rows are pending (bench/draining.py).
-_LOCK: Final = """
+# The share lock makes a replay wait for this batch, else the replay would omit rows that are marked drained just after.
+# Rows are locked only if the cache that they will be drained into is still the recorded one.
+# Sorting is off: statistics of a queue say that almost no row is pending, so PostgreSQL would sort all pending rows for
+# each batch, though the index has the order. With 300,000 pending rows that is four times slower (bench/draining.py).
+_LOCK_BATCH: Final = """
 set local enable_sort = off;
 select from cacheaside.cache for share;
 select ctid::text, change, written_at from cacheaside.outbox
@@ -40,18 +43,18 @@ where drained_at is null
   and written_at >= %(since)s
   and (select string_to_array(%(ids)s, ',') <@ string_to_array(replication_ids, ',') from cacheaside.cache)
 order by written_at limit %(at_most)s for update skip locked"""
-# Nobody else can have touched the rows, so they are where they were.
-_MARK: Final = "update cacheaside.outbox set drained_at = clock_timestamp() where ctid = any (%s::tid[]); commit"
+# No other transaction can move the locked rows, so their ctid is still right.
+_SET_DRAINED: Final = "update cacheaside.outbox set drained_at = clock_timestamp() where ctid = any (%s::tid[]); commit"
 
-# Fewer ids than last time are those of the servers that answer: nobody has taken over from the others yet.
-_SEEN_BEFORE: Final = "select string_to_array(%s, ',') <@ string_to_array(replication_ids, ',') from cacheaside.cache"
-# Two statements, because the second must see what was marked while the first one waited for batches in hand. It adds
-# rows and leaves the old ones, which may be needed for another failover. As in `changed_tags`, many become the table.
-_SEE: Final = """
+# Fewer ids than recorded are no failover: some servers do not answer, and no replica has replaced them yet.
+_IDS_KNOWN: Final = "select string_to_array(%s, ',') <@ string_to_array(replication_ids, ',') from cacheaside.cache"
+# Two statements, because the second must see the rows that were marked while the first waited for locked batches. It
+# adds rows and keeps the old ones for another failover. More than 1,000 rows become their table, as in `changed_tags`.
+_RECORD_IDS: Final = """
 update cacheaside.cache set replication_ids = %(ids)s
 where not string_to_array(%(ids)s, ',') <@ string_to_array(replication_ids, ',')
 returning true"""
-_PEND_AGAIN: Final = """
+_REPLAY: Final = """
 insert into cacheaside.outbox (change)
 select distinct case when count(*) over (partition by split_part(change, ':', 1)) > 1000
     then split_part(change, ':', 1) else change end
@@ -61,10 +64,10 @@ _BACKLOG: Final = """
 select count(*), coalesce(extract(epoch from clock_timestamp() - min(written_at)), 0)::float
 from cacheaside.outbox where drained_at is null"""
 
-_AT_ONCE: Final = 10_000
-_ROUNDS: Final = 100  # of _AT_ONCE rows in a row; the next minute has the rest
+_ROWS_AT_ONCE: Final = 10_000
+_REPETITIONS: Final = 100  # of a statement for _ROWS_AT_ONCE rows; the next sweep does the rest
 
-# What was drained is kept for a failover that is yet to be noticed, a key for a request that is sent again.
+# Drained rows are kept for a failover that is not yet detected, and keys for a request that is sent again.
 _PRUNE_DRAINED: Final = """delete from cacheaside.outbox where ctid = any (array(
     select ctid from cacheaside.outbox where drained_at < clock_timestamp() - interval '15 minutes'
     limit %s for update skip locked))"""
@@ -72,10 +75,10 @@ _PRUNE_KEYS: Final = """delete from cacheaside.idempotency_keys where ctid = any
     select ctid from cacheaside.idempotency_keys where created_at < clock_timestamp() - interval '24 hours'
     limit %s))"""
 
-# While the cache is away rows are folded: those of one table become one, which stands for all of it. So the outbox
-# keeps to about this many, and what the writers of the last minute add.
+# While the cache is unavailable, rows are folded: one row for a whole table replaces the rows of that table. So the
+# outbox holds about this many rows, and those of the last minute.
 _PENDING_AT_MOST: Final = 100_000
-# A command reads its own rows back, so those of the last minute, which it cannot outlast, are left alone.
+# A command reads its own rows after COMMIT. It takes less than a minute, so rows of the last minute are not folded.
 _FOLD: Final = """
 set local enable_sort = off;
 with folded as (
@@ -91,16 +94,15 @@ with folded as (
 )
 select (select count(*) from folded) - (select count(*) from as_tables)"""
 
-_LISTEN: Final = "listen cacheaside"
-# Nothing is written where it is so already.
-_ASK_TO_BE_TOLD: Final = """
+# Neither statement writes if the row has that time already.
+_START_NOTIFYING: Final = """
 update cacheaside.listener set listening_until = clock_timestamp() + make_interval(secs => %(s)s)
 where listening_until < clock_timestamp() + make_interval(secs => %(s)s) - interval '1 second'"""
-_ASK_FOR_SILENCE: Final = "update cacheaside.listener set listening_until = '-infinity' where listening_until > now()"
+_STOP_NOTIFYING: Final = "update cacheaside.listener set listening_until = '-infinity' where listening_until > now()"
 
 
 class Outbox:
-    """What is pending. All of its methods raise DatabaseError, and connect anew when a connection was lost."""
+    """The pending changes. All methods raise DatabaseError, and open a new connection if the kept one was lost."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._kept = KeptConnection(settings)
@@ -108,35 +110,31 @@ class Outbox:
 
     @contextmanager
     def batch(self, at_most: int = 1_000, replication_ids: str = "", since: datetime = EVER) -> Iterator[Batch]:
-        """Lock the oldest pending rows for the block, which takes them out of the cache, and then mark them as drained.
+        """Lock the oldest pending rows, run the block, which invalidates their tags, and mark the rows as drained.
 
-        What the block raises comes out, and the rows stay pending; so they do if we crash, or lose the connection.
-        Rows that another drainer has in hand are left to it. `replication_ids`: of the cache, if it tells.
+        If the block raises, the process ends or the connection is lost, the rows stay pending. Rows before `since`, and
+        those that another drainer has locked, are omitted. `replication_ids`: of the cache, "" if it reports none.
         """
-        values = {"at_most": at_most, "ids": replication_ids, "since": since}
-        with self._transaction(_LOCK, values) as locked:
+        with self._transaction(_LOCK_BATCH, {"at_most": at_most, "ids": replication_ids, "since": since}) as locked:
             yield Batch([change for _, change, _ in locked], locked[-1][2] if locked else since)
-            rows = [row for row, _, _ in locked]
-            self._kept.ask(lambda cur: cur.execute(_MARK, [rows]), _LIMIT_S)
+            ctids = [ctid for ctid, _, _ in locked]
+            self._kept.run(lambda cur: cur.execute(_SET_DRAINED, [ctids]), _LIMIT_S)
 
     def replay(self, replication_ids: str) -> bool:
-        """Make what was drained lately pending again if the cache has other ids than last time. Returns whether so.
-
-        A cache that does not tell ("") is taken for the same.
-        """
-        if not replication_ids or self._rows(_SEEN_BEFORE, [replication_ids]) == [(True,)]:
+        """Return whether the cache has a new id; if so, make rows drained lately pending again. "" is never new."""
+        if not replication_ids or self._rows(_IDS_KNOWN, [replication_ids]) == [(True,)]:
             return False
-        with self._transaction(_SEE, {"ids": replication_ids}) as seen:  # nothing, if another drainer came first
-            self._kept.ask(lambda cur: cur.execute((_PEND_AGAIN if seen else "") + "commit"), _LIMIT_S)
-        return bool(seen)
+        with self._transaction(_RECORD_IDS, {"ids": replication_ids}) as recorded:  # empty if another drainer did it
+            self._kept.run(lambda cur: cur.execute((_REPLAY if recorded else "") + "commit"), _LIMIT_S)
+        return bool(recorded)
 
     def backlog(self) -> Backlog:
-        """Return what is still to be drained, in hand or not."""
+        """Return the number and age of the pending rows, locked ones included."""
         ((rows, age_s),) = self._rows(_BACKLOG)
         return Backlog(rows, age_s)
 
     def prune(self) -> None:
-        """Delete what was drained more than 15 minutes ago. Not while the cache is away: it may all be needed again."""
+        """Delete rows drained more than 15 minutes ago. Only while the cache answers: a new one may need them all."""
         self._delete(_PRUNE_DRAINED)
 
     def prune_keys(self) -> None:
@@ -144,78 +142,78 @@ class Outbox:
         self._delete(_PRUNE_KEYS)
 
     def fold(self) -> int:
-        """Make rows into tables where more than 100,000 are pending. Returns how many rows are gone by that."""
+        """Replace rows by their tables while more than 100,000 are pending. Return how many rows fewer there are."""
         excess, folded = self.backlog().rows - _PENDING_AT_MOST, 0
-        for _ in range(_ROUNDS):
+        for _ in range(_REPETITIONS):
             if folded >= excess:
                 break
-            ((batch,),) = self._rows(_FOLD, [_AT_ONCE])
-            if batch <= 0:  # all are of the last minute, or in hand
+            ((fewer,),) = self._rows(_FOLD, [_ROWS_AT_ONCE])
+            if fewer <= 0:  # the other rows are locked, or of the last minute
                 break
-            folded += batch
+            folded += fewer
         return folded
 
     def listen(self, seconds: float) -> None:
-        """Have writers tell us for so long when they have changed something. Then drain, for what they did before."""
-        self._kept.ask_again_if_dead(self._listen, _LIMIT_S)
-        self._kept.ask_again_if_dead(lambda cur: cur.execute(_ASK_TO_BE_TOLD, {"s": seconds}), _LIMIT_S)
+        """LISTEN, and have triggers notify for `seconds`. Drain after this call: earlier changes send nothing."""
+        self._kept.run_repeatable(self._listen, _LIMIT_S)
+        self._kept.run_repeatable(lambda cur: cur.execute(_START_NOTIFYING, {"s": seconds}), _LIMIT_S)
 
     def await_change(self, seconds: float) -> bool:
-        """Return True as soon as a writer tells of a change, False after `seconds`.
+        """Return True at the next notification of a change, or False after `seconds`.
 
-        Also True, at once, on a new connection, for what was told between the two. Transactions that wrote before
-        `listen` do not tell, so do not wait long.
+        Return True at once on a new connection: notifications between the two are lost. Transactions that wrote before
+        `listen` send no notification, so `seconds` should be short.
         """
-        return self._kept.ask_again_if_dead(lambda cur: self._await_change(cur, seconds), seconds + _LIMIT_S)
+        return self._kept.run_repeatable(lambda cur: self._await_change(cur, seconds), seconds + _LIMIT_S)
 
     def stop_notifications(self) -> None:
-        """Have writers tell nobody, until the next `listen`: commits that tell wait for each other."""
-        self._kept.ask_again_if_dead(lambda cur: cur.execute(_ASK_FOR_SILENCE), _LIMIT_S)
+        """Stop NOTIFY until the next `listen`: commits that notify wait for each other."""
+        self._kept.run_repeatable(lambda cur: cur.execute(_STOP_NOTIFYING), _LIMIT_S)
 
     def unlisten(self) -> None:
-        """Stop listening. What is told to a sandbox that is frozen would pile up in PostgreSQL."""
+        """Stop listening. Notifications to a frozen sandbox would accumulate in PostgreSQL."""
         self._listening = None
-        self._kept.ask_again_if_dead(lambda cur: cur.execute("unlisten cacheaside"), _LIMIT_S)
+        self._kept.run_repeatable(lambda cur: cur.execute("unlisten cacheaside"), _LIMIT_S)
 
     def _listen(self, cur: cursor) -> None:
-        cur.execute(_LISTEN)
+        cur.execute("listen cacheaside")
         self._listening = cur.connection
 
     def _await_change(self, cur: cursor, seconds: float) -> bool:
         if cur.connection is not self._listening:
             self._listen(cur)
             return True
-        told: list[Any] = cur.connection.notifies  # some may have come along with answers
-        if not told:
+        notifications: list[Any] = cur.connection.notifies  # some may have arrived with earlier results
+        if not notifications:
             select.select([cur.connection], [], [], seconds)
             cur.connection.poll()
-        change = bool(told)
-        told.clear()
-        return change
+        notified = bool(notifications)
+        notifications.clear()
+        return notified
 
     @contextmanager
     def _transaction(self, statement: str, values: dict[str, object]) -> Iterator[list[tuple[Any, ...]]]:
-        """Begin with `statement` and give its rows. Whoever goes on in there commits; if that fails, roll back."""
+        """Begin with `statement` and yield its rows. The block must commit. If it raises, roll back."""
         try:
-            yield self._kept.ask_again_if_dead(lambda cur: _all(cur, _BEGIN + statement, values), _LIMIT_S)
+            yield self._rows(_BEGIN + statement, values)
         except BaseException:
             self._kept.roll_back()
             raise
 
     def _delete(self, statement: str) -> None:
-        for _ in range(_ROUNDS):
-            if self._kept.ask_again_if_dead(partial(_changed, statement), _LIMIT_S) < _AT_ONCE:
+        for _ in range(_REPETITIONS):
+            if self._kept.run_repeatable(partial(_deleted, statement), _LIMIT_S) < _ROWS_AT_ONCE:
                 break
 
-    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        return self._kept.ask_again_if_dead(lambda cur: _all(cur, statement, values), _LIMIT_S)
+    def _rows(self, statement: str, values: Sequence[object] | dict[str, object] = ()) -> list[tuple[Any, ...]]:
+        return self._kept.run_repeatable(partial(_fetched, statement, values), _LIMIT_S)
 
 
-def _all(cur: cursor, statement: str, values: Any) -> list[tuple[Any, ...]]:
+def _fetched(statement: str, values: Any, cur: cursor) -> list[tuple[Any, ...]]:
     cur.execute(statement, values)
     return list(cur.fetchall()) if cur.description else []
 
 
-def _changed(statement: str, cur: cursor) -> int:
-    cur.execute(statement, [_AT_ONCE])
+def _deleted(statement: str, cur: cursor) -> int:
+    cur.execute(statement, [_ROWS_AT_ONCE])
     return int(cur.rowcount)

@@ -1,27 +1,27 @@
-"""The database driver of queries: one round trip for each load, on one kept connection."""
+"""The database driver of queries: one round trip for each load. `GuardedQueries` and `Verifier` call it."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from cacheaside.drivers.postgres.connection import NO_SLOT, KeptConnection
-from cacheaside.drivers.postgres.rendering import SET, body_of, client_limit_s, rows_of
+from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, rows_of
 from cacheaside.reading import steps
 from cacheaside.settings import DatabaseSettings
 
 __all__ = ["Queries"]
 
-# The statements of one message are one transaction.
-_ROWS: Final = "select row_to_json(answer)::text from (\n{sql}\n) as answer"  # the catalogue's own SQL
-_READ: Final = "set transaction read only; " + SET + _ROWS
+# PostgreSQL runs the statements of one message as one transaction.
+_ROWS: Final = "select row_to_json(answer)::text from (\n{sql}\n) as answer"  # {sql} is from the catalogue
+_READ: Final = "set transaction read only; " + LOCAL_SETTINGS + _ROWS
 
 # How many loads without a lease may run at once in the whole fleet. A sandbox serves one request at a time, so it
-# cannot count them: PostgreSQL does. Ten slow queries are about the load that a small instance can bear.
+# cannot count them: PostgreSQL does. Ten slow queries are about as many as a small instance can run.
 _BYPASSES_AT_MOST: Final = 10
 # The first key of our advisory locks, "cach"; the second is the slot. Other users of advisory locks choose other keys.
 _SLOTS: Final = 0x63616368
-# Each search starts at a random slot, so that not all searches wait at the first. The lock ends with the transaction,
-# which is this message: it is released however the query ends, even if the connection is cut.
+# Each search starts at a random slot, so that not all searches begin at the first. The lock ends with the transaction,
+# which is this message. So it is released however the query ends, even if the connection is lost.
 _TAKE_SLOT: Final = f"""do $slot$
 declare
     start constant int := floor(random() * {{at_most}});
@@ -34,17 +34,17 @@ begin
     raise sqlstate '{NO_SLOT}' using message = 'as many loads without a lease as may run at once are running';
 end
 $slot$; """
-_BYPASS: Final = "set transaction read only; " + SET + _TAKE_SLOT + _ROWS
+_BYPASS: Final = "set transaction read only; " + LOCAL_SETTINGS + _TAKE_SLOT + _ROWS
 
 
 class Queries:
-    """Loads answers."""
+    """Loads answers, on one kept connection."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._kept = KeptConnection(settings)
 
     def load(self, step: steps.Load) -> steps.Loaded:
-        """Return the answer to a question, read in one round trip that can change nothing.
+        """Return the answer to a question, loaded in one read-only round trip.
 
         Raises DatabaseUnavailable, StatementTimeout, StatementFailed, AnswerTooLarge, or Overloaded for a bypass.
         """
@@ -60,7 +60,7 @@ class Queries:
 
     def _load(self, step: steps.Load, sql: str) -> steps.Loaded:
         question, limit_s = step.question, client_limit_s(step.timeout_ms)
-        rows = self._kept.ask_again_if_dead(lambda cur: rows_of(cur, sql, question.values), limit_s)
+        rows = self._kept.run_repeatable(lambda cur: rows_of(cur, sql, question.values), limit_s)
         return steps.Loaded(body_of(question.query, rows))
 
     def ping(self) -> None:

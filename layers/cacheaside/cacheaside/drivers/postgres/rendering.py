@@ -1,4 +1,4 @@
-"""Rows as JSON, for loads and commands: PostgreSQL renders them, so types are exact and the bytes are ready to send."""
+"""Rows as JSON, for `Queries` and `Commands`: PostgreSQL renders them, so types are exact and bytes ready to send."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.statements import Statement
 from cacheaside.errors import AnswerTooLarge, StatementFailed
 
-__all__ = ["SET", "body_of", "client_limit_s", "rows_of"]
+__all__ = ["LOCAL_SETTINGS", "body_of", "client_limit_s", "rows_of"]
 
 # PostgreSQL cancels a statement at its timeout. If it is frozen or gone, the client stops waiting this much later.
 _GRACE_S: Final = 1.0
-# Lambda returns at most 6 MiB, and in it the body is a JSON string, with its quotes escaped.
-_ANSWER_AT_MOST: Final = 5_000_000
+# Lambda returns at most 6 MiB. In them the body is a JSON string, with escaped quotes.
+_BODY_AT_MOST: Final = 5_000_000
 
 # Both settings end with the transaction.
-SET: Final = "set local statement_timeout = {timeout_ms}; set local timezone = 'UTC'; "
+LOCAL_SETTINGS: Final = "set local statement_timeout = {timeout_ms}; set local timezone = 'UTC'; "
 
 
 def client_limit_s(timeout_ms: int) -> float:
@@ -36,7 +36,7 @@ def rows_of(cur: cursor, sql: str, values: Mapping[str, Value] | tuple[str, ...]
 def body_of(statement: Statement, rows: list[str]) -> bytes | None:
     """Return the body to send, or None if the statement returns one row and there is none.
 
-    Raises StatementFailed if there are more rows than one then, and AnswerTooLarge.
+    Raises StatementFailed if it returns one row and there are more, and AnswerTooLarge.
     """
     if statement.returns == "one" and not rows:
         return None
@@ -44,8 +44,8 @@ def body_of(statement: Statement, rows: list[str]) -> bytes | None:
         raise StatementFailed(f"{statement.name} found {len(rows)} rows, and its file says that it returns one")
     data = rows[0] if statement.returns == "one" else f"[{','.join(rows)}]"
     body = f'{{"data":{data}}}'.encode()
-    if len(body) > _ANSWER_AT_MOST:
+    if len(body) > _BODY_AT_MOST:
         raise AnswerTooLarge(
-            f"{statement.name} answered with {len(body):,} bytes; at most {_ANSWER_AT_MOST:,} can be sent"
+            f"{statement.name} answered with {len(body):,} bytes; at most {_BODY_AT_MOST:,} can be sent"
         )
     return body

@@ -14,7 +14,7 @@ from cacheaside.catalogue.parameters import Parameter
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.drivers.postgres.introspection.dependencies import dependencies
-from cacheaside.tag_check.facts import Facts, KeyColumn, Kind, QueryRefused
+from cacheaside.tag_check.facts import Facts, KeyColumn, ObjectKind, QueryRefused
 from local.servers.postgres import PostgresServer
 from tests.component.support.own_database import own_database
 
@@ -166,8 +166,8 @@ def test_tags_are_looked_up(ask: Ask) -> None:
     nothing = ("product", "cheap", "visits_2025", "sales.products", "leads", "a..b", "pg_class")
     declared = ask("select %(id)s", *tags, *nothing, id=ID).declared
     assert set(declared) == {tag.partition(":")[0] for tag in tags}
-    kinds = {Kind.TABLE: 4, Kind.MATERIALIZED_VIEW: 1, Kind.FUNCTION: 2}
-    assert {kind: [each.kind for each in declared.values()].count(kind) for kind in Kind} == kinds
+    kinds = {ObjectKind.TABLE: 4, ObjectKind.MATERIALIZED_VIEW: 1, ObjectKind.FUNCTION: 2}
+    assert {kind: [each.kind for each in declared.values()].count(kind) for kind in ObjectKind} == kinds
 
 
 def test_key_is_that_of_the_tables_rows(ask: Ask) -> None:

@@ -1,1 +1,1 @@
-"""The facts that `tag_check` compares with the tags, asked of PostgreSQL's catalog and of its plans."""
+"""Reads the facts that `tag_check` compares with the declared tags from PostgreSQL's catalog and plans."""

@@ -1,4 +1,4 @@
-"""Tables, materialized views and functions as a tag sees them: what their names mean, and who records their changes."""
+"""Looks up tables, materialized views and functions: by tag, their keys, and whether their changes are recorded."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final, NamedTuple
 import psycopg2
 from psycopg2.extensions import cursor
 
-from cacheaside.tag_check.facts import KeyColumn, Kind, Source
+from cacheaside.tag_check.facts import DatabaseObject, KeyColumn, ObjectKind
 
-__all__ = ["Found", "describe", "find"]
+__all__ = ["ObjectId", "describe", "find_objects"]
 
-_FIND: Final = """
+_OBJECTS_OF_TAGS: Final = """
 with wanted as (
     select
         case when tag ~ '[.]' then split_part(tag, '.', 1) else 'public' end as schema,
@@ -59,29 +59,29 @@ where pg_proc.oid = any (%(oids)s::oid[])
 """
 
 
-class Found(NamedTuple):
-    """An object of the database: the catalogue that lists it, pg_class or pg_proc, and its number there."""
+class ObjectId(NamedTuple):
+    """The system catalog that lists an object of the database, pg_class or pg_proc, and the OID there."""
 
-    catalogue: str
+    catalog: str
     oid: int
 
 
-def find(cur: cursor, tags: Collection[str]) -> list[Found]:
-    """Return what there is of those names. A tag may name a table and a function at once."""
-    cur.execute(_FIND, {"tags": list(tags)})
-    return [Found(*row) for row in cur.fetchall()]
+def find_objects(cur: cursor, tags: Collection[str]) -> list[ObjectId]:
+    """Return the objects that the tags name. One tag may name a table and a function."""
+    cur.execute(_OBJECTS_OF_TAGS, {"tags": list(tags)})
+    return [ObjectId(*row) for row in cur.fetchall()]
 
 
-def describe(cur: cursor, found: Collection[Found]) -> Iterator[Source]:
-    """Yield each as the source of an answer."""
-    cur.execute(_FUNCTIONS, {"oids": [oid for catalogue, oid in found if catalogue == "pg_proc"]})
+def describe(cur: cursor, ids: Collection[ObjectId]) -> Iterator[DatabaseObject]:
+    """Yield the facts about each object."""
+    cur.execute(_FUNCTIONS, {"oids": [oid for catalog, oid in ids if catalog == "pg_proc"]})
     for (tag,) in cur.fetchall():
-        yield Source(tag=tag, kind=Kind.FUNCTION, name=tag)
-    cur.execute(_RELATIONS, {"oids": [oid for catalogue, oid in found if catalogue == "pg_class"]})
+        yield DatabaseObject(tag=tag, kind=ObjectKind.FUNCTION, name=tag)
+    cur.execute(_RELATIONS, {"oids": [oid for catalog, oid in ids if catalog == "pg_class"]})
     for tag, materialized, name, key, recorded in cur.fetchall():
-        yield Source(
+        yield DatabaseObject(
             tag=tag,
-            kind=Kind.MATERIALIZED_VIEW if materialized else Kind.TABLE,
+            kind=ObjectKind.MATERIALIZED_VIEW if materialized else ObjectKind.TABLE,
             name=name,
             key=tuple(KeyColumn(*column) for column in key),
             recorded=recorded,
@@ -90,13 +90,13 @@ def describe(cur: cursor, found: Collection[Found]) -> Iterator[Source]:
 
 
 def _refusal(cur: cursor, name: str) -> str:
-    """Return why a table cannot be watched, or nothing if it can."""
+    """Return why a table cannot be watched, or "" if it can."""
     cur.execute("savepoint watchable")
     try:
         cur.execute("select cacheaside.refuse_unwatchable(%s)", [name])
     except psycopg2.errors.RaiseException as refusal:
-        said: Any = refusal.diag
-        return ". ".join(part for part in (said.message_primary, said.message_hint) if part)
+        diag: Any = refusal.diag
+        return ". ".join(part for part in (diag.message_primary, diag.message_hint) if part)
     finally:
         cur.execute("rollback to savepoint watchable")
     return ""

@@ -1,13 +1,13 @@
-"""What a query reads, asked of PostgreSQL itself, which records it for every view. No query is run.
+"""The objects that a query reads, from the dependencies that PostgreSQL records for every view. No query is run.
 
-    the query, as a view of a transaction that is rolled back
-      ├── view                                   followed to what it names
-      ├── table, materialized view               read; a partition counts as the table that it is a part of
-      ├── function whose body is parsed          followed: those in SQL with begin atomic or return; so are aggregates,
-      │                                          operators and policies
-      └── any other function                     opaque: what it reads stands in a string
+    check_tags ──► Dependencies ──► database_objects (objects by tag or OID), generic_plan (scans, if a tag names a row)
 
-The plan would not do instead: it lacks what the planner could leave out this time.
+    the query, as a view in a transaction that is rolled back
+      ├── view, aggregate, operator, policy, parsed function    its dependencies are followed
+      ├── table, materialized view                              read; a partition counts as its partitioned table
+      └── function without BEGIN ATOMIC or RETURN               opaque: its body is a string
+
+A plan is no substitute: it lacks the relations that the planner could remove this time.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from psycopg2.extensions import connection, cursor
 
 from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue.tags import parameters_of, table_of
-from cacheaside.drivers.postgres.introspection.database_objects import Found, describe, find
+from cacheaside.drivers.postgres.introspection.database_objects import ObjectId, describe, find_objects
 from cacheaside.drivers.postgres.introspection.generic_plan import scans
-from cacheaside.tag_check.facts import Facts, Kind, QueryRefused, Scan, Source
+from cacheaside.tag_check.facts import DatabaseObject, Facts, ObjectKind, QueryRefused, Scan
 from cacheaside.tag_check.samples import samples
 
 __all__ = ["Dependencies", "dependencies"]
 
-# Neither someone's exclusive lock nor a stable function that the planner tries may hold the check up for long.
-_GUARD: Final = "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local timezone = 'UTC'"
+# Neither an exclusive lock of another session nor a stable function that the planner evaluates may delay the check.
+_TIMEOUTS: Final = "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local timezone = 'UTC'"
 
-# A subquery may have two columns of one name, and a view may not.
-_VIEW: Final = "create temp view cacheaside_query as select 1 as one from (\n{sql}\n) as answer"
+# The query is a subquery, because it may have two columns of one name and a view may not.
+_CREATE_VIEW: Final = "create temp view cacheaside_query as select 1 as one from (\n{sql}\n) as answer"
 
-# What came with PostgreSQL is not in pg_depend. An immutable function has promised to read nothing, and functions of
-# extensions do not know our tables, but for those of three, which run what they are given as text.
-_READ: Final = """
+# pg_depend does not list PostgreSQL's own objects. Immutable functions are declared to read nothing. Functions of
+# extensions do not know our tables, except those of three extensions, which run SQL from their arguments.
+_OBJECTS_READ: Final = """
 with recursive reached (class, object, in_plan) as (
     select 'pg_class'::regclass::oid, 'pg_temp.cacheaside_query'::regclass::oid, true
     union
@@ -81,41 +81,41 @@ where provolatile <> 'i'
   )
 """
 
-# What PostgreSQL says against a query. All else is between us and the server.
-_ITS_FAULT: Final = (
+# The errors that the query causes. The others are about the connection or the server.
+_QUERY_ERRORS: Final = (
     *(psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.NotSupportedError),
     *(psycopg2.errors.LockNotAvailable, psycopg2.errors.QueryCanceled),
 )
 
 
 class Dependencies:
-    """Answers questions about queries within one transaction; made by `dependencies`."""
+    """Reads the facts about queries in one transaction, which `dependencies` begins and rolls back."""
 
     def __init__(self, cur: cursor) -> None:
         self._cur = cur
 
     def facts(self, query: Query) -> Facts:
-        """Return all that is known about `query`. Raises QueryRefused, or psycopg2.Error for what is not its fault."""
-        read = self._read(query)
-        sources = self._sources(read)
+        """Return the facts about `query`. Raises QueryRefused if it is wrong, psycopg2.Error for all other failures."""
+        read = self._objects_read(query)
+        objects = self._described(read)
         return Facts(
-            read={tag: source for tag, source in sources.items() if source.kind is not Kind.FUNCTION},
-            opaque={tag: source for tag, source in sources.items() if source.kind is Kind.FUNCTION},
-            declared=self._sources(find(self._cur, [table_of(tag) for tag in query.tags])),
+            read={tag: each for tag, each in objects.items() if each.kind is not ObjectKind.FUNCTION},
+            opaque={tag: each for tag, each in objects.items() if each.kind is ObjectKind.FUNCTION},
+            declared=self._described(find_objects(self._cur, [table_of(tag) for tag in query.tags])),
             scans=tuple(self._scans(query)) if any(map(parameters_of, query.tags)) else (),
-            out_of_plan=frozenset(self._sources([found for found, in_plan in read.items() if not in_plan])),
+            out_of_plan=frozenset(self._described([each for each, in_plan in read.items() if not in_plan])),
         )
 
-    def _read(self, query: Query) -> dict[Found, bool]:
-        """Return all that the query reads or calls, and whether its plan would show where."""
-        with self._attempt() as cur:
-            cur.execute(_VIEW.format(sql=query.sql), samples(query.parameters))
-            cur.execute(_READ)
-            return {Found(catalogue, oid): in_plan for catalogue, oid, in_plan in cur.fetchall()}
+    def _objects_read(self, query: Query) -> dict[ObjectId, bool]:
+        """Return the objects that the query reads or calls, each with whether the query's plan has all its scans."""
+        with self._savepoint() as cur:
+            cur.execute(_CREATE_VIEW.format(sql=query.sql), samples(query.parameters))
+            cur.execute(_OBJECTS_READ)
+            return {ObjectId(catalog, oid): in_plan for catalog, oid, in_plan in cur.fetchall()}
 
     def _scans(self, query: Query) -> list[Scan]:
         try:
-            with self._attempt() as cur:
+            with self._savepoint() as cur:
                 return scans(cur, query.sql, query.parameters)
         except QueryRefused as refused:
             reason = (
@@ -124,16 +124,16 @@ class Dependencies:
             )
             raise QueryRefused(reason, refused.line) from refused
 
-    def _sources(self, found: Collection[Found]) -> dict[str, Source]:
-        return {source.tag: source for source in describe(self._cur, found)}
+    def _described(self, ids: Collection[ObjectId]) -> dict[str, DatabaseObject]:
+        return {each.tag: each for each in describe(self._cur, ids)}
 
     @contextmanager
-    def _attempt(self) -> Iterator[cursor]:
-        """Undo whatever is done within. What PostgreSQL says against the query comes out as QueryRefused."""
+    def _savepoint(self) -> Iterator[cursor]:
+        """Roll back the block's changes. Raises QueryRefused for errors that the query causes."""
         self._cur.execute("savepoint attempt")
         try:
             yield self._cur
-        except _ITS_FAULT as error:
+        except _QUERY_ERRORS as error:
             raise _refused(error, self._cur.query or b"") from error
         finally:
             self._cur.execute("rollback to savepoint attempt")
@@ -141,20 +141,20 @@ class Dependencies:
 
 @contextmanager
 def dependencies(connection: connection) -> Iterator[Dependencies]:
-    """Ask within a transaction of `connection` that leaves nothing behind."""
-    with suppress(_Done), connection, connection.cursor() as cur:
-        cur.execute(_GUARD)
+    """Yield a reader of facts, and roll back its transaction after the block."""
+    with suppress(_RollBack), connection, connection.cursor() as cur:
+        cur.execute(_TIMEOUTS)
         yield Dependencies(cur)
-        raise _Done
+        raise _RollBack
 
 
-class _Done(Exception):
+class _RollBack(Exception):
     """Makes psycopg2 roll back, in autocommit mode as well."""
 
 
 def _refused(error: psycopg2.Error, statement: bytes) -> QueryRefused:
-    said = error.diag
-    reason = ". ".join(part for part in (said.message_primary, said.message_detail, said.message_hint) if part)
-    # Counted in characters, from 1. The query begins on the second line of the statement.
-    position = int(said.statement_position or 0)
+    diag = error.diag
+    reason = ". ".join(part for part in (diag.message_primary, diag.message_detail, diag.message_hint) if part)
+    # In characters, from 1. The query begins on the second line of the statement.
+    position = int(diag.statement_position or 0)
     return QueryRefused(reason, statement.decode()[: max(position - 1, 0)].count("\n"))

@@ -1,6 +1,6 @@
-"""Where a query reads its tables, and by which parameters, from the plan that PostgreSQL would use for any values.
+"""The scans of a query and their parameters, from its generic plan, which PostgreSQL makes without values.
 
-With values in it, a plan may lack a scan that other values need. No query is run.
+A plan for given values may lack a scan that other values need. No query is run.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from cacheaside.tag_check.row_conditions import equalities
 
 __all__ = ["scans"]
 
-# All columns are asked for, as they are when the query is run: what only an unused one reads would not be planned.
+# All columns are selected, as when `Queries` runs the query. The planner omits tables that only unused columns read.
 _EXPLAIN: Final = (
     "explain (generic_plan, verbose, format json, costs off) select row_to_json(answer) from (\n{sql}\n) as answer"
 )
 _PLACEHOLDER: Final = re.compile(r"%(?:\((?P<name>\w+)\)s|%)")
 
-# The conditions that every row of a scan meets. A condition of a join holds for what the join returns.
+# The conditions that every row of a scan meets. A condition of a join holds only for the rows of the join.
 _CONDITIONS: Final = ("Index Cond", "Recheck Cond", "Filter")
 
-# Before PostgreSQL 17 a plan calls values that it computes itself $0, $1 and so on.
-_FIRST: Final = 1001
-# The types of the literals that psycopg2 writes. That of a text has none, but what its place asks for; so has $1001.
+# Before PostgreSQL 17 a plan also names values that it computes itself $0, $1 and so on.
+_FIRST_NUMBER: Final = 1001
+# The types of the literals that psycopg2 writes. A text literal takes the type that its place requires. So does $1001.
 _TYPES: Final = {
     "integer": "integer",
     "number": "numeric",
@@ -42,9 +42,9 @@ _TYPES: Final = {
 def scans(cur: cursor, sql: str, parameters: Mapping[str, Parameter]) -> list[Scan]:
     """Return every scan of a table. Raises psycopg2.Error if PostgreSQL cannot plan the query without values.
 
-    Before version 16 it never can.
+    PostgreSQL before version 16 never can.
     """
-    names = dict(enumerate((match["name"] for match in _PLACEHOLDER.finditer(sql) if match["name"]), _FIRST))
+    names = dict(enumerate((match["name"] for match in _PLACEHOLDER.finditer(sql) if match["name"]), _FIRST_NUMBER))
     cur.execute(_EXPLAIN.format(sql=_numbered(sql, parameters)))
     [([answer],)] = cur.fetchall()
     return [
@@ -62,7 +62,7 @@ def scans(cur: cursor, sql: str, parameters: Mapping[str, Parameter]) -> list[Sc
 
 
 def _numbered(sql: str, parameters: Mapping[str, Parameter]) -> str:
-    numbers = count(_FIRST)
+    numbers = count(_FIRST_NUMBER)
 
     def number(match: re.Match[str]) -> str:
         return f"(${next(numbers)}{_cast(parameters[match['name']])})" if match["name"] else "%"
@@ -71,16 +71,16 @@ def _numbered(sql: str, parameters: Mapping[str, Parameter]) -> str:
 
 
 def _cast(parameter: Parameter) -> str:
-    known = _TYPES.get(parameter.type)
+    literal = _TYPES.get(parameter.type)
     if parameter.is_list:
-        return f"::{known or 'text'}[]"
-    return f"::{known}" if known else ""
+        return f"::{literal or 'text'}[]"
+    return f"::{literal}" if literal else ""
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
-    for below in plan.get("Plans", ()):
-        yield from _nodes(below)
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
 
 
 def _tag(cur: cursor, schema: str, name: str) -> str:

@@ -1,0 +1,83 @@
+"""The real handlers, called in this process with real API Gateway events."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from local.api.events import Request, to_event, to_response
+from local.api.routing import Router
+from local.template import read
+from tests.support.root import ROOT
+
+__all__ = ["Answer", "Api"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response, its headers by lower-case name."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def cache_status(self) -> str:
+        return self.headers.get("cache-status", "")
+
+
+class Api:
+    """The functions behind the routes of template.yaml, in this process."""
+
+    def __init__(self, environment: dict[str, dict[str, str]], patch: pytest.MonkeyPatch) -> None:
+        template = read(ROOT / "template.yaml")
+        self._router = Router(template.routes)
+        self._handlers: dict[str, Any] = {}
+        self.authorizer: dict[str, Any] | None = None  # what API Gateway found out about the caller
+        for name in ("QueryFunction", "CommandFunction", "InvalidateFunction"):
+            function = template.functions[name]
+            for variable, value in {**function.environment, **environment[name]}.items():
+                patch.setenv(variable, value)
+            module, _, attribute = function.handler.rpartition(".")
+            # Imported anew, because settings are read at import, as in a new sandbox.
+            self._handlers[name] = getattr(importlib.reload(importlib.import_module(module)), attribute)
+
+    def module(self, function: str) -> Any:
+        """The module of a function's handler, with its drivers and its catalogue."""
+        return sys.modules[self._handlers[function].__module__]
+
+    def get(self, target: str, **headers: str) -> Answer:
+        return self.call("GET", target, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def post(self, target: str, body: object, media_type: str = "application/json", **headers: str) -> Answer:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.call("POST", target, data, {"content-type": media_type, **named})
+
+    def call(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
+        match = self._router.match(method, target.partition("?")[0])
+        assert match is not None
+        event = to_event(Request(method, target, list((headers or {}).items()), body), match, 3000)
+        if self.authorizer is not None:
+            event["requestContext"]["authorizer"] = self.authorizer
+        context = SimpleNamespace(
+            aws_request_id=str(uuid4()),
+            function_name=match.route.function,
+            memory_limit_in_mb=128,
+            invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:local",
+            get_remaining_time_in_millis=lambda: 29_000,
+        )
+        response = to_response(self._handlers[match.route.function](event, context))
+        return Answer(response.status, {name.lower(): value for name, value in response.headers}, response.body)

@@ -1,0 +1,41 @@
+"""How the workers of pytest-xdist share the tests: a file runs on one worker, in its order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+__all__ = ["Scheduling", "longest_first"]
+
+# One stack, Docker engine or browser for the whole folder.
+_TOGETHER: Final = ("tests/browser/", "tests/e2e/", "tests/emulator/")
+# Each test starts its own servers or processes, and takes long.
+_APART: Final = ("tests/component/local/deployment/", "tests/component/proofs/", "tests/template/test_checkov.py")
+# What starts last should end soon, else one worker works alone at the end.
+_LONGEST: Final = (
+    *_APART,
+    *_TOGETHER,
+    "tests/component/local/",
+    "tests/component/reading/",
+    "tests/unit/proofs/",
+    "tests/component/",
+    "tests/template/",
+)
+
+
+class Scheduling(LoadScopeScheduling):
+    """Gives a worker that is free the next file, folder or test."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(_APART):
+            return nodeid
+        return next(filter(nodeid.startswith, _TOGETHER), nodeid.partition("::")[0])
+
+
+def longest_first(items: list[pytest.Item]) -> None:
+    """Sort in place; tests of the same rank keep their order."""
+    items.sort(
+        key=lambda item: next((n for n, part in enumerate(_LONGEST) if item.nodeid.startswith(part)), len(_LONGEST))
+    )
