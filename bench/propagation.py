@@ -30,7 +30,7 @@ from cacheaside.reading.reader import Reader
 from local.api.pool import Pool
 from local.api.schedule import Scheduler
 from local.progress import Progress
-from local.template import read
+from local.template import read_template
 from migrate import sample_data
 
 __all__ = ["CachedProduct", "invalidating", "percentile"]
@@ -78,7 +78,7 @@ class CachedProduct:
 @contextmanager
 def invalidating(servers: RunningServers) -> Iterator[None]:
     """Run the invalidate function on its schedule, in listen mode, during the block."""
-    template, name = read(ROOT / "template.yaml"), "InvalidateFunction"
+    template, name = read_template(ROOT / "template.yaml"), "InvalidateFunction"
     environment = {**servers.environment[name], "INVALIDATION": "listen"}
     with closing(Pool(template.functions[name], environment, servers.folder / "log" / f"{name}.log")) as pool:
         pool.warm()

@@ -1,5 +1,5 @@
-"""`python -m local run` serves until Ctrl-C; `demo` measures and leaves; `check` compares tags with what is read;
-`rehearse` deploys without AWS.
+"""`python -m local run` serves until Ctrl-C; `demo` measures every query once; `check` compares each query's tags with
+the tables that it reads; `rehearse` goes through a deployment without AWS.
 """
 
 import argparse
@@ -7,7 +7,7 @@ import errno
 import sys
 
 from local.errors import LocalError
-from local.signals import Ending
+from local.signals import Shutdown
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("command", choices=["run", "demo", "check", "rehearse"])
     command = parser.parse_args().command
     try:
-        return _execute(command, Ending())
+        return _execute(command, Shutdown())
     except KeyboardInterrupt:
         return 0 if command == "run" else 130
     except LocalError as error:
@@ -28,13 +28,13 @@ def main() -> int:
     return 1
 
 
-def _execute(command: str, ending: Ending) -> int:
-    from local import subcommands  # only now: a signal during the slow imports must already find `ending`
+def _execute(command: str, shutdown: Shutdown) -> int:
+    from local import subcommands  # imported late: a signal during these slow imports must already find its handler
 
-    if ending.asked:
+    if shutdown.requested:
         raise KeyboardInterrupt
     if command == "run":
-        subcommands.run(ending)
+        subcommands.run(shutdown)
         return 0
     if command == "rehearse":
         subcommands.rehearse()

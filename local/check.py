@@ -1,4 +1,4 @@
-"""Whether the tags of every query are what it reads, asked of a database with the schema of this checkout."""
+"""Compares the tags of every query with the tables that it reads, in a database with the schema of this checkout."""
 
 import os
 import tempfile
@@ -8,20 +8,22 @@ from pathlib import Path
 
 import psycopg2
 
+from local import ROOT
 from local.errors import LocalError
 from local.servers.postgres import PostgresServer
+from local.terminal import one_line, short_path
 from migrate.upgrade import MigrationFailed, upgrade
 
-__all__ = ["check", "report"]
+__all__ = ["check_catalogue", "tag_report"]
 
-CATALOGUE = Path(__file__).resolve().parent.parent / "functions" / "catalogue"
+CATALOGUE = ROOT / "functions" / "catalogue"
 
 
-def check() -> tuple[bool, str]:
-    """Return whether all is right, and what to print.
+def check_catalogue() -> tuple[bool, str]:
+    """Return whether every tag is right, and the text to print.
 
-    Asks the database that DATABASE_URL names, which is left as it is, or an empty one of its own with all migrations.
-    CATALOGUE names another catalogue than this checkout's. Raises `LocalError`.
+    Reads the database that DATABASE_URL names and does not change it. Without one, an empty database is started and
+    gets all migrations. CATALOGUE names a catalogue other than this checkout's. Raises `LocalError`.
     """
     folder = Path(os.environ.get("CATALOGUE") or CATALOGUE)
     if not _has_queries(folder):
@@ -29,15 +31,15 @@ def check() -> tuple[bool, str]:
             f"{folder} has no queries: CATALOGUE is a folder such as functions/catalogue, with queries/ in it"
         )
     with _database() as url:
-        return _ask(url, folder)
+        return _compare(url, folder)
 
 
-def report(url: str) -> str:
-    """Return what to print of the check, for who goes on whatever it says: nothing if there are no queries."""
+def tag_report(url: str) -> str:
+    """Return the text to print, also if the check is impossible. It is empty if there are no queries."""
     if not _has_queries(CATALOGUE):
         return ""
     try:
-        return _ask(url, CATALOGUE)[1]
+        return _compare(url, CATALOGUE)[1]
     except LocalError as error:
         return str(error)
 
@@ -46,19 +48,19 @@ def _has_queries(folder: Path) -> bool:
     return any((folder / "queries").glob("*.sql"))
 
 
-def _ask(url: str, folder: Path) -> tuple[bool, str]:
-    # Only now, because who has no queries may have no library on the path.
+def _compare(url: str, folder: Path) -> tuple[bool, str]:
+    # Imported late: a checkout without queries may have no library on its path.
     from cacheaside.drivers.postgres.introspection.dependencies import dependencies
     from cacheaside.errors import CatalogueError
     from cacheaside.tag_check.check import check_tags
 
     try:
         with closing(psycopg2.connect(url, connect_timeout=5)) as connection, dependencies(connection) as database:
-            checked = check_tags(_short(folder), database)
+            checked = check_tags(short_path(folder), database)
     except CatalogueError as error:
         return False, str(error)
     except psycopg2.Error as error:
-        raise LocalError(f"the tags cannot be checked: {' '.join(str(error).split())}") from None
+        raise LocalError(f"the tags cannot be checked: {one_line(error)}") from None
     return not checked.problems, str(checked)
 
 
@@ -77,9 +79,3 @@ def _database() -> Iterator[str]:
             except MigrationFailed as error:
                 raise LocalError(f"migration {error}") from None
         yield server.url
-
-
-def _short(path: Path) -> Path:
-    """As a person in the current folder would write it."""
-    path = path.resolve()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,4 +1,4 @@
-"""Every query of the catalogue, once cold and once warm, over HTTP."""
+"""Measures every query of the catalogue over HTTP: once cold, once warm."""
 
 import http.client
 import json
@@ -12,32 +12,37 @@ import redis
 
 from local.errors import LocalError
 
-__all__ = ["Row", "measure", "table"]
+__all__ = ["QueryTimes", "format_table", "measure_queries"]
 
-PATIENCE = 60.0
+TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
-class Row:
+class QueryTimes:
+    """The times of two calls. `status` and `cache_status` are those of the second one."""
+
     query: str
     miss_ms: float
     hit_ms: float
     status: int
-    cache_status: str  # of the second answer
+    cache_status: str
 
     @property
     def is_hit(self) -> bool:
-        """RFC 9211: the parameter `hit` of the cache's own entry."""
+        """Whether Cache-Status has the parameter `hit` (RFC 9211)."""
         parameters = [part.strip() for part in self.cache_status.split(";")]
         return self.status == 200 and "hit" in parameters[1:]
 
 
-def measure(api_url: str, cache_url: str) -> Iterator[Row]:
-    """Ask for everything twice. What earlier runs left in the cache goes first, and nothing else in it."""
+def measure_queries(api_url: str, cache_url: str) -> Iterator[QueryTimes]:
+    """Call each query twice. Deletes the keys of earlier runs from the cache before, and no others.
+
+    Raises `LocalError` if the API fails, the catalogue is empty, or a required parameter has no example.
+    """
     with redis.from_url(cache_url) as cache:
         for key in cache.scan_iter("cacheaside:*", count=1000):
             cache.delete(key)
-    client = http.client.HTTPConnection(urlsplit(api_url).netloc, timeout=PATIENCE)
+    client = http.client.HTTPConnection(urlsplit(api_url).netloc, timeout=TIMEOUT_S)
     _, response, body = _get(client, "/queries")
     if response.status != 200:
         raise LocalError(f"GET /queries answered {response.status}: the log of the query function says why")
@@ -48,11 +53,11 @@ def measure(api_url: str, cache_url: str) -> Iterator[Row]:
         path = f"/queries/{quote(query['name'])}{_parameters(query)}"
         miss_ms, _, _ = _get(client, path)
         hit_ms, response, _ = _get(client, path)
-        yield Row(query["name"], miss_ms, hit_ms, response.status, response.headers.get("Cache-Status", ""))
+        yield QueryTimes(query["name"], miss_ms, hit_ms, response.status, response.headers.get("Cache-Status", ""))
     client.close()
 
 
-def table(rows: list[Row]) -> str:
+def format_table(rows: list[QueryTimes]) -> str:
     head = ("query", "miss ms", "hit ms", "ratio", "Cache-Status of the second call")
     cells = [
         (row.query, f"{row.miss_ms:,.1f}", f"{row.hit_ms:,.1f}", f"{row.miss_ms / row.hit_ms:,.0f}×", _outcome(row))
@@ -66,7 +71,7 @@ def table(rows: list[Row]) -> str:
     )
 
 
-def _outcome(row: Row) -> str:
+def _outcome(row: QueryTimes) -> str:
     answer = row.cache_status or "none" if row.status == 200 else f"answered {row.status}"
     return answer if row.is_hit else f"{answer}  ← not a hit"
 
@@ -75,13 +80,13 @@ def _parameters(query: dict[str, Any]) -> str:
     needed = {name: given for name, given in query["parameters"].items() if given.get("required")}
     for name, given in needed.items():
         if "example" not in given:
-            raise LocalError(f"query {query['name']}: give the required parameter {name} an example to be tried with")
+            raise LocalError(f"query {query['name']}: give the required parameter {name} an example to send")
     values = {name: _texts(given["example"]) for name, given in needed.items()}
     return f"?{urlencode(values, doseq=True)}" if values else ""
 
 
 def _texts(example: Any) -> list[str]:
-    """As a query string carries it: a list repeats its parameter, booleans are lower-case."""
+    """Return the values for a query string: a list repeats its parameter, booleans are lower-case."""
     items = example if isinstance(example, list) else [example]
     return [item if isinstance(item, str) else json.dumps(item) for item in items]
 

@@ -1,7 +1,6 @@
-"""What each function finds in its environment on this machine: here, and through `sam local`.
+"""The environment variables of each function, here and in `sam local`, that differ from the template.
 
-Only differences from the template are named; every one of these variables is declared there, because `sam local`
-overrides no others.
+The template declares every one of them, because `sam local` overrides no others.
 """
 
 from urllib.parse import urlsplit, urlunsplit
@@ -10,7 +9,7 @@ __all__ = ["ROLES", "function_environment"]
 
 LOOPBACK = frozenset(["127.0.0.1", "localhost", "::1"])
 
-# Who each function is in the embedded database, as in the deployed one. Migrating takes the owner.
+# The database role of each function, as in a deployment. Migrations need the owner.
 ROLES = {
     "QueryFunction": "cacheaside_query",
     "CommandFunction": "cacheaside_command",
@@ -22,11 +21,11 @@ ROLES = {
 def function_environment(
     database_url: str, cache_url: str, embedded: bool, host: str | None = None
 ) -> dict[str, dict[str, str]]:
-    """Variables by function, then by name.
+    """Return the variables by function, then by name.
 
     `embedded`: `database_url` is the embedded server's, which trusts this machine, so each function signs in as its
-    own role. Someone's own server is used as its URL says. `host` replaces the loopback address: inside a container
-    that name means the container.
+    own role. With any other server the user in its URL signs in. `host` replaces the loopback address, which inside
+    a container means the container.
     """
     database_url, cache_url = _reachable(database_url, host), _reachable(cache_url, host)
     variables = {}
@@ -45,10 +44,10 @@ def function_environment(
             variables[function]["CACHE_USER"] = ""
             variables[function]["CACHE_MODE"] = "node"
     invalidate = variables["InvalidateFunction"]
-    # It checks answers of the cache as the query function would make them.
+    # The verifier loads answers as the query function would.
     invalidate["READ_DATABASE_USER"] = variables["QueryFunction"]["DATABASE_USER"]
     if host:
-        # `sam local` has no schedule. One event is one sweep, which nobody wants to listen for a minute.
+        # `sam local` has no schedule: one event is one sweep. It should return at once and not listen for a minute.
         invalidate["INVALIDATION"] = "schedule"
     return variables
 

@@ -1,7 +1,7 @@
-"""The one exception that reaches the person at the keyboard, as its message and nothing else."""
+"""The exception whose message is printed without a traceback."""
 
 __all__ = ["LocalError"]
 
 
 class LocalError(Exception):
-    """The stack cannot go on. The message says what is wrong and what to change."""
+    """The command cannot continue. The message says what is wrong and what to change."""

@@ -1,4 +1,4 @@
-"""A progress bar: one line that grows on a terminal, a line per quarter elsewhere (a CI log keeps every line)."""
+"""A progress bar: one line that grows on a terminal; elsewhere, as in a CI log, one line per quarter."""
 
 import sys
 from typing import TextIO

@@ -1,10 +1,10 @@
-"""Both servers, the schema and the sample data, for as long as a `with` block lasts."""
+"""Runs both servers, with schema and sample data, for the time of a `with` block."""
 
 import fcntl
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,32 +17,31 @@ from local.errors import LocalError
 from local.progress import Progress
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
+from local.terminal import PrintLine, one_line
 from migrate import sample_data
 from migrate.upgrade import MigrationFailed, upgrade
 
-__all__ = ["Stack", "up"]
+__all__ = ["Stack", "running_stack"]
 
 SAMPLE_PRODUCTS = 20_000
-BYTES_PER_PRODUCT = 20_000  # with its share of the orders and of their write-ahead log
+BYTES_PER_PRODUCT = 20_000  # includes its share of orders and write-ahead log
 BYTES_OF_SERVER = 100_000_000
 WAL_SEGMENT = 16 * 1024 * 1024
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Stack:
-    database_url: str  # the superuser's, or whose DATABASE_URL says
+    database_url: str  # with the superuser of the embedded server, or as DATABASE_URL says
     cache_url: str
-    embedded: bool  # the database is our own
-    log: Path
+    embedded: bool  # whether the database server was started here
+    log: Path  # the folder of the logs
 
 
 @contextmanager
-def up(folder: Path, tell: Tell, *, api_url: str | None = None) -> Iterator[Stack]:
-    """Servers in `folder`, or those that DATABASE_URL and CACHE_URL name, migrated and with data.
+def running_stack(folder: Path, print_line: PrintLine, *, api_url: str | None = None) -> Iterator[Stack]:
+    """Start servers in `folder`, or use those of DATABASE_URL and CACHE_URL; migrate, and load the sample data.
 
-    Meanwhile `folder/endpoints.env` says where everything is. Raises `LocalError`.
+    Within the block `folder/endpoints.env` holds the addresses. Raises `LocalError`.
     """
     products = _sample_products()
     log = folder / "log"
@@ -59,13 +58,13 @@ def up(folder: Path, tell: Tell, *, api_url: str | None = None) -> Iterator[Stac
             log=log,
         )
         _check_cache(cache_url)
-        _fill(stack.database_url, products, folder, tell)
+        _load_schema_and_data(stack.database_url, products, folder, print_line)
         exits.enter_context(_endpoints(folder, stack, api_url))
         yield stack
 
 
 def _valkey(folder: Path, log: Path, *, keep: bool) -> ValkeyServer:
-    # What it keeps belongs to the embedded database; answers of one database must never stand for another's.
+    # Its entries are of the embedded database. They must never be served as answers of another one.
     if keep:
         return ValkeyServer(folder / "valkey", log=log / "valkey.log", kept=True)
     return ValkeyServer(folder / "valkey-unsaved", log=log / "valkey.log")
@@ -77,7 +76,7 @@ def _postgres(folder: Path, log: Path, products: int) -> PostgresServer:
     free = shutil.disk_usage(folder).free
     if not data.exists() and free < needed:
         raise LocalError(
-            f"{free // 1_000_000:,} MB are free for {folder}, and a database with {products:,} products takes "
+            f"{free // 1_000_000:,} MB are free for {folder}, and a database with {products:,} products needs "
             f"{needed // 1_000_000:,} MB: free some, or choose fewer with SAMPLE_PRODUCTS=…"
         )
     return PostgresServer(data, log=log / "postgres.log")
@@ -95,17 +94,17 @@ def _check_cache(url: str) -> None:
         with redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
             client.ping()
     except (redis.RedisError, ValueError) as error:
-        raise LocalError(f"CACHE_URL: {_line(error)}") from None
+        raise LocalError(f"CACHE_URL: {one_line(error)}") from None
 
 
-def _fill(url: str, products: int, folder: Path, tell: Tell) -> None:
-    """Schema and sample data, as the migrate function gives them to a deployed database."""
+def _load_schema_and_data(url: str, products: int, folder: Path, tell: PrintLine) -> None:
+    """Apply the migrations and load the sample data, as the migrate function does in a deployment."""
     if urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise LocalError("DATABASE_URL is no postgresql:// URL")
     try:
         connection = psycopg2.connect(url, connect_timeout=5)
     except psycopg2.Error as error:
-        raise LocalError(f"DATABASE_URL: {_line(error)}") from None
+        raise LocalError(f"DATABASE_URL: {one_line(error)}") from None
     with closing(connection):
         try:
             if applied := upgrade(connection):
@@ -115,19 +114,15 @@ def _fill(url: str, products: int, folder: Path, tell: Tell) -> None:
         except MigrationFailed as error:
             raise LocalError(f"migration {error}") from None
         except psycopg2.Error as error:
-            # A full disk ends the server, and all that a client hears is that the connection was closed.
+            # A full disk ends the server. The client only sees a closed connection.
             if shutil.disk_usage(folder).free < WAL_SEGMENT:
                 raise LocalError(f"no space left on the disk of {folder}: free some and start again") from None
-            raise LocalError(f"the database cannot be filled: {_line(error)}") from None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+            raise LocalError(f"the sample data cannot be loaded: {one_line(error)}") from None
 
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """The system lets go of the lock when we die, however we die."""
+    """Hold a lock on `folder`. The system releases it when this process ends, even by SIGKILL. Raises `LocalError`."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a+") as lock:
         try:
@@ -144,11 +139,11 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _endpoints(folder: Path, stack: Stack, api_url: str | None) -> Iterator[None]:
-    """KEY=value lines for the shell and others. Readers see the whole file or none; a URL may hold a password."""
+    """Write KEY=value lines for a shell. The file is renamed when complete, so no reader sees half of it."""
     lines = {"API_URL": api_url, "DATABASE_URL": stack.database_url, "CACHE_URL": stack.cache_url}
     path, fresh = folder / "endpoints.env", folder / "endpoints.env.new"
     fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
+    fresh.touch(mode=0o600)  # a URL may hold a password
     fresh.write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in lines.items() if value))
     fresh.replace(path)
     try:

@@ -1,8 +1,7 @@
-"""Reads template.yaml: which functions there are, which route leads to which, and which run on a schedule.
+"""Reads functions, routes and schedules from template.yaml, which is the only list of them.
 
-The template is the only list of routes, schedules, timeouts and variables; what it says is what runs here.
-CloudFormation itself is not evaluated: a parameter is its default, and what only a deployment knows is the empty
-string, as in `sam local`.
+CloudFormation itself is not evaluated. As in `sam local`, a parameter has its default, and a value that only a
+deployment knows is the empty string.
 """
 
 import json
@@ -15,8 +14,9 @@ from typing import Any
 import yaml
 
 from local.errors import LocalError
+from local.terminal import one_line
 
-__all__ = ["Function", "Route", "Schedule", "Template", "read"]
+__all__ = ["Function", "Route", "Schedule", "Template", "read_template"]
 
 Json = dict[str, Any]
 
@@ -28,21 +28,21 @@ SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
 class Function:
     name: str  # the logical id
     handler: str
-    paths: tuple[Path, ...]  # where Lambda would look for modules: the code, then the layers
-    timeout: float
-    memory: int
+    paths: tuple[Path, ...]  # the folders of modules, in Lambda's order: the code, then the layers
+    timeout: float  # in seconds
+    memory: int  # in MB
     environment: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Route:
-    method: str  # ANY for all; empty for $default
+    method: str  # ANY is every method; empty for $default
     path: str
     function: str
 
     @property
     def key(self) -> str:
-        """As API Gateway writes it: `GET /queries/{name}`, `$default`."""
+        """The route key of API Gateway: `GET /queries/{name}`, `$default`."""
         return f"{self.method} {self.path}".strip()
 
 
@@ -50,8 +50,8 @@ class Route:
 class Schedule:
     name: str  # the logical id that SAM makes of function and event
     function: str
-    interval: float
-    input: Any = None  # what the function is given; None: EventBridge Scheduler's own description of the event
+    interval: float  # in seconds
+    input: Any = None  # the event; None: the one that EventBridge Scheduler makes itself
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ class Template:
     schedules: tuple[Schedule, ...] = ()
 
 
-def read(path: Path) -> Template:
-    """Raises `LocalError` when there is no such file, it holds no function, or a schedule that cannot be kept here."""
+def read_template(path: Path) -> Template:
+    """Raises `LocalError` for a missing or broken file, and for a schedule that is no rate."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
         raise LocalError(f"there is no {path}: run in the folder of the checkout") from None
     except yaml.YAMLError as error:
-        raise LocalError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise LocalError(f"{path} is not YAML: {one_line(error)}") from None
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise LocalError(f"{path} has no Resources")
     return _Reader(path.resolve().parent, document).template()
@@ -131,7 +131,7 @@ class _Reader:
         expression = self._value(properties.get("ScheduleExpression", ""))
         rate = RATE.fullmatch(expression)
         if rate is None:
-            raise LocalError(f"{function}.{event}: {expression!r} cannot be kept here, only a rate(1 minute) can")
+            raise LocalError(f"{function}.{event}: {expression!r} cannot run here, a rate such as rate(1 minute) can")
         try:
             given = json.loads(self._value(properties.get("Input", "")) or "null")
         except ValueError:
@@ -156,7 +156,7 @@ def _text(value: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms, which become the long ones: `!Ref X` is {"Ref": "X"}."""
+    """Turns CloudFormation's short forms into the long ones: `!Ref X` is {"Ref": "X"}."""
 
 
 def _long_form(loader: _Loader, suffix: str, node: yaml.Node) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.durations import tell_durations
+from tests.support.missing_tool import CATEGORY, is_missing_tool, summary
 from tests.support.scheduling import Scheduling, longest_first
 
 
@@ -25,8 +27,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     longest_first(items)
 
 
+def pytest_configure() -> None:
+    """Give the processes that tests start the default action for each signal, as a terminal does.
+
+    A shell starts `make test &` with SIGINT ignored, `nohup` with SIGHUP. Children inherit that, and Python does not
+    install its KeyboardInterrupt handler then: a signal that comes before `local.signals` has run would be lost. A
+    signal that is caught and not ignored is back at its default in a child (execve(2)). pytest goes on ignoring it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
+    """Keep tests without their tool out of the list of skipped tests: the summary counts them in one line."""
+    return (CATEGORY, "s", "SKIPPED") if is_missing_tool(report) else None
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     tell_durations(terminalreporter)
+    if reports := terminalreporter.getreports(CATEGORY):
+        terminalreporter.write_line(summary(reports))
 
 
 @pytest.fixture(scope="session")

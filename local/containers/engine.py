@@ -1,4 +1,4 @@
-"""The Docker engine: is one there, has it the Lambda image, and where do its containers see this machine?"""
+"""The Docker engine: whether one answers, its Lambda image, and the address of this machine inside its containers."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from ipaddress import ip_network
 from pathlib import Path
 
-HOST = "host.docker.internal"  # what containers call this machine
+HOST_NAME = "host.docker.internal"  # the name of this machine inside containers
 _STAND_IN = Path(__file__).with_name("stand_in_image.sh")
 
 
@@ -28,9 +28,9 @@ def require() -> None:
 
 
 def require_image(image: str) -> None:
-    """Have `image`: pulled if it can be, else the stand-in under its name. Raises `EngineMissing` if neither works.
+    """Pull `image`, or build the stand-in under its name. Raises `EngineMissing` if neither works.
 
-    An image that is there is not refreshed, so that invoking works offline and at once; `docker pull` does that.
+    An existing image is not updated, so that `invoke` works offline and at once. `docker pull` updates it.
     """
     if _docker("image", "inspect", image).returncode == 0:
         return
@@ -38,24 +38,24 @@ def require_image(image: str) -> None:
     if subprocess.run(["docker", "pull", "--quiet", image], stdout=sys.stderr, check=False).returncode == 0:
         return
     print("It cannot be pulled here: building a stand-in", file=sys.stderr)
-    # The first python3 on its path must have pip, which the system's own may lack; this one's environment has.
+    # The script needs a python3 with pip. The system's may have none, the one that runs here has.
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
     if subprocess.run([_STAND_IN, image], env=environment, stdout=sys.stderr, check=False).returncode != 0:
-        raise EngineMissing(f"{image} can be neither pulled nor built here; the reason stands above")
+        raise EngineMissing(f"{image} can be neither pulled nor built here; the output above says why")
 
 
-def gateway() -> str:
-    """The address of this machine on the network that containers join."""
-    what = "{{with index .IPAM.Config 0}}{{.Subnet}} {{.Gateway}}{{end}}"
-    answer = _docker("network", "inspect", "bridge", "--format", what)
+def host_address() -> str:
+    """Return the address of this machine on the network of the containers. Raises `EngineMissing`."""
+    fields = "{{with index .IPAM.Config 0}}{{.Subnet}} {{.Gateway}}{{end}}"
+    answer = _docker("network", "inspect", "bridge", "--format", fields)
     if answer.returncode != 0:
         raise EngineMissing(f"the Docker engine has no bridge network: {answer.stderr.strip()}")
-    subnet, _, gateway = answer.stdout.strip().partition(" ")
-    # Some engines do not say; it is the first address unless somebody configured another, and then they do say.
-    return gateway or str(next(ip_network(subnet).hosts()))
+    subnet, _, address = answer.stdout.strip().partition(" ")
+    # Some engines report it only if it was configured. The default is the first address.
+    return address or str(next(ip_network(subnet).hosts()))
 
 
 def _docker(*arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Lets containers reach servers of this machine that listen on 127.0.0.1 only, for as long as one command runs."""
+"""Lets containers reach servers that listen only on 127.0.0.1 of this machine."""
 
 import errno
 import socket
@@ -9,16 +9,16 @@ from threading import Thread
 
 
 @contextmanager
-def forwarded(gateway: str, targets: Iterable[tuple[str, int]]) -> Iterator[None]:
-    """Pass connections to each target's port on `gateway` on to the target itself, until the block ends.
+def forwarded(address: str, targets: Iterable[tuple[str, int]]) -> Iterator[None]:
+    """Within the block, forward connections from each target's port on `address` to the target.
 
-    Where the engine runs in a virtual machine of its own (Docker Desktop) the gateway is no address of this machine;
-    such an engine takes its containers to the loopback address itself, so nothing is done.
+    Does nothing if `address` is not of this machine. The engine then runs in a virtual machine (Docker Desktop), and
+    forwards its containers to the loopback address itself.
     """
     with ExitStack() as stack:
         for host, port in targets:
             try:
-                server = stack.enter_context(_Forwarder((gateway, port), (host, port)))
+                server = stack.enter_context(_Forwarder((address, port), (host, port)))
             except OSError as error:
                 if error.errno == errno.EADDRNOTAVAIL:
                     break
@@ -49,7 +49,7 @@ class _Connection(BaseRequestHandler):
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
-    """Copy until `source` ends, and hand that end on, so that the other direction can still finish."""
+    """Copy until `source` ends, then end `sink` in this direction only: the other one can still finish."""
     with suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)

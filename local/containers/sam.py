@@ -1,7 +1,7 @@
-"""`python -m local.containers.sam invoke EVENT` or `api`: the real SAM CLI, against servers of this machine.
+"""`python -m local.containers.sam invoke EVENT` or `api`: the real SAM CLI, on servers of this machine.
 
-Uses those of a running `make run`, else starts the same ones for as long as the command takes; what the cache held is
-kept on disk in between, so that a second `invoke` finds what the first one stored.
+Uses the servers of a running `make run`. Without one, it starts them for the time of the command. The cache is saved
+to disk in between, so that a second `invoke` finds the entries of the first one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from local import ROOT
 from local.containers import engine
-from local.containers.emulator import ROOT, address, emulator, function_of
+from local.containers.emulator import function_of, running_emulator, server_address
 from local.errors import LocalError
 from local.servers.processes import HOST
-from local.signals import Ending
-from local.stack import Stack, up
+from local.signals import Shutdown
+from local.stack import Stack, running_stack
 
 
 def main() -> int:
@@ -32,7 +33,7 @@ def main() -> int:
     )
     commands.add_parser("api", help="serve all routes from Lambda containers")
     arguments = parser.parse_args()
-    Ending()
+    Shutdown()
     try:
         return invoke(arguments.event) if arguments.command == "invoke" else api(os.environ.get("PORT") or "3000")
     except KeyboardInterrupt:
@@ -43,46 +44,47 @@ def main() -> int:
 
 
 def invoke(event: str | None) -> int:
-    """Print the answer. The exit status is 1 if the function failed instead of answering."""
+    """Print the answer. Return the exit status: 1 if the function raised an exception. Raises `LocalError`."""
     if not event or not (path := Path(event)).is_file():
         raise LocalError(f"{event or 'EVENT'} is no file: EVENT=events/query_version.json names one of events/")
     function_of(path)
     engine.require()
-    with _servers() as stack, emulator(stack) as lambdas:
+    with _servers() as stack, running_emulator(stack) as lambdas:
         answer = lambdas.invoke(path)
     print(json.dumps(answer, indent=2, ensure_ascii=False))
     return 1 if isinstance(answer, dict) and "errorType" in answer else 0
 
 
 def api(port: str) -> int:
+    """Serve all routes until Ctrl-C. Return the exit status. Raises `LocalError`."""
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise LocalError(f"PORT is {port!r}: give a number from 1 to 65535")
     if _listens(HOST, int(port)):
         raise LocalError(f"port {port} is in use: stop what uses it, or choose another with PORT=…")
     engine.require()
-    with _servers() as stack, emulator(stack) as lambdas:
+    with _servers() as stack, running_emulator(stack) as lambdas:
         return lambdas.serve(int(port))
 
 
 @contextmanager
 def _servers() -> Iterator[Stack]:
-    """The stack that is up, else one that is started meanwhile."""
+    """The stack of `make run`, else a new one for the time of the block."""
     folder = ROOT / ".local"
-    if running := _running(folder):
-        yield running
+    if found := _find_stack(folder):
+        yield found
         return
-    with up(folder, lambda text: print(text, file=sys.stderr)) as stack:
+    with running_stack(folder, lambda text: print(text, file=sys.stderr)) as stack:
         yield stack
 
 
-def _running(folder: Path) -> Stack | None:
+def _find_stack(folder: Path) -> Stack | None:
     endpoints = folder / "endpoints.env"
     if not endpoints.exists():
         return None
     urls = dict(line.split("=", 1) for line in shlex.split(endpoints.read_text()))
-    if not _listens(*address(urls["DATABASE_URL"])):
-        return None  # left behind by one that was killed
-    # The embedded server is there exactly if the stack was not given another database.
+    if not _listens(*server_address(urls["DATABASE_URL"])):
+        return None  # the file of a `make run` that was killed
+    # The embedded server runs exactly if DATABASE_URL did not name another one.
     embedded = (folder / "postgres" / "data" / "postmaster.pid").exists()
     return Stack(urls["DATABASE_URL"], urls["CACHE_URL"], embedded, folder / "log")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: local/stand_in_image.sh IMAGE
+# Usage: local/containers/stand_in_image.sh IMAGE
 #
 # Builds IMAGE, a stand-in for the public Lambda image, where that one cannot be pulled: Debian with the same Python
 # minor version, and AWS's own runtime client. `sam local` adds its runtime emulator and the layers on top, as it does
@@ -9,7 +9,7 @@ set -euo pipefail
 image=${1:?usage: $0 IMAGE}
 python=3.13
 suite=trixie # the Debian release that has this Python
-project=$(cd "$(dirname "$0")/.." && pwd)
+project=$(cd "$(dirname "$0")/../.." && pwd)
 
 say() { echo "stand-in image: $*" >&2; }
 stop() { say "$*"; exit 1; }

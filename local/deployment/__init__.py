@@ -1,1 +1,1 @@
-"""A deployment without AWS: packages the build, plays CloudFormation's part, and checks the artifacts."""
+"""A deployment without AWS: packages the build, checks the artifacts, and sends CloudFormation's requests."""

@@ -1,4 +1,4 @@
-"""Whether what was packaged is what Lambda needs: all of it, nothing else, and not too much."""
+"""Checks the packaged template and artifacts: all files that Lambda needs, no others, and within its size limit."""
 
 import logging
 import re
@@ -14,12 +14,12 @@ from local.errors import LocalError
 
 __all__ = ["LIMIT_BYTES", "check_artifacts", "check_template"]
 
-# Lambda's quota for function and layers together, once they are unpacked.
+# Lambda's quota for a function with its layers, unpacked.
 LIMIT_BYTES = 250 * 1024 * 1024
 
 
 def check_template(package: Package) -> str:
-    """Return what to say of the translated template. Raises `LocalError`."""
+    """Return a line about the translated template. Raises `LocalError`."""
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     try:
         translated: dict[str, Any] = transform(dict(package.document), {}, _NoManagedPolicies())
@@ -36,7 +36,7 @@ def check_template(package: Package) -> str:
 
 
 def check_artifacts(root: Path, package: Package) -> Iterator[str]:
-    """Yield what to say of each artifact. Raises `LocalError` at the first that is not what it should be."""
+    """Yield a line about each artifact. Raises `LocalError` at the first that is wrong."""
     function, layers = _by_type(package, "Function"), _by_type(package, "LayerVersion")
     for artifact in function:
         yield _check_functions(root / "functions", package, artifact)
@@ -82,7 +82,7 @@ def _check_dependencies(layers: Path, artifact: Artifact) -> str:
             raise LocalError(f"the dependencies layer was packaged without {name} {version}")
     certificates = "certificates/rds-global-bundle.pem"
     if artifact.read(certificates) != (layers / "dependencies" / certificates).read_bytes():
-        raise LocalError(f"{certificates} was packaged as something else")
+        raise LocalError(f"{certificates} in the package differs from the checkout")
     return f"{_described('dependencies layer', artifact)}: " + ", ".join(f"{name} {version}" for name, version in pins)
 
 
@@ -92,10 +92,10 @@ def _same_files(artifact: Artifact, folder: Path, prefix: str) -> None:
     paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     expected = {prefix + path.relative_to(folder).as_posix(): path for path in paths}
     if different := expected.keys() ^ artifact.sizes.keys():
-        raise LocalError(f"{folder.name} and what was packaged of it differ in {', '.join(sorted(different))}")
+        raise LocalError(f"{folder.name} and its package do not have the same files: {', '.join(sorted(different))}")
     for name, path in expected.items():
         if artifact.read(name) != path.read_bytes():
-            raise LocalError(f"{name} was packaged as something else")
+            raise LocalError(f"{name} in the package differs from the checkout")
 
 
 def _no_bytecode(artifact: Artifact) -> None:

@@ -1,4 +1,4 @@
-"""CloudFormation's side of one custom resource: what it asks over the resource's life, and what answers it accepts.
+"""CloudFormation's side of one custom resource: the requests over its life, and the checks of each response.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 """
@@ -9,23 +9,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.deployment.response_url import receiving
+from local.deployment.response_url import response_server
 from local.errors import LocalError
 from local.servers.processes import HOST
 
-__all__ = ["Answer", "CustomResource"]
+__all__ = ["CustomResource", "ResourceResponse"]
 
 Json = dict[str, Any]
 
 ACCOUNT = "us-east-1:123456789012"
 FUNCTION = f"arn:aws:lambda:{ACCOUNT}:function:rehearsal-MigrateFunction"
-ANSWER_LIMIT = 4096
-# What would tell of the database's whereabouts. What somebody deploying needs to know is none of these.
+RESPONSE_LIMIT_BYTES = 4096
+# The address of the database. It helps nobody to solve a failed deployment, and must not be in a reason.
 PRIVATE = (HOST, "localhost", "postgresql://")
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResourceResponse:
     succeeded: bool
     reason: str
     data: Mapping[str, str]
@@ -33,42 +33,43 @@ class Answer:
 
 @dataclass
 class CustomResource:
-    """One resource in a stack. `properties` are the template's, as text; what stands for the function is put in.
+    """One resource in a stack. `properties` are the template's, as text; those about the function are filled in.
 
-    Each request is given to `invoke`, which runs the function until it returns; the answer comes by the URL.
+    Each method sends one request: `invoke` runs the function until it returns, and the function sends its response to
+    the URL. They raise `LocalError` for a response that CloudFormation would refuse or misunderstand.
     """
 
     name: str
     type: str
     properties: Mapping[str, str]
     _id: str | None = None
-    _version: int = 0  # of the code that is live
-    _published: int = 0  # the last that Lambda counted
-    _failed: int | None = None  # of the code whose deployment has failed, until it is rolled back
+    _version: int = 0  # the live version of the code
+    _published: int = 0  # the newest version
+    _failed: int | None = None  # the version whose deployment has failed and is not yet rolled back
 
-    def create(self, invoke: Callable[[Json], object]) -> Answer:
+    def create(self, invoke: Callable[[Json], object]) -> ResourceResponse:
         self._id, self._version, self._published = None, 1, 1
         return self._request("Create", 1, None, invoke)
 
-    def update(self, invoke: Callable[[Json], object]) -> Answer:
-        """New code: published anew, under the next number."""
+    def update(self, invoke: Callable[[Json], object]) -> ResourceResponse:
+        """Deploy new code, which Lambda publishes under the next number."""
         self._published += 1
-        answer = self._request("Update", self._published, self._version, invoke)
-        if answer.succeeded:
+        response = self._request("Update", self._published, self._version, invoke)
+        if response.succeeded:
             self._version = self._published
         else:
             self._failed = self._published
-        return answer
+        return response
 
-    def roll_back(self, invoke: Callable[[Json], object]) -> Answer:
-        """The code that was live before the update that has failed, under its own number."""
+    def roll_back(self, invoke: Callable[[Json], object]) -> ResourceResponse:
+        """Go back to the version that was live before the failed update."""
         failed, self._failed = self._failed, None
         return self._request("Update", self._version, failed, invoke)
 
-    def delete(self, invoke: Callable[[Json], object]) -> Answer:
+    def delete(self, invoke: Callable[[Json], object]) -> ResourceResponse:
         return self._request("Delete", self._version, None, invoke)
 
-    def _request(self, kind: str, version: int, old: int | None, invoke: Callable[[Json], object]) -> Answer:
+    def _request(self, kind: str, version: int, old: int | None, invoke: Callable[[Json], object]) -> ResourceResponse:
         request = {
             "RequestType": kind,
             "ServiceToken": f"{FUNCTION}:live",
@@ -82,33 +83,32 @@ class CustomResource:
             request["PhysicalResourceId"] = self._id
         if old is not None:
             request["OldResourceProperties"] = self._properties(old)
-        with receiving() as (port, answers):
-            invoke({**request, "ResponseURL": f"http://{HOST}:{port}/answer"})
-        if len(answers) != 1:
-            raise LocalError(f"{kind}: {len(answers)} answers came, and CloudFormation waits for one")
-        return self._accepted(kind, request, answers[0])
+        with response_server() as (port, responses):
+            invoke({**request, "ResponseURL": f"http://{HOST}:{port}/response"})
+        if len(responses) != 1:
+            raise LocalError(f"{kind}: the function sent {len(responses)} responses, CloudFormation expects one")
+        return self._checked(kind, request, responses[0])
 
     def _properties(self, version: int) -> Json:
         known = {"ServiceToken": f"{FUNCTION}:live", "CodeVersion": f"{FUNCTION}:{version}"}
         return {name: known.get(name, value) for name, value in self.properties.items()}
 
-    def _accepted(self, kind: str, request: Json, answer: Json) -> Answer:
-        """Raise `LocalError` for what CloudFormation would refuse, or would take for something else."""
+    def _checked(self, kind: str, request: Json, response: Json) -> ResourceResponse:
         for name in ("StackId", "RequestId", "LogicalResourceId"):
-            if answer.get(name) != request[name]:
-                raise LocalError(f"{kind}: the answer has {name} {answer.get(name)!r} instead of {request[name]!r}")
-        if answer.get("Status") not in ("SUCCESS", "FAILED"):
-            raise LocalError(f"{kind}: {answer.get('Status')!r} is no status")
-        identity, reason = answer.get("PhysicalResourceId"), answer.get("Reason", "")
+            if response.get(name) != request[name]:
+                raise LocalError(f"{kind}: the response has {name} {response.get(name)!r} instead of {request[name]!r}")
+        if response.get("Status") not in ("SUCCESS", "FAILED"):
+            raise LocalError(f"{kind}: {response.get('Status')!r} is no status")
+        identity, reason = response.get("PhysicalResourceId"), response.get("Reason", "")
         if not identity or identity != (self._id or identity):
             raise LocalError(
                 f"{kind}: PhysicalResourceId {self._id!r} became {identity!r}: CloudFormation would delete the old one"
             )
         self._id = identity
-        if answer["Status"] == "FAILED" and not reason:
+        if response["Status"] == "FAILED" and not reason:
             raise LocalError(f"{kind}: failed without a reason")
-        if told := [private for private in PRIVATE if private in reason]:
-            raise LocalError(f"{kind}: the reason tells {told[0]}: {reason}")
-        if len(json.dumps(answer, ensure_ascii=False).encode()) > ANSWER_LIMIT:
-            raise LocalError(f"{kind}: CloudFormation takes no answer of more than {ANSWER_LIMIT:,} bytes")
-        return Answer(answer["Status"] == "SUCCESS", reason, answer.get("Data", {}))
+        if found := [private for private in PRIVATE if private in reason]:
+            raise LocalError(f"{kind}: the reason contains {found[0]}: {reason}")
+        if len(json.dumps(response, ensure_ascii=False).encode()) > RESPONSE_LIMIT_BYTES:
+            raise LocalError(f"{kind}: CloudFormation accepts no response of more than {RESPONSE_LIMIT_BYTES:,} bytes")
+        return ResourceResponse(response["Status"] == "SUCCESS", reason, response.get("Data", {}))

@@ -1,8 +1,8 @@
-"""A deployment without AWS: what `sam deploy` would upload, and what CloudFormation would then ask of the schema.
+"""A deployment without AWS: the uploads of `sam deploy`, and then the requests of CloudFormation about the schema.
 
-package    as `sam deploy` does, for a stand-in S3; the template is translated, the artifacts are looked into
-schema     the migrate function from the package, in a process of its own, with the variables that the template
-           gives it: created, updated, failing, rolled back, deleted; each answer comes by a stand-in response URL
+package    built and packaged as by `sam deploy`, for a stand-in S3; the template is translated, the artifacts checked
+schema     the packaged migrate function, in a process of its own, with the variables that the template gives it:
+           create, update, failed update, rollback, delete; each response arrives at a stand-in response URL
 """
 
 import os
@@ -19,16 +19,18 @@ import psycopg2
 
 from local.api.pool import FunctionFailed, Pool
 from local.deployment.artifacts import check_artifacts, check_template
-from local.deployment.cloudformation import Answer, CustomResource
-from local.deployment.package import REGION, Package, host_architecture, package
+from local.deployment.cloudformation import CustomResource, ResourceResponse
+from local.deployment.package import REGION, Package, build_package
 from local.environment import function_environment
 from local.errors import LocalError
+from local.sam_cli import host_architecture
 from local.servers.postgres import PostgresServer
 from local.servers.processes import HOST
-from local.template import Function, read
+from local.template import Function, read_template
+from local.terminal import PrintLine
 from migrate.upgrade import read_migrations
 
-__all__ = ["rehearse"]
+__all__ = ["rehearse_deployment"]
 
 FUNCTION = "MigrateFunction"
 RESOURCE = "Migrations"
@@ -40,46 +42,44 @@ FAILS = "select 1;\nalter table rehearsed_by_nobody add column x integer;\n"
 NOBODY = f"postgresql://owner@{HOST}:1/none"  # no server listens on this port
 UNTAGGED = '-- summary = "Rehearsed"\n-- ttl     = "60s"\n-- tags    = []\nselect id from rehearsal\n'
 
-Tell = Callable[[str], None]
 
-
-def rehearse(root: Path, tell: Tell) -> None:
-    """Go through all of it, telling each step that went as it must. Raises `LocalError` at the first that did not."""
-    _forget_aws()
+def rehearse_deployment(root: Path, print_line: PrintLine) -> None:
+    """Go through all steps, and print each that went as it must. Raises `LocalError` at the first that did not."""
+    _ignore_aws_settings()
     with tempfile.TemporaryDirectory(prefix="cacheaside-rehearsal-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL, started by root, runs as another user
-        packaged = package(root, folder, tell)
-        tell(f"✓ packaged for {host_architecture()}: {len(packaged.artifacts)} artifacts in a stand-in S3")
-        tell(f"✓ {check_template(packaged)}")
-        for said in check_artifacts(root, packaged):
-            tell(f"✓ {said}")
-        function, said = _unpacked(packaged, folder)
-        tell(f"  {said}")
+        packaged = build_package(root, folder, print_line)
+        print_line(f"✓ packaged for {host_architecture()}: {len(packaged.artifacts)} artifacts in a stand-in S3")
+        print_line(f"✓ {check_template(packaged)}")
+        for line in check_artifacts(root, packaged):
+            print_line(f"✓ {line}")
+        function, line = _unpacked(packaged, folder)
+        print_line(f"  {line}")
         with PostgresServer(folder / "postgres", durable=False) as database:
-            _Rehearsal(packaged, function, folder, database.url, tell).play()
-        tell("  passwords are IAM tokens: tests/unit/test_iam.py compares them with botocore's, byte for byte")
+            _SchemaRehearsal(packaged, function, folder, database.url, print_line).run()
+        print_line("  passwords are IAM tokens: tests/unit/drivers/test_iam.py compares their bytes with botocore's")
 
 
-def _forget_aws() -> None:
-    """Nothing that somebody has set up for AWS plays a part: no profile, no keys, no endpoint."""
+def _ignore_aws_settings() -> None:
+    """Remove every AWS setting of this machine from the environment: profile, keys, endpoint."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    os.environ.update(nowhere, AWS_DEFAULT_REGION=REGION)  # SAM's translator asks boto3 for one, and calls nobody
+    os.environ.update(nowhere, AWS_DEFAULT_REGION=REGION)  # SAM's translator needs a region, and calls no service
 
 
 def _unpacked(packaged: Package, folder: Path) -> tuple[Function, str]:
-    """The function as Lambda would lay it out, and what to say of the layers."""
-    function = read(packaged.template).functions[FUNCTION]
+    """Return the function, unpacked as on Lambda, and a line about its layers."""
+    function = read_template(packaged.template).functions[FUNCTION]
     code = packaged.artifact(FUNCTION).unpack(folder / "code")
     library = packaged.artifact("CacheasideLayer").unpack(folder / "library") / "python"
     dependencies = packaged.artifact("DependenciesLayer").unpack(folder / "dependencies") / "python"
     if _importable(dependencies):
         return replace(function, paths=(code, dependencies, library)), "code and both layers come from the package"
-    mine = ".".join(map(str, sys.version_info[:2]))
-    said = f"code and library come from the package; its dependencies are not for this Python, {mine}: our own are used"
-    return replace(function, paths=(code, library)), said
+    version = ".".join(map(str, sys.version_info[:2]))
+    line = f"code and library come from the package; its dependencies are not for Python {version}: .venv's are used"
+    return replace(function, paths=(code, library)), line
 
 
 def _importable(layer: Path) -> bool:
@@ -89,14 +89,14 @@ def _importable(layer: Path) -> bool:
 
 
 @dataclass
-class _Rehearsal:
+class _SchemaRehearsal:
     packaged: Package
     function: Function
     folder: Path
     database_url: str
-    tell: Tell
+    print_line: PrintLine
 
-    def play(self) -> None:
+    def run(self) -> None:
         stack = self._resource()
         shipped = self.function.paths[0]
         files = [migration.file for migration in read_migrations(shipped)]
@@ -137,7 +137,7 @@ class _Rehearsal:
 
     @contextmanager
     def _code(self, folder: Path, *, database_url: str = "") -> Iterator[Callable[[object], object]]:
-        """A version of the function: what calls it."""
+        """Run a version of the function within the block: yields the callable that invokes it."""
         function = replace(self.function, paths=(folder, *self.function.paths[1:]))
         log = self.folder / "function.log"
         environment = function_environment(database_url or self.database_url, "", embedded=True)[FUNCTION]
@@ -145,30 +145,30 @@ class _Rehearsal:
             try:
                 yield pool.invoke
             except FunctionFailed as failure:
-                said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-                raise LocalError(f"the migrate function gave CloudFormation no answer: {failure}\n{said}") from None
+                end = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+                raise LocalError(f"the migrate function sent CloudFormation no response: {failure}\n{end}") from None
 
     def _changed(self, name: str, code: Path, files: dict[str, str]) -> Path:
-        """A copy of `code` with `files` beside what it has."""
+        """Return a copy of `code` that has `files` added to it."""
         folder = shutil.copytree(code, self.folder / name)
         for path, text in files.items():
             (folder / path).write_text(text, encoding="utf-8")
         return folder
 
-    def _succeeds(self, what: str, answer: Answer, applied: list[str] | None, also: str = "") -> None:
-        if not answer.succeeded:
-            raise LocalError(f"{what}: FAILED: {answer.reason}")
-        if applied is not None and (done := answer.data.get("Applied")) != ",".join(applied):
-            raise LocalError(f"{what}: applied {done!r} instead of {','.join(applied)!r}")
+    def _succeeds(self, step: str, response: ResourceResponse, applied: list[str] | None, also: str = "") -> None:
+        if not response.succeeded:
+            raise LocalError(f"{step}: FAILED: {response.reason}")
+        if applied is not None and (done := response.data.get("Applied")) != ",".join(applied):
+            raise LocalError(f"{step}: applied {done!r} instead of {','.join(applied)!r}")
         done = f", applied {', '.join(applied)}" if applied else ", nothing to apply" if applied == [] else ""
-        self.tell(f"✓ {what}: SUCCESS{done}{also}")
+        self.print_line(f"✓ {step}: SUCCESS{done}{also}")
 
-    def _fails(self, what: str, answer: Answer, reason: str) -> None:
-        if answer.succeeded:
-            raise LocalError(f"{what}: SUCCESS, but it must fail")
-        if reason not in answer.reason:
-            raise LocalError(f"{what}: the reason does not say {reason!r}: {answer.reason}")
-        self.tell(f"✓ {what}: FAILED as it must, «{answer.reason.replace(f'{self.folder}/', '')}»")
+    def _fails(self, step: str, response: ResourceResponse, reason: str) -> None:
+        if response.succeeded:
+            raise LocalError(f"{step}: SUCCESS, but it must fail")
+        if reason not in response.reason:
+            raise LocalError(f"{step}: the reason does not say {reason!r}: {response.reason}")
+        self.print_line(f"✓ {step}: FAILED as it must, «{response.reason.replace(f'{self.folder}/', '')}»")
 
     def _has(self, files: list[str]) -> None:
         names = ",".join(Path(file).stem for file in files)

@@ -1,4 +1,4 @@
-"""CloudFormation's side of a custom resource: the URL to which the function sends its answer."""
+"""Receives the response that a custom resource sends to CloudFormation's response URL."""
 
 import json
 from collections.abc import Iterator
@@ -9,30 +9,30 @@ from typing import Any
 
 from local.servers.processes import HOST
 
-__all__ = ["receiving"]
+__all__ = ["response_server"]
 
 Json = dict[str, Any]
 
 
 @contextmanager
-def receiving() -> Iterator[tuple[int, list[Json]]]:
-    """A port of this machine that takes answers, and the list in which they arrive, until the block ends."""
-    answers: list[Json] = []
+def response_server() -> Iterator[tuple[int, list[Json]]]:
+    """Listen on a port of this machine within the block. Yield the port, and the list that receives the responses."""
+    responses: list[Json] = []
 
     class Receiver(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
-            answers.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            responses.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """The answer itself says more."""
+            """Print nothing."""
 
     with HTTPServer((HOST, 0), Receiver) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield server.server_port, answers
+            yield server.server_port, responses
         finally:
             server.shutdown()
             thread.join()

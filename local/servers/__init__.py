@@ -1,1 +1,1 @@
-"""Server processes on this machine: PostgreSQL, Valkey, and a Valkey cluster. Started, stopped, and hurt by tests."""
+"""Server processes on this machine: PostgreSQL, Valkey, and a Valkey cluster. Tests also kill and freeze them."""

@@ -1,4 +1,4 @@
-"""The embedded database: PostgreSQL 18 from the wheel, with trust for 127.0.0.1 and the database `cacheaside`."""
+"""The embedded database: PostgreSQL 18 from the wheel. It trusts 127.0.0.1, and has the database `cacheaside`."""
 
 import os
 import shutil
@@ -14,26 +14,27 @@ import psycopg2
 from local.errors import LocalError
 from local.servers.processes import HOST
 from local.servers.server import Server, StartFailed
+from local.terminal import one_line
 
 __all__ = ["DATABASE", "PostgresServer"]
 
 DATABASE = "cacheaside"
-NOBODY = 65534
+NOBODY_UID = 65534
 
 SETTINGS = {
     "listen_addresses": HOST,
-    "unix_socket_directories": "",  # their paths are limited to about 100 characters; a checkout's is not
+    "unix_socket_directories": "",  # a socket's path is limited to about 100 characters, a checkout's is not
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
-    "max_connections": "200",  # three functions of sixteen sandboxes, and whoever joins with psql
+    "max_connections": "200",  # for three functions with sixteen sandboxes each, and psql
 }
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class PostgresServer(Server):
     name = "PostgreSQL"
-    stop_signals = (signal.SIGINT, signal.SIGQUIT)  # fast: clients are disconnected; immediate: recovery at next start
+    stop_signals = (signal.SIGINT, signal.SIGQUIT)  # fast: disconnects clients; immediate: recovery at the next start
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class PostgresServer(Server):
         settings: Mapping[str, str] | None = None,
         durable: bool = True,
     ) -> None:
-        """`durable=False` trades safety against a power cut for speed: for tests, whose data nobody needs again."""
+        """`durable=False` is faster, but a power cut may destroy the data: for tests only."""
         super().__init__(folder, port=port, log=log)
         self._durable = durable
         self._settings = {**SETTINGS, **({} if durable else NOT_DURABLE), **(settings or {})}
@@ -52,7 +53,7 @@ class PostgresServer(Server):
 
     @property
     def url(self) -> str:
-        """The superuser's."""
+        """The URL of the superuser."""
         return self.url_for("postgres")
 
     def url_for(self, role: str, database: str = DATABASE) -> str:
@@ -69,7 +70,7 @@ class PostgresServer(Server):
             self._create_database()
         except psycopg2.Error as error:
             self.kill()
-            raise StartFailed(f"the database {DATABASE} cannot be created: {' '.join(str(error).split())}") from None
+            raise StartFailed(f"the database {DATABASE} cannot be created: {one_line(error)}") from None
         except BaseException:
             self.kill()
             raise
@@ -77,25 +78,25 @@ class PostgresServer(Server):
     def _prepare(self) -> None:
         if self._data.exists():
             return
-        # Renamed when whole, so that an interrupted start leaves nothing that looks like a database.
+        # Renamed when complete: an interrupted start must leave nothing that looks like a database.
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         if os.geteuid() == 0:
-            os.chown(self.folder, NOBODY, NOBODY)
-            os.chown(fresh, NOBODY, NOBODY)
+            os.chown(self.folder, NOBODY_UID, NOBODY_UID)
+            os.chown(fresh, NOBODY_UID, NOBODY_UID)
         command = [
             *_as_ordinary_user(self.folder),
             *(str(_bin() / "initdb"), "--pgdata", str(fresh), "--username", "postgres", "--auth", "trust"),
-            # PostgreSQL's own provider: the same order of text on every machine, whatever locales are installed.
+            # PostgreSQL's own locale provider sorts text in the same order on every machine.
             *("--encoding", "UTF8", "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
             *(() if self._durable else ("--no-sync",)),
         ]
-        known = self.log.stat().st_size
+        log_size = self.log.stat().st_size
         with self.log.open("ab") as log:
             done = subprocess.run(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True, check=False)
         if done.returncode != 0:
-            raise self._explained(f"initdb ended with status {done.returncode}", self._said(since=known))
+            raise self._explained(f"initdb ended with status {done.returncode}", self._logged(since=log_size))
         fresh.rename(self._data)
 
     def _command(self, port: int) -> list[str]:
@@ -104,7 +105,7 @@ class PostgresServer(Server):
             command += ["-c", f"{name}={value}"]
         return command
 
-    def _answers(self, port: int, pid: int) -> bool:
+    def _is_ready(self, port: int, pid: int) -> bool:
         url = f"postgresql://postgres@{HOST}:{port}/postgres?connect_timeout=2"
         try:
             with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
@@ -131,15 +132,16 @@ def _bin() -> Path:
 
 
 def _as_ordinary_user(folder: Path) -> list[str]:
-    """The prefix that gives up root, with which PostgreSQL refuses to run; empty for everyone else.
+    """Return the prefix that gives up root, as which PostgreSQL refuses to run. It is empty for other users.
 
-    Where the way to the binaries or to `folder` is closed to others (/root is), the server keeps one right of root's,
-    to read and search, and only there: whoever can connect could use it. Without `no_setuid_fixup`, access(2), which
-    PostgreSQL asks about its own program, ignores that right for users other than root.
+    If other users may not enter a folder above the binaries or `folder`, such as /root, the server keeps the
+    capability to read and search. It keeps it only then, because every client that connects could use it. Without
+    `no_setuid_fixup`, access(2) ignores that capability for other users, and PostgreSQL calls it on its own program.
+    Raises `LocalError`.
     """
     if os.geteuid() != 0:
         return []
-    plain = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+    plain = ["setpriv", "--reuid", str(NOBODY_UID), "--regid", str(NOBODY_UID), "--clear-groups"]
     read = "+dac_read_search"
     reading = [*plain, "--inh-caps", read, "--ambient-caps", read, "--securebits", "+no_setuid_fixup"]
     probe = ["sh", "-c", 'test -x "$0" && test -w "$1"', str(_bin() / "postgres"), str(folder)]
@@ -147,6 +149,6 @@ def _as_ordinary_user(folder: Path) -> list[str]:
         if subprocess.run([*prefix, *probe], capture_output=True, check=False).returncode == 0:
             return prefix
     raise LocalError(
-        f"PostgreSQL refuses to run as root, and user {NOBODY} can use neither {_bin()} nor {folder}: "
-        "work as an ordinary user, or move the checkout to a folder that others may enter"
+        f"PostgreSQL refuses to run as root, and user {NOBODY_UID} can use neither {_bin()} nor {folder}: "
+        "run as an ordinary user, or move the checkout to a folder that other users may enter"
     )

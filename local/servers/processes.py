@@ -1,4 +1,4 @@
-"""What the operating system knows about processes and ports, without a dependency."""
+"""Processes and ports of this machine, from the operating system and without a dependency."""
 
 import socket
 import subprocess
@@ -12,14 +12,14 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A port that nobody listens on now. Somebody may take it before the caller does: be ready to ask again."""
+    """Return a port that is free now. Another process may take it before the caller does: be ready to retry."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def descendants(pid: int) -> list[int]:
-    """The children of `pid`, their children, and so on, whatever session they have moved to."""
+    """Return the children of `pid`, their children, and so on, in whatever session they are."""
     children: dict[int, list[int]] = {}
     for child, parent, _ in _processes():
         children.setdefault(parent, []).append(child)
@@ -30,12 +30,12 @@ def descendants(pid: int) -> list[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether `pid` still runs. A zombie does not: it holds no memory, file or port, only its exit status."""
+    """Whether `pid` still runs. A zombie does not: it has no memory, file or port, only its exit status."""
     return any(found == pid and state not in "ZX" for found, _, state in _processes())
 
 
 def _processes() -> Iterator[tuple[int, int, str]]:
-    """(pid, parent, state) of every process; /proc on Linux, where slim images have no `ps`."""
+    """Yield (pid, parent, state) of every process. Linux has /proc, and slim images have no `ps`."""
     if sys.platform != "linux":
         listing = subprocess.run(["ps", "-axo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True)
         for line in listing.stdout.splitlines():

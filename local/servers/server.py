@@ -1,12 +1,11 @@
 """A server process on 127.0.0.1 with a folder and a port of its own.
 
-    start, stop      a connection is served when `start` returns; `stop` lets clients and disk know
-    kill             as a power cut would: nothing is flushed, nobody is told
-    freeze, thaw     connections stay open and the kernel accepts new ones, but nobody answers
+    start, stop      `start` returns when the server accepts connections; `stop` is an orderly shutdown
+    kill             like a power cut: nothing is flushed, and no connection is closed in order
+    freeze, thaw     connections stay open and the kernel accepts new ones, but the server does not answer
     restart          from any of these states back to running, on the same port
 
-The last three are there for tests: what the library does when a server is dead, silent or back again is most of what
-there is to prove.
+The last three are for tests of the library with a server that is dead, silent, or back again.
 """
 
 import contextlib
@@ -26,26 +25,25 @@ from local.servers.processes import HOST, alive, descendants, free_port
 
 __all__ = ["Server", "StartFailed"]
 
-START_LIMIT = 60.0  # recovery after a crash may take a while
-STOP_GRACE = 10.0
+START_LIMIT = 60.0  # in seconds; recovery after a crash may take a while
+STOP_GRACE = 10.0  # in seconds, for each signal
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 
-# Passing reasons not to start: another process was quicker to take the port, or the server of an owner that was
-# killed is still on its way out.
+# Temporary reasons: another process has taken the port, or the server of a killed owner has not ended yet.
 BUSY = ("Address already in use", 'lock file "postmaster.pid" already exists')
 BUSY_LIMIT = 15.0
 
 
 class StartFailed(LocalError):
-    """The server ended, or did not answer in time. The message carries the end of its log."""
+    """The server ended, or did not answer in time. The message has the end of its log."""
 
 
 class Server(ABC):
     name: ClassVar[str]
-    stop_signals: ClassVar[Sequence[signal.Signals]]  # politest first; SIGKILL follows by itself
+    stop_signals: ClassVar[Sequence[signal.Signals]]  # the gentlest first; SIGKILL follows by itself
 
     def __init__(self, folder: Path, *, port: int | None = None, log: Path | None = None) -> None:
-        """`folder` holds everything the server writes. Without `port` a free one is chosen, and kept over restarts."""
+        """`folder` is for all files of the server. Without `port` a free one is chosen, and kept over restarts."""
         self.folder = folder.resolve()
         self.log = log or self.folder / f"{self.name.lower()}.log"
         self._port = port
@@ -54,14 +52,14 @@ class Server(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """What must be there before the first start; called before every start."""
+        """Make what the first start needs. Called before every start."""
 
     @abstractmethod
     def _command(self, port: int) -> list[str]: ...
 
     @abstractmethod
-    def _answers(self, port: int, pid: int) -> bool:
-        """Whether *our* server, and not another that took the port, serves a connection."""
+    def _is_ready(self, port: int, pid: int) -> bool:
+        """Whether this server accepts a connection. Another one may have taken the port."""
 
     @property
     def port(self) -> int:
@@ -76,21 +74,21 @@ class Server(ABC):
         return self._process.pid
 
     def start(self) -> None:
-        """Return once a connection is served. Raises `StartFailed`."""
+        """Return when the server accepts connections. Raises `StartFailed`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.touch()
         self._prepare()
-        patience = time.monotonic() + BUSY_LIMIT
+        deadline = time.monotonic() + BUSY_LIMIT
         while True:
-            port, known = self._port or free_port(), self.log.stat().st_size
+            port, log_size = self._port or free_port(), self.log.stat().st_size
             try:
                 self._await(self._launch(port), port)
             except StartFailed as failure:
                 self.kill()
-                said = self._said(since=known)
-                if not any(reason in said for reason in BUSY) or time.monotonic() > patience:
-                    raise self._explained(str(failure), said) from None
+                logged = self._logged(since=log_size)
+                if not any(reason in logged for reason in BUSY) or time.monotonic() > deadline:
+                    raise self._explained(str(failure), logged) from None
                 time.sleep(0.1)
             except BaseException:
                 self.kill()
@@ -145,7 +143,7 @@ class Server(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C in the terminal is ours to pass on, in order
+                start_new_session=True,  # Ctrl-C in the terminal reaches only this process, which stops it in order
             )
         numbers = [str(int(number)) for number in self.stop_signals]
         self._watchdog = subprocess.Popen(
@@ -157,7 +155,7 @@ class Server(ABC):
 
     def _await(self, process: subprocess.Popen[bytes], port: int) -> None:
         deadline = time.monotonic() + START_LIMIT
-        while not self._answers(port, process.pid):
+        while not self._is_ready(port, process.pid):
             if process.poll() is not None:
                 raise StartFailed(f"{self.name} ended with status {process.returncode} instead of starting")
             if time.monotonic() > deadline:
@@ -169,7 +167,7 @@ class Server(ABC):
         if self._process is None or self._process.poll() is not None:
             return []
         if number != signal.SIGCONT:
-            os.kill(self.pid, signal.SIGSTOP)  # so that the family cannot grow while it is counted
+            os.kill(self.pid, signal.SIGSTOP)  # no new children while they are listed
         family = [self.pid, *descendants(self.pid)]
         for member in family:
             with contextlib.suppress(ProcessLookupError):
@@ -181,13 +179,13 @@ class Server(ABC):
             self._watchdog.communicate(b".")
         self._process = self._watchdog = None
 
-    def _said(self, since: int) -> str:
+    def _logged(self, since: int) -> str:
         with self.log.open("rb") as log:
             log.seek(since)
             return log.read().decode(errors="replace")
 
-    def _explained(self, what: str, said: str) -> StartFailed:
-        if "No space left on device" in said:
+    def _explained(self, reason: str, logged: str) -> StartFailed:
+        if "No space left on device" in logged:
             return StartFailed(f"no space left on the disk of {self.folder}: free some and start again")
-        tail = "".join(f"\n    {line}" for line in said.splitlines()[-15:])
-        return StartFailed(f"{what}; the end of {self.log}:{tail}")
+        tail = "".join(f"\n    {line}" for line in logged.splitlines()[-15:])
+        return StartFailed(f"{reason}; the end of {self.log}:{tail}")

@@ -1,4 +1,4 @@
-"""The embedded cache: Valkey from its wheels, in memory only unless its settings say otherwise."""
+"""The embedded cache: Valkey from its wheels, in memory only by default."""
 
 import platform
 import signal
@@ -41,7 +41,7 @@ class ValkeyServer(Server):
         version: int = 8,
         kept: bool = False,
     ) -> None:
-        """`kept`: what is in it outlives a stop, as on ElastiCache. `version`: 8, as there too, or 9."""
+        """`kept`: the entries survive a stop, as on ElastiCache. `version`: 8, as there too, or 9."""
         super().__init__(folder, port=port, log=log)
         self._binary = _binary(version)
         self._settings = {**SETTINGS, **({"shutdown-on-sigterm": "save"} if kept else {}), **(settings or {})}
@@ -51,13 +51,13 @@ class ValkeyServer(Server):
         return f"redis://{HOST}:{self.port}"
 
     def url_for(self, role: str) -> str:
-        """Every role's URL is the same: the embedded server has one user, the default one, without a password."""
+        """The same for every role: the embedded server has only the default user, without a password."""
         return self.url
 
     def start(self) -> None:
         super().start()
-        # Read once, by the start after a clean stop. Read again after a crash it would bring back tags, and with them
-        # answers, that were taken out since.
+        # The start after a clean stop reads it once. Read again after a crash, it would restore tags, and with them
+        # answers, that were invalidated since.
         (self.folder / "dump.rdb").unlink(missing_ok=True)
 
     def _prepare(self) -> None:
@@ -69,7 +69,7 @@ class ValkeyServer(Server):
             command += [f"--{name}", value]
         return command
 
-    def _answers(self, port: int, pid: int) -> bool:
+    def _is_ready(self, port: int, pid: int) -> bool:
         try:
             with redis.Redis(HOST, port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
                 return bool(client.info("server")["process_id"] == pid)

@@ -2,9 +2,9 @@
 
     start, stop, kill, freeze, thaw    as of `Server`, for all nodes
     nodes                              each a `ValkeyServer`, to be killed, frozen and so on alone
-    moving                             a slot on its way from one node to another
+    moving                             moves a slot from one node to another
 
-A node that is down takes only its own slots with it, as on ElastiCache.
+Without one node the slots of the others are still served, as on ElastiCache.
 """
 
 import time
@@ -39,7 +39,7 @@ class ValkeyCluster:
 
     def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None, version: int = 8) -> None:
         self.nodes = [
-            # By itself the bus takes the port plus 10,000, which may be none, or somebody else's.
+            # The default bus port is the port plus 10,000, which may be above 65,535 or in use.
             ValkeyServer(
                 folder / str(number),
                 settings={**SETTINGS, "cluster-port": str(free_port()), **(settings or {})},
@@ -50,11 +50,11 @@ class ValkeyCluster:
 
     @property
     def url(self) -> str:
-        """Any node leads to all others; this is the first."""
+        """The URL of the first node. A client learns of the others from any node."""
         return self.nodes[0].url
 
     def start(self) -> None:
-        """Return once every slot is served and every node knows it, about 2 s. Raises `StartFailed`."""
+        """Return when every slot is served and every node knows it, after about 2 s. Raises `StartFailed`."""
         try:
             for node in self.nodes:
                 node.start()
@@ -81,28 +81,28 @@ class ValkeyCluster:
             node.thaw()
 
     def owner(self, key: str) -> ValkeyServer:
-        """The node that serves the slot of `key`."""
+        """Return the node that serves the slot of `key`. Raises `LookupError`."""
         slot = key_slot(key.encode())
         with _client(self.nodes[0]) as client:
-            for first, last, (_, port, *_), *_ in _ask(client, "SLOTS"):
+            for first, last, (_, port, *_), *_ in _cluster_command(client, "SLOTS"):
                 if first <= slot <= last:
                     return next(node for node in self.nodes if node.port == port)
-        raise LookupError(f"nobody serves slot {slot}")
+        raise LookupError(f"no node serves slot {slot}")
 
     @contextmanager
     def moving(self, key: str, to: ValkeyServer) -> Iterator[None]:
-        """Move the slot of `key`: within the block it is on its way, its keys gone ahead (ASK); then there (MOVED)."""
+        """Move the slot of `key` to `to`: within the block only its keys have moved (ASK), then the slot (MOVED)."""
         slot, source = key_slot(key.encode()), self.owner(key)
         with _client(source) as giving, _client(to) as taking:
-            giver, taker = _ask(giving, "MYID").decode(), _ask(taking, "MYID").decode()
-            _ask(taking, "SETSLOT", slot, "IMPORTING", giver)
-            _ask(giving, "SETSLOT", slot, "MIGRATING", taker)
-            if keys := _ask(giving, "GETKEYSINSLOT", slot, 1000):
+            giver, taker = _cluster_command(giving, "MYID").decode(), _cluster_command(taking, "MYID").decode()
+            _cluster_command(taking, "SETSLOT", slot, "IMPORTING", giver)
+            _cluster_command(giving, "SETSLOT", slot, "MIGRATING", taker)
+            if keys := _cluster_command(giving, "GETKEYSINSLOT", slot, 1000):
                 giving.execute_command("MIGRATE", HOST, to.port, "", 0, 5000, "KEYS", *keys)
             yield
             for node in (to, source, *(node for node in self.nodes if node not in (to, source))):
                 with _client(node) as client:
-                    _ask(client, "SETSLOT", slot, "NODE", taker)
+                    _cluster_command(client, "SETSLOT", slot, "NODE", taker)
 
     def __enter__(self) -> Self:
         self.start()
@@ -112,19 +112,19 @@ class ValkeyCluster:
         self.stop()
 
     def _introduce(self) -> None:
-        """Give each node its share of the slots, and tell the first of the others: the rest is gossip.
+        """Give each node its slots, and introduce the first node to the others: gossip does the rest.
 
-        After a kill they know already, from a file of their own.
+        After a kill the nodes know each other from their own files.
         """
         bounds = [SLOTS * number // PRIMARIES for number in range(PRIMARIES + 1)]
         with _client(self.nodes[0]) as first:
-            if _ask(first, "SLOTS"):
+            if _cluster_command(first, "SLOTS"):
                 return
             for number, node in enumerate(self.nodes):
                 with _client(node) as client:
-                    _ask(client, "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
-                    _ask(client, "SET-CONFIG-EPOCH", number + 1)
-                    _ask(first, "MEET", HOST, node.port, client.config_get("cluster-port")["cluster-port"])
+                    _cluster_command(client, "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+                    _cluster_command(client, "SET-CONFIG-EPOCH", number + 1)
+                    _cluster_command(first, "MEET", HOST, node.port, client.config_get("cluster-port")["cluster-port"])
 
     def _await(self) -> None:
         deadline = time.monotonic() + START_LIMIT
@@ -132,12 +132,12 @@ class ValkeyCluster:
             with _client(node) as client:
                 while not _complete(client):
                     if time.monotonic() > deadline:
-                        raise StartFailed(f"{self.name}: node {node.port} did not learn of all slots")
+                        raise StartFailed(f"{self.name}: node {node.port} does not know all slots")
                     time.sleep(0.02)
 
 
 def _complete(client: redis.Redis) -> bool:
-    info = _ask(client, "INFO").decode()
+    info = _cluster_command(client, "INFO").decode()
     return f"cluster_slots_ok:{SLOTS}" in info and f"cluster_known_nodes:{PRIMARIES}" in info and "_state:ok" in info
 
 
@@ -145,6 +145,6 @@ def _client(node: ValkeyServer) -> redis.Redis:
     return redis.Redis(HOST, node.port, socket_timeout=5, retry=Retry(NoBackoff(), 0), protocol=2, driver_info=None)
 
 
-def _ask(client: redis.Redis, *words: str | int) -> Any:
-    """The answer to a CLUSTER command as it came: redis-py reworks only those that are given to it as one word."""
+def _cluster_command(client: redis.Redis, *words: str | int) -> Any:
+    """Return the raw answer: redis-py parses only the answer of a command that is given as one word."""
     return client.execute_command("CLUSTER", *words)  # type: ignore[no-untyped-call]

@@ -1,9 +1,8 @@
-"""Ends a server whose owner is gone, even by SIGKILL: `watchdog.py PID GRACE SIGNAL…`, run by `local.servers.server`.
+"""Ends a server when its owner has ended, even by SIGKILL: `watchdog.py PID GRACE SIGNAL…`, run by `server.py`.
 
-The owner holds the other end of stdin. A byte means that it has stopped the server itself; the end of the stream
-means that the owner is dead. A pipe rather than PR_SET_PDEATHSIG, which setpriv and every other change of user
-clears, which fires when the starting *thread* ends, and which macOS does not have. Standard library only, and few
-modules: one of these runs beside each server.
+The owner holds the other end of stdin. A byte means that it has stopped the server itself. The end of the stream
+means that the owner is dead. PR_SET_PDEATHSIG will not do: a change of user, as by setpriv, clears it, it fires when
+the starting *thread* ends, and macOS does not have it. Standard library only, and few modules: each server has one.
 """
 
 import contextlib

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,11 +12,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from local.api.gateway import Gateway
 from local.environment import function_environment
-from local.stack import up
-from local.template import read
+from local.stack import running_stack
+from local.template import read_template
+from tests.support.missing_tool import skip_without_tool
 from tests.support.root import ROOT
 
-# A browser that looks for updates and the like waits for networks that tests do not have.
+# A browser that looks for updates would wait for a network that tests do not have.
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
@@ -25,9 +25,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 def browser() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed")
-        pytest.skip("the browser tests need Chromium")
+        skip_without_tool("in a browser", "no Chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=QUIET)
         yield browser
@@ -38,20 +36,20 @@ def browser() -> Iterator[Browser]:
 def address(servers_folder: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch, closing(Gateway(0)) as gateway:
         patch.setenv("SAMPLE_PRODUCTS", "100")
-        with up(servers_folder / "browser", print) as stack:
+        with running_stack(servers_folder / "browser", print) as stack:
             environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
-            with gateway.serving(read(ROOT / "template.yaml"), environment, stack.log, tell=print):
+            with gateway.serving(read_template(ROOT / "template.yaml"), environment, stack.log, tell=print):
                 yield gateway.url
 
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """GET / in a new window. Whatever the console says fails the test: policy violations among others."""
+    """GET / in a new window. Any message on the console fails the test, such as a violation of the content policy."""
     page = browser.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(address)
     yield page
     page.close()
-    assert said == []
+    assert messages == []

@@ -1,4 +1,4 @@
-"""What a person sees who opens the page and runs queries."""
+"""The page: what it shows when it is opened, and when a query is run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def run(page: Page) -> None:
 
 
 def run_until_hit(page: Page) -> int:
-    """How often it was none: a cache that took long, as on a machine that stopped for a moment, is left alone."""
+    """Return the number of misses. A slow cache, as on a machine that stopped for a moment, is bypassed for a while."""
     deadline, misses = time.monotonic() + 60, 0
     run(page)
     while "hit: the cache" not in page.locator("#facts").inner_text():
@@ -38,7 +38,7 @@ def test_second_run_comes_from_the_cache(page: Page) -> None:
     expect(page.locator("#bars meter.miss")).to_have_count(1 + more)
 
 
-def test_parameters_are_those_of_the_chosen_query_with_something_to_start_from(page: Page) -> None:
+def test_form_has_the_parameters_of_the_chosen_query_with_their_examples(page: Page) -> None:
     expect(page.get_by_label("Query")).to_have_value("version")
     expect(page.locator("#parameters input")).to_have_count(0)
     page.get_by_label("Query").select_option("product")

@@ -1,4 +1,4 @@
-"""The API under test. STACK=… or API_URL=… names it; with neither, a local stack is started for the suite."""
+"""The API under test. STACK=… or API_URL=… names it. With neither, the suite starts a stack on this machine."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import local_stack
+from tests.component.support.checkout import copy_project
 from tests.e2e.support.catalogue import Query
 from tests.e2e.support.client import Client, unsigned
 from tests.e2e.support.target import Target, of_environment
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "writes: changes something, and puts it back; left out by SMOKE=1")
+    config.addinivalue_line("markers", "writes: changes data, and restores it; left out by SMOKE=1")
 
 
 @pytest.fixture(scope="session")
@@ -23,25 +23,30 @@ def under_test(servers_folder: Path) -> Iterator[Target]:
     if named := of_environment(os.environ):
         yield named
         return
-    with local_stack.running(servers_folder / "e2e") as url:
-        yield Target(url=url)
+    checkout = copy_project(servers_folder / "e2e")
+    # To a file: a pipe that is not read would fill up and block the stack.
+    with (
+        (checkout.folder / "run.log").open("w") as log,
+        checkout.running(output=log, SAMPLE_PRODUCTS="100"),
+    ):
+        yield Target(url=checkout.url)
 
 
 @pytest.fixture(scope="session")
 def api(under_test: Target) -> Client:
-    """Asks as somebody who may read and write."""
+    """A client that may read and write."""
     return Client(under_test.url, under_test.authorize)
 
 
 @pytest.fixture(scope="session")
 def stranger(under_test: Target) -> Client:
-    """Asks as nobody."""
+    """A client that does not authenticate."""
     return Client(under_test.url, unsigned)
 
 
 @pytest.fixture(scope="session")
 def queries(api: Client) -> list[Query]:
-    """Whatever is deployed: the sample's queries, or yours."""
+    """The queries of the catalogue that is deployed."""
     listed: list[Query] = api.get("/queries").json["data"]
     return listed
 

@@ -1,4 +1,4 @@
-"""What describes the API: the page, the catalogue, health, and the OpenAPI document."""
+"""The page, the catalogue, health, and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_page_runs_only_its_own_script(api: Client, path: str) -> None:
     assert "unsafe" not in policy
 
 
-def test_catalogue_says_how_to_ask(queries: list[Query]) -> None:
+def test_catalogue_describes_each_query(queries: list[Query]) -> None:
     names = [query["name"] for query in queries]
     assert len(set(names)) == len(names)
     for query in queries:

@@ -1,4 +1,4 @@
-"""Every query of the catalogue, asked with its examples: design.md section 3, as a caller sees it."""
+"""Every query of the catalogue, called with its examples: status, headers and body."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMING = r"(?:cache|db|total);dur=\d+\.\d+"
 
 
 def check(query: Query, answer: Answer) -> None:
-    """What every answer of a query must be: rows, or one row, or the problem that there is no such row."""
+    """Check an answer of a query: rows, or one row, or the problem that there is no such row."""
     if query["returns"] == "one" and answer.status == 404:
         assert problem(answer, 404, answer.headers["cache-control"])["type"] == "/docs#no-row"
         assert "etag" not in answer.headers
@@ -38,17 +38,17 @@ def check(query: Query, answer: Answer) -> None:
     assert "total" in answer.headers["server-timing"]
 
 
-def test_there_is_something_to_ask(queries: list[Query]) -> None:
+def test_catalogue_has_queries(queries: list[Query]) -> None:
     assert queries, "the catalogue is empty: put a .sql file into functions/catalogue/queries"
 
 
-def test_answer_says_where_it_came_from(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
+def test_answer_has_the_headers_of_the_cache(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
     for query in queries:
         with subtests.test(query["name"]):
             check(query, api.get(target(query)))
 
 
-def test_asked_again_it_is_a_hit(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
+def test_second_call_is_a_hit(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
     for query in queries:
         with subtests.test(query["name"]):
             ask = partial(api.get, target(query))
@@ -83,7 +83,7 @@ def test_head_has_the_headers_of_get(api: Client, queries: list[Query], subtests
 
 
 def test_compressed_answer_is_the_same_answer(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
-    """A gateway that does not decode what a function hands it in base64 would send base64."""
+    """A gateway that does not decode the function's base64 would send base64."""
     for query in queries:
         with subtests.test(query["name"]):
             plain, sent = api.pair(target(query), lambda path, _: api.get(path, accept_encoding="gzip"))

@@ -1,7 +1,7 @@
-"""What the API refuses, and how: problem details that help the caller and tell nothing of the inside.
+"""Requests that the API refuses: with problem details that help the caller, and contain nothing internal.
 
-The client searches the body of every refusal for SQL, host names and traces. Nothing here writes: each body that is
-sent to a command is one that it must refuse.
+The client searches the body of every refusal for SQL, host names and traces. Nothing here writes: a command must
+refuse each body that is sent to it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def is_wrong(about: Any) -> bool:
     return about["type"].removesuffix("[]") != "text" and WRONG not in about.get("values", [])
 
 
-def test_all_bad_parameters_are_told_at_once(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
+def test_all_bad_parameters_are_in_one_problem(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
     for query in queries:
         with subtests.test(query["name"]):
             wrong = {name for name, about in query["parameters"].items() if is_wrong(about)}
@@ -35,7 +35,7 @@ def test_all_bad_parameters_are_told_at_once(api: Client, queries: list[Query], 
             assert all(each["detail"] in document["detail"] for each in document["errors"])
 
 
-def test_what_is_meant_to_break_in_stays_a_value(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
+def test_injection_stays_a_value(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
     for query in queries:
         for name in query["parameters"]:
             with subtests.test(query["name"], parameter=name):
@@ -66,7 +66,7 @@ def test_no_such_command(api: Client) -> None:
         ("PATCH", "/invalidations", "POST"),
     ],
 )
-def test_wrong_method_is_told_the_right_ones(api: Client, method: str, path: str, allow: str) -> None:
+def test_wrong_method_gets_the_allowed_ones(api: Client, method: str, path: str, allow: str) -> None:
     answer = api.call(method, path)
     assert problem(answer, 405)["type"] == "/docs#method"
     assert answer.headers["allow"] == allow
@@ -105,13 +105,13 @@ def test_invalidation_of_nothing_is_refused(api: Client, wanted: object) -> None
 
 
 def test_write_of_a_stranger_is_refused(under_test: Target, stranger: Client, commands: list[str]) -> None:
-    # What is refused in any case, so that nothing is written where nobody is asked who they are, as on one machine.
+    # A body that is refused in any case: without authentication, as on one machine, nothing must be written.
     expected = {401, 403} if under_test.guards_writes else {400}
     for path in ["/invalidations", *(f"/commands/{command}" for command in commands)]:
         assert stranger.post(path, []).status in expected, path
 
 
 @pytest.mark.parametrize("path", ["/", "/queries", "/health", "/openapi.json", "/docs", "/nowhere"])
-def test_stranger_may_read_what_is_open_and_nothing_else(under_test: Target, stranger: Client, path: str) -> None:
+def test_stranger_may_read_only_if_reads_are_open(under_test: Target, stranger: Client, path: str) -> None:
     expected = {401, 403} if under_test.guards_reads else {404} if path == "/nowhere" else {200}
     assert stranger.get(path).status in expected

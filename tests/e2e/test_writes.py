@@ -1,4 +1,4 @@
-"""What writes. It is safe to repeat, and leaves the data as it was."""
+"""Tests that write. They can be repeated, and restore the data."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.e2e.support.client import Answer, Client, eventually
 pytestmark = pytest.mark.writes
 
 
-def test_answer_that_was_taken_out_is_made_anew(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
-    """No older than the invalidation, whoever asked first. What a process keeps for itself (`local`) takes its time."""
+def test_invalidated_answer_is_loaded_again(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
+    """It is no older than the invalidation. Only the local level of a process may keep it a little longer."""
     for query in queries:
         with subtests.test(query["name"]):
             path = target(query)
@@ -27,17 +27,17 @@ def test_answer_that_was_taken_out_is_made_anew(api: Client, queries: list[Query
             take = partial(api.post, "/invalidations", {"query": query["name"], "params": examples(query)})
             taken = eventually(take, lambda answer: answer.status != 503)
             assert (taken.status, taken.json["data"].keys()) == (200, {"answers"}), taken.body
-            is_new = partial(made_since, began)
+            is_new = partial(loaded_since, began)
             assert is_new(eventually(partial(api.get, path), is_new))
 
 
-def made_since(began: float, answer: Answer) -> bool:
+def loaded_since(began: float, answer: Answer) -> bool:
     return int(answer.headers["age"]) <= math.ceil(time.monotonic() - began)
 
 
 @dataclass
 class Product:
-    """A product of the sample shop, and what it cost."""
+    """A product of the sample shop, with its price before the test."""
 
     api: Client
     target: str
@@ -53,7 +53,7 @@ class Product:
 
 @pytest.fixture
 def product(api: Client, queries: list[Query], commands: list[str]) -> Iterator[Product]:
-    """Costs afterwards what it did before."""
+    """Its price is restored after the test."""
     query = next((each for each in queries if each["name"] == "product"), None)
     if query is None or "set_price" not in commands:
         pytest.skip("the sample shop is not in this catalogue")
@@ -75,7 +75,7 @@ def test_new_price_is_read_at_once(product: Product) -> None:
     def is_new(answer: Answer) -> bool:
         return bool(answer.json["data"]["price"] == new)
 
-    # `pending`: the cache could not be reached just then, and the outbox delivers it.
+    # `pending`: the cache was unavailable, and the next drain of the outbox invalidates.
     pending = written.json["invalidation"] == "pending"
     assert is_new(eventually(product.read, is_new) if pending else product.read())
 

@@ -8,20 +8,29 @@ from pathlib import Path
 import pytest
 
 from local.containers import engine
-from local.containers.emulator import Emulator, emulator
-from local.stack import Stack, up
+from local.containers.emulator import Emulator, running_emulator
+from local.stack import Stack, running_stack
+from tests.support.missing_tool import skip_without_tool
 
 
 @pytest.fixture(scope="session")
-def stack(servers_folder: Path) -> Iterator[Stack]:
-    engine.require()
+def docker_engine() -> None:
+    """Every test that runs containers asks for it, directly or through another fixture."""
+    try:
+        engine.require()
+    except engine.EngineMissing:
+        skip_without_tool("in containers", "no Docker engine answers")
+
+
+@pytest.fixture(scope="session")
+def stack(docker_engine: None, servers_folder: Path) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAMPLE_PRODUCTS", "100")
-        with up(servers_folder / "emulator", print) as stack:
+        with running_stack(servers_folder / "emulator", print) as stack:
             yield stack
 
 
 @pytest.fixture(scope="session")
 def lambdas(stack: Stack) -> Iterator[Emulator]:
-    with emulator(stack) as lambdas:
+    with running_emulator(stack) as lambdas:
         yield lambdas

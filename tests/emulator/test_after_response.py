@@ -1,13 +1,11 @@
 """Work after the response in a Lambda container: the library as a layer, and the emulator's own Extensions API.
 
-Unlike Lambda, the emulator holds the response back until the extension is done; the log tells what came first.
+Unlike Lambda, the emulator sends the response only when the extension is done. The log has the order of events.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,11 @@ from typing import Any
 import pytest
 
 from local.containers import engine
-from local.containers.emulator import ARCHITECTURES, IMAGE, ROOT, Emulator
+from local.containers.emulator import IMAGE, Emulator
+from local.sam_cli import find_sam, host_architecture
+from tests.support.root import ROOT
 
-try:
-    engine.require()
-except engine.EngineMissing as missing:
-    if not os.environ.get("CI"):  # there the fixture fails instead
-        pytest.skip(f"the emulator tests need containers: {missing}", allow_module_level=True)
-
-ARCHITECTURE = ARCHITECTURES[platform.machine().lower()]
+ARCHITECTURE = host_architecture()
 TEMPLATE = f"""
 Transform: AWS::Serverless-2016-10-31
 Resources:
@@ -49,22 +43,22 @@ from cacheaside.runtime.after_response import AfterResponse
 after_response = AfterResponse.start(os.environ)
 
 
-def tell(what):
-    print(json.dumps({"told": what, "at": time.time()}), flush=True)
+def log(step):
+    print(json.dumps({"step": step, "at": time.time()}), flush=True)
 
 
 def refresh():
-    tell("refresh began")
+    log("refresh began")
     time.sleep(1)
-    tell("refresh ended")
+    log("refresh ended")
 
 
 @after_response.wrap
 def handler(event, context):
     after_response.submit(lambda: 1 / 0)
-    after_response.submit(lambda: tell("started too late"), needs_ms=60_000)
+    after_response.submit(lambda: log("started too late"), needs_ms=60_000)
     after_response.submit(refresh)
-    tell("handler returns")
+    log("handler returns")
     if event.get("raise"):
         raise ValueError("boom")
     return {"inline": after_response.inline}
@@ -72,9 +66,8 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def lambdas(tmp_path_factory: pytest.TempPathFactory) -> Emulator:
+def lambdas(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Emulator:
     """A scratch function, with the library's folder as its layer."""
-    engine.require()
     engine.require_image(IMAGE.format(architecture=ARCHITECTURE))
     folder = tmp_path_factory.mktemp("refreshing")
     ignored = shutil.ignore_patterns("__pycache__")
@@ -82,9 +75,7 @@ def lambdas(tmp_path_factory: pytest.TempPathFactory) -> Emulator:
     (folder / "function").mkdir()
     (folder / "function/app.py").write_text(HANDLER)
     (folder / "template.yaml").write_text(TEMPLATE)
-    program = shutil.which("sam", path=f"{ROOT / '.venv-sam/bin'}{os.pathsep}{os.environ['PATH']}")
-    assert program is not None
-    return Emulator(Path(program), ("--template", str(folder / "template.yaml"), "--skip-pull-image"))
+    return Emulator(find_sam(ROOT), ("--template", str(folder / "template.yaml"), "--skip-pull-image"))
 
 
 @pytest.mark.parametrize("event", [{}, {"raise": True}], ids=["returns", "raises"])
@@ -95,8 +86,8 @@ def test_the_task_begins_when_the_handler_has_ended_and_is_not_cut_off(
     path.write_text(json.dumps(event))
     answer = lambdas.invoke(path)
     log = capfd.readouterr().err
-    lines = [json.loads(line) for line in log.splitlines() if line.startswith('{"told"')]
-    at = {line["told"]: line["at"] for line in lines}
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith('{"step"')]
+    at = {line["step"]: line["at"] for line in lines}
     assert list(at) == ["handler returns", "refresh began", "refresh ended"], log
     assert at["refresh ended"] - at["handler returns"] >= 1
     assert "ZeroDivisionError" in log

@@ -1,4 +1,4 @@
-"""The files of events/ are what API Gateway and CloudFormation would send to the functions of this template."""
+"""The files of events/ are as API Gateway and CloudFormation would send them to the functions of this template."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from local.containers.emulator import ROOT, function_of
-from local.template import read
+from local.containers.emulator import function_of
+from local.template import read_template
+from tests.support.root import ROOT
 
 EVENTS = {path: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
 HTTP = {path: event for path, event in EVENTS.items() if "routeKey" in event}
-ROUTES = {route.key: route.function for route in read(ROOT / "template.yaml").routes}
+ROUTES = {route.key: route.function for route in read_template(ROOT / "template.yaml").routes}
 
 http_events = pytest.mark.parametrize("event", HTTP.values(), ids=[path.stem for path in HTTP])
 
@@ -46,7 +47,7 @@ def test_path_is_one_of_the_route(event: dict[str, Any]) -> None:
 
 
 @http_events
-def test_query_string_is_told_twice_alike(event: dict[str, Any]) -> None:
+def test_raw_and_parsed_query_string_are_equal(event: dict[str, Any]) -> None:
     assert dict(parse_qsl(event["rawQueryString"])) == event.get("queryStringParameters", {})
 
 
@@ -57,5 +58,5 @@ def test_body_is_as_long_as_its_header_says(event: dict[str, Any]) -> None:
 
 
 @http_events
-def test_signed_requests_carry_who_signed(event: dict[str, Any]) -> None:
+def test_signed_requests_have_an_authorizer(event: dict[str, Any]) -> None:
     assert ("authorizer" in event["requestContext"]) == event["routeKey"].startswith("POST ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import closing
 from typing import Any
 
@@ -11,20 +10,13 @@ import psycopg2
 import pytest
 import redis
 
-from local.containers import engine
-from local.containers.emulator import ROOT, Emulator
+from local.containers.emulator import Emulator
 from local.stack import Stack
-
-try:
-    engine.require()
-except engine.EngineMissing as missing:
-    # Here and not in a fixture, so that it is one line for all. In CI the fixture fails instead.
-    if not os.environ.get("CI"):
-        pytest.skip(f"the emulator tests need containers: {missing}", allow_module_level=True)
+from tests.support.root import ROOT
 
 EVENTS = ROOT / "events"
 QUERIES = ("version", "top_products", "revenue_by_month", "product", "customer_orders")
-# A write, and an answer that it makes old.
+# A write, and a query whose answer it invalidates.
 WRITES = {
     "command_set_price": "query_product",
     "command_place_order": "query_customer_orders",
@@ -42,7 +34,7 @@ OTHERS = {
     "query_docs": (200, HTML, "Problems"),
     "query_not_found": (404, PROBLEM, '"status": 404'),
     "query_method_not_allowed": (405, PROBLEM, '"status": 405'),
-    # Where CORS is on, the gateway answers these itself.
+    # With CORS on, the gateway answers these itself.
     "query_preflight": (405, PROBLEM, '"status": 405'),
 }
 SWEEP = "invalidate_schedule"
@@ -53,7 +45,7 @@ def answer(lambdas: Emulator, event: str) -> Any:
     return lambdas.invoke(EVENTS / f"{event}.json")
 
 
-def test_no_event_is_forgotten() -> None:
+def test_every_event_is_tested() -> None:
     tested = {f"query_{name}" for name in QUERIES} | {*WRITES, *OTHERS, *MIGRATIONS, SWEEP}
     assert {path.stem for path in EVENTS.glob("*.json")} == tested
 
@@ -73,14 +65,14 @@ def test_query_is_a_miss_and_then_a_hit(lambdas: Emulator, stack: Stack, name: s
 
 
 @pytest.mark.parametrize(("write", "query"), WRITES.items())
-def test_write_takes_the_answer_out(lambdas: Emulator, write: str, query: str) -> None:
+def test_write_invalidates_the_answer(lambdas: Emulator, write: str, query: str) -> None:
     answer(lambdas, query)
     written = answer(lambdas, write)
     assert (written["statusCode"], written["headers"]["Content-Type"]) == (200, JSON), written
     assert answer(lambdas, query)["headers"]["Cache-Status"] == "cacheaside; fwd=miss; stored"
 
 
-def test_sweep_takes_out_what_somebody_else_has_changed(lambdas: Emulator, stack: Stack) -> None:
+def test_sweep_invalidates_after_a_change_in_the_database(lambdas: Emulator, stack: Stack) -> None:
     answer(lambdas, "query_product")
     with closing(psycopg2.connect(stack.database_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("update products set price = price + 1 where id = 42")
@@ -89,7 +81,7 @@ def test_sweep_takes_out_what_somebody_else_has_changed(lambdas: Emulator, stack
 
 
 @pytest.mark.parametrize("event", OTHERS)
-def test_answer_beside_the_cache(lambdas: Emulator, event: str) -> None:
+def test_answer_that_is_not_cached(lambdas: Emulator, event: str) -> None:
     given = answer(lambdas, event)
     status, media_type, part = OTHERS[event]
     assert (given["statusCode"], given["headers"]["Content-Type"]) == (status, media_type), given
@@ -97,6 +89,6 @@ def test_answer_beside_the_cache(lambdas: Emulator, event: str) -> None:
 
 
 @pytest.mark.parametrize("event", MIGRATIONS)
-def test_cloudformation_is_answered(lambdas: Emulator, event: str) -> None:
-    told = answer(lambdas, event)
-    assert (told["Status"], told["PhysicalResourceId"]) == ("SUCCESS", "Migrations-schema"), told
+def test_cloudformation_gets_a_response(lambdas: Emulator, event: str) -> None:
+    response = answer(lambdas, event)
+    assert (response["Status"], response["PhysicalResourceId"]) == ("SUCCESS", "Migrations-schema"), response

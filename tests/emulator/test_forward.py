@@ -1,4 +1,4 @@
-"""Containers reach servers of this machine through a door that is open only while they need it."""
+"""Connections are forwarded to a server on 127.0.0.1 within a block, and not after it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from local.containers.forward import forwarded
 
-GATEWAY = "127.0.0.2"  # an address of this machine that no server listens on, as the gateway of a network is
+ADDRESS = "127.0.0.2"  # an address of this machine on which no server listens
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ def server() -> Iterator[socket.socket]:
         yield server
 
 
-def test_both_sides_hear_each_other_until_each_has_ended(server: socket.socket) -> None:
+def test_each_direction_is_forwarded_until_its_sender_has_ended(server: socket.socket) -> None:
     port = server.getsockname()[1]
-    with forwarded(GATEWAY, [("127.0.0.1", port)]), socket.create_connection((GATEWAY, port), timeout=30) as client:
+    with forwarded(ADDRESS, [("127.0.0.1", port)]), socket.create_connection((ADDRESS, port), timeout=30) as client:
         served, _ = server.accept()
         with served:
             client.sendall(b"question")
@@ -31,22 +31,22 @@ def test_both_sides_hear_each_other_until_each_has_ended(server: socket.socket) 
         assert client.makefile("rb").read() == b"answer"
 
 
-def test_door_is_closed_afterwards(server: socket.socket) -> None:
+def test_nothing_listens_after_the_block(server: socket.socket) -> None:
     port = server.getsockname()[1]
-    with forwarded(GATEWAY, [("127.0.0.1", port)]):
+    with forwarded(ADDRESS, [("127.0.0.1", port)]):
         pass
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((GATEWAY, port), timeout=30)
+        socket.create_connection((ADDRESS, port), timeout=30)
 
 
 def test_server_that_is_down_ends_the_connection() -> None:
     with socket.socket() as down:
-        down.bind(("127.0.0.1", 0))  # so that nobody else opens that port
+        down.bind(("127.0.0.1", 0))  # so that no other process opens that port
         port = down.getsockname()[1]
-        with forwarded(GATEWAY, [("127.0.0.1", port)]), socket.create_connection((GATEWAY, port), timeout=30) as client:
+        with forwarded(ADDRESS, [("127.0.0.1", port)]), socket.create_connection((ADDRESS, port), timeout=30) as client:
             assert client.recv(1) == b""
 
 
-def test_gateway_of_an_engine_in_a_virtual_machine_needs_no_door() -> None:
-    with forwarded("192.0.2.255", [("127.0.0.1", 9)]):  # an address for documentation, and not of this machine
+def test_address_of_another_machine_is_not_forwarded() -> None:
+    with forwarded("192.0.2.255", [("127.0.0.1", 9)]):  # reserved for documentation (RFC 5737)
         pass

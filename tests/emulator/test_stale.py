@@ -1,4 +1,4 @@
-"""A stale answer in a container: sent as it is, and refreshed by the time that the next request comes."""
+"""A stale answer in a container: sent as it is, and refreshed before the next request."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import replace
 import redis
 
 from cacheaside.reading.entry import decode, encode
-from local.containers.emulator import ROOT, Emulator
+from local.containers.emulator import Emulator
 from local.stack import Stack
+from tests.support.root import ROOT
 
 EVENT = ROOT / "events" / "query_revenue_by_month.json"
 

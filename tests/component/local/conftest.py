@@ -1,4 +1,4 @@
-"""Folders that a server's own user may enter, and a way to see that nothing is left running."""
+"""Folders that the server's user may enter, a small function, and checks that no process is left running."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from tests.support.root import ROOT
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Not `tmp_path`: pytest closes that to other users, and PostgreSQL, started by root, is one."""
+    """Not `tmp_path`: only its owner may enter that, and PostgreSQL, started by root, runs as another user."""
     path = Path(tempfile.mkdtemp(prefix="cacheaside-"))
     path.chmod(0o755)
     yield path
@@ -26,9 +26,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def newcomers() -> Callable[[], list[int]]:
-    """Finds what runs because of this test. What the servers of the session fork meanwhile is not: PostgreSQL starts
-    workers when it likes.
-    """
+    """Finds the processes that this test has started, without those that the session's servers fork meanwhile."""
     here = os.getpid()
     older = set(descendants(here))
 
@@ -42,7 +40,7 @@ def newcomers() -> Callable[[], list[int]]:
 
 @pytest.fixture
 def wait_for_end() -> Callable[[list[int]], None]:
-    """Fails with the processes that still run after a while."""
+    """Waits until the processes have ended. Fails if some still run after two minutes."""
 
     def wait(pids: list[int]) -> None:
         deadline = time.monotonic() + 120
@@ -123,7 +121,7 @@ def handler(event, context):
 
 @pytest.fixture
 def function(tmp_path: Path) -> Function:
-    """A function with a layer, whose handler does what it is told."""
+    """A function with a layer. The path of a request tells its handler what to do."""
     code, layer = tmp_path / "functions", tmp_path / "layer"
     (code / "told").mkdir(parents=True)
     (code / "told" / "__init__.py").touch()
@@ -137,7 +135,7 @@ def function(tmp_path: Path) -> Function:
 
 @pytest.fixture
 def checkout(folder: Path, function: Function, tmp_path: Path) -> Checkout:
-    """This project's `local` and `migrate`, with a function and a template of the test's."""
+    """This project's `local` and `migrate`, with the function and the template of these tests."""
     shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
     for path in ("functions/migrate", "functions/catalogue/migrations"):
         shutil.copytree(ROOT / path, folder / path)

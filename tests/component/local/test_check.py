@@ -1,4 +1,4 @@
-"""`python -m local check`: what it prints, how it ends, and that `run` says the same and goes on."""
+"""`python -m local check`: its output and exit status; and that `run` prints the same and continues."""
 
 import os
 import re
@@ -13,20 +13,18 @@ import pytest
 
 from local.servers.postgres import PostgresServer
 from migrate.upgrade import upgrade
-from tests.component.support.checkout import Checkout
+from tests.component.support.checkout import Checkout, copy_project
 from tests.support.root import ROOT
-
-PYTHONPATH = "layers/cacheaside:functions:."
 
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
-    """A copy of this checkout's functions."""
-    return Path(shutil.copytree(ROOT / "functions", tmp_path / "functions"))
+    """A copy of this checkout's catalogue."""
+    return Path(shutil.copytree(ROOT / "functions/catalogue", tmp_path / "catalogue"))
 
 
 def check(folder: Path = ROOT, **environment: str) -> tuple[int, str, str]:
-    """Run it in `folder`, and return exit status, stdout and stderr."""
+    """Run the command in `folder`, and return exit status, stdout and stderr."""
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     done = subprocess.run(
         [sys.executable, "-m", "local", "check"],
@@ -40,8 +38,8 @@ def check(folder: Path = ROOT, **environment: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def drop_a_tag(functions: Path) -> None:
-    path = functions / "queries/top_products.sql"
+def drop_a_tag(catalogue: Path) -> None:
+    path = catalogue / "queries/top_products.sql"
     path.write_text(path.read_text().replace('"orders", "order_items", "products"', '"orders", "products"'))
 
 
@@ -65,7 +63,7 @@ def test_forgotten_tag_fails_with_the_line_to_write(catalogue: Path) -> None:
 
 def test_paths_are_relative_to_the_current_folder(catalogue: Path) -> None:
     drop_a_tag(catalogue)
-    assert check(catalogue.parent, CATALOGUE="functions") == (1, f"functions/{PROBLEM}\n", "")
+    assert check(catalogue.parent, CATALOGUE="catalogue") == (1, f"catalogue/{PROBLEM}\n", "")
     assert check(catalogue, CATALOGUE=str(catalogue)) == (1, f"{PROBLEM}\n", "")
 
 
@@ -77,7 +75,7 @@ def test_file_that_is_no_query_fails_with_its_line(catalogue: Path) -> None:
     assert out.startswith(f"{path}:2: tll is not a setting")
 
 
-def test_database_of_ones_own_is_asked_and_left_as_it_is(postgres: PostgresServer) -> None:
+def test_given_database_is_read_and_not_changed(postgres: PostgresServer) -> None:
     with closing(psycopg2.connect(postgres.url)) as owner, owner.cursor() as cursor:
         owner.autocommit = True
         cursor.execute("create database own")
@@ -106,7 +104,7 @@ def test_database_of_ones_own_is_asked_and_left_as_it_is(postgres: PostgresServe
         ({"DATABASE_URL": "none"}, "the tags cannot be checked: "),
     ],
 )
-def test_what_keeps_it_from_checking_is_told_in_a_line(environment: dict[str, str], says: str) -> None:
+def test_check_that_is_impossible_prints_one_line(environment: dict[str, str], says: str) -> None:
     status, out, err = check(**environment)
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert err.startswith("make check: ")
@@ -114,18 +112,15 @@ def test_what_keeps_it_from_checking_is_told_in_a_line(environment: dict[str, st
     assert "secret" not in err
 
 
-def test_run_says_the_same_and_serves_while_a_check_runs_beside_it(folder: Path) -> None:
-    for name in ("local", "functions", "layers"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "template.yaml", folder)
-    drop_a_tag(folder / "functions")
-    checkout = Checkout(folder)
-    with checkout.running(SAMPLE_PRODUCTS="0", PYTHONPATH=PYTHONPATH) as run:
+def test_run_prints_the_same_and_serves_while_a_check_runs_beside_it(folder: Path) -> None:
+    checkout = copy_project(folder)
+    drop_a_tag(folder / "functions/catalogue")
+    with checkout.running(SAMPLE_PRODUCTS="0") as run:
         assert b"top_products" in checkout.get("/queries")
-        assert checkout.finish("check", PYTHONPATH=PYTHONPATH) == (1, f"functions/{PROBLEM}\n", "")
+        assert checkout.finish("check") == (1, f"functions/catalogue/{PROBLEM}\n", "")
         run.terminate()
         out, _ = run.communicate(timeout=120)
-    assert f"functions/{PROBLEM}\n" in out
+    assert f"functions/catalogue/{PROBLEM}\n" in out
 
 
 def test_run_without_queries_says_nothing(checkout: Checkout) -> None:

@@ -1,13 +1,12 @@
 """`python -m local demo`: the table, and when it fails."""
 
 import re
-import shutil
 from pathlib import Path
 
 import redis
 
 from local.servers.valkey import ValkeyServer
-from tests.component.support.checkout import Checkout
+from tests.component.support.checkout import Checkout, copy_project
 from tests.support.root import ROOT
 
 
@@ -29,7 +28,7 @@ def test_the_demo_fails_when_a_second_call_is_no_hit(checkout: Checkout) -> None
     assert out.count("← not a hit") == 2
 
 
-def test_the_demo_takes_only_our_own_keys_out_of_a_cache_that_is_somebodys(checkout: Checkout, folder: Path) -> None:
+def test_the_demo_deletes_only_its_own_keys_from_a_given_cache(checkout: Checkout, folder: Path) -> None:
     with ValkeyServer(folder / "cache") as cache, redis.from_url(cache.url) as client:
         client.mset({"cacheaside:entry:1": 1, "cacheaside:tag:products": 1, "other": 1})
         assert checkout.finish("demo", CACHE_URL=cache.url)[0] == 0
@@ -37,13 +36,9 @@ def test_the_demo_takes_only_our_own_keys_out_of_a_cache_that_is_somebodys(check
 
 
 def test_the_real_catalogue_is_served_warm(folder: Path) -> None:
-    for name in ("local", "functions", "layers"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "template.yaml", folder)
-    for _ in range(3):  # a cache that takes long, as on a machine that stopped for a moment, is left alone for a while
-        status, out, err = Checkout(folder).finish(
-            "demo", SAMPLE_PRODUCTS="200", PYTHONPATH="layers/cacheaside:functions:."
-        )
+    checkout = copy_project(folder)
+    for _ in range(3):  # a slow cache, as on a machine that stopped for a moment, is bypassed for a while
+        status, out, err = checkout.finish("demo", SAMPLE_PRODUCTS="200")
         if status == 0:
             break
     assert status == 0, out + err

@@ -1,4 +1,4 @@
-"""`python -m local run` in a checkout of its own: what is up, what is told, what is left."""
+"""`python -m local run` in a checkout of its own: what runs, what it prints, and what remains afterwards."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     return read
 
 
-def test_while_it_runs_everything_can_be_joined(checkout: Checkout) -> None:
+def test_while_it_runs_the_endpoints_file_has_all_addresses(checkout: Checkout) -> None:
     with checkout.running():
         endpoints = checkout.endpoints
         assert endpoints.keys() == {"API_URL", "DATABASE_URL", "CACHE_URL"}
@@ -64,7 +64,7 @@ def test_each_function_signs_in_as_its_own_role(checkout: Checkout) -> None:
         }
 
 
-def test_a_person_is_told_the_address_and_three_lines_to_try(checkout: Checkout) -> None:
+def test_it_prints_its_address_and_three_requests_to_try(checkout: Checkout) -> None:
     process = checkout.start("run")
     said = read_until(process, "Logs of")
     process.send_signal(signal.SIGINT)
@@ -98,7 +98,7 @@ def test_a_signal_ends_it_in_order_leaving_no_process(checkout: Checkout, number
         until(lambda: log.read_text() != known)
         started = time.monotonic()
         process.send_signal(number)
-        process.send_signal(signal.SIGINT)  # impatience must not leave half of it behind
+        process.send_signal(signal.SIGINT)  # a second Ctrl-C must not interrupt the cleanup
         _, err = process.communicate(timeout=120)
         assert time.monotonic() - started < 20
         assert process.returncode == 0
@@ -109,7 +109,7 @@ def test_a_signal_ends_it_in_order_leaving_no_process(checkout: Checkout, number
     assert not (checkout.folder / ".local/endpoints.env").exists()
 
 
-@pytest.mark.parametrize("delay", [0.15, 0.3, 0.5, 0.8])
+@pytest.mark.parametrize("delay", [0.0, 0.15, 0.3, 0.5, 0.8])
 def test_a_signal_in_the_middle_of_starting_leaves_no_process(
     checkout: Checkout, delay: float, wait_for_end: Callable[[list[int]], None]
 ) -> None:
@@ -121,7 +121,7 @@ def test_a_signal_in_the_middle_of_starting_leaves_no_process(
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
-    assert not family or "Traceback" not in err, err  # without a family Python was still importing
+    assert not family or "Traceback" not in err, err  # without children Python was still importing
     wait_for_end([*family])
     with checkout.running():
         assert checkout.get("/")
@@ -140,14 +140,14 @@ def test_after_kill_9_nothing_remains_and_the_next_start_works(
         wait_for_end(family)
 
 
-def test_a_second_copy_is_told_about_the_first(checkout: Checkout) -> None:
+def test_a_second_copy_names_the_first(checkout: Checkout) -> None:
     with checkout.running() as process:
         status, _, err = checkout.finish("run", PORT=str(unclaimed_port()))
         assert (status, err) == (
             1,
             f"make run: already running in this checkout, as process {process.pid}: stop that one first\n",
         )
-        assert checkout.get("/"), "and the first does not mind"
+        assert checkout.get("/"), "and the first still serves"
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_second_copy_is_told_about_the_first(checkout: Checkout) -> None:
         ({"CACHE_URL": "http://127.0.0.1:9"}, "CACHE_URL: Redis URL must specify one of .*"),
     ],
 )
-def test_what_cannot_work_is_one_line_that_says_what_to_change(
+def test_a_wrong_setting_is_one_line_that_says_what_to_change(
     checkout: Checkout, environment: dict[str, str], message: str
 ) -> None:
     status, out, err = checkout.finish("run", **environment)
@@ -174,21 +174,21 @@ def test_what_cannot_work_is_one_line_that_says_what_to_change(
     assert re.fullmatch(f"make run: {message}\n", err), err
 
 
-def test_a_taken_port_is_told_before_the_database_is_made(checkout: Checkout) -> None:
+def test_a_port_in_use_is_reported_before_the_database_is_made(checkout: Checkout) -> None:
     with socket.create_server((HOST, checkout.port)):
         status, _, err = checkout.finish("run")
     assert (status, err) == (1, f"make run: port {checkout.port} is in use: choose another with PORT=…\n")
     assert not (checkout.folder / ".local").exists()
 
 
-def test_a_missing_template_is_told(checkout: Checkout) -> None:
+def test_a_missing_template_is_reported(checkout: Checkout) -> None:
     (checkout.folder / "template.yaml").unlink()
     status, _, err = checkout.finish("run")
     assert status == 1
     assert re.fullmatch(r"make run: there is no .*/template\.yaml: run in the folder of the checkout\n", err)
 
 
-def test_a_failing_migration_is_told_by_file_and_line(checkout: Checkout) -> None:
+def test_a_failing_migration_is_reported_with_file_and_line(checkout: Checkout) -> None:
     migrations = checkout.folder / "functions/catalogue/migrations"
     for file in migrations.glob("*.sql"):
         file.unlink()
@@ -199,7 +199,7 @@ def test_a_failing_migration_is_told_by_file_and_line(checkout: Checkout) -> Non
     assert err.count("\n") == 1
 
 
-def test_servers_that_are_there_already_are_used(checkout: Checkout, folder: Path) -> None:
+def test_given_servers_are_used(checkout: Checkout, folder: Path) -> None:
     with PostgresServer(folder / "theirs", durable=False) as database, ValkeyServer(folder / "cache") as cache:
         with checkout.running(DATABASE_URL=database.url, CACHE_URL=cache.url) as process:
             assert checkout.endpoints["DATABASE_URL"] == database.url
@@ -208,10 +208,10 @@ def test_servers_that_are_there_already_are_used(checkout: Checkout, folder: Pat
             assert len(descendants(process.pid)) == 2, "a sandbox for each function, no server"
             assert not (checkout.folder / ".local/postgres").exists()
         with redis.from_url(cache.url) as client:
-            assert client.ping(), "and they outlive us"
+            assert client.ping(), "and still run afterwards"
 
 
-def test_the_cache_outlives_a_run_but_never_answers_for_another_database(checkout: Checkout, folder: Path) -> None:
+def test_the_cache_survives_a_run_but_is_not_used_with_another_database(checkout: Checkout, folder: Path) -> None:
     def keys() -> list[bytes]:
         with redis.from_url(checkout.endpoints["CACHE_URL"]) as client:
             found: list[bytes] = client.keys()

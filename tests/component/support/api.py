@@ -15,7 +15,7 @@ import pytest
 
 from local.api.events import Request, to_event, to_response
 from local.api.routing import Router
-from local.template import read
+from local.template import read_template
 from tests.support.root import ROOT
 
 __all__ = ["Answer", "Api"]
@@ -42,7 +42,7 @@ class Api:
     """The functions behind the routes of template.yaml, in this process."""
 
     def __init__(self, environment: dict[str, dict[str, str]], patch: pytest.MonkeyPatch) -> None:
-        template = read(ROOT / "template.yaml")
+        template = read_template(ROOT / "template.yaml")
         self._router = Router(template.routes)
         self._handlers: dict[str, Any] = {}
         self.authorizer: dict[str, Any] | None = None  # what API Gateway found out about the caller

@@ -1,17 +1,20 @@
-"""A checkout to start the stack in, with a template of the tests' own, and what a person does there."""
+"""A checkout in which a test runs the commands of `local`: a copy of this project, or one with a small template."""
 
 import http.client
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from local.servers.processes import HOST
 from tests.support.ports import unclaimed_port
+from tests.support.root import ROOT
 from tests.support.until import until
 
 TEMPLATE = """
@@ -37,38 +40,56 @@ Resources:
 """
 
 
+def copy_project(folder: Path) -> "Checkout":
+    """Copy this project into `folder`, without its bytecode."""
+    for name in ("local", "functions", "layers"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("template.yaml", "samconfig.toml"):
+        shutil.copy(ROOT / name, folder)
+    return Checkout(folder)
+
+
 @dataclass
 class Checkout:
     folder: Path
     port: int = field(default_factory=unclaimed_port)
 
     @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
     def endpoints(self) -> dict[str, str]:
         text = (self.folder / ".local/endpoints.env").read_text()
         return dict(shlex.split(line)[0].split("=", 1) for line in text.splitlines())
 
-    def start(self, command: str, **environment: str) -> subprocess.Popen[str]:
-        given = {"PORT": str(self.port), "SAMPLE_PRODUCTS": "20", "PYTHONPATH": "functions:."}
+    def start(
+        self, command: str, *, output: int | IO[str] = subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen[str]:
+        path = "layers/cacheaside:functions:."
+        given = {"PORT": str(self.port), "SAMPLE_PRODUCTS": "20", "PYTHONPATH": path}
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
         return subprocess.Popen(
             [sys.executable, "-m", "local", command],
             cwd=self.folder,
             env=inherited | given | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
             text=True,
         )
 
     def finish(self, command: str, **environment: str) -> tuple[int, str, str]:
-        """Exit status, stdout and stderr."""
+        """Return exit status, stdout and stderr."""
         process = self.start(command, **environment)
         out, err = process.communicate(timeout=600)  # `rehearse` builds
         return process.returncode, out, err
 
     @contextmanager
-    def running(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        """`run`, from its first answer on; ended by SIGTERM if the test has not done so."""
-        process = self.start("run", **environment)
+    def running(
+        self, *, output: int | IO[str] = subprocess.PIPE, **environment: str
+    ) -> Iterator[subprocess.Popen[str]]:
+        """`run`, from its first answer on. Ended by SIGTERM if the test has not ended it."""
+        process = self.start("run", output=output, **environment)
         try:
             until(lambda: self._is_up(process))
             self.get("/")
@@ -78,7 +99,7 @@ class Checkout:
             process.communicate(timeout=120)
 
     def _is_up(self, process: subprocess.Popen[str]) -> bool:
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, f"`run` has ended: {process.communicate()}, or see its output file"
         return (self.folder / ".local/endpoints.env").exists()
 
     def get(self, path: str, method: str = "GET") -> bytes:

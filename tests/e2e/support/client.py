@@ -1,4 +1,4 @@
-"""HTTP as a stranger speaks it. Whatever is refused is also searched for what must never leave the functions."""
+"""An HTTP client that also searches the body of every refusal for internals of the functions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 __all__ = ["Answer", "Authorize", "Client", "eventually", "leaked", "same_entry", "unsigned"]
 
-# More than any gateway waits, so that the last word is the API's.
+# Longer than any gateway waits, so that the API's own timeout is seen.
 _TIMEOUT_S: Final = 60
-# A cache that failed is left alone for at least 5 s, and longer if it fails again.
+# A cache that failed is bypassed for at least 5 s, and longer if it fails again.
 _PATIENCE_S: Final = 30
 _PAUSE_S: Final = 0.2
 
-# A file of ours, a stack trace, a driver, SQL, a server's address: none of it helps a caller, all of it an attacker.
+# A file, a stack trace, a driver, SQL, a server's address: these help no caller, but an attacker.
 _INSIDE: Final = re.compile(
     r"Traceback|/var/task|/opt/python|psycopg|redis\.|"
     r"\bselect\b.{1,400}(?:\b|\\n)from\b|\binsert into\b|\bupdate\b.{1,400}(?:\b|\\n)set\b|"
@@ -31,11 +31,11 @@ _INSIDE: Final = re.compile(
 _T = TypeVar("_T")
 
 Authorize = Callable[[str, str, bytes], Mapping[str, str]]
-"""From method, URL and body to the headers that say who asks."""
+"""Returns the headers that authenticate a request, from its method, URL and body."""
 
 
 def unsigned(_method: str, _url: str, _body: bytes) -> Mapping[str, str]:
-    """Return nothing: nobody asks."""
+    """Return no headers."""
     return {}
 
 
@@ -60,7 +60,7 @@ class Answer:
 
 
 class Client:
-    """Asks the API at `url`, as `authorize` says."""
+    """Calls the API at `url`, with the headers of `authorize`."""
 
     def __init__(self, url: str, authorize: Authorize) -> None:
         self._url = url.rstrip("/")
@@ -74,7 +74,7 @@ class Client:
         return self.call("POST", target, data, {"content-type": media_type})
 
     def call(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
-        """One request on a connection of its own."""
+        """Send one request on a connection of its own."""
         whole = self._url + target
         parts = urlsplit(whole)
         connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -87,11 +87,11 @@ class Client:
                 response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
             )
         if answer.status >= 400:
-            assert not leaked(answer.body), f"{method} {target} answered {answer.status} and told {leaked(answer.body)}"
+            assert not leaked(answer.body), f"{method} {target} answered {answer.status} with {leaked(answer.body)}"
         return answer
 
     def pair(self, target: str, ask: Callable[[str, Answer], Answer]) -> tuple[Answer, Answer]:
-        """A GET, and what `ask` makes of the target and that answer: from one entry, unless it changes all the time."""
+        """Return the answers of a GET and of `ask`. Repeats both, for a time, until they are of the same entry."""
 
         def both() -> tuple[Answer, Answer]:
             plain = self.get(target)
@@ -101,7 +101,7 @@ class Client:
 
 
 def eventually(ask: Callable[[], _T], is_right: Callable[[_T], bool]) -> _T:
-    """The first answer that is right, or the last one that was waited for."""
+    """Return the first answer that is right, or after 30 s the last one."""
     deadline = time.monotonic() + _PATIENCE_S
     while not is_right(answer := ask()) and time.monotonic() < deadline:
         time.sleep(_PAUSE_S)
@@ -109,7 +109,7 @@ def eventually(ask: Callable[[], _T], is_right: Callable[[_T], bool]) -> _T:
 
 
 def leaked(body: bytes) -> str | None:
-    """Return what `body` tells of the inside, None if nothing."""
+    """Return the first internal text in `body`, None if there is none."""
     found = _INSIDE.search(body.decode(errors="replace"))
     return found[0] if found else None
 

@@ -1,4 +1,4 @@
-"""Whether a document is OpenAPI 3.1: what the specification demands of the parts that ours has."""
+"""Checks a document against OpenAPI 3.1: the rules for those parts that ours has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Json = Mapping[str, Any]
 
 
 def check_document(document: Json) -> None:
-    """Fail with the place of the first thing that is wrong."""
+    """Fail with the place of the first error."""
     assert document["openapi"].startswith("3.1."), document["openapi"]
     assert document.keys() <= _ROOT
     assert document["info"].keys() >= {"title", "version"}
@@ -28,7 +28,7 @@ def check_document(document: Json) -> None:
         _resolve(document, reference, place)
     operations = [*_operations(document)]
     identifiers = [operation["operationId"] for _, operation in operations if "operationId" in operation]
-    assert len(set(identifiers)) == len(identifiers), "an operationId stands twice"
+    assert len(set(identifiers)) == len(identifiers), "an operationId is not unique"
     for place, operation in operations:
         _check_operation(document, place, operation)
     for name, schema in document.get("components", {}).get("schemas", {}).items():
@@ -92,7 +92,7 @@ def _resolve(document: Json, reference: str, place: str) -> Json:
     found: Any = document
     for part in reference[2:].split("/"):
         name = part.replace("~1", "/").replace("~0", "~")
-        assert name in found, f"{place}: {reference} leads nowhere"
+        assert name in found, f"{place}: {reference} does not exist"
         found = found[name]
     assert isinstance(found, dict), f"{place}: {reference}"
     return found

@@ -1,4 +1,4 @@
-"""Which API the suite asks, and as whom: a deployed stack, one that runs already, or one of its own."""
+"""The API that the suite calls, and its authentication: a deployed stack, a running one, or one of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WRITES: Final = "WriteAuthorization"
 
 
 class CloudFormation(Protocol):
-    """What is needed of boto3's client."""
+    """The part of boto3's client that is used."""
 
     def describe_stacks(self, *, StackName: str) -> Any: ...  # noqa: N803 - AWS named it
 
@@ -36,7 +36,7 @@ class Target:
 
 
 def of_environment(environment: Mapping[str, str]) -> Target | None:
-    """Return what STACK or API_URL names, None if there is neither. E2E_TOKEN is for a stack that takes JWT."""
+    """Return the API that STACK or API_URL names, None without either. E2E_TOKEN is for a stack that expects a JWT."""
     token = environment.get("E2E_TOKEN")
     if name := environment.get("STACK"):
         return of_stack(name, boto3.client("cloudformation"), boto3.Session().get_credentials(), token)
@@ -48,7 +48,10 @@ def of_environment(environment: Mapping[str, str]) -> Target | None:
 def of_stack(
     name: str, cloudformation: CloudFormation, credentials: Credentials | None, token: str | None = None
 ) -> Target:
-    """Return the API of a deployed stack, asked as its parameters demand: unsigned, signed, or with `token`."""
+    """Return the API of a deployed stack. Its parameters decide: unsigned, signed, or with `token`.
+
+    Raises `LookupError` if the stack has no ApiUrl, or needs a token and there is none.
+    """
     [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     if "ApiUrl" not in outputs:
@@ -56,7 +59,7 @@ def of_stack(
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
     reads, writes = parameters[READS], parameters[WRITES]
     if "jwt" in (reads, writes) and not token:
-        raise LookupError(f"stack {name} takes bearer tokens: put one into E2E_TOKEN")
+        raise LookupError(f"stack {name} expects bearer tokens: put one into E2E_TOKEN")
     ways = {"open": unsigned, "iam": _sigv4(credentials, stack["StackId"].split(":")[3]), "jwt": _bearer(token or "")}
     return Target(
         url=outputs["ApiUrl"],
@@ -67,7 +70,7 @@ def of_stack(
 
 
 def _by_route(reads: Authorize, writes: Authorize) -> Authorize:
-    """A gateway asks by route who calls, and what fits no route that writes counts as a read, whatever its method."""
+    """The gateway authenticates by route. A request to no route that writes is a read, whatever its method."""
 
     def authorize(method: str, url: str, body: bytes) -> Mapping[str, str]:
         path = urlsplit(url).path
@@ -82,7 +85,7 @@ def _bearer(token: str) -> Authorize:
 
 
 def _sigv4(credentials: Credentials | None, region: str) -> Authorize:
-    """No header of the request itself is signed, because a proxy between may write it differently."""
+    """Sign no header of the request itself, because a proxy may change it."""
 
     def authorize(method: str, url: str, body: bytes) -> Mapping[str, str]:
         request = AWSRequest(method=method, url=url, data=body)

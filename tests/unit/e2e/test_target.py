@@ -1,4 +1,4 @@
-"""Which API the end-to-end suite asks, and that it signs as the gateway will verify."""
+"""The API that the end-to-end suite calls, and the signatures that the gateway will verify."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def cloudformation() -> Iterator[Stubber]:
 
 
 def deployed(stubber: Stubber, reads: str, writes: str, token: str | None = None, **stack: object) -> Target:
-    """The target that is made of a stack with these parameters."""
+    """Return the target of a stack with these parameters."""
     described = {
         "StackName": "cacheaside-dev",
         "StackId": "arn:aws:cloudformation:eu-north-1:111122223333:stack/cacheaside-dev/1",
@@ -49,14 +49,14 @@ def deployed(stubber: Stubber, reads: str, writes: str, token: str | None = None
     return of_stack("cacheaside-dev", stubber.client, WHO, token)
 
 
-def test_what_is_read_of_a_stack_is_in_the_template() -> None:
+def test_parameters_and_outputs_that_are_read_are_in_the_template() -> None:
     template = yaml_parse(TEMPLATE.read_text())
     assert template["Parameters"][READS]["AllowedValues"] == ["open", "iam", "jwt"]
     assert template["Parameters"][WRITES]["AllowedValues"] == ["iam", "jwt"]
     assert "ApiUrl" in template["Outputs"]
 
 
-def test_open_reads_are_asked_by_nobody_and_writes_are_signed(cloudformation: Stubber) -> None:
+def test_open_reads_are_unsigned_and_writes_are_signed(cloudformation: Stubber) -> None:
     target = deployed(cloudformation, "open", "iam")
     assert (target.url, target.guards_reads, target.guards_writes) == (URL, False, True)
     for method, path in [("GET", "/queries/a?b=1"), ("POST", "/queries/a"), ("GET", "/commands/a"), ("PUT", "/")]:
@@ -66,19 +66,19 @@ def test_open_reads_are_asked_by_nobody_and_writes_are_signed(cloudformation: St
 
 
 @pytest.mark.parametrize("reads", ["iam", "jwt"])
-def test_reads_and_writes_may_ask_differently(cloudformation: Stubber, reads: str) -> None:
+def test_reads_and_writes_may_be_authorized_differently(cloudformation: Stubber, reads: str) -> None:
     target = deployed(cloudformation, reads, "jwt", token="eyJ")
     assert target.guards_reads
     assert target.authorize("POST", f"{URL}/commands/a", b"{}") == BEARER
     assert (target.authorize("GET", f"{URL}/queries", b"") == BEARER) == (reads == "jwt")
 
 
-def test_stack_without_an_address_is_told(cloudformation: Stubber) -> None:
+def test_stack_without_an_address_is_an_error(cloudformation: Stubber) -> None:
     with pytest.raises(LookupError, match=r"cacheaside-dev \(ROLLBACK_COMPLETE\) has no output ApiUrl"):
         deployed(cloudformation, "open", "iam", StackStatus="ROLLBACK_COMPLETE", Outputs=[])
 
 
-def test_missing_token_is_told(cloudformation: Stubber) -> None:
+def test_missing_token_is_an_error(cloudformation: Stubber) -> None:
     with pytest.raises(LookupError, match="E2E_TOKEN"):
         deployed(cloudformation, "open", "jwt")
 
@@ -122,9 +122,9 @@ def test_environment_names_the_target(environment: dict[str, str], expected: Tar
         "File /var/task/query/app.py",
     ],
 )
-def test_what_a_refusal_must_not_tell_is_found(told: str) -> None:
+def test_internal_text_in_a_refusal_is_found(told: str) -> None:
     assert leaked(json.dumps({"title": "Something went wrong here", "detail": told}).encode())
 
 
-def test_what_helps_a_caller_is_not_taken_for_a_leak() -> None:
+def test_text_that_helps_a_caller_is_no_leak() -> None:
     assert not leaked(b'{"detail": "limit must be at least 1, not \'0\'", "title": "The database cannot be reached"}')

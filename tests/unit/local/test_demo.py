@@ -1,8 +1,8 @@
-"""What the demo counts as a hit, and what it shows."""
+"""What the demo counts as a hit, and the table that it prints."""
 
 import pytest
 
-from local.demo import Row, table
+from local.demo import QueryTimes, format_table
 
 
 @pytest.mark.parametrize(
@@ -18,16 +18,16 @@ from local.demo import Row, table
     ],
 )
 def test_only_a_hit_is_a_hit(status: int, cache_status: str, hit: bool) -> None:
-    assert Row("version", 5000, 1, status, cache_status).is_hit is hit
+    assert QueryTimes("version", 5000, 1, status, cache_status).is_hit is hit
 
 
-def test_the_table_lines_up_and_marks_what_was_no_hit() -> None:
+def test_the_table_is_aligned_and_marks_calls_that_were_no_hit() -> None:
     rows = [
-        Row("version", 5012.34, 1.234, 200, "cacheaside; hit; ttl=60"),
-        Row("top_products", 80.0, 79.0, 200, "cacheaside; fwd=miss"),
-        Row("product", 3.0, 2.0, 503, ""),
+        QueryTimes("version", 5012.34, 1.234, 200, "cacheaside; hit; ttl=60"),
+        QueryTimes("top_products", 80.0, 79.0, 200, "cacheaside; fwd=miss"),
+        QueryTimes("product", 3.0, 2.0, 503, ""),
     ]
-    assert table(rows).splitlines() == [
+    assert format_table(rows).splitlines() == [
         "query         miss ms  hit ms   ratio  Cache-Status of the second call",
         "────────────  ───────  ──────  ──────  ───────────────────────────────",
         "version       5,012.3     1.2  4,062×  cacheaside; hit; ttl=60",

@@ -1,15 +1,15 @@
-"""The environment contract of §"Environment variables": who signs in as whom, and from where."""
+"""The environment variables of the functions: which role each signs in as, and at which address."""
 
 import pytest
 
 from local.environment import ROLES, function_environment
 
 EMBEDDED = "postgresql://postgres@127.0.0.1:5433/cacheaside"
-THEIRS = "postgresql://ann:s%40crt@db.example:5432/shop?sslmode=require"
+GIVEN = "postgresql://ann:s%40crt@db.example:5432/shop?sslmode=require"
 CACHE = "redis://127.0.0.1:6380"
 
 
-def test_in_the_embedded_database_each_function_is_its_own_role() -> None:
+def test_in_the_embedded_database_each_function_has_its_own_role() -> None:
     variables = function_environment(EMBEDDED, CACHE, embedded=True)
     assert {given["DATABASE_URL"] for given in variables.values()} == {EMBEDDED}
     assert {name: given["DATABASE_USER"] for name, given in variables.items()} == {
@@ -20,27 +20,27 @@ def test_in_the_embedded_database_each_function_is_its_own_role() -> None:
     }
 
 
-def test_someones_own_database_is_used_as_its_url_says() -> None:
-    variables = function_environment(THEIRS, CACHE, embedded=False)
-    assert {given["DATABASE_URL"] for given in variables.values()} == {THEIRS}
+def test_in_a_given_database_the_user_of_the_url_signs_in() -> None:
+    variables = function_environment(GIVEN, CACHE, embedded=False)
+    assert {given["DATABASE_URL"] for given in variables.values()} == {GIVEN}
     assert {given["DATABASE_USER"] for given in variables.values()} == {""}
     assert variables.keys() == ROLES.keys()
 
 
-def test_nobody_signs_tokens_or_has_the_cache_user_of_the_template() -> None:
+def test_no_function_signs_tokens_or_has_the_cache_user_of_the_template() -> None:
     variables = function_environment(EMBEDDED, CACHE, embedded=True)
     assert {given["AUTHENTICATION"] for given in variables.values()} == {"url"}
     assert {given["CACHE_URL"] for given in variables.values()} == {CACHE}
     assert {given.get("CACHE_USER", "") for given in variables.values()} == {""}
 
 
-def test_answers_are_checked_with_the_database_as_the_query_function_sees_it() -> None:
-    for url, embedded in ((EMBEDDED, True), (THEIRS, False)):
+def test_verifier_reads_the_database_with_the_role_of_the_query_function() -> None:
+    for url, embedded in ((EMBEDDED, True), (GIVEN, False)):
         variables = function_environment(url, CACHE, embedded=embedded)
         assert variables["InvalidateFunction"]["READ_DATABASE_USER"] == variables["QueryFunction"]["DATABASE_USER"]
 
 
-def test_only_in_a_container_a_sweep_ends_without_listening() -> None:
+def test_sweep_does_not_listen_in_a_container() -> None:
     here, inside = (function_environment(EMBEDDED, CACHE, embedded=True, host=host) for host in (None, "engine"))
     assert "INVALIDATION" not in here["InvalidateFunction"]
     assert inside["InvalidateFunction"]["INVALIDATION"] == "schedule"
@@ -51,10 +51,10 @@ def test_only_in_a_container_a_sweep_ends_without_listening() -> None:
     [
         (EMBEDDED, CACHE, "postgresql://postgres@engine:5433/cacheaside", "redis://engine:6380"),
         ("postgresql://localhost/shop", "redis://[::1]:6380/1", "postgresql://engine/shop", "redis://engine:6380/1"),
-        (THEIRS, "rediss://user:pw@cache.example:6379", THEIRS, "rediss://user:pw@cache.example:6379"),
+        (GIVEN, "rediss://user:pw@cache.example:6379", GIVEN, "rediss://user:pw@cache.example:6379"),
     ],
 )
-def test_a_container_gets_another_name_for_this_machine_only(
+def test_in_a_container_only_loopback_addresses_are_replaced(
     database_url: str, cache_url: str, database: str, cache: str
 ) -> None:
     variables = function_environment(database_url, cache_url, embedded=False, host="engine")["QueryFunction"]

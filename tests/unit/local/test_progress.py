@@ -1,4 +1,4 @@
-"""Progress for people, and for logs that keep every line."""
+"""Progress on a terminal, and in a log."""
 
 import io
 

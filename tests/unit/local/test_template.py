@@ -1,11 +1,11 @@
-"""template.yaml as the gateway reads it."""
+"""The functions, routes and schedules that are read from a template."""
 
 from pathlib import Path
 
 import pytest
 
 from local.errors import LocalError
-from local.template import Route, Schedule, Template, read
+from local.template import Route, Schedule, Template, read_template
 
 TEMPLATE = """
 Parameters:
@@ -58,7 +58,7 @@ Resources:
 @pytest.fixture
 def template(tmp_path: Path) -> Template:
     (tmp_path / "template.yaml").write_text(TEMPLATE)
-    return read(tmp_path / "template.yaml")
+    return read_template(tmp_path / "template.yaml")
 
 
 def test_every_http_event_is_a_route_and_nothing_else_is(template: Template) -> None:
@@ -80,24 +80,22 @@ def test_every_scheduler_event_is_a_schedule_and_nothing_else_is(template: Templ
 @pytest.mark.parametrize(
     "expression", ["cron(0 3 * * ? *)", "at(2030-01-01T00:00:00)", "rate(0 minutes)", "rate(1.5 hours)"]
 )
-def test_a_schedule_that_cannot_be_kept_here_is_refused_by_name_and_not_left_out(
-    tmp_path: Path, expression: str
-) -> None:
+def test_a_schedule_that_cannot_run_here_is_an_error_that_names_it(tmp_path: Path, expression: str) -> None:
     path = tmp_path / "template.yaml"
     path.write_text(TEMPLATE.replace("rate(1 minute)", f'"{expression}"'))
     with pytest.raises(LocalError) as caught:
-        read(path)
-    assert str(caught.value).startswith(f"ReadFunction.Clock: {expression!r} cannot be kept")
+        read_template(path)
+    assert str(caught.value).startswith(f"ReadFunction.Clock: {expression!r} cannot run here")
 
 
-def test_an_input_that_is_no_json_is_told_by_name(tmp_path: Path) -> None:
+def test_an_input_that_is_no_json_is_an_error_that_names_it(tmp_path: Path) -> None:
     path = tmp_path / "template.yaml"
     path.write_text(TEMPLATE.replace('{"full": true}', "{full}"))
     with pytest.raises(LocalError, match=r"^ReadFunction\.Pace: its Input is not JSON$"):
-        read(path)
+        read_template(path)
 
 
-def test_globals_fill_what_a_function_leaves_open(template: Template, tmp_path: Path) -> None:
+def test_globals_are_the_defaults_of_a_function(template: Template, tmp_path: Path) -> None:
     function = template.functions["PlainFunction"]
     assert (function.timeout, function.memory) == (10, 512)
     assert function.paths == (tmp_path / "elsewhere", tmp_path / "layers/library")
@@ -111,22 +109,22 @@ def test_a_function_overrides_globals_and_adds_to_their_layers(template: Templat
     assert function.environment["SERVICE"] == "read"
 
 
-def test_a_variable_that_only_a_deployment_knows_is_there_and_empty(template: Template) -> None:
+def test_a_variable_that_only_a_deployment_knows_is_empty(template: Template) -> None:
     environment = template.functions["ReadFunction"].environment
     assert environment["DATABASE_URL"] == environment["ENDPOINT"] == ""
     assert environment["TRACING"] == "true"
 
 
-def test_a_missing_template_is_told_by_name(tmp_path: Path) -> None:
+def test_a_missing_template_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match=r"there is no .*template\.yaml"):
-        read(tmp_path / "template.yaml")
+        read_template(tmp_path / "template.yaml")
 
 
 @pytest.mark.parametrize("text", ["Resources: [", "just text", "Resources:"])
-def test_a_broken_template_is_one_line_about_that_file(tmp_path: Path, text: str) -> None:
+def test_a_broken_template_is_one_line_that_names_it(tmp_path: Path, text: str) -> None:
     path = tmp_path / "template.yaml"
     path.write_text(text)
     with pytest.raises(LocalError) as caught:
-        read(path)
+        read_template(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -1,38 +1,28 @@
-"""The rehearsal of a deployment, as a person starts it; and that it notices what would fail on AWS."""
+"""The rehearsal of a deployment, started by its command; and that it finds what would fail on AWS."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.component.support.checkout import Checkout
+from local.sam_cli import find_sam
+from tests.component.support.checkout import Checkout, copy_project
 from tests.support.root import ROOT
-
-SAM = os.environ.get("SAM") or shutil.which("sam", path=f"{ROOT}/.venv-sam/bin{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture
 def project(folder: Path) -> Checkout:
-    """A copy of this project, without what Python has left in it."""
-    assert SAM, "SAM CLI is missing: `make test` installs it into .venv-sam; or set SAM to its path"
-    for name in ("local", "functions", "layers"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("template.yaml", "samconfig.toml"):
-        shutil.copy(ROOT / name, folder)
-    return Checkout(folder)
+    return copy_project(folder)
 
 
 def rehearse(project: Checkout, **environment: str) -> tuple[int, str, str]:
-    path = "layers/cacheaside:functions:."
-    return project.finish("rehearse", PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1", SAM=str(SAM), **environment)
+    return project.finish("rehearse", PYTHONDONTWRITEBYTECODE="1", SAM=str(find_sam(ROOT)), **environment)
 
 
 def test_every_step_goes_as_it_must(project: Checkout) -> None:
-    # What somebody has set up for AWS plays no part.
+    # The AWS settings of this machine are not used.
     status, out, err = rehearse(project, AWS_PROFILE="nobody", AWS_ENDPOINT_URL="http://127.0.0.1:1")
     assert (status, err) == (0, "")
     steps = re.findall(r"^✓ (.*)$", out, re.MULTILINE)
@@ -53,7 +43,7 @@ def test_every_step_goes_as_it_must(project: Checkout) -> None:
     assert (
         'rehearsal.sql:3: the query reads rehearsal, which is not among its tags; write -- tags = ["rehearsal"]' in out
     )
-    assert not list(project.folder.rglob(".aws-sam/build"))  # somebody's build for AWS is left alone
+    assert not list(project.folder.rglob(".aws-sam/build"))  # a build for AWS is not overwritten
 
 
 def change(project: Checkout, path: str, old: str, new: str) -> None:
@@ -63,7 +53,7 @@ def change(project: Checkout, path: str, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-def test_id_that_changes_is_noticed(project: Checkout) -> None:
+def test_changed_physical_id_is_found(project: Checkout) -> None:
     response = "functions/migrate/cloudformation_response.py"
     change(project, response, """{event['LogicalResourceId']}-schema""", "of-its-own")
     change(project, response, 'event.get("PhysicalResourceId") or f', 'event["RequestId"] + ')
@@ -74,7 +64,7 @@ def test_id_that_changes_is_noticed(project: Checkout) -> None:
     assert "✓ create without a database" in out
 
 
-def test_bytecode_that_would_be_shipped_is_noticed(project: Checkout) -> None:
+def test_packaged_bytecode_is_found(project: Checkout) -> None:
     cache = project.folder / "functions/query/__pycache__"
     cache.mkdir()
     (cache / "app.cpython-311.pyc").touch()
@@ -83,7 +73,7 @@ def test_bytecode_that_would_be_shipped_is_noticed(project: Checkout) -> None:
     assert "bytecode was packaged, query/__pycache__/app.cpython-311.pyc: delete it in the checkout" in err
 
 
-def test_template_that_cannot_be_built_is_told_in_sams_words(project: Checkout) -> None:
+def test_failed_build_prints_the_output_of_sam(project: Checkout) -> None:
     change(project, "template.yaml", "ContentUri: layers/cacheaside", "ContentUri: layers/nowhere")
     status, out, err = rehearse(project)
     assert (status, "✓" in out) == (1, False)

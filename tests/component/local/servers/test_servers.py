@@ -1,4 +1,4 @@
-"""The embedded servers: real ones, side by side, hurt in every way that they can be."""
+"""The embedded servers: side by side, stopped, killed and frozen."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def valkey(folder: Path, **options: Any) -> ValkeyServer:
 
 
 def ask(server: Server, patience: int = 30) -> object:
-    """Something that only a serving server answers."""
+    """Ask something that only a working server answers."""
     if isinstance(server, ValkeyServer):
         with redis.from_url(server.url, socket_timeout=patience, retry=Retry(NoBackoff(), 0)) as client:
             return client.ping()
@@ -124,7 +124,7 @@ def test_stopping_twice_or_after_a_crash_is_harmless(make: Callable[[Path], Serv
 
 
 @both
-def test_a_port_that_another_was_quicker_to_take_is_not_the_end(
+def test_a_port_that_another_server_has_taken_first_is_replaced(
     make: Callable[[Path], Server], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with make(folder / "a") as quicker:
@@ -136,7 +136,7 @@ def test_a_port_that_another_was_quicker_to_take_is_not_the_end(
 
 
 @both
-def test_a_given_port_that_stays_taken_is_told_with_the_servers_own_words(
+def test_a_given_port_that_stays_in_use_fails_with_the_servers_log(
     make: Callable[..., Server], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local.servers.server, "BUSY_LIMIT", 0.3)
@@ -162,7 +162,7 @@ def test_a_server_ends_with_the_process_that_started_it(
     folder: Path,
     wait_for_end: Callable[[list[int]], None],
 ) -> None:
-    """Started in a thread that ends at once, which is where PR_SET_PDEATHSIG would go wrong."""
+    """The server is started in a thread that ends at once: PR_SET_PDEATHSIG would end the server with it."""
     module, name = make.__name__, make.__annotations__["return"].__name__
     owner = subprocess.Popen(
         [
@@ -170,7 +170,7 @@ def test_a_server_ends_with_the_process_that_started_it(
             "-c",
             textwrap.dedent(f"""
                 import pathlib, threading, time
-                from local.{module} import {name}
+                from local.servers.{module} import {name}
                 server = {name}(pathlib.Path({str(folder)!r}))
                 thread = threading.Thread(target=server.start)
                 thread.start()
@@ -194,7 +194,7 @@ def test_a_server_ends_with_the_process_that_started_it(
 
 
 def test_a_database_waits_for_the_server_of_an_owner_that_was_killed(folder: Path) -> None:
-    """`kill -9` of `make run`, then `make run`: the old server may still be on its way out."""
+    """`kill -9` of `make run`, then `make run`: the old server may not have ended yet."""
     with postgres(folder) as former:
 
         def stop_late() -> None:
@@ -218,7 +218,7 @@ def test_data_survives_a_stop_and_what_was_committed_survives_a_crash(folder: Pa
         assert select(server, "select it from kept") == 42
 
 
-def test_an_interrupted_first_start_leaves_nothing_half_made(folder: Path) -> None:
+def test_a_start_after_an_interrupted_first_start_works(folder: Path) -> None:
     (folder / "postgres" / "data.new").mkdir(parents=True)
     (folder / "postgres" / "data.new" / "PG_VERSION").write_text("18\n")
     with postgres(folder) as server:
@@ -252,7 +252,7 @@ def test_the_cache_keeps_nothing_on_disk_and_takes_settings(folder: Path) -> Non
 def test_as_root_in_a_closed_folder_postgresql_still_starts_and_is_not_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A checkout in /root: the way to the data is closed, and so is the way to the programs of its .venv."""
+    """A checkout in /root: other users can reach neither the data nor the programs in its .venv."""
     tmp_path.chmod(0o700)
     (tmp_path / "bin").symlink_to(local.servers.postgres._bin())
     monkeypatch.setattr(local.servers.postgres, "_bin", lambda: tmp_path / "bin")
@@ -264,12 +264,12 @@ def test_as_root_in_a_closed_folder_postgresql_still_starts_and_is_not_root(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has no rights to give up")
-def test_as_root_in_an_open_folder_postgresql_keeps_no_right_of_roots(folder: Path) -> None:
+def test_as_root_in_an_open_folder_postgresql_keeps_no_capability(folder: Path) -> None:
     with postgres(folder) as server:
         assert "CapEff:\t0000000000000000" in Path(f"/proc/{server.pid}/status").read_text()
 
 
-def test_a_kept_cache_outlives_a_stop_but_never_comes_back_after_a_crash(folder: Path) -> None:
+def test_a_kept_cache_survives_a_stop_but_is_empty_after_a_crash(folder: Path) -> None:
     server = ValkeyServer(folder, kept=True)
 
     def tags(**changes: str | None) -> set[bytes]:

@@ -1,4 +1,4 @@
-"""Which function an event is for, and where containers find this machine."""
+"""The function of an event, and the address of this machine for containers."""
 
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -6,9 +6,10 @@ from subprocess import CompletedProcess
 import pytest
 
 from local.containers import engine
-from local.containers.emulator import ROOT, function_of
+from local.containers.emulator import function_of
 from local.containers.sam import invoke
 from local.errors import LocalError
+from tests.support.root import ROOT
 
 
 def test_first_word_of_an_event_names_its_function() -> None:
@@ -18,13 +19,13 @@ def test_first_word_of_an_event_names_its_function() -> None:
     assert set(functions.values()) == {"QueryFunction", "CommandFunction", "InvalidateFunction", "MigrateFunction"}
 
 
-def test_event_of_no_function_is_told_how_to_be_named() -> None:
-    with pytest.raises(LocalError, match="begin its name with query_, command_, invalidate_, migrate_"):
+def test_event_of_no_function_is_an_error_that_lists_the_names() -> None:
+    with pytest.raises(LocalError, match="begin the file's name with query_, command_, invalidate_, migrate_"):
         function_of(Path("events/other.json"))
 
 
 @pytest.mark.parametrize("event", [None, "", "events/nothing.json"])
-def test_event_that_is_no_file_is_told(event: str | None) -> None:
+def test_event_that_is_no_file_is_an_error(event: str | None) -> None:
     with pytest.raises(LocalError, match="is no file: EVENT=events/query_version"):
         invoke(event)
 
@@ -32,8 +33,8 @@ def test_event_that_is_no_file_is_told(event: str | None) -> None:
 @pytest.mark.parametrize(
     ("said", "address"), [("172.17.0.0/16 172.17.0.9\n", "172.17.0.9"), ("172.17.0.0/16 \n", "172.17.0.1")]
 )
-def test_gateway_is_what_the_engine_says_or_the_first_address(
+def test_host_address_is_the_configured_gateway_or_the_first_address(
     monkeypatch: pytest.MonkeyPatch, said: str, address: str
 ) -> None:
     monkeypatch.setattr(engine, "_docker", lambda *_: CompletedProcess([], 0, said, ""))
-    assert engine.gateway() == address
+    assert engine.host_address() == address

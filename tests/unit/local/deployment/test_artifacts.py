@@ -1,4 +1,4 @@
-"""What must not reach Lambda, or must not be missing there, is noticed before anything is deployed."""
+"""A package with a file too many, a missing file or a changed file is refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def zipped(content: Files) -> bytes:
 
 
 class Contents:
-    """What `sam package` uploads of this project, to be spoilt by a test."""
+    """The uploads of `sam package` for this project. A test changes them."""
 
     def __init__(self) -> None:
         pins = (ROOT / "layers/dependencies/requirements.txt").read_text().split()
@@ -63,7 +63,7 @@ def contents() -> Contents:
     return Contents()
 
 
-def test_what_is_packaged_today_is_right(contents: Contents) -> None:
+def test_package_of_this_checkout_is_right(contents: Contents) -> None:
     functions, library, dependencies, total = contents.check()
     system, own = (
         len(list((ROOT / "functions" / path).glob("*.sql"))) for path in ("migrate/system", "catalogue/migrations")
@@ -77,30 +77,36 @@ def test_what_is_packaged_today_is_right(contents: Contents) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda c: c.functions.pop("query/app.py"), r"functions and what was packaged of it differ in query/app\.py"),
-        (lambda c: c.functions.update({"notes.txt": b""}), r"differ in notes\.txt"),
-        (lambda c: c.functions.update({"migrate/app.py": b""}), r"migrate/app\.py was packaged as something else"),
+        (
+            lambda c: c.functions.pop("query/app.py"),
+            r"functions and its package .* same files: query/app\.py",
+        ),
+        (lambda c: c.functions.update({"notes.txt": b""}), r"the same files: notes\.txt"),
+        (
+            lambda c: c.functions.update({"migrate/app.py": b""}),
+            r"migrate/app\.py in the package differs",
+        ),
         (lambda c: c.library.update({"python/cacheaside/x.pyc": b""}), r"bytecode was packaged, python/cacheaside/x"),
-        (lambda c: c.library.pop("python/cacheaside/errors.py"), r"differ in python/cacheaside/errors\.py"),
+        (lambda c: c.library.pop("python/cacheaside/errors.py"), r"the same files: python/cacheaside/errors\.py"),
         (lambda c: c.dependencies.popitem(), "the dependencies layer was packaged without"),
         (
             lambda c: c.dependencies.update({"certificates/rds-global-bundle.pem": b"older"}),
-            r"rds-global-bundle\.pem was packaged as something else",
+            r"rds-global-bundle\.pem in the package differs from the checkout",
         ),
     ],
 )
-def test_what_differs_from_the_checkout_is_named(contents: Contents, spoil: Callable[[Any], object], says: str) -> None:
+def test_difference_from_the_checkout_is_named(contents: Contents, spoil: Callable[[Any], object], says: str) -> None:
     spoil(contents)
     with pytest.raises(LocalError, match=says):
         contents.check()
 
 
-def test_more_than_lambda_takes_is_refused(contents: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_lambdas_limit_is_refused(contents: Contents, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts, "LIMIT_BYTES", 100_000)
     with pytest.raises(LocalError, match=r"MB unpacked, and Lambda takes 0\.10 MB"):
         contents.check()
 
 
-def test_what_is_no_zip_is_told_with_its_resources() -> None:
-    with pytest.raises(LocalError, match="uploaded for QueryFunction is no zip"):
+def test_upload_that_is_no_zip_is_an_error_that_names_its_resources() -> None:
+    with pytest.raises(LocalError, match="the upload for QueryFunction is no zip"):
         _ = Artifact(("QueryFunction",), b"<Error/>").sizes
