@@ -44,7 +44,7 @@ def handler(event, context):
     number, seconds = do.get("number", 0), float(do.get("seconds", 0))
 
     def task():
-        while "wait_until" in do and not os.path.exists(do["until"]):
+        while "until" in do and not os.path.exists(do["until"]):
             time.sleep(0.01)
         time.sleep(seconds)
         tell(ended="task", number=number)
@@ -105,7 +105,7 @@ def ended_tasks(log: Path) -> Told:
 def test_the_answer_is_there_before_the_task_has_ended(
     pool: Pool, go: Path, log: Path, tasks: Callable[[int], Told]
 ) -> None:
-    answer = pool.invoke({"wait_until": str(go)})
+    answer = pool.invoke({"until": str(go)})
     assert answer["inline"] is False
     assert ended_tasks(log) == []
     go.touch()
@@ -113,7 +113,7 @@ def test_the_answer_is_there_before_the_task_has_ended(
 
 
 def test_a_sandbox_with_a_running_task_is_busy_and_free_again_after_it(pool: Pool, go: Path) -> None:
-    first = pool.invoke({"wait_until": str(go)})
+    first = pool.invoke({"until": str(go)})
     second = pool.invoke({})
     assert second["pid"] != first["pid"]
     wait_until(lambda: len(pool._settling) == 1)
