@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import Any, Final
 
 import psycopg2
@@ -17,58 +16,60 @@ from cacheaside.errors import CatalogueError, SettingsError
 from cacheaside.settings import DatabaseSettings
 from cacheaside.tag_check.check import check_tags
 from migrate import sample_data
-from migrate.custom_resource import respond
+from migrate.cloudformation_response import send_response
 from migrate.deployment import Downgrade, refuse_downgrade
-from migrate.first_connection import connect_patiently
+from migrate.first_connection import connect_with_retries
 from migrate.time_limit import OutOfTime, time_limit
-from migrate.upgrade import MigrationFailed, unknown, upgrade
+from migrate.upgrade import FUNCTIONS, MigrationFailed, unknown, upgrade
 
 logger = Logger()
 
-CATALOGUE: Final = Path(__file__).parents[1] / "catalogue"
-# What the answer to CloudFormation needs, with all its attempts.
+CATALOGUE: Final = FUNCTIONS / "catalogue"
+# Time for the response to CloudFormation, with all its attempts.
 _RESERVE_S: Final = 60
 
 
 class WrongTags(Exception):
-    """A query reads what its tags do not say, or what nobody watches. The message has a line for each."""
+    """A query reads a table that its tags do not name, or that is not watched. The message has a line for each."""
 
 
-# Errors that tell whoever deploys what to do.
-_TOLD: Final = (
+# Their messages tell the person who deploys what to do, so CloudFormation gets them as the reason.
+_REPORTED: Final = (
     MigrationFailed, Downgrade, WrongTags, CatalogueError, OutOfTime, SettingsError, psycopg2.Error, ValueError
 )  # fmt: skip
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Answer one request of CloudFormation. Never fails without telling it why."""
+    """Answer one request of CloudFormation. Every failure is answered too, with its reason."""
     try:
         data = _serve(event, context)
-    except _TOLD as error:
+    except _REPORTED as error:
         logger.exception("the schema was not upgraded")
-        respond(event, "FAILED", _reason(error))
+        send_response(event, "FAILED", _reason(error))
     except Exception:
         logger.exception("the schema was not upgraded")
-        respond(event, "FAILED", f"an error in the migrate function itself; its log group has it: {logger.service}")
+        reason = f"an error in the migrate function itself; its log group has it: {logger.service}"
+        send_response(event, "FAILED", reason)
     else:
-        respond(event, "SUCCESS", data=data)
+        send_response(event, "SUCCESS", data=data)
 
 
 def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     if event["RequestType"] == "Delete":
-        # The database goes with the stack, or stays as a snapshot or as somebody's own; none of these wants it emptied.
+        # The database is deleted with the stack, or kept as a snapshot or as the user's own. So nothing is dropped.
         return {}
     products = _whole_number(event["ResourceProperties"], "SampleProducts")
-    # Not at init: a function that fails there cannot answer, and the deployment would wait for it in vain.
+    # Not at init: a function that fails there sends no response, and the deployment would wait until its timeout.
     settings = DatabaseSettings.from_environment()
-    with closing(connect_patiently(settings, _left_s(context))) as connection, time_limit(connection, _left_s(context)):
+    opened = connect_with_retries(settings, _left_s(context))
+    with closing(opened) as connection, time_limit(connection, _left_s(context)):
         applied = upgrade(connection)
         logger.info("upgraded", extra={"applied": applied})
         if ahead := unknown(connection):
             refuse_downgrade(event, ahead)
             logger.warning("rolled back: the database stays ahead", extra={"ahead": ahead})
-        else:  # the queries of a rollback are not of this schema
+        else:  # not during a rollback: its queries were written for an older schema
             _check_tags(connection)
         if products > 0:
             sample_data.load(connection, products, _report)
@@ -80,7 +81,7 @@ def _left_s(context: LambdaContext) -> float:
 
 
 def _check_tags(connection: Connection) -> None:
-    """Raise WrongTags: better no deployment than answers that outlive a change of what they are made of."""
+    """Raise WrongTags where a change of a table would leave answers that were made from it in the cache."""
     with dependencies(connection) as database:
         checked = check_tags(CATALOGUE, database)
     if checked.problems:
@@ -101,7 +102,7 @@ def _report(done: int, total: int) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, psycopg2.Error) and error.diag.message_primary is None:
-        # What libpq says of a connection names the host and may quote the URL.
+        # The message is libpq's, which names the host and may quote the URL.
         return "the database could not be reached, or the connection was lost; the log has the details"
-    where = f"{error.__cause__.name}.sql: " if isinstance(error.__cause__, MigrationFailed) else ""
+    where = f"{error.__cause__.file}: " if isinstance(error.__cause__, MigrationFailed) else ""
     return where + " ".join(str(error).split())

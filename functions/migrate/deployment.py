@@ -1,9 +1,9 @@
-"""Which way a deployment goes: to new code, or back to the code that was there before.
+"""Tells a deployment of new code from a rollback to the code that was there before.
 
-Both reach the function as the same request. What tells them apart is `CodeVersion`, the published version of the
-migrate function, whose number Lambda only ever counts up. Code that somebody deploys, be it a checkout of last year,
-is published anew and gets a higher number than what it replaces. CloudFormation, when it rolls back, publishes
-nothing: it names the version from before again, a lower number than that of the deployment which failed.
+Both send the function the same request. They differ in `CodeVersion`, the published version of the migrate function,
+whose number Lambda only increases. A deployment publishes its code, even an old checkout's, under a higher number than
+the code that it replaces. A rollback publishes nothing: CloudFormation sends the number of the earlier version again,
+which is lower than that of the failed deployment.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ __all__ = ["Downgrade", "refuse_downgrade"]
 
 
 class Downgrade(Exception):
-    """Somebody deploys code that is older than the schema."""
+    """The code to be deployed is older than the schema."""
 
 
 def refuse_downgrade(event: Mapping[str, Any], ahead: Sequence[str]) -> None:
-    """Raise Downgrade if `event` deploys code that lacks the migrations `ahead`: nobody has tried it with that schema.
+    """Raise Downgrade if `event` deploys code that lacks the migrations `ahead`: it was not tested with that schema.
 
-    A rollback passes, and so does whatever cannot be told from one: a rollback that fails leaves a stack that nobody
-    can deploy to any more.
+    A rollback passes, and so does a request that may be one: a failed rollback leaves a stack that cannot be deployed
+    to any more.
     """
     if ahead and _brings_new_code(event):
         raise Downgrade(
-            f"the database is ahead of this deployment: it has {', '.join(ahead)}, which migrations/ has not; "
+            f"the database is ahead of this deployment: it has {', '.join(ahead)}, which this code lacks; "
             "deploy a checkout that has it too"
         )
 
@@ -35,7 +35,7 @@ def _brings_new_code(event: Mapping[str, Any]) -> bool:
     if event["RequestType"] == "Create":
         return True
     new, old = _version(event.get("ResourceProperties")), _version(event.get("OldResourceProperties"))
-    # Another function, say under another name, counts from 1 again.
+    # The versions of another function, for example after a change of its name, are numbered from 1 again.
     return new is not None and old is not None and new[0] == old[0] and new[1] > old[1]
 
 

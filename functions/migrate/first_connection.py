@@ -1,4 +1,4 @@
-"""The first connection to a database that the same deployment may have made."""
+"""The first connection to a database that the same deployment may have created."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from psycopg2.extensions import connection as Connection
 from cacheaside.drivers.postgres.connection import open_connection
 from cacheaside.settings import DatabaseSettings
 
-__all__ = ["connect_patiently"]
+__all__ = ["connect_with_retries"]
 
-# A permission that IAM has only just been given may be unknown to the database for a minute or so. To give up before
-# that would roll back half an hour of a first deployment.
-_PATIENCE_S: Final = 150.0
+# The database may refuse a permission that was given to IAM less than a minute or so ago. Giving up before that would
+# roll back half an hour of a first deployment.
+_RETRY_FOR_S: Final = 150.0
 _PAUSE_S: Final = 3.0
 
 logger = Logger(child=True)
 
 
-def connect_patiently(
+def connect_with_retries(
     settings: DatabaseSettings,
     seconds: float,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Connection:
-    """Return a connection, opened within `seconds` and two and a half minutes at most: each attempt signs a new token.
+    """Return a connection, opened within `seconds`, but at most two and a half minutes. Each attempt signs a new token.
 
-    Raises psycopg2.OperationalError.
+    Raises the last attempt's psycopg2.OperationalError.
     """
-    ends = now() + min(seconds, _PATIENCE_S)
+    ends = now() + min(seconds, _RETRY_FOR_S)
     while True:
         try:
             return open_connection(settings)
         except psycopg2.OperationalError as error:
             if now() + _PAUSE_S >= ends:
                 raise
-            logger.warning("the database does not let us in yet", extra={"reason": str(error)})
+            logger.warning("the database refuses the connection so far", extra={"reason": str(error)})
         sleep(_PAUSE_S)

@@ -1,8 +1,8 @@
 """Fills an empty shop with sample rows, the same ones on every machine.
 
-Every row follows from its number alone (see `sample/`). The numbers are loaded in order, customers, then products, then
-orders with their lines, a chunk to a transaction, and each of these moves `done` in `cacheaside.sample_load`. So a load
-that was cut off goes on where it stopped, and two at once share the work.
+Every row depends on its number alone (see `sample/`). Customers are loaded first, then products, then orders with their
+lines. Each transaction loads one chunk and adds its size to `done` in `cacheaside.sample_load`. So a load that was cut
+off continues where it stopped, and two loads at once share the work.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BEGIN: Final = """
     on conflict do nothing
 """
 
-# Rows that others add meanwhile are numbered after the sample's last one.
+# Rows that other writers add during the load are numbered after the last row of the sample.
 _RESERVE: Final = """
     select setval(pg_get_serial_sequence('customers', 'id'), %(customers)s),
            setval(pg_get_serial_sequence('products', 'id'), %(products)s),
@@ -37,7 +37,7 @@ _RESERVE: Final = """
 
 @dataclass(frozen=True, slots=True)
 class _Shop:
-    """How many rows of each table belong to a shop of `products`. Their sum numbers the rows of a load."""
+    """The numbers of rows in a shop of `products`: of each table, and in total."""
 
     products: int
 
@@ -50,7 +50,7 @@ class _Shop:
         return sum(self.tables.values())
 
     def chunk(self, done: int) -> tuple[str, int, int]:
-        """Return the table that comes after `done` rows, and the first and last row to load into it."""
+        """Return the table of the next chunk after `done` rows, and the numbers of its first and last row."""
         for table, rows in self.tables.items():
             if done < rows:
                 return table, done + 1, min(done + _CHUNK, rows)
@@ -59,10 +59,10 @@ class _Shop:
 
 
 def load(connection: Connection, products: int, report: Callable[[int, int], None]) -> bool:
-    """Load a shop of `products`, calling `report(done, total)` with rows as they are committed.
+    """Load a shop of `products`, and call `report(done, total)` with the number of rows after each transaction.
 
-    Returns False, and leaves the shop alone, if it holds data already. What a load that was cut off has left behind is
-    no such data: that load is completed, in the size that it was begun with. An exception of `report` cuts off a load.
+    Returns False if the shop is complete or holds other data, and then changes nothing. A load that was cut off is
+    completed, in the size that it was begun with. An exception of `report` cuts off the load.
     """
     shop, done = _begin(connection, products)
     if done == shop.total:
@@ -78,13 +78,13 @@ def load(connection: Connection, products: int, report: Callable[[int, int], Non
 
 def _begin(connection: Connection, products: int) -> tuple[_Shop, int]:
     with connection, connection.cursor() as cursor:
-        cursor.execute(_read("functions"))
+        cursor.execute(_read("prepare"))
         cursor.execute(_BEGIN, {"products": products})
         if cursor.rowcount:
             cursor.execute(_RESERVE, _Shop(products).tables)
         cursor.execute("select products, done from cacheaside.sample_load")
         row = cursor.fetchone()
-    if row is None:  # someone's own data
+    if row is None:  # the shop holds other data
         return _Shop(0), 0
     return _Shop(row[0]), row[1]
 

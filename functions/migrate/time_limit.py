@@ -1,4 +1,4 @@
-"""Ends the work on a connection while there is still time to say that it was ended."""
+"""Cancels the work on a connection while there is still time to report that."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from psycopg2.extensions import connection as Connection
 
 __all__ = ["OutOfTime", "time_limit"]
 
-_AGAIN_S: Final = 0.5
+_INTERVAL_S: Final = 0.5
 
 
 class OutOfTime(Exception):
-    """The work was cut off. What it had committed stays, the rest is rolled back."""
+    """The work was cancelled. Committed transactions stay, the last one was rolled back."""
 
 
 @contextmanager
 def time_limit(connection: Connection, seconds: float) -> Iterator[None]:
-    """Cancel what `connection` does within this block once `seconds` have passed. Raises OutOfTime if that ended it.
+    """Cancel the statements of `connection` in this block after `seconds`. Raises OutOfTime if that ended the block.
 
-    PostgreSQL's statement_timeout would not do: it starts anew with each statement of a migration.
+    PostgreSQL's statement_timeout is no substitute: it starts again with each statement of a migration.
     """
     over, left = threading.Event(), threading.Event()
 
     def watch() -> None:
         wait = max(0.0, seconds)
-        # Again and again, because a request that arrives between two statements cancels nothing.
+        # Repeated, because a request that arrives between two statements cancels nothing.
         while not left.wait(wait):
             over.set()
             with suppress(psycopg2.Error):
                 connection.cancel()
-            wait = _AGAIN_S
+            wait = _INTERVAL_S
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -43,7 +43,7 @@ def time_limit(connection: Connection, seconds: float) -> Iterator[None]:
     except Exception as error:
         if over.is_set():
             raise OutOfTime(
-                "time was over; what is finished is kept: raise RELEASE in the template and deploy again to go on"
+                "time was over; finished work is kept: raise RELEASE in the template and deploy again to go on"
             ) from error
         raise
     finally:

@@ -1,13 +1,15 @@
-"""Brings a database to the newest schema: applies, in order, the files of `migrations/` that it does not have yet.
+"""Brings a database to the newest schema: applies the migrations that it does not have yet.
 
-Each file is one transaction, recorded in `cacheaside.migrations` as it commits. An advisory lock of the same
-transaction lets several upgrades run at once: each applies what it finds missing when its turn comes.
+There are two series, each numbered from 0001: `migrate/system/` makes the schema `cacheaside`, `catalogue/migrations/`
+makes the user's tables and has them watched. Each file is one transaction, which also records the file in
+`cacheaside.migrations`. The transaction takes an advisory lock. So several upgrades may run at once: each one waits for
+its turn and applies what is then missing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,32 +19,36 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-__all__ = ["Migration", "MigrationFailed", "read_migrations", "unknown", "upgrade"]
+__all__ = ["FUNCTIONS", "Migration", "MigrationFailed", "read_migrations", "unknown", "upgrade"]
 
-_FOLDER: Final = Path(__file__).with_name("migrations")
+FUNCTIONS: Final = Path(__file__).parents[1]
+# By series, below the folder of the functions. In this order: the catalogue's files call functions of the system's.
+_FOLDERS: Final = {"system": "migrate/system", "catalogue": "catalogue/migrations"}
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+")
-_LOCK: Final = int.from_bytes(b"cacheasi", "big")  # any number that nobody else takes
+_LOCK: Final = int.from_bytes(b"cacheasi", "big")  # any number that no other program locks
 
-# A migration that waits for a table's lock holds up everyone who comes after it, so it does not wait for long.
+# A migration that waits for the lock of a table blocks all later users of that table, so the wait is short.
 _GUARD: Final = "set local lock_timeout = '10s'"
 
 _BOOTSTRAP: Final = """
     create schema if not exists cacheaside;
     create table if not exists cacheaside.migrations (
-        number     integer primary key,
+        series     text,
+        number     integer,
         name       text not null,
         checksum   text not null,
-        applied_at timestamptz not null default now()
+        applied_at timestamptz not null default now(),
+        primary key (series, number)
     )
 """
 
 
 class MigrationFailed(Exception):
-    """A file could not be applied, or must not be. Nothing of it remains; the files before it stay applied."""
+    """A file could not be applied, or must not be. It left no trace in the database; files before it stay applied."""
 
-    def __init__(self, name: str, reason: str, line: int | None = None) -> None:
-        super().__init__(f"{name}.sql:{line}: {reason}" if line else f"{name}.sql: {reason}")
-        self.name = name
+    def __init__(self, file: str, reason: str, line: int | None = None) -> None:
+        super().__init__(f"{file}:{line}: {reason}" if line else f"{file}: {reason}")
+        self.file = file
         self.reason = reason
         self.line = line
 
@@ -51,90 +57,116 @@ class MigrationFailed(Exception):
 class Migration:
     """One file. `name` is `0001_roles`, without the suffix."""
 
+    series: str
     number: int
     name: str
     sql: str
 
     @property
+    def key(self) -> tuple[str, int]:
+        """The primary key in `cacheaside.migrations`."""
+        return self.series, self.number
+
+    @property
+    def file(self) -> str:
+        """The path below the folder of the functions: `migrate/system/0001_roles.sql`."""
+        return _file(self.series, self.name)
+
+    @property
     def checksum(self) -> str:
-        """Of the text as read, so that a checkout with other line endings is the same file."""
+        """Of the text as read, so line endings make no difference."""
         return sha256(self.sql.encode()).hexdigest()
 
 
-def upgrade(connection: Connection, folder: Path = _FOLDER) -> list[str]:
-    """Apply every migration that the database lacks, and return their names.
+def upgrade(connection: Connection, functions: Path = FUNCTIONS) -> list[str]:
+    """Apply every migration that the database lacks, and return their files in the order of application.
 
-    Raises `MigrationFailed`. A database that is ahead of `folder` is left as it is: that is what a deployment
-    looks like while it is rolled back. Whether it is one, only the caller can know: see `unknown`.
+    Raises `MigrationFailed`. A database that is ahead of `functions` is left as it is, because that is its state during
+    the rollback of a deployment. Only the caller can know whether this is a rollback: see `unknown`.
     """
-    migrations = read_migrations(folder)
+    migrations = read_migrations(functions)
     applied: list[str] = []
-    while (name := _apply_next(connection, migrations)) is not None:
-        applied.append(name)
+    while (file := _apply_next(connection, migrations)) is not None:
+        applied.append(file)
     return applied
 
 
-def unknown(connection: Connection, folder: Path = _FOLDER) -> list[str]:
-    """Return the names of the migrations that the database has and `folder` has not, in order: how far it is ahead."""
+def unknown(connection: Connection, functions: Path = FUNCTIONS) -> list[str]:
+    """Return the files that were applied to the database and are not in `functions`: how far the database is ahead."""
+    known = {migration.key for migration in read_migrations(functions)}
     with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "select name from cacheaside.migrations where number > %s order by number", [len(read_migrations(folder))]
-        )
-        return [name for (name,) in cursor.fetchall()]
+        cursor.execute("select series, number, name from cacheaside.migrations order by series = 'catalogue', number")
+        return [_file(series, name) for series, number, name in cursor.fetchall() if (series, number) not in known]
 
 
-def read_migrations(folder: Path) -> list[Migration]:
-    """Return the files of `folder` by number: 1, 2, 3 and so on. Raises `MigrationFailed` where that is not so."""
-    migrations: list[Migration] = []
-    for expected, path in enumerate(sorted(folder.glob("*.sql")), 1):
+def read_migrations(functions: Path) -> list[Migration]:
+    """Return the files of both series, in the order of application.
+
+    Raises `MigrationFailed` where the files of a series are not numbered 1, 2, 3 and so on.
+    """
+    return [migration for series in _FOLDERS for migration in _read_series(functions, series)]
+
+
+def _read_series(functions: Path, series: str) -> Iterator[Migration]:
+    previous = ""
+    for expected, path in enumerate(sorted((functions / _FOLDERS[series]).glob("*.sql")), 1):
+        file = _file(series, path.stem)
         match = _NAME.fullmatch(path.stem)
         if match is None:
-            raise MigrationFailed(path.stem, "is not named like 0004_order_notes.sql")
+            raise MigrationFailed(file, "is not named like 0004_order_notes.sql")
         number = int(match[1])
         if number < expected:
-            raise MigrationFailed(path.stem, f"has the same number as {migrations[-1].name}.sql")
+            raise MigrationFailed(file, f"has the same number as {previous}.sql")
         if number > expected:
-            raise MigrationFailed(path.stem, f"comes next, but number {expected:04} is missing")
-        migrations.append(Migration(number, path.stem, path.read_text(encoding="utf-8")))
-    return migrations
+            raise MigrationFailed(file, f"comes next, but number {expected:04} is missing")
+        yield Migration(series, number, path.stem, path.read_text(encoding="utf-8"))
+        previous = path.stem
+
+
+def _file(series: str, name: str) -> str:
+    return f"{_FOLDERS[series]}/{name}.sql"
 
 
 def _apply_next(connection: Connection, migrations: Sequence[Migration]) -> str | None:
     with connection, connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
         cursor.execute(_BOOTSTRAP)
-        cursor.execute("select number, name, checksum from cacheaside.migrations order by number")
-        applied = cursor.fetchall()
+        cursor.execute("select series, number, name, checksum from cacheaside.migrations")
+        applied = {(series, number): (name, checksum) for series, number, name, checksum in cursor.fetchall()}
         _refuse_changed(migrations, applied)
-        if len(applied) >= len(migrations):
+        migration = next((migration for migration in migrations if migration.key not in applied), None)
+        if migration is None:
             return None
-        migration = migrations[len(applied)]
         cursor.execute(_GUARD)
         _execute(cursor, migration)
         cursor.execute(
-            "insert into cacheaside.migrations (number, name, checksum) values (%s, %s, %s)",
-            [migration.number, migration.name, migration.checksum],
+            "insert into cacheaside.migrations (series, number, name, checksum) values (%s, %s, %s, %s)",
+            [migration.series, migration.number, migration.name, migration.checksum],
         )
-    return migration.name
+    return migration.file
 
 
-def _refuse_changed(migrations: Sequence[Migration], applied: Sequence[tuple[int, str, str]]) -> None:
-    for migration, (number, name, checksum) in zip(migrations, applied, strict=False):
+def _refuse_changed(migrations: Sequence[Migration], applied: Mapping[tuple[str, int], tuple[str, str]]) -> None:
+    for migration in migrations:
+        name, checksum = applied.get(migration.key, (migration.name, migration.checksum))
         if migration.name != name:
-            raise MigrationFailed(migration.name, f"is number {number}, which was applied as {name}.sql")
+            raise MigrationFailed(migration.file, f"is number {migration.number}, which was applied as {name}.sql")
         if migration.checksum != checksum:
-            raise MigrationFailed(name, "was edited after it was applied; restore it, and put the change in a new file")
+            raise MigrationFailed(
+                migration.file, "was edited after it was applied; restore it, and put the change in a new file"
+            )
 
 
 def _execute(cursor: Cursor, migration: Migration) -> None:
     before = _transaction(cursor)
     try:
         cursor.execute(migration.sql)
-        cursor.execute("set constraints all immediate")  # else a deferred one would fail at commit, in nobody's name
+        # A deferred constraint would fail at commit, where the error could no longer name the file.
+        cursor.execute("set constraints all immediate")
     except psycopg2.Error as error:
-        raise MigrationFailed(migration.name, _reason(error), _line(migration.sql, error)) from error
+        raise MigrationFailed(migration.file, _reason(error), _line(migration.sql, error)) from error
     if _transaction(cursor) != before:
-        raise MigrationFailed(migration.name, "ends its transaction; take out its commit or rollback")
+        raise MigrationFailed(migration.file, "ends its transaction; take out its commit or rollback")
 
 
 def _transaction(cursor: Cursor) -> str:
@@ -146,7 +178,7 @@ def _reason(error: psycopg2.Error) -> str:
     diag = error.diag
     if diag.message_primary is None:
         return str(error).strip()
-    # Without a position, the context is what tells where a block or function stopped.
+    # An error without a position happened in a block or function: then the context says where.
     context = None if diag.statement_position else diag.context
     notes = [note for note in (diag.message_detail, diag.message_hint, context) if note]
     return "; ".join([f"{diag.message_primary} (SQLSTATE {error.pgcode})", *notes])

@@ -58,7 +58,8 @@ def _check_functions(folder: Path, package: Package, artifact: Artifact) -> str:
             raise LocalError(f"{name}: its handler's {module} was not packaged")
     counts = {
         "handlers": len(artifact.names),
-        "migrations": _count(artifact, "migrate/migrations/"),
+        "system migrations": _count(artifact, "migrate/system/"),
+        "migrations": _count(artifact, "catalogue/migrations/"),
         "queries": _count(artifact, "catalogue/queries/"),
         "commands": _count(artifact, "catalogue/commands/"),
     }

@@ -28,11 +28,13 @@ from local.servers.postgres import PostgresServer
 from local.servers.processes import HOST
 from local.template import Function, read_template
 from local.terminal import PrintLine
+from migrate.upgrade import read_migrations
 
 __all__ = ["rehearse_deployment"]
 
 FUNCTION = "MigrateFunction"
 RESOURCE = "Migrations"
+MIGRATIONS = "catalogue/migrations"
 PRODUCTS = 20
 
 TABLE = "create table rehearsal (id bigint primary key);\nselect cacheaside.watch('rehearsal');\n"
@@ -97,16 +99,17 @@ class _SchemaRehearsal:
     def run(self) -> None:
         stack = self._resource()
         shipped = self.function.paths[0]
-        names = sorted(path.stem for path in (shipped / "migrate/migrations").glob("*.sql"))
-        table, more, fails = (f"{len(names) + n:04}_rehearsal_{n}" for n in (1, 2, 3))
+        files = [migration.file for migration in read_migrations(shipped)]
+        last = sum(1 for file in files if file.startswith(MIGRATIONS))
+        table, more, fails = (f"{MIGRATIONS}/{last + n:04}_rehearsal_{n}.sql" for n in (1, 2, 3))
 
         with self._code(shipped, database_url=NOBODY) as invoke:
             self._fails("create without a database", stack.create(invoke), "the database could not be reached")
             self._succeeds("its rollback, a delete", stack.delete(invoke), None)
         with self._code(shipped) as invoke:
-            self._succeeds("create", stack.create(invoke), names)
+            self._succeeds("create", stack.create(invoke), files)
             self._succeeds("update without a new migration", stack.update(invoke), [])
-        live = self._changed("table", shipped, {f"migrate/migrations/{table}.sql": TABLE})
+        live = self._changed("table", shipped, {table: TABLE})
         with self._code(live) as invoke:
             self._succeeds("update with a new migration", stack.update(invoke), [table])
 
@@ -115,13 +118,12 @@ class _SchemaRehearsal:
         with self._code(live) as invoke:
             self._succeeds("its rollback", stack.roll_back(invoke), [])
 
-        new = {f"migrate/migrations/{more}.sql": "create table rehearsal_2 ();\n"}
-        new[f"migrate/migrations/{fails}.sql"] = FAILS
+        new = {more: "create table rehearsal_2 ();\n", fails: FAILS}
         with self._code(self._changed("fails", live, new)) as invoke:
-            self._fails("update with a failing migration", stack.update(invoke), f"{fails}.sql:")
+            self._fails("update with a failing migration", stack.update(invoke), f"{fails}:")
         with self._code(live) as invoke:
             self._succeeds("its rollback", stack.roll_back(invoke), [], f", the database stays ahead by {more}")
-            self._has([*names, table, more])
+            self._has([*files, table, more])
             self._fails("update with code older than the schema", stack.update(invoke), f"it has {more}")
             self._succeeds("its rollback", stack.roll_back(invoke), [])
             self._succeeds("delete", stack.delete(invoke), None, f", {self._products()} products stay")
@@ -168,10 +170,13 @@ class _SchemaRehearsal:
             raise LocalError(f"{step}: the reason does not say {reason!r}: {response.reason}")
         self.print_line(f"✓ {step}: FAILED as it must, «{response.reason.replace(f'{self.folder}/', '')}»")
 
-    def _has(self, names: list[str]) -> None:
-        rows = self._ask("select string_agg(name, ',' order by number) from cacheaside.migrations")
-        if rows != ",".join(names):
-            raise LocalError(f"the database has the migrations {rows} instead of {','.join(names)}")
+    def _has(self, files: list[str]) -> None:
+        names = ",".join(Path(file).stem for file in files)
+        rows = self._ask(
+            "select string_agg(name, ',' order by series = 'catalogue', number) from cacheaside.migrations"
+        )
+        if rows != names:
+            raise LocalError(f"the database has the migrations {rows} instead of {names}")
 
     def _products(self) -> str:
         if (count := self._ask("select count(*) from products")) != str(PRODUCTS):

@@ -137,7 +137,8 @@ def function(tmp_path: Path) -> Function:
 def checkout(folder: Path, function: Function, tmp_path: Path) -> Checkout:
     """This project's `local` and `migrate`, with the function and the template of these tests."""
     shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "functions/migrate", folder / "functions/migrate")
+    for path in ("functions/migrate", "functions/catalogue/migrations"):
+        shutil.copytree(ROOT / path, folder / path)
     shutil.copytree(tmp_path / "functions/told", folder / "functions/told")
     shutil.copytree(tmp_path / "layer", folder / "layer")
     (folder / "template.yaml").write_text(TEMPLATE)

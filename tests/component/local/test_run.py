@@ -189,13 +189,13 @@ def test_a_missing_template_is_reported(checkout: Checkout) -> None:
 
 
 def test_a_failing_migration_is_reported_with_file_and_line(checkout: Checkout) -> None:
-    migrations = checkout.folder / "functions/migrate/migrations"
+    migrations = checkout.folder / "functions/catalogue/migrations"
     for file in migrations.glob("*.sql"):
         file.unlink()
     (migrations / "0001_broken.sql").write_text("select 1;\nselect no_such_column;\n")
     status, _, err = checkout.finish("run")
     assert status == 1
-    assert err.startswith("make run: migration 0001_broken.sql:2: ")
+    assert err.startswith("make run: migration catalogue/migrations/0001_broken.sql:2: ")
     assert err.count("\n") == 1
 
 

@@ -13,14 +13,14 @@ from psycopg2.extensions import connection as Connection
 
 from local.servers.postgres import PostgresServer
 from migrate.upgrade import upgrade
-from tests.component.migrate.session import Session
+from tests.component.support.session import Session
 
 _numbers = count(1)
 
 
 @pytest.fixture
 def database(postgres: PostgresServer, sql: Callable[..., Any]) -> Iterator[str]:
-    """The name of a database without anything in it."""
+    """The name of an empty database."""
     name = f"empty_{next(_numbers)}"
     sql(f"create database {name}")
     yield name
@@ -44,7 +44,7 @@ def connect(postgres: PostgresServer, database: str) -> Iterator[Callable[..., C
 
 @pytest.fixture(scope="session")
 def upgraded(postgres: PostgresServer) -> str:
-    """The name of a database with the whole schema, to be copied: that is faster than to upgrade one."""
+    """The name of a database with the whole schema. Copying it is faster than upgrading a new one."""
     with closing(psycopg2.connect(postgres.url)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:

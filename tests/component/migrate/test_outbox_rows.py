@@ -1,10 +1,10 @@
-"""What a statement leaves in the outbox: a table of statements and changes, and one of keys and names of rows."""
+"""Which changes a statement records in the outbox: a table of statements, and one of primary keys."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.component.migrate.session import Session
+from tests.component.support.session import Session
 
 THINGS = """
     create table things (id bigint primary key, value text, parent bigint references things on delete cascade);
@@ -59,6 +59,10 @@ STATEMENTS = {
         "insert into things select generate_series(1001, 1096); update things set value = 'x'",
         ["things", *(f"things:{number}" for number in range(1001, 1097))],
     ),
+    "update of the keys of as many rows": (
+        "insert into things select generate_series(1001, 1095); update things set id = id + 10000, parent = null",
+        200,
+    ),
     "100,000 rows": (
         """insert into things select generate_series(1001, 101000);
            update things set value = 'x'""",
@@ -100,13 +104,13 @@ STATEMENTS = {
 
 
 @pytest.mark.parametrize(("statement", "changes"), STATEMENTS.values(), ids=STATEMENTS)
-def test_statement_leaves_word_of_what_it_changed(session: Session, statement: str, changes: list[str] | int) -> None:
+def test_statement_records_its_changes(session: Session, statement: str, changes: list[str] | int) -> None:
     session.run(THINGS)
     found = session.changes(statement)
     assert (len(found) if isinstance(changes, int) else found) == changes
 
 
-def test_each_transaction_leaves_its_own_row(session: Session) -> None:
+def test_each_transaction_records_its_own_rows(session: Session) -> None:
     session.run(THINGS)
     touch = "update things set value = 'x' where id = 1"
     assert session.changes(touch, touch) == ["things:1", "things:1"]
@@ -148,10 +152,10 @@ KEYS = {
     "name that would end the function": ('"a $$ b" integer primary key', "(7)", ["keyed:7"]),
     "type that would end the function": ('k "so $$ so" primary key', "('fine')", ["keyed:fine"]),
     "names that the function has": (
-        """tag text, recorder text, new_rows integer, tg_op text, changed integer, at_most integer, by_row integer,
-           change text, key text, old_rows integer, primary key (tag, recorder, new_rows, tg_op)""",
-        "('a', 'b', 2, 'd', 1, 1, 1)",
-        ["keyed:a,b,2,d"],
+        """tag text, key text, changed_rows integer, updated_rows integer, tg_op text, tg_relid integer, keys text,
+           new_keys text, change text, attrelid integer, primary key (tag, key, changed_rows, updated_rows, tg_op)""",
+        "('a', 'b', 2, 3, 'd')",
+        ["keyed:a,b,2,3,d"],
     ),
     "as long as a name may be": ("k text primary key", f"('{'x' * 512}')", [f"keyed:{'x' * 512}"]),
     "longer": ("k text primary key", f"('{'x' * 513}')", ["keyed"]),
@@ -226,7 +230,7 @@ def test_writer_needs_no_right_in_the_schema(session: Session) -> None:
     assert session.changes("set role stranger; truncate things; reset role") == ["things"]
 
 
-def test_writer_cannot_lead_the_trigger_astray_with_a_search_path(session: Session) -> None:
+def test_search_path_of_a_writer_does_not_change_which_functions_the_trigger_calls(session: Session) -> None:
     session.run(THINGS)
     session.run(
         """create schema evil;
@@ -251,7 +255,7 @@ def test_writer_cannot_lead_the_trigger_astray_with_a_search_path(session: Sessi
         ("now() + interval '1 minute'", "select cacheaside.watch('things')", 1),
     ],
 )
-def test_writer_notifies_once_and_only_while_somebody_listens(
+def test_writer_notifies_once_and_only_while_there_is_a_listener(
     session: Session, listening_until: str, writes: str, notifications: int
 ) -> None:
     until = listening_until if "now" in listening_until else f"'{listening_until}'"

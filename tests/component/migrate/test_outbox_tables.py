@@ -1,10 +1,10 @@
-"""Partitions, and tables that change under the triggers: nothing goes unseen, and no writer fails."""
+"""Partitions, and watched tables that are altered: every change is recorded, and no writer fails."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.component.migrate.session import Session
+from tests.component.support.session import Session
 
 PARTS = """
     create table parts (id bigint, country text, value text, primary key (id, country)) partition by list (country);
@@ -55,7 +55,7 @@ def test_partitions_are_the_table(parts: Session, statement: str, changes: list[
     assert parts.notices == ""
 
 
-def test_what_reads_a_partition_depends_on_the_table(parts: Session) -> None:
+def test_partition_has_the_tag_of_its_table(parts: Session) -> None:
     assert parts.run("select cacheaside.tag('parts_other_low'), cacheaside.tag('customers')") == [
         ("parts", "customers")
     ]
@@ -107,7 +107,7 @@ def test_partition_that_is_detached_is_left_alone_and_leaves_the_others_watched(
     assert parts.run(triggers) == []
 
 
-def test_partition_whose_detaching_nobody_followed_can_be_watched_on_its_own(parts: Session) -> None:
+def test_partition_that_was_detached_without_event_trigger_can_be_watched_on_its_own(parts: Session) -> None:
     parts.run("drop event trigger cacheaside_follow_schema; alter table parts detach partition parts_other")
     assert parts.run("select relation::text, complete from cacheaside.watched where tag = 'parts' order by 1") == [
         ("parts", True),
@@ -117,20 +117,20 @@ def test_partition_whose_detaching_nobody_followed_can_be_watched_on_its_own(par
     assert parts.changes("truncate parts_de", "truncate parts_other_low") == ["parts", "parts_other"]
 
 
-def test_partition_of_a_kind_that_cannot_be_watched_is_told(parts: Session) -> None:
+def test_partition_of_a_kind_that_cannot_be_watched_is_reported(parts: Session) -> None:
     parts.run("create unlogged table parts_gb partition of parts for values in ('GB')")
     assert "could not follow this change: cannot watch public.parts: it is not a permanent table" in parts.notices
     assert parts.run("select complete from cacheaside.watched where tag = 'parts'") == [(False,)]
 
 
-def test_table_that_is_inherited_from_later_is_told(session: Session) -> None:
+def test_table_that_is_inherited_from_later_is_reported(session: Session) -> None:
     session.run(THINGS)
     session.run("create table more_things () inherits (things)")
     assert "could not follow this change: cannot watch public.things: it inherits, or is inherited" in session.notices
     assert session.run("select complete from cacheaside.watched where tag = 'things'") == [(False,)]
 
 
-# What is altered, a write after that, and the changes of that write.
+# The statement that alters, a write after it, and the changes that this write records.
 ALTERATIONS = {
     "name": ("alter table things rename to items", "insert into items values (7)", ["items:7"]),
     "schema": ("alter table things set schema other", "insert into other.things values (7)", ["other.things:7"]),
@@ -168,14 +168,14 @@ ALTERATIONS = {
 @pytest.fixture
 def things(session: Session) -> Session:
     session.run(f"create schema other; {THINGS}")
-    # This session has called the function, and keeps the plans of its statements.
+    # This session has called the recorder, so it keeps the plans of its statements.
     session.run("update things set value = 'x'")
     return session
 
 
 @pytest.mark.parametrize(("altered", "write", "changes"), ALTERATIONS.values(), ids=ALTERATIONS)
 def test_triggers_follow_a_table_that_is_altered(things: Session, altered: str, write: str, changes: list[str]) -> None:
-    assert "things" in things.changes(altered)  # its contents are others now, or it is gone
+    assert "things" in things.changes(altered)  # its contents may have changed, or it is gone
     assert things.changes(write) == changes
     assert things.run("select bool_and(complete) from cacheaside.watched") == [(True,)]
     assert things.notices == ""
@@ -204,7 +204,7 @@ def test_without_event_triggers_no_writer_fails_and_watching_again_is_enough(
         ("drop type mood cascade", "insert into moods values ('x')", ["moods"]),
     ],
 )
-def test_key_that_nobody_followed_stands_for_the_table(
+def test_key_that_changed_without_event_trigger_stands_for_the_table(
     things: Session, altered: str, write: str, changes: list[str]
 ) -> None:
     things.run(
@@ -219,7 +219,7 @@ def test_key_that_nobody_followed_stands_for_the_table(
     assert things.changes(write) == changes
 
 
-def test_trigger_that_is_off_is_told_where_nobody_follows(things: Session) -> None:
+def test_disabled_trigger_is_reported_where_there_are_no_event_triggers(things: Session) -> None:
     things.run("drop event trigger cacheaside_follow_schema; alter table things disable trigger cacheaside_update")
     assert things.changes("update things set value = 'x'") == []
     complete = "select complete from cacheaside.watched where relation = 'things'::regclass"
@@ -228,19 +228,19 @@ def test_trigger_that_is_off_is_told_where_nobody_follows(things: Session) -> No
     assert things.run(complete) == [(True,)]
 
 
-def test_table_that_is_dropped_leaves_word_and_nothing_else(things: Session) -> None:
+def test_dropped_table_is_recorded_and_leaves_no_recorder(things: Session) -> None:
     assert things.changes("drop table things; create table things (id bigint primary key)") == ["things"]
     assert things.run("select from cacheaside.watched where tag = 'things'") == []
     assert things.run("select from cacheaside.recorders where tag = 'things'") == []
 
 
 @pytest.mark.parametrize("statement", ["drop schema other cascade", "drop table other.things"])
-def test_table_that_is_dropped_with_its_schema_leaves_word(things: Session, statement: str) -> None:
+def test_table_that_is_dropped_with_its_schema_is_recorded(things: Session, statement: str) -> None:
     things.run("alter table things set schema other")
     assert things.changes(statement) == ["other.things"]
 
 
-def test_altering_and_dropping_something_else_takes_nothing_out(parts: Session) -> None:
+def test_altering_and_dropping_other_tables_records_nothing(parts: Session) -> None:
     parts.run(
         """create table mine (id bigint primary key);
            create function mine() returns trigger language plpgsql as $$ begin return null; end $$;
@@ -258,7 +258,7 @@ def test_changes_of_the_schema_that_are_replicated_are_followed(parts: Session) 
 @pytest.mark.parametrize(
     "refresh", ["refresh materialized view totals", "refresh materialized view concurrently totals"]
 )
-def test_materialized_view_is_another_after_its_refresh(things: Session, refresh: str) -> None:
+def test_refresh_of_a_materialized_view_is_recorded(things: Session, refresh: str) -> None:
     things.run("create materialized view totals as select count(*) as n from things; create unique index on totals (n)")
     assert things.changes(refresh) == ["totals"]
 
@@ -271,7 +271,7 @@ def test_materialized_view_is_another_after_its_refresh(things: Session, refresh
         "drop materialized view totals; create materialized view totals as select 1 as n",
     ],
 )
-def test_materialized_view_is_another_after_it_was_swapped(things: Session, swap: str) -> None:
+def test_swap_of_materialized_views_is_recorded(things: Session, swap: str) -> None:
     things.run("create materialized view totals as select 1 as n; create materialized view fresh as select 2 as n")
     assert "totals" in things.changes(swap)
 
@@ -280,11 +280,11 @@ def test_materialized_view_is_another_after_it_was_swapped(things: Session, swap
     "change",
     [
         "alter table things set unlogged",
-        # What a subscription leaves when it is made. A real one takes a second server, and this is all that is asked.
+        # The row of a subscription. A real one needs a second server, and only this row is read.
         "insert into pg_subscription_rel (srsubid, srrelid, srsubstate) values (1, 'things'::regclass, 'r')",
     ],
 )
-def test_table_whose_changes_go_unseen_from_now_on_is_not_complete(things: Session, change: str) -> None:
+def test_table_whose_changes_fire_no_trigger_any_more_is_not_complete(things: Session, change: str) -> None:
     complete = "select complete from cacheaside.watched where relation = 'things'::regclass"
     assert things.run(complete) == [(True,)]
     things.run(f"set allow_system_table_mods = on; {change}")

@@ -1,4 +1,4 @@
-"""`cacheaside.watch` and `unwatch`: what they put on, take off and refuse, and whom they keep waiting."""
+"""`cacheaside.watch` and `unwatch`: what they create, drop and refuse, and when they wait."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 
 from local.servers.postgres import PostgresServer
 from migrate.upgrade import upgrade
-from tests.component.migrate.session import Session
+from tests.component.support.session import Session
 
 THINGS = """
     create table things (id bigint primary key, value text);
     create table parts (id bigint primary key) partition by range (id);
     create table parts_low partition of parts for values from (0) to (10);
 """
-# All that watching could leave behind.
+# Every object that watching could leave behind.
 TRACES = """
     select 'trigger ' || tgname || ' on ' || tgrelid::regclass from pg_trigger where not tgisinternal
     union select 'function ' || oid::regprocedure from pg_proc where pronamespace <> 'pg_catalog'::regnamespace
@@ -48,21 +48,21 @@ def test_unwatching_leaves_nothing_behind(things: Session) -> None:
     assert things.notices == ""
 
 
-def test_watching_again_changes_nothing_but_takes_the_table_out(things: Session) -> None:
+def test_watching_again_changes_nothing_and_records_the_table(things: Session) -> None:
     things.run("select cacheaside.watch('parts')")
     before = things.run(TRACES)
     assert things.changes("select cacheaside.watch('parts')") == ["parts"]
     assert things.run(TRACES) == before
 
 
-def test_watch_names_the_tag(things: Session) -> None:
+def test_watch_returns_the_tag(things: Session) -> None:
     things.run("create schema sales; create table sales.items (id bigint primary key)")
     assert things.run("select cacheaside.watch('things'), cacheaside.watch('sales.items')") == [
         ("things", "sales.items")
     ]
 
 
-def test_trigger_that_somebody_dropped_is_put_back(things: Session) -> None:
+def test_dropped_trigger_is_created_again(things: Session) -> None:
     things.run("select cacheaside.watch('things'); drop trigger cacheaside_insert on things")
     complete = "select complete from cacheaside.watched where tag = 'things'"
     assert things.run(complete) == [(False,)]
@@ -86,10 +86,10 @@ def test_shop_is_watched(session: Session) -> None:
 REFUSED = {
     "partition": ("parts_low", "it is a partition\nHINT:  Watch parts, and with it all of its partitions."),
     "view": ("a_view", "it is a view\nHINT:  Watch the tables that it reads."),
-    "materialized view": ("a_matview", "it is a materialized view\nHINT:  Nothing need be done"),
-    "foreign table": ("far", "its rows, or some of them, are kept elsewhere"),
-    "partly foreign table": ("partly_far", "its rows, or some of them, are kept elsewhere"),
-    "sequence": ("a_sequence", "its rows, or some of them, are kept elsewhere"),
+    "materialized view": ("a_matview", "it is a materialized view\nHINT:  There is nothing to do"),
+    "foreign table": ("far", "its rows, or some of them, are stored elsewhere"),
+    "partly foreign table": ("partly_far", "its rows, or some of them, are stored elsewhere"),
+    "sequence": ("a_sequence", "its rows, or some of them, are stored elsewhere"),
     "unlogged table": ("unlogged", "it is not a permanent table"),
     "partly unlogged table": ("partly_unlogged", "it is not a permanent table"),
     "temporary table": ("temporary", "it is not a permanent table"),
@@ -98,13 +98,13 @@ REFUSED = {
     "subscribed table": ("subscribed", "a subscription writes to it"),
     "capitals": ('"Things"', "a tag has lower-case letters"),
     "a colon": ('"a:b"', "a tag has lower-case letters"),
-    "the outbox": ("cacheaside.outbox", "it is not a table of yours"),
-    "the catalogue": ("pg_class", "it is not a table of yours"),
+    "the outbox": ("cacheaside.outbox", "it is a system table"),
+    "the catalogue": ("pg_class", "it is a system table"),
 }
 
 
 @pytest.mark.parametrize(("relation", "reason"), REFUSED.values(), ids=REFUSED)
-def test_table_whose_changes_would_go_unseen_is_refused(things: Session, relation: str, reason: str) -> None:
+def test_table_whose_changes_could_go_unrecorded_is_refused(things: Session, relation: str, reason: str) -> None:
     refused = f"""
         create view a_view as select 1;
         create materialized view a_matview as select 1;
@@ -129,7 +129,7 @@ def test_table_whose_changes_would_go_unseen_is_refused(things: Session, relatio
     assert f"cannot watch {relation}: {reason}" in str(caught.value)
 
 
-def test_neither_readers_nor_writers_keep_a_second_watch_waiting(things: Session) -> None:
+def test_second_watch_waits_for_neither_readers_nor_writers(things: Session) -> None:
     things.run("select cacheaside.watch('things'), cacheaside.watch('parts')")
     with closing(things.another()) as writer:
         writer.run("begin; insert into things values (1); insert into parts values (1)")
@@ -167,7 +167,7 @@ def test_hundreds_of_partitions_are_watched_at_once(things: Session) -> None:
     assert things.changes("insert into parts_100 values (100)") == ["parts:100"]
 
 
-def test_writer_before_the_first_watch_is_waited_for_and_covered(things: Session) -> None:
+def test_first_watch_waits_for_a_writer_and_records_the_table(things: Session) -> None:
     with closing(things.another()) as writer, closing(things.another()) as watcher, ThreadPoolExecutor() as pool:
         writer.run("begin; insert into things values (1)")
         waits = pool.submit(watcher.run, "select cacheaside.watch('things')")
@@ -197,7 +197,7 @@ def test_restored_dump_is_watched(things: Session, postgres: PostgresServer, sql
 
 @pytest.fixture
 def stranger(things: Session, sql: Callable[..., Any]) -> Iterator[Session]:
-    """Somebody with a schema, and no right in ours."""
+    """A role that owns a schema and has no rights in ours."""
     sql("create role stranger_with_schema login")
     things.run("create schema mine authorization stranger_with_schema")
     with closing(things.another("stranger_with_schema")) as stranger:
@@ -217,13 +217,13 @@ DDL = [
 ]
 
 
-def test_schema_of_somebody_without_rights_changes_unhindered(stranger: Session, things: Session) -> None:
+def test_ddl_of_a_role_without_rights_succeeds(stranger: Session, things: Session) -> None:
     for statement in DDL:
         stranger.run(statement)
     assert stranger.notices == ""
 
 
-def test_schema_of_somebody_changes_even_if_it_cannot_be_followed(stranger: Session, things: Session) -> None:
+def test_ddl_succeeds_even_if_the_event_trigger_fails(stranger: Session, things: Session) -> None:
     things.run("alter function cacheaside.record rename to gone")
     things.run("alter view cacheaside.watched rename to gone")
     for statement in DDL:

@@ -1,4 +1,4 @@
-"""What each role may do, and nothing else: a table of role, statement and verdict."""
+"""The rights of each role: a table of allowed statements, and one of refused ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cacheaside.run_command`: the rows of any one statement as JSON, and PostgreSQL's own word on what went wrong."""
+"""`cacheaside.run_command`: the rows of one statement as JSON, and PostgreSQL's own errors."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_constraint_and_sqlstate_reach_the_client(run: Run) -> None:
 
 
 @pytest.mark.parametrize("statement", ["update products set price = 1", "select 1; select 2"])
-def test_what_is_not_one_statement_with_rows_is_refused_with_a_hint(run: Run, statement: str) -> None:
+def test_statement_without_rows_and_several_statements_are_refused_with_a_hint(run: Run, statement: str) -> None:
     with pytest.raises(psycopg2.errors.InvalidCursorDefinition, match='end it with "returning"'):
         run(statement)
     assert run("select price::text from products") == [{"price": "9.99"}]

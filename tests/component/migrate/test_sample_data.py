@@ -1,4 +1,4 @@
-"""Sample data: the same rows everywhere, complete or to be completed, and never in the way of somebody's own."""
+"""Sample data: the same rows everywhere, a load that was cut off is completed, and other data is left alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from migrate.upgrade import upgrade
 
 Connect = Callable[..., Connection]
 PRODUCTS = 1000
-# Of every value of that shop. It changes with the rows of `sample/`, and with nothing else: no machine, no PostgreSQL.
+# Of every value of that shop. It depends on `sample/` alone, and not on the machine or the version of PostgreSQL.
 CHECKSUM = "4dabafb516988c6b9808cee00f511695b2ba99bb84cf25c3ff12e8b43bc8b506"
 
 
@@ -43,7 +43,7 @@ def quiet(_done: int, _total: int) -> None:
 
 
 class Interrupted(Exception):
-    """The load ends here."""
+    """Raised by a test to cut off a load."""
 
 
 def test_rows_are_the_same_everywhere_however_often_the_load_was_cut_off(connect: Connect) -> None:
@@ -104,7 +104,7 @@ def test_complete_shop_is_left_alone(connect: Connect) -> None:
     assert value(connection, "select count(*) from products") == 10
 
 
-def test_somebodys_own_rows_are_left_alone(connect: Connect) -> None:
+def test_rows_of_other_origin_are_left_alone(connect: Connect) -> None:
     connection = connect()
     upgrade(connection)
     with connection, connection.cursor() as cursor:

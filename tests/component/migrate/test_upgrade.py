@@ -13,20 +13,30 @@ from migrate.upgrade import MigrationFailed, unknown, upgrade
 
 Connect = Callable[..., Connection]
 FILES = [
-    "0001_roles",
-    "0002_shop",
-    "0003_commands",
-    "0004_outbox",
-    "0005_watch",
-    "0006_follow_schema",
-    "0007_watch_shop",
+    "migrate/system/0001_roles.sql",
+    "migrate/system/0002_run_command.sql",
+    "migrate/system/0003_idempotency_keys.sql",
+    "migrate/system/0004_outbox.sql",
+    "migrate/system/0005_listener.sql",
+    "migrate/system/0006_tags.sql",
+    "migrate/system/0007_recorder.sql",
+    "migrate/system/0008_watchable.sql",
+    "migrate/system/0009_watch.sql",
+    "migrate/system/0010_follow_schema.sql",
+    "catalogue/migrations/0001_shop.sql",
+    "catalogue/migrations/0002_watch_shop.sql",
 ]
+SYSTEM = "migrate/system"
+CATALOGUE = "catalogue/migrations"
+either_series = pytest.mark.parametrize("folder", [SYSTEM, CATALOGUE])
 
 
-def write(folder: Path, **files: str) -> Path:
+def write(functions: Path, folder: str, **files: str) -> Path:
+    """Add files to one series and return the folder of the functions."""
+    (functions / folder).mkdir(parents=True, exist_ok=True)
     for name, sql in files.items():
-        (folder / f"{name}.sql").write_text(sql)
-    return folder
+        (functions / folder / f"{name}.sql").write_text(sql)
+    return functions
 
 
 def tables(connection: Connection) -> set[str]:
@@ -48,51 +58,88 @@ def test_upgrades_at_once_apply_each_file_once(connect: Connect) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(applied) == FILES
+    assert sorted(applied) == sorted(FILES)
 
 
-def test_failing_file_leaves_nothing_of_itself_and_names_its_line(connect: Connect, tmp_path: Path) -> None:
-    write(tmp_path, **{"0001_a": "create table a ();", "0002_b": "create table b ();\n\nselect nonsense;\n"})
+def test_each_series_has_its_own_numbers_and_the_systems_files_come_first(connect: Connect, tmp_path: Path) -> None:
+    write(tmp_path, CATALOGUE, **{"0001_a": "select cacheaside.one()"})
+    write(tmp_path, SYSTEM, **{"0001_a": "create function cacheaside.one() returns integer return 1"})
+    assert upgrade(connect(), tmp_path) == [f"{SYSTEM}/0001_a.sql", f"{CATALOGUE}/0001_a.sql"]
+    write(tmp_path, CATALOGUE, **{"0002_b": "select cacheaside.two()"})
+    write(tmp_path, SYSTEM, **{"0002_b": "create function cacheaside.two() returns integer return 2"})
+    assert upgrade(connect(), tmp_path) == [f"{SYSTEM}/0002_b.sql", f"{CATALOGUE}/0002_b.sql"]
+
+
+@either_series
+def test_failing_file_leaves_nothing_of_itself_and_names_its_line(
+    connect: Connect, tmp_path: Path, folder: str
+) -> None:
+    write(tmp_path, folder, **{"0001_a": "create table a ();", "0002_b": "create table b ();\n\nselect nonsense;\n"})
     with pytest.raises(MigrationFailed) as caught:
         upgrade(connect(), tmp_path)
-    assert str(caught.value).startswith('0002_b.sql:3: column "nonsense" does not exist (SQLSTATE 42703)')
+    assert str(caught.value).startswith(f'{folder}/0002_b.sql:3: column "nonsense" does not exist (SQLSTATE 42703)')
     assert tables(connect()) == {"a"}
-    write(tmp_path, **{"0002_b": "create table b ();"})
-    assert upgrade(connect(), tmp_path) == ["0002_b"]
+    write(tmp_path, folder, **{"0002_b": "create table b ();"})
+    assert upgrade(connect(), tmp_path) == [f"{folder}/0002_b.sql"]
 
 
-def test_edited_file_is_refused(connect: Connect, tmp_path: Path) -> None:
-    upgrade(connect(), write(tmp_path, **{"0001_a": "create table a ();"}))
-    write(tmp_path, **{"0001_a": "create table a (id int);", "0002_b": "create table b ();"})
-    with pytest.raises(MigrationFailed, match=r"0001_a\.sql: was edited after it was applied"):
+@either_series
+def test_edited_file_is_refused(connect: Connect, tmp_path: Path, folder: str) -> None:
+    upgrade(connect(), write(tmp_path, folder, **{"0001_a": "create table a ();"}))
+    write(tmp_path, folder, **{"0001_a": "create table a (id int);", "0002_b": "create table b ();"})
+    with pytest.raises(MigrationFailed, match=rf"^{folder}/0001_a\.sql: was edited after it was applied"):
         upgrade(connect(), tmp_path)
     assert tables(connect()) == {"a"}
 
 
+@either_series
+def test_renamed_file_is_refused(connect: Connect, tmp_path: Path, folder: str) -> None:
+    upgrade(connect(), write(tmp_path, folder, **{"0001_a": "select 1"}))
+    (tmp_path / folder / "0001_a.sql").rename(tmp_path / folder / "0001_b.sql")
+    with pytest.raises(MigrationFailed, match=rf"^{folder}/0001_b\.sql: is number 1, which was applied as 0001_a\.sql"):
+        upgrade(connect(), tmp_path)
+
+
+@either_series
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        (["0002_b"], "number 0001 is missing"),
-        (["0001_a", "0001_b"], "has the same number as 0001_a.sql"),
-        (["0001_a", "0003_c"], "number 0002 is missing"),
-        (["1_a"], "is not named like"),
+        (["0002_b"], "0002_b.sql: comes next, but number 0001 is missing"),
+        (["0001_a", "0001_b"], "0001_b.sql: has the same number as 0001_a.sql"),
+        (["0001_a", "0003_c"], "0003_c.sql: comes next, but number 0002 is missing"),
+        (["1_a"], "1_a.sql: is not named like"),
     ],
 )
-def test_files_out_of_order_are_refused(connect: Connect, tmp_path: Path, files: list[str], says: str) -> None:
-    write(tmp_path, **dict.fromkeys(files, "select 1"))
-    with pytest.raises(MigrationFailed, match=says):
+def test_files_out_of_order_are_refused(
+    connect: Connect, tmp_path: Path, folder: str, files: list[str], says: str
+) -> None:
+    write(tmp_path, SYSTEM, **{"0001_a": "select 1"} if folder == CATALOGUE else {})
+    write(tmp_path, folder, **dict.fromkeys(files, "select 1"))
+    with pytest.raises(MigrationFailed, match=f"^{folder}/{says}"):
         upgrade(connect(), tmp_path)
 
 
 @pytest.mark.parametrize("statement", ["commit", "rollback", "commit; begin"])
 def test_file_that_ends_its_transaction_is_refused(connect: Connect, tmp_path: Path, statement: str) -> None:
     with pytest.raises(MigrationFailed, match="ends its transaction"):
-        upgrade(connect(), write(tmp_path, **{"0001_a": f"select 1; {statement}"}))
+        upgrade(connect(), write(tmp_path, CATALOGUE, **{"0001_a": f"select 1; {statement}"}))
 
 
-def test_database_that_is_ahead_is_left_alone(connect: Connect, tmp_path: Path) -> None:
-    upgrade(connect(), write(tmp_path, **{"0001_a": "create table a ();", "0002_b": "create table b ();"}))
+@either_series
+def test_database_that_is_ahead_is_left_alone(connect: Connect, tmp_path: Path, folder: str) -> None:
+    for each in (SYSTEM, CATALOGUE):
+        write(tmp_path, each, **{"0001_a": "select 1", "0002_b": "select 1"})
+    upgrade(connect(), tmp_path)
     assert unknown(connect(), tmp_path) == []
-    (tmp_path / "0002_b.sql").unlink()
+    (tmp_path / folder / "0002_b.sql").unlink()
     assert upgrade(connect(), tmp_path) == []
-    assert unknown(connect(), tmp_path) == ["0002_b"]
+    assert unknown(connect(), tmp_path) == [f"{folder}/0002_b.sql"]
+
+
+def test_database_that_is_ahead_in_one_series_gets_the_new_files_of_the_other(connect: Connect, tmp_path: Path) -> None:
+    write(tmp_path, SYSTEM, **{"0001_a": "select 1", "0002_b": "select 1"})
+    upgrade(connect(), write(tmp_path, CATALOGUE, **{"0001_a": "select 1"}))
+    (tmp_path / SYSTEM / "0002_b.sql").unlink()
+    write(tmp_path, CATALOGUE, **{"0002_b": "select 1"})
+    assert upgrade(connect(), tmp_path) == [f"{CATALOGUE}/0002_b.sql"]
+    assert unknown(connect(), tmp_path) == [f"{SYSTEM}/0002_b.sql"]

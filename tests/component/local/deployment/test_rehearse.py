@@ -54,10 +54,9 @@ def change(project: Checkout, path: str, old: str, new: str) -> None:
 
 
 def test_changed_physical_id_is_found(project: Checkout) -> None:
-    change(project, "functions/migrate/custom_resource.py", """{event['LogicalResourceId']}-schema""", "of-its-own")
-    change(
-        project, "functions/migrate/custom_resource.py", 'event.get("PhysicalResourceId") or f', 'event["RequestId"] + '
-    )
+    response = "functions/migrate/cloudformation_response.py"
+    change(project, response, """{event['LogicalResourceId']}-schema""", "of-its-own")
+    change(project, response, 'event.get("PhysicalResourceId") or f', 'event["RequestId"] + ')
     status, out, err = rehearse(project)
     assert status == 1
     assert "make rehearse: Delete: PhysicalResourceId" in err

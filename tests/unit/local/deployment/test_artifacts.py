@@ -65,8 +65,10 @@ def contents() -> Contents:
 
 def test_package_of_this_checkout_is_right(contents: Contents) -> None:
     functions, library, dependencies, total = contents.check()
-    migrations = len(list((ROOT / "functions/migrate/migrations").glob("*.sql")))
-    assert f"2 handlers, {migrations} migrations" in functions
+    system, own = (
+        len(list((ROOT / "functions" / path).glob("*.sql"))) for path in ("migrate/system", "catalogue/migrations")
+    )
+    assert f"2 handlers, {system} system migrations, {own} migrations" in functions
     assert library.startswith("library layer, ")
     assert "psycopg2-binary 2." in dependencies
     assert total.endswith("unpacked, of Lambda's 250.0 MB")

@@ -220,7 +220,7 @@ def test_table_that_cannot_be_watched_says_why(connection: Connection) -> None:
     with dependencies(connection) as database, connection.cursor() as cursor:
         cursor.execute("create unlogged table hasty (id bigint primary key)")
         refusal = database.facts(query("select from hasty")).read["hasty"].refusal
-        assert refusal == "cannot watch hasty: it is not a permanent table, and may lose its rows without a trace"
+        assert refusal == "cannot watch hasty: it is not a permanent table, and a crash can empty it"
         assert "lower-case" in database.facts(query('select from "Odd"')).read["Odd"].refusal
 
 

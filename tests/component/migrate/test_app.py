@@ -1,4 +1,4 @@
-"""The migrate function as CloudFormation calls it: a real database, and a real server for the answer."""
+"""The migrate function as CloudFormation calls it: a real database, and a real server for the response."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ import pytest
 
 from local.servers.postgres import PostgresServer
 from migrate import app
-from migrate.upgrade import read_migrations, upgrade
+from migrate.upgrade import FUNCTIONS, read_migrations, upgrade
 
 Send = Callable[..., dict[str, Any]]
 
+# A migration that this checkout lacks.
+LATER = """
+    insert into cacheaside.migrations (series, number, name, checksum) values ('catalogue', 9999, '9999_later', 'x')
+"""
+
 
 class Receiver(HTTPServer):
-    """What the presigned URL leads to. Fails as often as it is told to, then keeps the answer."""
+    """The server behind the presigned URL. It fails `failures` times, and then keeps the response."""
 
     failures = 0
     answers: list[tuple[str, bytes]]
@@ -98,9 +103,7 @@ def test_create_update_and_delete_succeed_under_one_id(send: Send) -> None:
     create, update, delete = send("Create", SampleProducts="10"), send("Update", SampleProducts="10"), send("Delete")
     assert {answer["Status"] for answer in (create, update, delete)} == {"SUCCESS"}
     assert len({answer["PhysicalResourceId"] for answer in (create, update, delete)}) == 1
-    assert create["Data"]["Applied"].split(",") == [
-        migration.name for migration in read_migrations(app.CATALOGUE.parent / "migrate" / "migrations")
-    ]
+    assert create["Data"]["Applied"].split(",") == [migration.file for migration in read_migrations(FUNCTIONS)]
     assert update["Data"] == {"Applied": ""}
 
 
@@ -114,10 +117,12 @@ def test_delete_drops_nothing(send: Send, connect: Any) -> None:
 
 @pytest.fixture
 def migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes one file of this text all that there is to apply."""
+    """Replaces all migrations by one file with this text."""
+    folder = tmp_path / "catalogue" / "migrations"
+    folder.mkdir(parents=True)
 
     def migration(sql: str) -> None:
-        (tmp_path / "0001_bad.sql").write_text(sql)
+        (folder / "0001_bad.sql").write_text(sql)
         monkeypatch.setattr(app, "upgrade", lambda connection: upgrade(connection, tmp_path))
 
     return migration
@@ -129,7 +134,9 @@ def test_failing_migration_fails_the_deployment_with_the_sql_error(
     migration("select 1;\nalter table nothing add column x int;\n")
     answer = send("Update")
     assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith('0001_bad.sql: relation "nothing" does not exist (SQLSTATE 42P01)')
+    assert answer["Reason"].startswith(
+        'catalogue/migrations/0001_bad.sql: relation "nothing" does not exist (SQLSTATE 42P01)'
+    )
 
 
 @pytest.fixture
@@ -154,7 +161,7 @@ def test_forgotten_tag_fails_the_deployment_with_the_line_to_write(send: Send) -
 def test_rollback_to_queries_of_an_older_schema_is_not_failed_by_their_tags(send: Send, connect: Any) -> None:
     send("Create")
     with connect() as connection, connection.cursor() as cursor:
-        cursor.execute("insert into cacheaside.migrations (number, name, checksum) values (99, '0099_newer', '')")
+        cursor.execute(LATER)
     assert send("Update")["Status"] == "SUCCESS"
 
 
@@ -164,9 +171,9 @@ def test_long_reason_is_cut_to_what_cloudformation_takes(send: Send, migration: 
 
 
 def test_hundreds_of_migrations_are_cut_to_what_cloudformation_takes(send: Send, monkeypatch: Any) -> None:
-    names = [f"{number:04}_add_something" for number in range(1, 400)]
-    monkeypatch.setattr(app, "upgrade", lambda connection: upgrade(connection) and names)
-    assert send("Create")["Data"]["Applied"].startswith("0001_add_something,0002_add_something")
+    files = [f"catalogue/migrations/{number:04}_add_something.sql" for number in range(1, 400)]
+    monkeypatch.setattr(app, "upgrade", lambda connection: upgrade(connection) and files)
+    assert send("Create")["Data"]["Applied"].startswith(",".join(files[:2]))
 
 
 def test_query_of_a_table_that_is_not_watched_fails_the_deployment(send: Send, connect: Any) -> None:
@@ -184,13 +191,13 @@ def test_rollback_to_a_deployment_of_an_older_schema_is_not_checked(send: Send, 
     owner = connect()
     with owner, owner.cursor() as cursor:
         cursor.execute("select cacheaside.unwatch('products')")
-        cursor.execute("insert into cacheaside.migrations values (9999, '9999_newer', '')")
+        cursor.execute(LATER)
     assert send("Update")["Status"] == "SUCCESS"
 
 
 def test_unreachable_database_is_told_without_its_address(send: Send, monkeypatch: Any) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://owner:hunter2@127.0.0.1:1/x")
-    monkeypatch.setattr("migrate.first_connection._PATIENCE_S", 4.0)
+    monkeypatch.setattr("migrate.first_connection._RETRY_FOR_S", 4.0)
     answer = send("Create")
     assert answer["Status"] == "FAILED"
     assert not [leak for leak in ("127.0.0.1", "hunter2", "owner") if leak in answer["Reason"]]
@@ -212,12 +219,14 @@ def test_bad_environment_is_told_and_does_not_keep_a_stack_from_being_deleted(se
 def test_migration_that_takes_too_long_is_told_before_time_is_over(
     send: Send, migration: Callable[[str], None], connect: Any
 ) -> None:
-    # No statement is long, all together are: what a timeout of statements would not notice.
+    # Each statement is short, and only all together take too long. So statement_timeout would not end them.
     migration("create table mine (); " + "select pg_sleep(0.3); " * 300)
     began = time.monotonic()
     answer = send("Update", seconds=65)
     assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith("0001_bad.sql: time was over; what is finished is kept: raise RELEASE")
+    assert answer["Reason"].startswith(
+        "catalogue/migrations/0001_bad.sql: time was over; finished work is kept: raise RELEASE"
+    )
     assert time.monotonic() - began < 30
     with connect().cursor() as cursor:
         cursor.execute("select to_regclass('mine') is null")
@@ -242,10 +251,10 @@ def function(number: int, name: str = "migrate") -> dict[str, str]:
 
 @pytest.fixture
 def ahead(send: Send, connect: Any) -> None:
-    """The database has a migration that this code has not."""
+    """The database has a migration that this code lacks."""
     send("Create", SampleProducts="0")
     with connect() as connection, connection.cursor() as cursor:
-        cursor.execute("insert into cacheaside.migrations (number, name, checksum) values (9999, '9999_later', 'x')")
+        cursor.execute(LATER)
 
 
 @pytest.mark.usefixtures("ahead")
@@ -256,7 +265,7 @@ def test_downgrade_is_refused_and_named(send: Send, kind: str, old: dict[str, st
     answer = send(kind, old=old, **function(8))
     assert answer["Status"] == "FAILED"
     assert answer["Reason"] == (
-        "the database is ahead of this deployment: it has 9999_later, which migrations/ has not; "
+        "the database is ahead of this deployment: it has catalogue/migrations/9999_later.sql, which this code lacks; "
         "deploy a checkout that has it too"
     )
 

@@ -1,7 +1,11 @@
--- Changes that no trigger of a table can see: of the schema, of partitions, of materialized views.
+-- Changes that fire no trigger of a table: of the schema, of partitions, of materialized views.
+-- PostgreSQL calls follow_schema and follow_drop after such statements, through event triggers. They call watch and
+-- drop_unused_recorders (0009_watch.sql), and record (0007_recorder.sql).
+-- Event triggers can be created by a superuser only, on RDS by rds_superuser. Without them the owner calls watch.
 
--- Keeps the triggers in step with a table that is altered or gets a partition, and records that its contents may have
--- changed by that, as those of a materialized view have by its refresh. Never fails anyone's statement.
+-- Updates the triggers of a watched table that was altered or got a partition, and records the table, because its
+-- contents may have changed. Records a materialized view that was refreshed, created or renamed. An error here becomes a
+-- warning: it must not fail the statement that fired the event trigger.
 create function cacheaside.follow_schema() returns event_trigger
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
@@ -12,7 +16,7 @@ begin
     if current_setting('cacheaside.watching', true) = 'on' then
         return;
     end if;
-    -- Refreshed, made, or given the name of another: which ALTER TABLE does, too.
+    -- ALTER TABLE can rename a materialized view, too.
     perform cacheaside.record(cacheaside.tag(oid)) from pg_class
     where relkind = 'm'
       and oid in (select objid from pg_event_trigger_ddl_commands() where classid = 'pg_class'::regclass);
@@ -42,7 +46,8 @@ exception
 end
 $$;
 
--- A table that was dropped takes its rows with it. If it was a partition, it does not say whose.
+-- Records the tables that lost their rows because a table was dropped. A dropped partition cannot be asked for its
+-- table any more, so every watched partitioned table is recorded.
 create function cacheaside.follow_drop() returns event_trigger
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp

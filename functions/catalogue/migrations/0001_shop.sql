@@ -1,4 +1,4 @@
--- The sample: a shop, and the slow function that the challenge came with.
+-- The sample: a shop, and a slow function.
 
 create table customers (
     id         bigint generated always as identity primary key,
@@ -38,13 +38,6 @@ create table order_items (
 
 create index order_items_product_id_idx on order_items (product_id);
 
--- How far the loader of the sample rows has come. No row: the shop was left empty, or holds someone's own data.
-create table cacheaside.sample_load (
-    only_row boolean primary key default true check (only_row),
-    products bigint not null check (products > 0),
-    done     bigint not null default 0
-);
-
 create function slow_version() returns text
     language plpgsql
 as $$
@@ -53,3 +46,8 @@ begin
     return version();
 end
 $$;
+
+-- What the commands of the shop do. Queries need no grant: see migrate/system/0001_roles.sql.
+grant select on products, orders, order_items to cacheaside_command;
+grant insert on orders, order_items to cacheaside_command;
+grant update (price) on products to cacheaside_command;

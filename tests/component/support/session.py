@@ -1,4 +1,4 @@
-"""Somebody who writes to the database, and sees what that leaves in the outbox."""
+"""A session that writes to the database and reads the changes that this recorded in the outbox."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.servers.postgres import PostgresServer
 
 
 class Session:
-    """A session that writes to an upgraded database, each call in a transaction of its own."""
+    """A connection to an upgraded database. Each call is a transaction of its own."""
 
     def __init__(self, postgres: PostgresServer, database: str, role: str = "postgres") -> None:
         self._postgres = postgres
@@ -26,14 +26,14 @@ class Session:
             return list(cursor.fetchall()) if cursor.description else []
 
     def changes(self, *transactions: str) -> list[str]:
-        """Run what is given, and return the changes that this has left in the outbox, in their order by name."""
+        """Run the transactions and return the changes that they recorded, ordered by name."""
         self.run("delete from cacheaside.outbox")
         for statements in transactions:
             self.run(statements)
         return [change for (change,) in self.run("select change from cacheaside.outbox order by 1")]
 
     def psql(self, script: str) -> None:
-        """Run a script as people do. The driver cannot COPY once the library has made its waiting its own."""
+        """Run a script with psql. The driver cannot COPY after the library has set its own wait callback."""
         command = [str(self._postgres.programs / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", self.url]
         subprocess.run(command, input=script, text=True, capture_output=True, check=True)
 
@@ -43,14 +43,14 @@ class Session:
 
     @property
     def notices(self) -> str:
-        """What the server has said beside its answers, since this was last asked."""
-        said = "".join(self._connection.notices)
+        """The notices of the server since the last call."""
+        text = "".join(self._connection.notices)
         self._connection.notices.clear()
-        return said
+        return text
 
     @property
     def notified(self) -> int:
-        """How many notifications have arrived since this was last asked."""
+        """The number of notifications since the last call."""
         self.run("select")
         number = len(self._connection.notifies)
         self._connection.notifies.clear()

@@ -1,7 +1,8 @@
--- What the command function needs in order to write.
+-- How a command of the catalogue is run.
+-- Called by the command function, as cacheaside_command (drivers/postgres/commands.py). Calls nothing.
 
--- Runs one statement and returns its rows as JSON. A statement that changes data cannot be a subquery of another,
--- so this is how PostgreSQL, and not a driver, gets to render what "returning" returns.
+-- Runs one statement and returns its rows as JSON. A query could be wrapped in a subquery, but a statement that changes
+-- data cannot. So this function lets PostgreSQL, and not a driver, render the rows of "returning".
 create function cacheaside.run_command(statement text) returns setof json
     language plpgsql
     security invoker
@@ -22,7 +23,3 @@ $$;
 
 revoke execute on function cacheaside.run_command from public;
 grant execute on function cacheaside.run_command to cacheaside_command;
-
-grant select on products, orders, order_items to cacheaside_command;
-grant insert on orders, order_items to cacheaside_command;
-grant update (price) on products to cacheaside_command;

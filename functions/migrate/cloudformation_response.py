@@ -1,7 +1,7 @@
-"""The protocol of a CloudFormation custom resource: every request is answered by a PUT to the URL that it brings.
+"""The response of a custom resource to CloudFormation: a PUT to the URL that the request contains.
 
-https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html. An answer that never arrives leaves the
-stack waiting until its timeout, so whatever happens here ends in one.
+Without a response the stack waits until its timeout.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 """
 
 from __future__ import annotations
@@ -12,29 +12,31 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-__all__ = ["respond"]
+__all__ = ["send_response"]
 
-# The whole answer may have 4,096 bytes. A text of this many characters leaves room for the rest in any alphabet.
-_TEXT_AT_MOST: Final = 800
+# The whole response may have 4,096 bytes. A text of this many characters leaves room for the rest in any alphabet.
+_MAX_CHARACTERS: Final = 800
 _ATTEMPTS: Final = 4
 _TIMEOUT_S: Final = 10
 
 Status = Literal["SUCCESS", "FAILED"]
 
 
-def respond(event: Mapping[str, Any], status: Status, reason: str = "", data: Mapping[str, str] | None = None) -> None:
-    """Answer the request `event`. Raises OSError if the URL cannot be reached in several attempts."""
+def send_response(
+    event: Mapping[str, Any], status: Status, reason: str = "", data: Mapping[str, str] | None = None
+) -> None:
+    """Answer the request `event`. Raises OSError if the URL cannot be reached in four attempts."""
     document = {
         "Status": status,
         "Reason": _cut(reason),
-        # One schema for each stack. An id that changed would make CloudFormation delete the old "resource".
+        # A stack has one schema, so the id never changes: if it did, CloudFormation would delete the old "resource".
         "PhysicalResourceId": event.get("PhysicalResourceId") or f"{event['LogicalResourceId']}-schema",
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
         "Data": {name: _cut(value) for name, value in (data or {}).items()},
     }
-    # The URL is presigned for an empty content type; urllib would add one of its own.
+    # The URL is presigned for an empty content type; without this header urllib adds one of its own.
     request = urllib.request.Request(  # noqa: S310  # CloudFormation's URL, https
         event["ResponseURL"], json.dumps(document, ensure_ascii=False).encode(), {"content-type": ""}, method="PUT"
     )
@@ -49,4 +51,4 @@ def respond(event: Mapping[str, Any], status: Status, reason: str = "", data: Ma
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _TEXT_AT_MOST else text[: _TEXT_AT_MOST - 1] + "…"
+    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"

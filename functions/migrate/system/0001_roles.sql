@@ -1,5 +1,7 @@
--- Who may do what. One role for each function that serves requests, none with a password: in AWS they sign in with IAM
--- tokens, on one machine the server trusts its own. Roles belong to the whole server, so another database may have them.
+-- The roles of the functions that serve requests, and their rights in the schemas. No role has a password: on AWS they
+-- sign in with IAM tokens, on one machine the server trusts local connections.
+-- Roles belong to the whole server, so they may exist already: another database may have made them.
+-- Called by nothing, calls nothing.
 
 do $$
 declare
@@ -10,7 +12,7 @@ begin
             execute format('create role %I login', name);
             -- The text of a timestamp in a cached answer must not depend on a setting of the server.
             execute format('alter role %I set timezone = %L', name, 'UTC');
-            -- The outbox is drained by statements that must see what others have just committed.
+            -- The statements that drain the outbox must see what other transactions have just committed.
             execute format('alter role %I set default_transaction_isolation = %L', name, 'read committed');
         end if;
         -- RDS has this role, and accepts IAM tokens from its members only.
@@ -22,11 +24,12 @@ begin
 end
 $$;
 
--- A guard for honest mistakes; what keeps this role from writing is that it is granted nothing but select.
+-- This only guards against honest mistakes, for a session can switch it off. The protection is that the role has no
+-- right but select.
 alter role cacheaside_query set default_transaction_read_only = on;
 
 grant usage on schema public to cacheaside_query, cacheaside_command;
 grant usage on schema cacheaside to cacheaside_command, cacheaside_invalidate;
 
--- Tables of later migrations can be queried without a grant. Writing is granted table by table.
+-- Queries can read the tables of later migrations without a grant. Writing is granted table by table.
 alter default privileges in schema public grant select on tables to cacheaside_query;
