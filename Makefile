@@ -34,10 +34,10 @@ psql: .venv ## a prompt in the database of `make run`; SQL='…' runs one statem
 
 ##@ Check
 
-# Much of the time is waiting, for servers to start and for limits to pass: twice as many workers as a small machine has cores.
+# Tests mostly wait, for servers to start and for limits to pass: two workers for each core of a small machine.
 WORKERS ?= 4
 test: ## every check and test; those in containers are skipped where no Docker engine runs (TESTS=files or folders)
-	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target lint check .venv-sam .venv-checkov && echo "after $$SECONDS s: pytest"
+	@$(MAKE) --no-print-directory --jobs 4 --output-sync=line lint check .venv-sam .venv-checkov && echo "installed, lint and check: $$SECONDS s"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 20 --durations-min 3 $(TESTS)
 
 lint: .venv ## ruff, mypy, and the rules about imports in pyproject.toml

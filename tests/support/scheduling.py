@@ -12,7 +12,7 @@ __all__ = ["Scheduling", "longest_first"]
 # One stack, Docker engine or browser for the whole folder.
 _TOGETHER: Final = ("tests/browser/", "tests/e2e/", "tests/emulator/")
 # Each test starts its own servers or processes, and takes long.
-_APART: Final = ("tests/component/local/deployment/", "tests/component/proofs/", "tests/template/test_checkov.py")
+_APART: Final = ("tests/component/local/deployment/", "tests/component/proofs/")
 # What starts last should end soon, else one worker works alone at the end.
 _LONGEST: Final = (
     *_APART,
