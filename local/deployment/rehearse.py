@@ -39,7 +39,9 @@ PRODUCTS = 20
 
 TABLE = "create table rehearsal (id bigint primary key);\nselect cacheaside.watch('rehearsal');\n"
 FAILS = "select 1;\nalter table rehearsed_by_nobody add column x integer;\n"
-NOBODY = f"postgresql://owner@{HOST}:1/none"  # no server listens on this port
+UNREACHABLE = f"postgresql://owner@{HOST}:1/none"  # no server listens on this port
+# The migrate function keeps 60 s of its time for its response. So it tries this database for 10 s, and not for 150.
+UNREACHABLE_TIMEOUT = 70
 UNTAGGED = '-- summary = "Rehearsed"\n-- ttl     = "60s"\n-- tags    = []\nselect id from rehearsal\n'
 
 
@@ -103,7 +105,7 @@ class _SchemaRehearsal:
         last = sum(1 for file in files if file.startswith(MIGRATIONS))
         table, more, fails = (f"{MIGRATIONS}/{last + n:04}_rehearsal_{n}.sql" for n in (1, 2, 3))
 
-        with self._code(shipped, database_url=NOBODY) as invoke:
+        with self._code(shipped, database_url=UNREACHABLE, timeout=UNREACHABLE_TIMEOUT) as invoke:
             self._fails("create without a database", stack.create(invoke), "the database could not be reached")
             self._succeeds("its rollback, a delete", stack.delete(invoke), None)
         with self._code(shipped) as invoke:
@@ -136,9 +138,12 @@ class _SchemaRehearsal:
         return CustomResource(RESOURCE, resource["Type"], given)
 
     @contextmanager
-    def _code(self, folder: Path, *, database_url: str = "") -> Iterator[Callable[[object], object]]:
+    def _code(
+        self, folder: Path, *, database_url: str = "", timeout: float | None = None
+    ) -> Iterator[Callable[[object], object]]:
         """Run a version of the function within the block: yields the callable that invokes it."""
-        function = replace(self.function, paths=(folder, *self.function.paths[1:]))
+        paths = (folder, *self.function.paths[1:])
+        function = replace(self.function, paths=paths, timeout=timeout or self.function.timeout)
         log = self.folder / "function.log"
         environment = function_environment(database_url or self.database_url, "", embedded=True)[FUNCTION]
         with closing(Pool(function, environment | {"PYTHONDONTWRITEBYTECODE": "1"}, log)) as pool:

@@ -93,10 +93,17 @@ class PostgresServer(Server):
             *(() if self._durable else ("--no-sync",)),
         ]
         log_size = self.log.stat().st_size
-        with self.log.open("ab") as log:
-            done = subprocess.run(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True, check=False)
-        if done.returncode != 0:
-            raise self._explained(f"initdb ended with status {done.returncode}", self._logged(since=log_size))
+        with (
+            self.log.open("ab") as log,
+            subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True) as initdb,
+        ):
+            try:
+                status = initdb.wait()
+            except BaseException:  # its children too, or they write on while the next start removes the folder
+                os.killpg(initdb.pid, signal.SIGKILL)
+                raise
+        if status != 0:
+            raise self._explained(f"initdb ended with status {status}", self._logged(since=log_size))
         fresh.rename(self._data)
 
     def _command(self, port: int) -> list[str]:

@@ -11,6 +11,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Final
 
 from proofs.consistency.cache_faults import CacheFault, CacheUnderTest
@@ -74,12 +75,15 @@ class FaultInjector:
                 yield from self._freeze(process)
                 self.injected[f"{role} frozen and thawed"] += 1
             else:
-                os.kill(process, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
                 self.injected[f"{role} killed"] += 1
 
     def _freeze(self, process: int) -> FaultSchedule:
-        os.kill(process, signal.SIGSTOP)
+        with suppress(ProcessLookupError):  # it ended by itself, which is a fault already
+            os.kill(process, signal.SIGSTOP)
         try:
             yield random.uniform(*_FROZEN_S)
         finally:
-            os.kill(process, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)

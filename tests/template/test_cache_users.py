@@ -17,6 +17,7 @@ from cacheaside.reading.keys import Keys, tag_key
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
+from tests.component.support.timeouts import lengthen_timeouts
 from tests.template.support.stack import Stack
 
 Server = ValkeyServer | ValkeyCluster
@@ -86,6 +87,11 @@ ACTIONS: dict[str, set[str]] = {
     "CLUSTER RESET": set(),
     "CLUSTER FAILOVER": set(),
 }
+
+
+@pytest.fixture(autouse=True)
+def long_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengthen_timeouts(monkeypatch)
 
 
 @pytest.fixture(scope="module", params=[CacheMode.NODE, CacheMode.CLUSTER], ids=lambda mode: mode.value)

@@ -50,6 +50,7 @@ def test_no_answer_is_too_old(driver_and_client: tuple[Cache, Any]) -> None:
     run(ReadPathMachine, driver_and_client, SETTINGS)
 
 
+@pytest.mark.parametrize("cache_server", ["node-8"], indirect=True)  # one is enough: this proves the machine
 @pytest.mark.parametrize("wrong", [VersionsAtStore, OneToken])
 def test_machine_finds_a_too_old_answer_of_a_wrong_read_path(
     driver_and_client: tuple[Cache, Any], wrong: type[ReadPathMachine]
