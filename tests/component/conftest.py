@@ -88,7 +88,7 @@ def client(valkey: CacheServer) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def cache_client(cache_server: CacheServer) -> Iterator[Any]:
+def plain_client(cache_server: CacheServer) -> Iterator[Any]:
     """A plain client of the emptied `cache_server`."""
     with client_of(cache_server) as client:
         client.flushall()

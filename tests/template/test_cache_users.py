@@ -9,8 +9,8 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
+from cacheaside.drivers.cache import exchange
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.cache.exchange import NotReplicated
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading import steps
 from cacheaside.reading.keys import Keys, tag_key
@@ -156,11 +156,12 @@ def test_query_user_can_do_every_step_of_a_read(server: Server) -> None:
     assert cache.store(steps.Store(KEYS, b"mine", b"answer", 1000))
 
 
-def test_command_user_can_take_answers_out_and_see_that_replicas_have_done_so(server: Server) -> None:
+def test_command_user_can_invalidate_and_wait_for_replicas(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "_CONFIRM_MS", 50)  # there is no replica to wait for
     cache_of(server, "command").invalidate_tags(["orders", "products:42"])
     with pytest.raises(CacheUnavailable) as refused:
         cache_of(server, "command", replicas=1).invalidate_tags(["orders", "products:42"])
-    assert isinstance(refused.value.__cause__, NotReplicated)  # there are no replicas, but WAIT was permitted
+    assert isinstance(refused.value.__cause__, exchange.NotReplicated)  # so WAIT was permitted
 
 
 def test_command_user_cannot_touch_an_answer(server: Server) -> None:
@@ -169,7 +170,7 @@ def test_command_user_cannot_touch_an_answer(server: Server) -> None:
     assert isinstance(refused.value.__cause__, NoPermissionError)
 
 
-def test_invalidate_user_can_take_answers_out_and_check_those_that_are_left(server: Server) -> None:
+def test_invalidate_user_can_invalidate_and_check_the_remaining_answers(server: Server) -> None:
     cache = cache_of(server, "invalidate")
     cache.ping()
     cache.invalidate_tags(["orders", "products:42"])

@@ -12,7 +12,7 @@ from tests.component.support.cache_servers import CacheServer, settings_of
 
 
 @pytest.fixture
-def new_cache(cache_server: CacheServer, cache_client: Any) -> Callable[[], Cache]:
+def new_cache(cache_server: CacheServer, plain_client: Any) -> Callable[[], Cache]:
     """Returns the cache driver of another sandbox."""
     return lambda: Cache(settings_of(cache_server))
 

@@ -45,9 +45,9 @@ def test_store_makes_the_entry_visible_and_releases_the_lease(cache: Cache) -> N
     assert cache.look(Look(KEYS)) == Looked(b"answer", None, VERSIONS)
 
 
-def test_store_is_refused_after_the_lease_has_moved_on(cache: Cache, cache_client: Any) -> None:
+def test_store_is_refused_after_the_lease_has_moved_on(cache: Cache, plain_client: Any) -> None:
     cache.acquire(acquire_step(b"slow"))
-    cache_client.delete(KEYS.lease)
+    plain_client.delete(KEYS.lease)
     cache.acquire(acquire_step(b"next"))
     assert not cache.store(Store(KEYS, b"slow", b"old answer", 60_000))
     assert cache.look(Look(KEYS)) == Looked(None, b"next", VERSIONS)
@@ -66,25 +66,25 @@ def test_only_the_holder_can_release_a_lease(cache: Cache) -> None:
     assert cache.look(Look(KEYS)).lease is None
 
 
-def test_a_tag_that_has_a_version_keeps_it(cache: Cache, cache_client: Any) -> None:
-    cache_client.set(KEYS.tags[1], b"known")
+def test_a_tag_that_has_a_version_keeps_it(cache: Cache, plain_client: Any) -> None:
+    plain_client.set(KEYS.tags[1], b"known")
     assert cache.acquire(acquire_step(b"mine")).looked.tags == (VERSIONS[0], b"known", *VERSIONS[2:])
 
 
-def test_lease_tags_and_entry_expire(cache: Cache, cache_client: Any) -> None:
+def test_lease_tags_and_entry_expire(cache: Cache, plain_client: Any) -> None:
     cache.acquire(acquire_step(b"mine", lease_ms=30_000, tag_ms=90_000))
-    assert 0 < cache_client.pttl(KEYS.lease) <= 30_000
-    assert all(30_000 < cache_client.pttl(tag) <= 90_000 for tag in KEYS.tags)
+    assert 0 < plain_client.pttl(KEYS.lease) <= 30_000
+    assert all(30_000 < plain_client.pttl(tag) <= 90_000 for tag in KEYS.tags)
     cache.store(Store(KEYS, b"mine", b"answer", 20_000))
-    assert 0 < cache_client.pttl(KEYS.entry) <= 20_000
+    assert 0 < plain_client.pttl(KEYS.entry) <= 20_000
 
 
-def test_the_lifetime_of_a_tag_is_lengthened_never_shortened(cache: Cache, cache_client: Any) -> None:
-    cache_client.set(KEYS.tags[0], b"short", px=1_000)
-    cache_client.set(KEYS.tags[1], b"long", px=900_000)
+def test_the_lifetime_of_a_tag_is_lengthened_never_shortened(cache: Cache, plain_client: Any) -> None:
+    plain_client.set(KEYS.tags[0], b"short", px=1_000)
+    plain_client.set(KEYS.tags[1], b"long", px=900_000)
     cache.acquire(acquire_step(b"mine", tag_ms=60_000))
-    assert cache_client.pttl(KEYS.tags[0]) > 30_000
-    assert cache_client.pttl(KEYS.tags[1]) > 600_000
+    assert plain_client.pttl(KEYS.tags[0]) > 30_000
+    assert plain_client.pttl(KEYS.tags[1]) > 600_000
 
 
 def test_invalidating_counts_the_tags_that_had_a_version(cache: Cache) -> None:
@@ -108,9 +108,9 @@ def test_entry_and_lease_share_a_slot_and_tags_do_not() -> None:
     assert len({key_slot(tag.encode()) for tag in KEYS.tags}) > 1
 
 
-def test_scripts_are_loaded_again_after_a_flush(cache: Cache, cache_client: Any) -> None:
+def test_scripts_are_loaded_again_after_a_flush(cache: Cache, plain_client: Any) -> None:
     for _ in range(2):
-        cache_client.script_flush()
+        plain_client.script_flush()
         cache.acquire(acquire_step(b"mine"))
         assert cache.store(Store(KEYS, b"mine", b"answer", 60_000))
 

@@ -20,7 +20,7 @@ from tests.component.support.verifier_shop import CHEAP, GIFT, Shop
 def shop(
     tmp_path: Path,
     cache_server: CacheServer,
-    cache_client: Any,
+    plain_client: Any,
     database_settings: DatabaseSettings,
     outbox_settings: DatabaseSettings,
     sql: Callable[..., Any],

@@ -36,20 +36,20 @@ def test_answers_that_took_long_to_load_are_not_compared(shop: Shop) -> None:
     assert shop.verify() == Verification(0)
 
 
-def test_foreign_values_are_not_compared(shop: Shop, cache_client: Any) -> None:
+def test_foreign_values_are_not_compared(shop: Shop, plain_client: Any) -> None:
     key = shop.ask("gift", id=["1"])
     other, _right = shop.ask("gift", id=["2"]), shop.ask("gift", id=["3"])
-    cache_client.set(key, b"garbage")
-    cache_client.delete(other)
-    cache_client.rpush(other, "a list")
-    cache_client.set(b"cacheaside:entry:\xff", b"not even text")
-    cache_client.set("cacheaside:entry:", b"")
+    plain_client.set(key, b"garbage")
+    plain_client.delete(other)
+    plain_client.rpush(other, "a list")
+    plain_client.set(b"cacheaside:entry:\xff", b"not even text")
+    plain_client.set("cacheaside:entry:", b"")
     assert shop.verify() == Verification(1)
 
 
 def test_copy_of_an_entry_under_another_key_is_not_compared(
-    shop: Shop, cache_client: Any, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, plain_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = ("cacheaside:entry:{gift:0}", cache_client.get(shop.ask("gift", id=["1"])))
+    copy = ("cacheaside:entry:{gift:0}", plain_client.get(shop.ask("gift", id=["1"])))
     monkeypatch.setattr(shop.cache, "sample", lambda _at_most: [copy])
     assert shop.verify() == Verification(0)

@@ -23,7 +23,7 @@ def test_write_between_the_look_and_the_load_is_no_false_alarm(shop: Shop) -> No
     assert shop.slept == [0.0]
 
 
-def test_entry_that_is_replaced_during_the_load_is_no_false_alarm(shop: Shop, cache_client: Any) -> None:
+def test_entry_that_is_replaced_during_the_load_is_no_false_alarm(shop: Shop, plain_client: Any) -> None:
     """A refresh replaces the entry and keeps the tag versions."""
     key = shop.ask("gift", id=["1"])
     shop.sql("select cacheaside.unwatch('gifts')")
@@ -31,7 +31,7 @@ def test_entry_that_is_replaced_during_the_load_is_no_false_alarm(shop: Shop, ca
 
     def replace_entry() -> None:
         shop.sql("update gifts set price = 0 where id = 1")
-        cache_client.delete(key)
+        plain_client.delete(key)
         shop.database = database
         shop.ask("gift", id=["1"])
 
