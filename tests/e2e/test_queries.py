@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from tests.e2e.support.catalogue import Query, target
-from tests.e2e.support.client import Answer, Client, eventually, same_entry
+from tests.e2e.support.client import Client, eventually, same_entry
+from tests.support.answer import Answer
 from tests.support.problem_document import check_problem
 
 FORWARDED = {"miss", "stale", "bypass"}

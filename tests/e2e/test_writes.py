@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.support.catalogue import Query, examples, target
-from tests.e2e.support.client import Answer, Client, eventually
+from tests.e2e.support.client import Client, eventually
+from tests.support.answer import Answer
 
 pytestmark = pytest.mark.writes
 

@@ -6,7 +6,6 @@ import importlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -16,9 +15,10 @@ import pytest
 from local.api.events import Request, to_event, to_response
 from local.api.routing import Router
 from local.template import read_template
+from tests.support.answer import Answer
 from tests.support.root import ROOT
 
-__all__ = ["Answer", "Api", "lambda_context"]
+__all__ = ["Api", "lambda_context"]
 
 
 def lambda_context(function: str, left_ms: int = 29_000) -> Any:
@@ -30,23 +30,6 @@ def lambda_context(function: str, left_ms: int = 29_000) -> Any:
         invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:local",
         get_remaining_time_in_millis=lambda: left_ms,
     )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response, its headers by lower-case name."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def cache_status(self) -> str:
-        return self.headers.get("cache-status", "")
 
 
 class Api:

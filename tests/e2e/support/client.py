@@ -8,11 +8,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-__all__ = ["Answer", "Authorize", "Client", "eventually", "leaked", "same_entry", "unsigned"]
+from tests.support.answer import Answer
+
+__all__ = ["Authorize", "Client", "eventually", "leaked", "same_entry", "unsigned"]
 
 # Longer than any gateway waits, so that the API's own timeout is seen.
 _TIMEOUT_S: Final = 60
@@ -37,26 +38,6 @@ Authorize = Callable[[str, str, bytes], Mapping[str, str]]
 def unsigned(_method: str, _url: str, _body: bytes) -> Mapping[str, str]:
     """Return no headers."""
     return {}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A response, its headers by lower-case name."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def cache(self) -> dict[str, str]:
-        """The parameters of Cache-Status (RFC 9211): {"hit": "", "ttl": "42"}."""
-        name, *parameters = [part.strip() for part in self.headers.get("cache-status", "").split(";")]
-        assert name == "cacheaside", self
-        return {key: value for key, _, value in (each.partition("=") for each in parameters)}
 
 
 class Client:
