@@ -37,7 +37,7 @@ psql: .venv ## a prompt in the database of `make run`; SQL='…' runs one statem
 # Tests mostly wait, for servers to start and for limits to pass: two workers for each core of a small machine.
 WORKERS ?= 4
 test: ## every check and test; those in containers are skipped where no Docker engine runs (TESTS=files or folders)
-	@$(MAKE) --no-print-directory --jobs 4 --output-sync=line lint check .venv-sam .venv-checkov && echo "installed, lint and check: $$SECONDS s"
+	@$(MAKE) --no-print-directory --jobs 4 lint check .venv-sam .venv-checkov && echo "installed, lint and check: $$SECONDS s"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 20 --durations-min 3 $(TESTS)
 
 lint: .venv ## ruff, mypy, and the rules about imports in pyproject.toml

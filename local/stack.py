@@ -97,7 +97,7 @@ def _check_cache(url: str) -> None:
         raise LocalError(f"CACHE_URL: {one_line(error)}") from None
 
 
-def _load_schema_and_data(url: str, products: int, folder: Path, tell: PrintLine) -> None:
+def _load_schema_and_data(url: str, products: int, folder: Path, print_line: PrintLine) -> None:
     """Apply the migrations and load the sample data, as the migrate function does in a deployment."""
     if urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise LocalError("DATABASE_URL is no postgresql:// URL")
@@ -106,18 +106,23 @@ def _load_schema_and_data(url: str, products: int, folder: Path, tell: PrintLine
     except psycopg2.Error as error:
         raise LocalError(f"DATABASE_URL: {one_line(error)}") from None
     with closing(connection):
+        task = "the migrations cannot be applied"
         try:
             if applied := upgrade(connection):
-                tell(f"Migrations applied: {len(applied)}, up to {applied[-1]}")
+                print_line(f"Migrations applied: {len(applied)}, up to {applied[-1]}")
+            task = "the sample data cannot be loaded"
             if products:
                 sample_data.load(connection, products, Progress("Sample data"))
         except MigrationFailed as error:
             raise LocalError(f"migration {error}") from None
+        except psycopg2.errors.UndefinedColumn as error:
+            advice = "was the database created by an older checkout? Then remove its data (`make clean`)"
+            raise LocalError(f"{task}: {one_line(error)}; {advice}") from None
         except psycopg2.Error as error:
             # A full disk ends the server. The client only sees a closed connection.
             if shutil.disk_usage(folder).free < WAL_SEGMENT:
                 raise LocalError(f"no space left on the disk of {folder}: free some and start again") from None
-            raise LocalError(f"the sample data cannot be loaded: {one_line(error)}") from None
+            raise LocalError(f"{task}: {one_line(error)}") from None
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def rehearse() -> None:
 def _serving(template: Template, folder: Path, port: int, *, access: bool) -> Iterator[tuple[Gateway, Stack]]:
     with closing(Gateway(port)) as gateway, running_stack(folder, print_line, api_url=gateway.url) as stack:
         environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
-        with gateway.serving(template, environment, stack.log, tell=print_line, access=access):
+        with gateway.serving(template, environment, stack.log, print_line=print_line, access=access):
             yield gateway, stack
 
 

@@ -33,12 +33,12 @@ def connect_with_retries(
 
     Raises the last attempt's psycopg2.OperationalError.
     """
-    ends = now() + min(seconds, _RETRY_FOR_S)
+    deadline = now() + min(seconds, _RETRY_FOR_S)
     while True:
         try:
             return open_connection(settings)
         except psycopg2.OperationalError as error:
-            if now() + _PAUSE_S >= ends:
+            if now() + _PAUSE_S >= deadline:
                 raise
             logger.warning("the database refuses the connection so far", extra={"reason": str(error)})
         sleep(_PAUSE_S)

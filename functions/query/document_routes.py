@@ -31,4 +31,4 @@ def add_document_routes(app: APIGatewayHttpResolver, catalogue: Catalogue) -> No
 
     @app.route("/docs", method=READ_METHODS)
     def show_documentation() -> Response[str]:
-        return page.html_response("cacheaside: documentation", documentation.render(catalogue))
+        return page.html_response("cacheaside: documentation", documentation.documentation_body(catalogue))

@@ -12,12 +12,12 @@ from cacheaside.catalogue.parameters import Parameter, canonical
 from cacheaside.catalogue.statements import Command, Query, Statement
 from cacheaside.http.problems import PROBLEMS
 from cacheaside.http.requests import IDEMPOTENCY_KEY
-from cacheaside.http.schemas import describe, jsonable
+from cacheaside.http.schemas import describe_parameter, jsonable
 
-__all__ = ["render"]
+__all__ = ["documentation_body"]
 
 
-def render(catalogue: Catalogue) -> str:
+def documentation_body(catalogue: Catalogue) -> str:
     """Return the HTML of the document's body."""
     parts = [
         '<header><h1>cacheaside</h1><nav><a href="/">page</a> <a href="/openapi.json">openapi.json</a></nav></header>',
@@ -61,7 +61,7 @@ def _section(statement: Statement, route: str, about: str, sample: str) -> str:
 
 
 def _row(parameter: Parameter) -> str:
-    facts = describe(parameter)
+    facts = describe_parameter(parameter)
     about = facts.pop("description", "")
     cells = [f"<code>{escape(parameter.name)}</code>", escape(facts.pop("type")), escape(_rules(facts)), escape(about)]
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

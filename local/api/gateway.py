@@ -24,6 +24,7 @@ from local.api.schedule import Scheduler
 from local.errors import LocalError
 from local.servers.processes import HOST
 from local.template import Template
+from local.terminal import PrintLine
 
 __all__ = ["Gateway"]
 
@@ -36,7 +37,6 @@ AT_ONCE = 1000  # requests in flight. Each holds a thread, also while it waits f
 Json = dict[str, Any]
 Receive = Callable[[], Awaitable[Json]]
 Send = Callable[[Json], Awaitable[None]]
-Tell = Callable[[str], None]
 
 
 class Gateway:
@@ -69,19 +69,20 @@ class Gateway:
         environment: Mapping[str, Mapping[str, str]],
         log: Path,
         *,
-        tell: Tell,
+        print_line: PrintLine,
         access: bool = False,
     ) -> Iterator[None]:
         """Import every handler, then answer requests and run the schedules until the block ends.
 
-        `environment` overrides the template's, by function. `tell` is called with a line for each failure of a
-        function, and with `access` for each request, from several threads. Control characters in it are escaped.
+        `environment` overrides the template's, by function. `print_line` is called with a line for each failure of a
+        function, and with `access` for each request, from several threads. Control characters in it are escaped, line
+        breaks too: a value must not look like a line of ours.
         """
         stopped = threading.Event()
 
-        def tell_escaped(line: str) -> None:
+        def print_escaped(line: str) -> None:
             if not stopped.is_set():  # an invocation that we end has not failed
-                tell("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
+                print_line("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
 
         names = {route.function for route in template.routes} | {each.function for each in template.schedules}
         with ThreadPoolExecutor(AT_ONCE) as threads, ExitStack() as closing:
@@ -90,21 +91,21 @@ class Gateway:
                 pools[name] = Pool(template.functions[name], environment.get(name, {}), log / f"{name}.log")
                 closing.callback(pools[name].close)  # ends the invocations that the threads wait for
             closing.callback(stopped.set)
-            wait([threads.submit(_warm, name, pool, tell_escaped) for name, pool in pools.items()])
-            api = _Api(Router(template.routes), pools, threads, self.port, tell_escaped, access)
+            wait([threads.submit(_warm, name, pool, print_escaped) for name, pool in pools.items()])
+            api = _Api(Router(template.routes), pools, threads, self.port, print_escaped, access)
             with (
                 _logging_to(log / "gateway.log"),
                 _running(api, self._socket),
-                Scheduler(template.schedules, pools, tell_escaped),
+                Scheduler(template.schedules, pools, print_escaped),
             ):
                 yield
 
 
-def _warm(name: str, pool: Pool, tell: Tell) -> None:
+def _warm(name: str, pool: Pool, print_line: PrintLine) -> None:
     try:
         pool.warm()
     except FunctionFailed as failure:
-        tell(f"{name}: {failure}")
+        print_line(f"{name}: {failure}")
 
 
 @contextmanager
@@ -158,7 +159,7 @@ class _Api:
     pools: Mapping[str, Pool]
     threads: ThreadPoolExecutor
     port: int
-    tell: Tell
+    print_line: PrintLine
     access: bool
 
     async def __call__(self, scope: Json, receive: Receive, send: Send) -> None:
@@ -174,7 +175,7 @@ class _Api:
             elapsed_ms = (time.perf_counter() - started) * 1000
             cache = "".join(f"  {value}" for name, value in response.headers if name.lower() == "cache-status")
             line = f"{response.status} {elapsed_ms:9,.1f} ms  {scope['method']} {target}{cache}"
-            await in_thread(self.tell, line)  # a terminal may block
+            await in_thread(self.print_line, line)  # a terminal may block
 
     def _answer(self, request: Request) -> Response:
         match = self.router.match(request.method, request.path)
@@ -185,10 +186,10 @@ class _Api:
         try:
             response = to_response(self.pools[function].invoke(event, INTEGRATION_LIMIT))
         except (FunctionFailed, MalformedAnswer) as failure:
-            self.tell(f"{function}: {failure}")
+            self.print_line(f"{function}: {failure}")
             response = Response.message(500, "Internal Server Error")
         except CallerTimeout as timeout:
-            self.tell(f"{function}: {timeout} for {INTEGRATION_LIMIT:.0f} s")
+            self.print_line(f"{function}: {timeout} for {INTEGRATION_LIMIT:.0f} s")
             response = Response.message(503, "Service Unavailable")
         response.headers.append(("apigw-requestid", event["requestContext"]["requestId"]))
         return response
@@ -209,7 +210,10 @@ async def _receive(target: str, scope: Json, receive: Receive) -> Request | Resp
         body += message["body"]
         more, too_large = message["more_body"], len(body) > BODY_LIMIT
     if too_large:
-        return Response.message(413, "Request Entity Too Large")
+        refusal = Response.message(413, "Request Entity Too Large")
+        if any(name == "expect" for name, _ in headers):  # such a client has not sent the body yet, and need not
+            refusal.headers.append(("connection", "close"))
+        return refusal
     return Request(scope["method"], target, headers, bytes(body), scope["client"][0], f"HTTP/{scope['http_version']}")
 
 

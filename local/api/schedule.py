@@ -6,13 +6,14 @@ An invocation that runs longer than the interval does not delay the next. Both r
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 from local.api.pool import FunctionFailed, Pool
 from local.template import Schedule
+from local.terminal import PrintLine
 
 __all__ = ["Scheduler"]
 
@@ -22,9 +23,9 @@ Json = dict[str, Any]
 class Scheduler:
     """Runs the schedules during a `with` block. Closing a pool ends the invocations that still run after it."""
 
-    def __init__(self, schedules: Iterable[Schedule], pools: Mapping[str, Pool], tell: Callable[[str], None]) -> None:
-        """`tell` is called with a line for each invocation that failed."""
-        self._schedules, self._pools, self._tell = schedules, pools, tell
+    def __init__(self, schedules: Iterable[Schedule], pools: Mapping[str, Pool], print_line: PrintLine) -> None:
+        """`print_line` is called with a line for each invocation that failed."""
+        self._schedules, self._pools, self._print_line = schedules, pools, print_line
         self._stopped = threading.Event()
 
     def __enter__(self) -> Self:
@@ -47,7 +48,7 @@ class Scheduler:
             self._pools[schedule.function].invoke(_description(schedule) if schedule.input is None else schedule.input)
         except FunctionFailed as failure:
             if not self._stopped.is_set():
-                self._tell(f"{schedule.function}, on schedule: {failure}")
+                self._print_line(f"{schedule.function}, on schedule: {failure}")
 
 
 def _description(schedule: Schedule) -> Json:

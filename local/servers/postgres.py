@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -100,7 +100,8 @@ class PostgresServer(Server):
             try:
                 status = initdb.wait()
             except BaseException:  # its children too, or they write on while the next start removes the folder
-                os.killpg(initdb.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it may have ended just now
+                    os.killpg(initdb.pid, signal.SIGKILL)
                 raise
         if status != 0:
             raise self._explained(f"initdb ended with status {status}", self._logged(since=log_size))

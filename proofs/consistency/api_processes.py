@@ -59,10 +59,10 @@ def run_api_reader(number: int, system: SystemUnderTest, history: History) -> No
     every = Question(system.catalogue.query("all"), {})
     while True:
         row = None if random.random() < _READS_ALL else random_row()
-        bound = every if row is None else rows[row]
+        question = every if row is None else rows[row]
         bounds = history.read_bounds(row)
         try:
-            values, source = read_values(reader, bound)
+            values, source = read_values(reader, question)
         except CacheasideError:
             history.count(number, Count.READ_FAILED)
             time.sleep(0.01)
@@ -117,9 +117,9 @@ def _writer(worker: int, system: SystemUnderTest, history: History, defect: Defe
     return Writer(cache, Commands(system.command))
 
 
-def read_values(reader: Reader, bound: Question) -> tuple[list[int], Source]:
+def read_values(reader: Reader, question: Question) -> tuple[list[int], Source]:
     """Return the values that the API answers for one row or all, and the answer's source. Raises CacheasideError."""
-    outcome = reader.read(bound, lambda: 29_000).outcome
+    outcome = reader.read(question, lambda: 29_000).outcome
     if outcome.refresh is not None:
         with suppress(CacheasideError):
             reader.refresh(outcome.refresh)

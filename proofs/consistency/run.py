@@ -115,12 +115,12 @@ def _final_check(system: SystemUnderTest, history: History) -> FinalCheck:
     )
 
 
-def _read(reader: Reader, bound: Question) -> tuple[list[int], Source]:
+def _read(reader: Reader, question: Question) -> tuple[list[int], Source]:
     """Return the answer; try again while servers are slow, since a missing answer could not be compared."""
     deadline = time.monotonic() + _READ_WITHIN_S
     while True:
         try:
-            return read_values(reader, bound)
+            return read_values(reader, question)
         except CacheasideError:
             if time.monotonic() > deadline:
                 raise

@@ -15,7 +15,7 @@ from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES, Entry
 from cacheaside.reading.outcome import Outcome
 from cacheaside.reading.read_path import ReadContext, read
-from proofs.explorer.model import BOUND, NOW_MS, POLICY, Mutant, SharedState
+from proofs.explorer.model import NOW_MS, POLICY, QUESTION, Mutant, SharedState
 
 __all__ = ["ReadActor", "WriteActor"]
 
@@ -52,7 +52,7 @@ class ReadActor:
     def _run(self, sent: tuple[object, ...], mutant: Mutant) -> ReadActor:
         """Return this actor after its generator was sent all of `sent`."""
         context = self._context(mutant)
-        path: Generator[steps.Step, Any, Any] = read(BOUND, context)
+        path: Generator[steps.Step, Any, Any] = read(QUESTION, context)
         answer, step = None, next(path)
         for result in sent:
             try:
@@ -65,7 +65,7 @@ class ReadActor:
                 if refresh is None:
                     return replace(self, sent=(), step=None, answer=answer, done=True, frames=None)
                 path, step = refresh, next(refresh)
-        return replace(self, sent=sent, step=step, answer=answer, frames=_frames(path, (BOUND, POLICY, context)))
+        return replace(self, sent=sent, step=step, answer=answer, frames=_frames(path, (QUESTION, POLICY, context)))
 
     def _context(self, mutant: Mutant) -> ReadContext:
         numbers = count(1)

@@ -15,11 +15,11 @@ from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag
 from cacheaside.reading.question import Question
 
-__all__ = ["BOUND", "NOW_MS", "POLICY", "Mutant", "SharedState", "stored_entry"]
+__all__ = ["NOW_MS", "POLICY", "QUESTION", "Mutant", "SharedState", "stored_entry"]
 
 NOW_MS: Final = 1_000_000
 POLICY: Final = Policy(ttl_ms=60_000, stale_ms=60_000, stale_if_error_ms=60_000, negative_ttl_ms=60_000)
-BOUND: Final = Question(
+QUESTION: Final = Question(
     Query(
         name="row",
         summary="",

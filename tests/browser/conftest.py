@@ -38,7 +38,7 @@ def address(servers_folder: Path) -> Iterator[str]:
         patch.setenv("SAMPLE_PRODUCTS", "100")
         with running_stack(servers_folder / "browser", print) as stack:
             environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
-            with gateway.serving(read_template(ROOT / "template.yaml"), environment, stack.log, tell=print):
+            with gateway.serving(read_template(ROOT / "template.yaml"), environment, stack.log, print_line=print):
                 yield gateway.url
 
 

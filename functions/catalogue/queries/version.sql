@@ -1,4 +1,4 @@
--- summary = "The version of PostgreSQL, the slow way: what the challenge began with"
+-- summary = "The version of PostgreSQL, from a function that sleeps five seconds"
 -- ttl     = "60s"
 -- timeout = "20s"
 -- returns = "one"

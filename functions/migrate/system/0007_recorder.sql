@@ -5,6 +5,7 @@
 --
 --   record           is also called in 0009_watch.sql and 0010_follow_schema.sql, for changes that fire no trigger
 --   create_recorder  is called by watch (0009_watch.sql), which creates the triggers
+-- Its callers set their search_path, or are called by the owner of the schema.
 -- They read the listener (0005_listener.sql), and tag and key_columns (0006_tags.sql).
 
 -- Records changes of a table: of the rows with these keys or, without keys, of the whole table. An updated row is given

@@ -247,8 +247,8 @@ def test_overloaded_load_does_not_run_its_query_and_leaves_nothing_on_the_connec
 
 
 def test_parameters_and_percent_signs_reach_the_query_unchanged(database_settings: DatabaseSettings) -> None:
-    bound = replace(question("select %(n)s + 5 %% 3 as sum, '{at_most}' as braces"), values={"n": 40})
-    loaded = Queries(database_settings).load(Load(bound, 10_000, bypass=True))
+    asked = replace(question("select %(n)s + 5 %% 3 as sum, '{at_most}' as braces"), values={"n": 40})
+    loaded = Queries(database_settings).load(Load(asked, 10_000, bypass=True))
     assert rows(loaded) == [{"sum": 42, "braces": "{at_most}"}]
 
 

@@ -58,7 +58,7 @@ def slow_query(mark: str, policy: Policy, seconds: float = 0.0) -> Question:
     return question(sql, returns="one", timeout_ms=120_000, tags=("stampede",), policy=policy)
 
 
-def read_at_once(settings: Settings, sql: Sql, bound: Question) -> Counter[str]:
+def read_at_once(settings: Settings, sql: Sql, question: Question) -> Counter[str]:
     """Read in 256 threads of 8 processes, each with connections of its own. Returns how often each outcome came."""
     start, ended, looked = _fork.Barrier(PROCESSES), _fork.SimpleQueue(), _fork.Semaphore(0)
 
@@ -68,7 +68,7 @@ def read_at_once(settings: Settings, sql: Sql, bound: Question) -> Counter[str]:
         try:
             cache.ping()  # opens the connection before the gate, not 256 at once
             gate.wait(120)
-            outcome = reader.read(bound, lambda: 120_000).outcome
+            outcome = reader.read(question, lambda: 120_000).outcome
         except Exception as error:
             ended.put((repr(error), False))
             return
@@ -126,10 +126,10 @@ def test_expiry_under_load_causes_one_load_and_no_read_waits_for_it(
     settings: Settings, sql: Sql, loads: Callable[[str], int], client: redis.Redis
 ) -> None:
     mark = uuid4().hex
-    bound = slow_query(mark, Policy(ttl_ms=60_000, stale_ms=600_000))
+    question = slow_query(mark, Policy(ttl_ms=60_000, stale_ms=600_000))
     past_ms = epoch_ms() - 90_000
-    Reader(Cache(settings.cache), Queries(settings.database), lambda: past_ms).read(bound, lambda: 29_000)
-    ended = read_at_once(settings, sql, bound)
+    Reader(Cache(settings.cache), Queries(settings.database), lambda: past_ms).read(question, lambda: 29_000)
+    ended = read_at_once(settings, sql, question)
     assert loads(mark) == 2, ended  # the first fill, and the refresh
     assert ended["STALE + refresh"] == 1
     assert ended["STALE"] == PROCESSES * THREADS - 1

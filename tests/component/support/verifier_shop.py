@@ -70,10 +70,10 @@ class Shop:
     def ask(self, name: str, ago_ms: int = 0, tick_ms: int = 0, **values: list[str]) -> str:
         """Read an answer `ago_ms` earlier, by a clock that advances `tick_ms` at each look. Returns the entry's key."""
         query = self.catalogue.query(name)
-        bound = Question(query, bind_text(query.parameters, values))
+        question = Question(query, bind_text(query.parameters, values))
         clock = count(epoch_ms() - ago_ms, tick_ms)
-        Reader(self.cache, self.database, lambda: next(clock)).read(bound, lambda: 29_000)
-        return bound.keys.entry
+        Reader(self.cache, self.database, lambda: next(clock)).read(question, lambda: 29_000)
+        return question.keys.entry
 
     def drain(self) -> float:
         return Drainer(self.outbox, self.cache).drain_and_report_age()

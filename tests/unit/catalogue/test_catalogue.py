@@ -125,8 +125,8 @@ def test_unknown_name_is_answered_with_the_route_that_lists_all(tmp_path: Path) 
 
 
 def keys(query: Query, **given: str) -> tuple[str, tuple[str, ...]]:
-    bound = Question(query, bind_text(query.parameters, {name: [value] for name, value in given.items()}))
-    return bound.keys.entry, bound.keys.tags
+    question = Question(query, bind_text(query.parameters, {name: [value] for name, value in given.items()}))
+    return question.keys.entry, question.keys.tags
 
 
 def test_two_spellings_of_a_question_have_one_key(tmp_path: Path) -> None:
@@ -142,8 +142,8 @@ def test_other_values_and_other_sql_have_other_keys(tmp_path: Path) -> None:
 
 def test_query_string_has_every_value_in_the_order_of_the_file(tmp_path: Path) -> None:
     query = load(tmp_path, GOOD)
-    bound = Question(query, bind_text(query.parameters, {"state": ["shut", "open"], "id": ["+7"]}))
-    assert bound.query_string == "id=7&state=shut&state=open"
+    question = Question(query, bind_text(query.parameters, {"state": ["shut", "open"], "id": ["+7"]}))
+    assert question.query_string == "id=7&state=shut&state=open"
     assert Question(query, bind_text(query.parameters, {"id": ["7"]})).query_string == "id=7&state=open"
 
 
@@ -154,9 +154,9 @@ def test_answers_are_verified_unless_the_file_says_otherwise(tmp_path: Path) -> 
 
 def test_entry_and_lease_share_a_slot_and_tags_name_the_row(tmp_path: Path) -> None:
     query = load(tmp_path, GOOD)
-    bound = Question(query, bind_text(query.parameters, {"id": ["7"]}))
-    assert bound.keys.entry.partition("{")[2] == bound.keys.lease.partition("{")[2]
-    assert bound.keys.tags == ("cacheaside:tag:orders", "cacheaside:tag:customers:7", "cacheaside:tag:customers:*")
+    question = Question(query, bind_text(query.parameters, {"id": ["7"]}))
+    assert question.keys.entry.partition("{")[2] == question.keys.lease.partition("{")[2]
+    assert question.keys.tags == ("cacheaside:tag:orders", "cacheaside:tag:customers:7", "cacheaside:tag:customers:*")
 
 
 def test_tags_outlast_entries(tmp_path: Path) -> None:

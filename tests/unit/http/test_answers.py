@@ -14,7 +14,7 @@ from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.errors import CacheasideError, NotFound
 from cacheaside.http.answers import answer_headers, respond
-from cacheaside.http.problems import PROBLEMS, problem_of, render
+from cacheaside.http.problems import PROBLEMS, problem_of, problem_response
 from cacheaside.reading.entry import Encoding, Entry, entity_tag, pack
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.reader import Answer
@@ -144,7 +144,7 @@ def test_every_error_but_the_internal_ones_has_a_problem_of_its_own() -> None:
 
 
 def test_text_of_an_unforeseen_error_is_not_sent() -> None:
-    response = render(RuntimeError("password=hunter2"), "0e37df36-f698-11e6-8dd4-cb9ced3df976")
+    response = problem_response(RuntimeError("password=hunter2"), "0e37df36-f698-11e6-8dd4-cb9ced3df976")
     assert "hunter2" not in str(response.body)
     assert json.loads(str(response.body))["instance"] == "urn:uuid:0e37df36-f698-11e6-8dd4-cb9ced3df976"
 

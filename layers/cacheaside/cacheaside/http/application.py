@@ -39,7 +39,7 @@ def application(logger: Logger) -> APIGatewayHttpResolver:
     def render_error(error: Exception) -> Response[str]:
         if problems.problem_of(error).status >= 500:
             logger.error(str(error), exc_info=error)
-        return problems.render(error, request_id())
+        return problems.problem_response(error, request_id())
 
     def render_no_route(_: NotFoundError) -> Response[str]:
         path = app.current_event.path

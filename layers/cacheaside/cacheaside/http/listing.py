@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.http.schemas import describe
+from cacheaside.http.schemas import describe_parameter
 
 __all__ = ["listing"]
 
@@ -20,7 +20,7 @@ def listing(catalogue: Catalogue) -> list[dict[str, Any]]:
             "ttl": query.policy.ttl_ms / 1000,
             "stale": query.policy.stale_ms / 1000,
             "tags": list(query.tags),
-            "parameters": {name: describe(parameter) for name, parameter in query.parameters.items()},
+            "parameters": {name: describe_parameter(parameter) for name, parameter in query.parameters.items()},
         }
         for query in catalogue.queries.values()
     ]

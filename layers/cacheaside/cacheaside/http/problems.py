@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from cacheaside import errors
 
-__all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "method_not_allowed", "no_such_route", "problem_of", "render"]
+__all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "method_not_allowed", "no_such_route", "problem_of", "problem_response"]
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -133,7 +133,7 @@ _OVERLOADED: Final = Problem(
     "overloaded",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Too many requests need the database at once",
-    "The cache is unavailable, so requests cannot share one load, and the loads at a time are limited. "
+    "Requests that cannot share a load ask the database themselves, and it takes only some of those at a time. "
     "Try again after the time in Retry-After.",
     retry=True,
 )
@@ -201,7 +201,7 @@ def problem_of(error: Exception) -> Problem:
     return _BY_ERROR.get(type(error), _INTERNAL)
 
 
-def render(error: Exception, request_id: str) -> Response[str]:
+def problem_response(error: Exception, request_id: str) -> Response[str]:
     """Return the response for `error`. Of an unforeseen error it shows only the request id, to find it in the log."""
     problem = problem_of(error)
     detail = problem.explanation if problem is _INTERNAL else str(error)

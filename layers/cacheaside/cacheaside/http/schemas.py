@@ -7,13 +7,13 @@ from typing import Any
 
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value, canonical
 
-__all__ = ["describe", "jsonable", "schema"]
+__all__ = ["describe_parameter", "jsonable", "schema"]
 
 
 def schema(parameter: Parameter) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12, as OpenAPI 3.1 uses it) of a parameter's value."""
     item: dict[str, Any] = dict(SCALAR_TYPES[parameter.type].schema)
-    # JSON Schema has bounds for numbers only. GET /queries lists those of dates, see `describe`.
+    # JSON Schema has bounds for numbers only. GET /queries lists those of dates, see `describe_parameter`.
     if item["type"] in ("integer", "number"):
         item |= _present(minimum=jsonable(parameter.minimum), maximum=jsonable(parameter.maximum))
     item |= _present(pattern=f"^(?:{parameter.pattern.pattern})$" if parameter.pattern else None)
@@ -26,7 +26,7 @@ def schema(parameter: Parameter) -> dict[str, Any]:
     return value | _present(default=jsonable(parameter.default))
 
 
-def describe(parameter: Parameter) -> dict[str, Any]:
+def describe_parameter(parameter: Parameter) -> dict[str, Any]:
     """Return a parameter as GET /queries lists it."""
     bounds = {"min": parameter.minimum, "max": parameter.maximum}
     return {

@@ -14,7 +14,7 @@ from cacheaside.reading.question import Question
 
 __all__ = ["invalidate"]
 
-_TAGS_AT_MOST: Final = 100
+_TAGS_PER_REQUEST: Final = 100
 _TAG: Final = re.compile(r"[a-z_][a-z0-9_$.]*(?::.{1,512})?", re.DOTALL)
 
 
@@ -43,8 +43,8 @@ def invalidate(cache: InvalidatedCache, catalogue: Catalogue, request: Mapping[s
 
 def _checked(tags: list[object]) -> list[str]:
     good = [tag for tag in tags if isinstance(tag, str) and _TAG.fullmatch(tag)]
-    if len(good) < len(tags) or not 1 <= len(tags) <= _TAGS_AT_MOST:
-        raise BadBody(f'tags must be 1 to {_TAGS_AT_MOST} tables, "products", or rows of one, "products:42"')
+    if len(good) < len(tags) or not 1 <= len(tags) <= _TAGS_PER_REQUEST:
+        raise BadBody(f'tags must be 1 to {_TAGS_PER_REQUEST} tables, "products", or rows of one, "products:42"')
     return good
 
 

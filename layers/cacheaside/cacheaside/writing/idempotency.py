@@ -45,7 +45,7 @@ def _key(header: str) -> str:
         key = header if _BARE.fullmatch(header) else ""
     if not 1 <= len(key) <= _LENGTH_AT_MOST:
         raise BadIdempotencyKey(
-            f"idempotency-key must be 1 to {_LENGTH_AT_MOST} visible ASCII characters, such as a UUID"
+            f"Idempotency-Key must be 1 to {_LENGTH_AT_MOST} visible ASCII characters, such as a UUID"
         )
     return key
 

@@ -19,7 +19,7 @@ def told() -> list[str]:
 
 @pytest.fixture
 def gateway(function: Function, told: list[str]) -> Iterator[Gateway]:
-    with serving(function, tell=told.append) as gateway:
+    with serving(function, print_line=told.append) as gateway:
         yield gateway
 
 

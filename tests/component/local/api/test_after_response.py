@@ -224,7 +224,7 @@ def test_over_the_gateway_the_response_is_complete_before_the_task_has_ended(
     refreshing: Function, go: Path, log: Path, tasks: Callable[[int], Told]
 ) -> None:
     template = Template({"ToldFunction": refreshing}, (Route("", "$default", "ToldFunction"),))
-    with closing(Gateway(0)) as gateway, gateway.serving(template, {}, log.parent, tell=print):
+    with closing(Gateway(0)) as gateway, gateway.serving(template, {}, log.parent, print_line=print):
         with closing(http.client.HTTPConnection(HOST, gateway.port, timeout=60)) as client:
             client.request("GET", f"/?until={go}")
             body = json.loads(client.getresponse().read())

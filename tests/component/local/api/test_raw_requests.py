@@ -139,7 +139,7 @@ def test_a_head_without_end_is_refused(gateway: Gateway, told: list[str]) -> Non
 
 
 def test_control_characters_do_not_reach_the_terminal(function: Function, told: list[str]) -> None:
-    with serving(function, tell=told.append, access=True) as gateway:
+    with serving(function, print_line=told.append, access=True) as gateway:
         raw(gateway, b"GET /raise/%1B[31mred%0Agreen%E2%80%AE HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         raw(gateway, b"GET /\x1b[31mred HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert told[0].startswith(r"ToldFunction: ValueError: \x1b[31mred\ngreen\u202e (")

@@ -130,7 +130,7 @@ def test_stopping_the_gateway_ends_a_scheduled_invocation_and_tells_nothing(
     schedule = Schedule("Clock", "ToldFunction", 0.3, {"sleep": 600})
     template = Template({"ToldFunction": noting}, (), (schedule,))
     with closing(Gateway(0)) as gateway, ExitStack() as served:
-        served.enter_context(gateway.serving(template, {}, tmp_path / "log", tell=told.append))
+        served.enter_context(gateway.serving(template, {}, tmp_path / "log", print_line=told.append))
         notes(noting, 2)
         family = newcomers()
         assert len(family) >= 2, "one that sleeps, and the next"

@@ -16,7 +16,7 @@ __all__ = ["LOCAL_SETTINGS", "body_of", "client_limit_s", "rows_of"]
 # PostgreSQL cancels a statement at its timeout. If it is frozen or gone, the client stops waiting this much later.
 _GRACE_S: Final = 1.0
 # Lambda returns at most 6 MiB. In them the body is a JSON string, with escaped quotes.
-_BODY_AT_MOST: Final = 5_000_000
+_ANSWER_AT_MOST: Final = 5_000_000
 
 # Both settings end with the transaction.
 LOCAL_SETTINGS: Final = "set local statement_timeout = {timeout_ms}; set local timezone = 'UTC'; "
@@ -44,8 +44,8 @@ def body_of(statement: Statement, rows: list[str]) -> bytes | None:
         raise StatementFailed(f"{statement.name} found {len(rows)} rows, and its file says that it returns one")
     data = rows[0] if statement.returns == "one" else f"[{','.join(rows)}]"
     body = f'{{"data":{data}}}'.encode()
-    if len(body) > _BODY_AT_MOST:
+    if len(body) > _ANSWER_AT_MOST:
         raise AnswerTooLarge(
-            f"{statement.name} answered with {len(body):,} bytes; at most {_BODY_AT_MOST:,} can be sent"
+            f"{statement.name} answered with {len(body):,} bytes; at most {_ANSWER_AT_MOST:,} can be sent"
         )
     return body
