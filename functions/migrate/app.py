@@ -6,21 +6,18 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any, Final
 
-import psycopg2
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from psycopg2.extensions import connection as Connection
 
-from cacheaside.drivers.postgres.introspection.dependencies import dependencies
-from cacheaside.errors import CatalogueError, SettingsError
 from cacheaside.settings import DatabaseSettings
-from cacheaside.tag_check.check import check_tags
 from migrate import sample_data
+from migrate.catalogue_check import refuse_wrong_tags
 from migrate.cloudformation_response import send_response
-from migrate.deployment import Downgrade, refuse_downgrade
+from migrate.deployment import refuse_downgrade
+from migrate.failure_reason import REPORTED, reason_of
 from migrate.first_connection import connect_with_retries
-from migrate.time_limit import OutOfTime, time_limit
-from migrate.upgrade import FUNCTIONS, MigrationFailed, unknown, upgrade
+from migrate.time_limit import time_limit
+from migrate.upgrade import FUNCTIONS, unknown, upgrade
 
 logger = Logger()
 
@@ -29,24 +26,14 @@ CATALOGUE: Final = FUNCTIONS / "catalogue"
 _RESERVE_S: Final = 60
 
 
-class WrongTags(Exception):
-    """A query reads a table that its tags do not name, or that is not watched. The message has a line for each."""
-
-
-# Their messages tell the person who deploys what to do, so CloudFormation gets them as the reason.
-_REPORTED: Final = (
-    MigrationFailed, Downgrade, WrongTags, CatalogueError, OutOfTime, SettingsError, psycopg2.Error, ValueError
-)  # fmt: skip
-
-
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Answer one request of CloudFormation. Every failure is answered too, with its reason."""
     try:
         data = _serve(event, context)
-    except _REPORTED as error:
+    except REPORTED as error:
         logger.exception("the schema was not upgraded")
-        send_response(event, "FAILED", _reason(error))
+        send_response(event, "FAILED", reason_of(error))
     except Exception:
         logger.exception("the schema was not upgraded")
         reason = f"an error in the migrate function itself; its log group has it: {logger.service}"
@@ -70,7 +57,7 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
             refuse_downgrade(event, ahead)
             logger.warning("rolled back: the database stays ahead", extra={"ahead": ahead})
         else:  # not during a rollback: its queries were written for an older schema
-            _check_tags(connection)
+            refuse_wrong_tags(connection, CATALOGUE)
         if products > 0:
             sample_data.load(connection, products, _report)
     return {"Applied": ",".join(applied)}
@@ -78,15 +65,6 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
 
 def _left_s(context: LambdaContext) -> float:
     return context.get_remaining_time_in_millis() / 1000 - _RESERVE_S
-
-
-def _check_tags(connection: Connection) -> None:
-    """Raise WrongTags where a change of a table would leave answers that were made from it in the cache."""
-    with dependencies(connection) as database:
-        checked = check_tags(CATALOGUE, database)
-    if checked.problems:
-        logger.error("wrong tags", extra={"problems": list(map(str, checked.problems))})
-        raise WrongTags(checked)
 
 
 def _whole_number(properties: Mapping[str, str], name: str) -> int:
@@ -98,11 +76,3 @@ def _whole_number(properties: Mapping[str, str], name: str) -> int:
 
 def _report(done: int, total: int) -> None:
     logger.info("sample data", extra={"done": done, "total": total})
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, psycopg2.Error) and error.diag.message_primary is None:
-        # The message is libpq's, which names the host and may quote the URL.
-        return "the database could not be reached, or the connection was lost; the log has the details"
-    where = f"{error.__cause__.file}: " if isinstance(error.__cause__, MigrationFailed) else ""
-    return where + " ".join(str(error).split())
