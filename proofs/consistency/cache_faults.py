@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -30,7 +31,7 @@ class CacheFault(Enum):
 FaultSteps = Iterator[float]
 
 
-class CacheUnderTest:
+class CacheUnderTest(ABC):
     """One cache, which runs within a `with` block. `faults` has the weight and the action of each fault."""
 
     mode = CacheMode.NODE
@@ -63,9 +64,9 @@ class CacheUnderTest:
     def __exit__(self, *_: object) -> None:
         self._server.stop()
 
+    @abstractmethod
     def _target(self) -> ValkeyServer:
         """Return the node that the next fault hits."""
-        raise NotImplementedError
 
     def _kill(self) -> FaultSteps:
         node = self._target()
