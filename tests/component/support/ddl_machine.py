@@ -1,0 +1,190 @@
+"""A state machine of DDL and DML by two sessions, and a model of the cache that knows nothing but tags.
+
+After each commit the machine does what a drainer and readers do: it takes the outbox, forgets the answers whose tags
+are in it, and asks for the others again. An answer that it still has must be what the database says now.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections import Counter
+from contextlib import closing
+from typing import ClassVar, Final
+
+import psycopg2
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from psycopg2 import errors
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import connection as Connection
+
+from cacheaside.catalogue.tags import changed_tags
+from local.servers.postgres import PostgresServer
+from tests.component.support.ddl_statements import ALONE, FOCUSES, RESTORE, WRITES, Focus, statements
+from tests.component.support.ddl_world import ANSWERS, DECLARED, MEND, WORLD
+
+__all__ = ["DdlMachine", "StaleAnswer"]
+
+# The other session may hold the lock. This thread runs both, so it would never be released.
+_WRITER_OPTIONS: Final = "-c lock_timeout=50ms"
+_READER_OPTIONS: Final = "-c lock_timeout=5ms"
+_BLOCKED: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
+# The sweep does so each minute, and tells for which names changes could still go unrecorded.
+_FOLLOW: Final = """
+do $$ begin
+    if exists (select from cacheaside.names where problem is not null) then
+        perform cacheaside.follow();
+    end if;
+end $$;
+select tag from cacheaside.names where problem is not null
+"""
+_UNKNOWN: Final = "SQLSTATE 55P03"  # the answer waits for a lock
+
+SESSIONS: Final = st.sampled_from((0, 0, 1))
+ENDS: Final = st.sampled_from(("commit", "commit", "commit", "rollback", "open"))
+
+
+class StaleAnswer(AssertionError):
+    """A cached answer, none of whose tags is in the outbox, differs from what the database answers."""
+
+
+class DdlMachine(RuleBasedStateMachine):
+    """`server` has a database `template`, which is copied for each example. `done` counts what happened, over all."""
+
+    done: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self, server: PostgresServer, template: str) -> None:
+        super().__init__()
+        self.server = server
+        self.name = f"{template}_copy"
+        with closing(self.connect("postgres", server.url)) as owner, owner.cursor() as cursor:
+            cursor.execute(f"drop database if exists {self.name} with (force)")
+            cursor.execute(f"create database {self.name} template {template}")
+        self.drainer = self.connect("postgres", options=_WRITER_OPTIONS)
+        self.reader = self.connect("cacheaside_query", options=_READER_OPTIONS)
+        self.sessions = [self.connect("postgres", options=_WRITER_OPTIONS) for _ in range(2)]
+        self.cached: dict[int, str] = {}
+
+    def connect(self, role: str, url: str | None = None, options: str = "") -> Connection:
+        connection = psycopg2.connect(url or self.server.url_for(role, self.name), options=options)
+        connection.autocommit = True
+        return connection
+
+    def teardown(self) -> None:
+        for connection in (self.drainer, self.reader, *self.sessions):
+            connection.close()
+
+    # What happens
+
+    @initialize(focus=FOCUSES)
+    def fill_the_cache(self, focus: Focus) -> None:
+        self.focus = focus
+        self.check()
+
+    @rule(session=SESSIONS, parts=st.lists(statements() | statements(*WRITES), min_size=1, max_size=3), end=ENDS)
+    def transact(self, session: int, parts: list[str], end: str) -> None:
+        """Run statements in the open transaction or in a new one. One that PostgreSQL refuses leaves the others."""
+        if not self.is_open(session):
+            self.attempt(session, "begin")
+        for part in parts:
+            self.attempt(session, "savepoint before")
+            if not self.attempt(session, part):
+                self.attempt(session, "rollback to before")
+        self.end(session, end)
+
+    @rule(statement=statements())
+    def change(self, statement: str) -> None:
+        self.transact(0, [statement], "commit")
+
+    @rule(statement=statements(*WRITES))
+    def write(self, statement: str) -> None:
+        self.transact(0, [statement], "commit")
+
+    @precondition(lambda self: self.is_open(0) or self.is_open(1))
+    @rule(session=SESSIONS, end=ENDS)
+    def end(self, session: int, end: str) -> None:
+        if self.is_open(session) and end != "open":
+            self.attempt(session, end)
+            self.check()
+
+    @rule(statement=statements(*ALONE))
+    def do_alone(self, statement: str) -> None:
+        """Run what may not be part of a transaction, and may wait for all others."""
+        self.end(0, "commit")
+        self.end(1, "commit")
+        if statement.startswith(RESTORE):
+            self.dump_and_restore(statement.removeprefix(RESTORE + " "))
+        else:
+            self.attempt(0, statement, [list(WORLD)] if statement == MEND else None)
+        self.check()
+
+    def is_open(self, session: int) -> bool:
+        return self.sessions[session].info.transaction_status != TRANSACTION_STATUS_IDLE
+
+    def attempt(self, session: int, statement: str, values: list[object] | None = None) -> bool:
+        """Run a statement. PostgreSQL may refuse it, but not because of what the product has created."""
+        refused: psycopg2.Error | None = None
+        with self.sessions[session].cursor() as cursor:
+            try:
+                cursor.execute(statement, values)
+            except psycopg2.Error as error:
+                refused = error
+        told = f"{refused}{refused.diag.context}" if refused else ""
+        assert "cacheaside" not in told or isinstance(refused, _BLOCKED), f"{statement}\n{told}"
+        self.check_warnings(session, statement)
+        self.done["refused" if refused else "statements"] += 1
+        return not refused
+
+    def check_warnings(self, session: int, statement: str) -> None:
+        """No change is left unfollowed, unless the other session holds a lock. Then the sweep follows later."""
+        warnings = [notice for notice in self.sessions[session].notices if "could not follow" in notice]
+        self.sessions[session].notices.clear()
+        if self.is_open(1 - session):
+            self.done["blocked"] += len(warnings)
+            warnings = [warning for warning in warnings if "lock timeout" not in warning]
+        assert not warnings, f"{statement}\n{warnings}"
+
+    def dump_and_restore(self, table: str) -> None:
+        url = self.server.url_for("postgres", self.name)
+        programs = self.server.programs
+        environment = {**os.environ, "PGOPTIONS": "-c lock_timeout=200ms"}
+        dump = [programs / "pg_dump", "--clean", "--if-exists", "--lock-wait-timeout=50", "-t", table, url]
+        restore = [programs / "psql", "-qX1", "-v", "ON_ERROR_STOP=1", url]
+        dumped = subprocess.run(dump, capture_output=True, text=True, check=False)
+        if dumped.returncode:
+            self.done["refused"] += 1
+            return
+        restored = subprocess.run(
+            restore, input=dumped.stdout, env=environment, capture_output=True, text=True, check=False
+        )
+        self.done["refused" if restored.returncode else "restored"] += 1
+        assert "could not follow" not in restored.stderr, restored.stderr
+        assert not restored.returncode or "cacheaside" not in restored.stderr, restored.stderr
+
+    # What must hold
+
+    def check(self) -> None:
+        """Compare the answers that no recorded change has invalidated with the database."""
+        self.done["checks"] += 1
+        with self.drainer.cursor() as cursor:
+            cursor.execute(_FOLLOW)
+            problems = {tag for (tag,) in cursor.fetchall()}
+            cursor.execute("delete from cacheaside.outbox returning change")
+            changed = set(changed_tags(change for (change,) in cursor.fetchall()))
+        kept = {at: answer for at, answer in self.cached.items() if not changed & DECLARED[at].resolved}
+        with self.reader.cursor() as cursor:
+            cursor.execute(ANSWERS, [[declared.text for declared in DECLARED]])
+            answers = [answer for (answer,) in cursor.fetchall()]
+        self.done["hits compared"] += len(kept)
+        for at, answer in enumerate(answers):
+            if answer == _UNKNOWN:
+                continue
+            if problems & DECLARED[at].resolved:
+                kept.pop(at, None)
+                continue
+            if kept.get(at, answer) != answer:
+                raise StaleAnswer(f"{DECLARED[at].text}: cached {kept[at]}, now {answer}, recorded {sorted(changed)}")
+            if not answer.startswith("SQLSTATE"):
+                kept[at] = answer
+        self.cached = kept
