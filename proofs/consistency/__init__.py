@@ -7,6 +7,7 @@ Meanwhile the cache is killed, frozen, emptied and failed over, and processes ar
 
     api_processes      readers, which check each answer, and writers     invalidate_processes  drain the outbox
     sql_writers        write to PostgreSQL directly, as psql does        outbox_checker        finds lost changes
+    schema_changes     swap the table, replace the view that queries read, detach and attach partitions
 
 All of them use `system` (addresses and settings), `register` (the table and its queries) and `history` (acknowledged
 writes and counters, in shared memory). Meanwhile `run` has `fault_injection` kill and freeze processes, and do to the

@@ -28,12 +28,14 @@ from cacheaside.settings import CacheSettings
 from cacheaside.writing.writer import Invalidation, Writer
 from proofs.consistency.defects import Defect, InvalidateFirstCommands, NoOpCache
 from proofs.consistency.history import ROWS, Count, History
+from proofs.consistency.register import GENERATION
 from proofs.consistency.system import SystemUnderTest
 
 __all__ = ["CrashingCache", "random_row", "read_values", "run_api_reader", "run_api_writer"]
 
 _CRASHES: Final = 0.004  # share of the writes
 _READS_ALL: Final = 0.05  # share of the reads; nearly each of these is a load
+_READS_GENERATION: Final = 0.05  # the same: each change of the schema invalidates it
 _HOT_ROWS: Final = 8
 
 
@@ -55,10 +57,10 @@ def run_api_reader(number: int, system: SystemUnderTest, history: History) -> No
     """Read until killed, and compare each answer with the writes that were acknowledged before the read began."""
     random.seed()
     reader = Reader(Cache(system.cache), Queries(system.query))
-    rows = [Question(system.catalogue.query("one"), {"id": row}) for row in range(ROWS)]
+    rows = [Question(system.catalogue.query("one"), {"id": row}) for row in range(ROWS + 1)]
     every = Question(system.catalogue.query("all"), {})
     while True:
-        row = None if random.random() < _READS_ALL else random_row()
+        row = _row_to_read()
         question = every if row is None else rows[row]
         bounds = history.read_bounds(row)
         try:
@@ -132,6 +134,14 @@ def read_values(reader: Reader, question: Question) -> tuple[list[int], Source]:
 def random_row() -> int:
     """Return a row, most often one of a few, so that processes conflict."""
     return random.randrange(_HOT_ROWS if random.random() < 0.6 else ROWS)
+
+
+def _row_to_read() -> int | None:
+    """Return None for all rows."""
+    chance = random.random()
+    if chance < _READS_ALL:
+        return None
+    return GENERATION if chance < _READS_ALL + _READS_GENERATION else random_row()
 
 
 def _older(values: Sequence[int], bounds: Sequence[int]) -> bool:

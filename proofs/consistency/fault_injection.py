@@ -15,7 +15,14 @@ from contextlib import suppress
 from typing import Final
 
 from proofs.consistency.cache_faults import CacheFault, CacheUnderTest
-from proofs.consistency.supervisor import API_READER, API_WRITER, INVALIDATE, SQL_WRITER, Supervisor
+from proofs.consistency.supervisor import (
+    API_READER,
+    API_WRITER,
+    INVALIDATE,
+    SCHEMA_CHANGER,
+    SQL_WRITER,
+    Supervisor,
+)
 
 __all__ = ["FaultInjector"]
 
@@ -70,7 +77,7 @@ class FaultInjector:
         while True:
             yield random.uniform(*_BETWEEN_PROCESS_FAULTS_S)
             self._supervisor.restart()
-            role, process = self._supervisor.choose(API_READER, API_WRITER, SQL_WRITER, INVALIDATE)
+            role, process = self._supervisor.choose(API_READER, API_WRITER, SQL_WRITER, SCHEMA_CHANGER, INVALIDATE)
             if role == INVALIDATE and random.random() < _FREEZES:
                 yield from self._freeze(process)
                 self.injected[f"{role} frozen and thawed"] += 1

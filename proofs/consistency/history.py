@@ -17,16 +17,29 @@ from typing import Final, NamedTuple
 
 from cacheaside.reading.outcome import Source
 
-__all__ = ["API_WRITERS", "INVALIDATORS", "READERS", "ROWS", "SQL_WRITERS", "Count", "History", "ReadBounds", "fork"]
+__all__ = [
+    "API_WRITERS",
+    "INVALIDATORS",
+    "READERS",
+    "ROWS",
+    "SCHEMA_CHANGERS",
+    "SQL_WRITERS",
+    "Count",
+    "History",
+    "ReadBounds",
+    "fork",
+]
 
 ROWS: Final = 120  # more than a trigger lists one by one
 READERS: Final = 5
 API_WRITERS: Final = 3
 SQL_WRITERS: Final = 2
+SCHEMA_CHANGERS: Final = 1
 INVALIDATORS: Final = 2
 
 _SOURCES: Final = list(Source)
-_WORKERS: Final = READERS + API_WRITERS + SQL_WRITERS + INVALIDATORS
+_WORKERS: Final = READERS + API_WRITERS + SQL_WRITERS + INVALIDATORS + SCHEMA_CHANGERS
+_VALUES: Final = ROWS + 1  # those of the table, and the generation of the view
 
 fork: Final = multiprocessing.get_context("fork")
 
@@ -48,6 +61,8 @@ class Count(Enum):
     COMMITTED = "transactions of SQL writers, committed"
     ROLLED_BACK = "transactions of SQL writers, rolled back"
     TRANSACTION_FAILED = "transactions of SQL writers that failed"
+    SCHEMA_CHANGED = "changes of the schema, committed"
+    SCHEMA_CHANGE_FAILED = "changes of the schema that failed"
     VERIFIED = "answers compared by the verifier"
     FOUND_STALE = "of them stale"
 
@@ -64,11 +79,11 @@ class ReadBounds(NamedTuple):
 
 
 class History:
-    """Workers are numbered: readers first, then API writers, SQL writers, invalidate processes."""
+    """Workers are numbered: readers first, then API writers, SQL writers, invalidate processes, schema changer."""
 
     def __init__(self) -> None:
-        self._done = [fork.RawArray("q", ROWS) for _ in range(API_WRITERS)]
-        self._drained = fork.RawArray("q", ROWS)
+        self._done = [fork.RawArray("q", _VALUES) for _ in range(API_WRITERS)]
+        self._drained = fork.RawArray("q", _VALUES)
         self._counts = fork.RawArray("q", _WORKERS * len(_COUNTS))
         self._sources = fork.RawArray("q", READERS * len(_SOURCES))
         self._failovers = fork.RawArray("q", 3)  # begun, completed with a new primary, replayed

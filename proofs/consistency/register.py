@@ -2,6 +2,8 @@
 
 Each write of a row increments its value, so a larger value is newer. Every writer also records each write in a journal,
 in the same transaction. The outbox checker compares the journal with the outbox.
+
+Queries read the table through a view, which adds a row of its own: the generation of the view.
 """
 
 from __future__ import annotations
@@ -11,29 +13,51 @@ from pathlib import Path
 from typing import Final
 
 import psycopg2
+from psycopg2.extensions import cursor
 
 from cacheaside.catalogue.catalogue import Catalogue
 from proofs.consistency.history import ROWS
 
-__all__ = ["RECORD_CHANGED", "TABLE", "create_register", "drop_register", "register_catalogue"]
+__all__ = [
+    "CREATE_VIEW",
+    "GENERATION",
+    "RECORD_CHANGED",
+    "TABLE",
+    "create_register",
+    "create_table",
+    "drop_register",
+    "register_catalogue",
+]
 
 TABLE: Final = "register"
+GENERATION: Final = ROWS  # the row of the view
+
+CREATE_VIEW: Final = f"""create or replace view register_view as
+select id, value from register union all select {GENERATION}, {{generation}}::bigint
+"""
 
 # Follows a common table expression `changed`, which returns the rows with their new values.
 RECORD_CHANGED: Final = "insert into register_journal (id, value) select id, value from changed"
 
-_CREATE: Final = f"""
-create table register (id integer primary key, value bigint not null);
-insert into register select id, 0 from generate_series(0, {ROWS - 1}) as id;
+_CREATE: Final = """
 create table register_journal (
     transaction_id xid8 not null default pg_current_xact_id(),
     id             integer not null,
     value          bigint not null
 );
-grant select, update on register to cacheaside_command;
 grant insert on register_journal to cacheaside_command;
 """
-_DROP: Final = "drop table if exists register, register_journal"
+_FILL: Final = f"insert into register select id, 0 from generate_series(0, {ROWS - 1}) as id"
+_DROP: Final = "drop table if exists register, register_journal cascade"
+# One half of the rows is in a partition, the other in a partition of a partition. `number`: each name is used once.
+_CREATE_TABLE: Final = f"""
+create table {{name}} (id integer primary key, value bigint not null) partition by range (id);
+create table register_low_{{number}} partition of {{name}} for values from (minvalue) to ({ROWS // 2});
+create table register_high_{{number}} partition of {{name}} for values from ({ROWS // 2}) to (maxvalue)
+    partition by range (id);
+create table register_high_all_{{number}} partition of register_high_{{number}} default;
+grant select, update on {{name}} to cacheaside_command;
+"""
 
 # Short times, so that expiry, stale answers, early refreshes and waits for another process's load all happen often.
 _TIMES: Final = """-- ttl = "{ttl}"
@@ -47,12 +71,12 @@ _ONE: Final = """-- summary = "One row"
 {times}-- returns = "one"
 -- tags = ["register:{{id}}"]
 -- params.id = {{ type = "integer" }}
-select value from register where id = %(id)s
+select value from register_view where id = %(id)s
 """
 _ALL: Final = """-- summary = "All rows"
 {times}-- returns = "one"
 -- tags = ["register"]
-select array_agg(value order by id) as values from register
+select array_agg(value order by id) as values from register_view
 """
 _INCREMENT: Final = f"""-- summary = "Increment one row"
 -- timeout = "2s"
@@ -72,9 +96,17 @@ def create_register(owner_url: str, *, trigger_missing: bool = False) -> None:
     with closing(psycopg2.connect(owner_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(_DROP)
         cursor.execute(_CREATE)
+        create_table(cursor, TABLE, 0)
+        cursor.execute(_FILL)
+        cursor.execute(CREATE_VIEW.format(generation=0))
         cursor.execute("select cacheaside.watch(%s)", [TABLE])
         if trigger_missing:
             cursor.execute("drop trigger cacheaside_update on register")
+
+
+def create_table(cur: cursor, name: str, number: int) -> None:
+    """Create the table, empty, with its partitions. `number` was given to no table that still exists."""
+    cur.execute(_CREATE_TABLE.format(name=name, number=number))
 
 
 def drop_register(owner_url: str) -> None:

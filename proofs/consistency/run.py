@@ -26,8 +26,17 @@ from proofs.consistency.invalidate_processes import run_invalidate
 from proofs.consistency.outbox_checker import count_undrained, run_outbox_checker
 from proofs.consistency.register import create_register, drop_register, register_catalogue
 from proofs.consistency.report import OPERATIONS, ConsistencyReport, FinalCheck
+from proofs.consistency.schema_changes import run_schema_changer
 from proofs.consistency.sql_writers import run_sql_writer
-from proofs.consistency.supervisor import API_READER, API_WRITER, INVALIDATE, OUTBOX_CHECKER, SQL_WRITER, Supervisor
+from proofs.consistency.supervisor import (
+    API_READER,
+    API_WRITER,
+    INVALIDATE,
+    OUTBOX_CHECKER,
+    SCHEMA_CHANGER,
+    SQL_WRITER,
+    Supervisor,
+)
 from proofs.consistency.system import SystemUnderTest, system_under_test
 
 __all__ = ["OnProgress", "check_consistency"]
@@ -67,7 +76,7 @@ def check_consistency(
         try:
             _start(supervisor, system, history, defect)
             faults.run(seconds, tick)
-            supervisor.stop(API_WRITER, SQL_WRITER)
+            supervisor.stop(API_WRITER, SQL_WRITER, SCHEMA_CHANGER)
             final = _final_check(system, history)
         finally:
             supervisor.stop()
@@ -85,6 +94,9 @@ def _start(supervisor: Supervisor, system: SystemUnderTest, history: History, de
         supervisor.add(API_WRITER, run_api_writer, number, READERS + number, system, history, defect)
     for number in range(SQL_WRITERS):
         supervisor.add(SQL_WRITER, run_sql_writer, READERS + API_WRITERS + number, system, history)
+    supervisor.add(
+        SCHEMA_CHANGER, run_schema_changer, READERS + API_WRITERS + SQL_WRITERS + INVALIDATORS, system, history
+    )
     for number in range(READERS):
         supervisor.add(API_READER, run_api_reader, number, system, history)
 
@@ -98,12 +110,12 @@ def _final_check(system: SystemUnderTest, history: History) -> FinalCheck:
         drained_s = time.monotonic() - began
         _wait(lambda: not count_undrained(cur)[1], _ACKNOWLEDGED_WITHIN_S)
         pending, lost = count_undrained(cur)
-        cur.execute("select value from register order by id")
+        cur.execute("select value from register_view order by id")
         expected = [value for (value,) in cur.fetchall()]
     reader = Reader(Cache(system.cache), Queries(system.query))
     one, every = (system.catalogue.query(name) for name in ("one", "all"))
     answers = [_read(reader, Question(every, {}))]
-    answers += [_read(reader, Question(one, {"id": row})) for row in range(ROWS)]
+    answers += [_read(reader, Question(one, {"id": row})) for row in range(ROWS + 1)]
     wanted = [expected, *([value] for value in expected)]
     return FinalCheck(
         pending=pending,

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from proofs.consistency.history import fork
 
-__all__ = ["API_READER", "API_WRITER", "INVALIDATE", "OUTBOX_CHECKER", "SQL_WRITER", "Supervisor"]
+__all__ = ["API_READER", "API_WRITER", "INVALIDATE", "OUTBOX_CHECKER", "SCHEMA_CHANGER", "SQL_WRITER", "Supervisor"]
 
 API_READER: Final = "API process that reads"
 API_WRITER: Final = "API process that writes"
 SQL_WRITER: Final = "SQL writer"
+SCHEMA_CHANGER: Final = "schema changer"
 INVALIDATE: Final = "invalidate process"
 OUTBOX_CHECKER: Final = "outbox checker"
 

@@ -1,0 +1,95 @@
+"""The schema changer: a process that replaces the table and the view behind the queries while all others go on.
+
+It works as a nightly job or a migration does, and calls nothing of the product. Each change is one transaction, whose
+journal entry is a new generation of the view: an answer made from an older generation is stale once that is drained.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Final
+
+import psycopg2
+from psycopg2.extensions import cursor
+
+from proofs.consistency.history import Count, History
+from proofs.consistency.register import CREATE_VIEW, GENERATION, create_table
+from proofs.consistency.system import SystemUnderTest
+
+__all__ = ["run_schema_changer"]
+
+_PAUSE_S: Final = (0.5, 2.0)
+# These transactions need locks that others hold. One that waits for long fails, and is counted.
+_TIMEOUTS: Final = "set lock_timeout = '300ms'; set statement_timeout = '5s'"
+
+_NEW_GENERATION: Final = f"""
+insert into register_journal (id, value)
+select id, value + 1 from register_view where id = {GENERATION}
+returning value
+"""
+_ATTACHED: Final = """
+select child.relname, pg_get_expr(child.relpartbound, child.oid)
+from pg_inherits
+join pg_class as child on child.oid = inhrelid
+where inhparent = 'register'::regclass
+order by random()
+limit 1
+"""
+
+
+def run_schema_changer(worker: int, system: SystemUnderTest, history: History) -> None:
+    """Change the schema until killed."""
+    random.seed()
+    with closing(psycopg2.connect(system.owner_url)) as connection:
+        with connection, connection.cursor() as cur:
+            cur.execute(_TIMEOUTS)
+        while True:
+            try:
+                with connection, connection.cursor() as cur:
+                    _change(cur, random.choice((_swap, _replace_view, _move_partition)))
+                history.count(worker, Count.SCHEMA_CHANGED)
+            except psycopg2.Error:
+                history.count(worker, Count.SCHEMA_CHANGE_FAILED)
+            time.sleep(random.uniform(*_PAUSE_S))
+
+
+def _change(cur: cursor, change: Callable[[cursor, int], None]) -> None:
+    cur.execute("lock table register in access exclusive mode")
+    cur.execute(_NEW_GENERATION)
+    [(generation,)] = cur.fetchall()
+    change(cur, generation)
+
+
+def _swap(cur: cursor, generation: int) -> None:
+    """Have a copy of the table take its name. The view is bound to the former table until it is replaced."""
+    create_table(cur, "register_next", generation)
+    cur.execute("insert into register_next select id, value from register")
+    if random.random() < 0.5:
+        cur.execute("drop table register cascade")
+        cur.execute("alter table register_next rename to register")
+        _replace_view(cur, generation)
+    else:
+        cur.execute("alter table register rename to register_former")
+        cur.execute("alter table register_next rename to register")
+        _replace_view(cur, generation)
+        cur.execute("drop table register_former")
+
+
+def _replace_view(cur: cursor, generation: int) -> None:
+    cur.execute(CREATE_VIEW.format(generation=generation))
+
+
+def _move_partition(cur: cursor, generation: int) -> None:
+    """Detach a partition, write to it while nothing watches it, and attach it again."""
+    cur.execute(_ATTACHED)
+    [(name, bounds)] = cur.fetchall()
+    cur.execute(f"alter table register detach partition {name}")
+    cur.execute(
+        f"""with changed as (update {name} set value = value + 1 where id % 15 = 0 returning id, value)
+            insert into register_journal (id, value) select id, value from changed"""
+    )
+    cur.execute(f"alter table register attach partition {name} {bounds}")
+    _replace_view(cur, generation)
