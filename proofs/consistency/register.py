@@ -72,9 +72,8 @@ def create_register(owner_url: str, *, trigger_missing: bool = False) -> None:
     with closing(psycopg2.connect(owner_url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(_DROP)
         cursor.execute(_CREATE)
-        cursor.execute("select cacheaside.watch(%s)", [TABLE])
-        if trigger_missing:
-            cursor.execute("drop trigger cacheaside_update on register")
+        if not trigger_missing:
+            cursor.execute("select cacheaside.watch(%s)", [TABLE])
 
 
 def drop_register(owner_url: str) -> None:

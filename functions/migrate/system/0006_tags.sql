@@ -1,7 +1,6 @@
 -- How tables and rows are named in the outbox. These functions read only PostgreSQL's catalogue.
---   tag          is called by all files below, and by the check of the tags (drivers/postgres/introspection/)
---   parts        is called where all partitions of a table count: 0008 to 0010
---   key_columns  is called by create_recorder (0007_recorder.sql), and by the check of the tags
+--   tag, relation_of, partitions  are called by all files below, and by the check (drivers/postgres/introspection/)
+--   key_columns                   is called by create_recorder (0007_recorder.sql), and by the check
 
 -- The tag of a table: its name, with its schema if that is not public. A partition has the tag of its whole table.
 create function cacheaside.tag(relation regclass) returns text
@@ -13,16 +12,25 @@ begin atomic
     where pg_class.oid = coalesce(pg_partition_root(relation), relation);
 end;
 
--- A table and all that a query of it reads as well: its partitions and theirs, or the tables that inherit from it.
-create function cacheaside.parts(relation regclass) returns setof regclass
+-- The table or view that now has the name in a tag, or null.
+create function cacheaside.relation_of(tag text) returns regclass
     language sql stable
 begin atomic
-    with recursive parts (part) as (
-        select relation
-        union
-        select inhrelid::regclass from pg_inherits join parts on inhparent = part
-    )
-    select part from parts;
+    select pg_class.oid::regclass
+    from pg_class
+    join pg_namespace on pg_namespace.oid = relnamespace
+    where relkind in ('r', 'p', 'v', 'm', 'f')
+      and relname = case when strpos(tag, '.') > 0 then substr(tag, strpos(tag, '.') + 1) else tag end
+      and nspname = case when strpos(tag, '.') > 0 then split_part(tag, '.', 1) else 'public' end;
+end;
+
+-- A table and its partitions of all levels.
+create function cacheaside.partitions(relation regclass) returns setof regclass
+    language sql stable
+begin atomic
+    select relation
+    union
+    select relid from pg_partition_tree(relation);
 end;
 
 -- The columns of a table's primary key in the key's order, each with the expression of its text. Rows can be named by a
