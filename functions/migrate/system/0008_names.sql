@@ -4,7 +4,7 @@
 --   read_by    is called by the functions in this file, by the files below, and by the check
 --              (drivers/postgres/introspection/)
 --   explore    is called by follow, and fills reached and sources
---   wanted     is called by follow and problem (0009_recorded.sql)
+--   wanted     is read by the files below: which table must be recorded under which tags
 
 -- The watched names. `meaning` is a digest of what stood behind the name when follow last looked. `problem` tells why
 -- changes behind the name could go unrecorded, and is null if none can.
@@ -37,7 +37,7 @@ create table cacheaside.reached (
 );
 create index reached_object_idx on cacheaside.reached (class, object);
 
-grant select on cacheaside.names to cacheaside_command, cacheaside_invalidate;
+grant select on cacheaside.names to cacheaside_invalidate;
 
 -- An object and all that a query of it reads as well, from the dependencies that PostgreSQL records: the tables behind a
 -- view, the partitions and children of a table, policies, functions with a parsed body, types and their labels. The rows

@@ -1,8 +1,9 @@
 -- Whether every change behind a watched name is recorded, and if not, why not.
---   unwatchable   is called by watch (0011_watch.sql) and by the check (drivers/postgres/introspection/)
---   is_recorded   is called by problem, and by follow (0010_follow.sql)
---   problem       is called by follow, which stores it, and by all_recorded
---   all_recorded  is called by the command function (drivers/postgres/commands.py): is "done" true?
+--   unwatchable        is called by watch (0011_watch.sql) and by the check (drivers/postgres/introspection/)
+--   recorded           is read by the views below, and by follow (0010_follow.sql)
+--   problems           is read by follow, which stores them
+--   watched            is read by the check, and by the engineer on call
+--   record_unrecorded  is called by the command function before COMMIT (drivers/postgres/commands.py)
 -- They call tag, relation_of and partitions (0006_tags.sql), and read_by (0008_names.sql).
 
 -- Why changes of one table or partition go unrecorded whatever triggers it has, or null.
@@ -43,13 +44,17 @@ begin atomic
     where pg_class.oid = relation;
 end;
 
--- Whether this very table, partition or not, has the four triggers that call a recorder, enabled in any session.
-create function cacheaside.is_recorded(part regclass, recorder regprocedure) returns boolean
-    language sql stable
-begin atomic
-    select count(distinct tgtype) = 4 from pg_trigger
-    where tgrelid = part and tgfoid = recorder and tgenabled = 'A';
-end;
+-- The tables and partitions that have the four triggers of a recorder, enabled in any session.
+create view cacheaside.recorded as
+select
+    tgrelid::regclass as part,
+    tgfoid::regprocedure as recorder,
+    string_to_array(obj_description(tgfoid, 'pg_proc'), ' ') as tags
+from pg_trigger
+join pg_proc on pg_proc.oid = tgfoid
+where pronamespace = 'cacheaside'::regnamespace and tgenabled = 'A'
+group by tgrelid, tgfoid
+having count(distinct tgtype) = 4;
 
 -- Whether event triggers follow the schema. Without them, the schema is compared with the names once a minute.
 create function cacheaside.follows_schema() returns boolean
@@ -59,44 +64,78 @@ begin atomic
     where evtname in ('cacheaside_follow_schema', 'cacheaside_follow_drop') and evtenabled = 'A';
 end;
 
--- Why changes behind a watched name could go unrecorded, or null. A name that stands for nothing has no changes.
-create function cacheaside.problem(tag text) returns text
-    language sql stable
-begin atomic
-    with relation as materialized (
-        select cacheaside.tables_read_by('pg_class'::regclass, cacheaside.relation_of(problem.tag)) as relation
-        union
-        select relation from cacheaside.wanted where problem.tag = any(tags)
-    )
-    select min(format('%s: %s', part, reason))
-    from relation
-    cross join lateral cacheaside.partitions(relation) as part
-    join pg_class on pg_class.oid = part
-    cross join lateral coalesce(
-        cacheaside.unrecordable(part),
-        case
-            when relkind = 'm' and not cacheaside.follows_schema() then 'no event trigger records its refresh'
-            when relkind in ('r', 'p') and not exists (
-                select from cacheaside.recorders
-                where problem.tag = any(tags) and cacheaside.is_recorded(part, recorder)
-            ) then 'it has no triggers that record its changes'
-        end
-    ) as reason
-    where reason is not null;
-end;
+-- Why changes behind the watched names could go unrecorded. A name that stands for nothing has no changes.
+create view cacheaside.problems as
+with behind as materialized (
+    select tag, cacheaside.tables_read_by('pg_class'::regclass, cacheaside.relation_of(tag)) as relation
+    from cacheaside.names
+    union
+    select unnest(tags), relation from cacheaside.wanted
+)
+select tag, min(format('%s: %s', part, reason)) as problem
+from behind
+cross join lateral cacheaside.partitions(relation) as part
+join pg_class on pg_class.oid = part
+cross join lateral coalesce(
+    cacheaside.unrecordable(part),
+    case
+        when relkind = 'm' and not cacheaside.follows_schema() then 'no event trigger records its refresh'
+        when relkind in ('r', 'p') and not exists (
+            select from cacheaside.recorded where recorded.part = pg_class.oid and behind.tag = any(tags)
+        ) then 'it has no triggers that record its changes'
+    end
+) as reason
+where reason is not null
+group by tag;
 
 -- The watched names. `complete` is false if a change behind the name could go unrecorded.
 create view cacheaside.watched as
-select tag, cacheaside.relation_of(tag) as relation, cacheaside.problem(tag) is null as complete
-from cacheaside.names;
+select tag, cacheaside.relation_of(tag) as relation, problems.problem is null as complete
+from cacheaside.names
+left join cacheaside.problems using (tag);
 
--- Whether the changes behind every watched name are recorded. A command says "done" only then.
-create function cacheaside.all_recorded() returns boolean
-    language sql stable security definer
+-- Records, in the caller's transaction, the watched names behind which it has written to a table without triggers. So a
+-- command that says "done" is right even where a change of the schema has not been followed yet. Only then does it look at
+-- the locks of the transaction, which tell what was written.
+create function cacheaside.record_unrecorded() returns void
+    language plpgsql security definer
     set search_path = pg_catalog, pg_temp
-begin atomic
-    select not exists (select from cacheaside.names where problem is not null)
-       and (cacheaside.follows_schema() or not exists (select from cacheaside.watched where not complete));
-end;
-revoke execute on function cacheaside.all_recorded from public;
-grant execute on function cacheaside.all_recorded to cacheaside_command;
+as $$
+declare
+    written oid[];
+begin
+    if cacheaside.follows_schema() and not exists (select from cacheaside.names where problem is not null) then
+        return;
+    end if;
+    select array_agg(distinct part)
+    from pg_locks
+    cross join lateral unnest(array[relation, pg_partition_root(relation)]) as part
+    where pid = pg_backend_pid()
+      and locktype = 'relation'
+      and mode in ('RowExclusiveLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock')
+    into written;
+    perform cacheaside.record(tag)
+    from (
+        with named as materialized (
+            select tag, found.*
+            from cacheaside.names
+            cross join lateral (
+                select oid as relation, relkind, relhassubclass from pg_class
+                where oid = cacheaside.relation_of(tag)
+                offset 0  -- by its index, name by name
+            ) as found
+        )
+        select distinct tag
+        from named
+        cross join lateral (
+            select relation where relkind in ('r', 'p')
+            union
+            select object from cacheaside.read_by('pg_class'::regclass, relation) where relkind = 'v' or relhassubclass
+        ) as part (oid)
+        where part.oid = any(written)
+          and not exists (select from cacheaside.recorded where recorded.part = part.oid and tag = any(tags))
+    ) as unrecorded;
+end
+$$;
+revoke execute on function cacheaside.record_unrecorded from public;
+grant execute on function cacheaside.record_unrecorded to cacheaside_command;

@@ -1,7 +1,8 @@
 -- Following: what is recorded is brought in line with what the watched names now stand for.
 --   follow  is called by watch, unwatch and declare (0011_watch.sql), by the event triggers (0012_event_triggers.sql), and
 --           by the invalidate function each minute (drivers/postgres/outbox.py)
--- It calls create_recorder and record (0007_recorder.sql), explore (0008_names.sql) and problem (0009_recorded.sql).
+-- It calls create_recorder and record (0007_recorder.sql) and explore (0008_names.sql), and reads problems
+-- (0009_recorded.sql).
 
 -- A text that differs after each change of the definition of an object: the versions of its rows in PostgreSQL's catalogue.
 create function cacheaside.version(class oid, object oid) returns text
@@ -71,8 +72,9 @@ begin
     end loop;
     perform cacheaside.drop_unwanted_triggers();
     for each in
-        select tag, meaning as before, cacheaside.meaning(tag) as meaning, problem, cacheaside.problem(tag) as now
+        select tag, meaning as before, cacheaside.meaning(tag) as meaning, names.problem, problems.problem as now
         from cacheaside.names
+        left join cacheaside.problems using (tag)
     loop
         if each.meaning is distinct from each.before then
             perform cacheaside.record(each.tag);
@@ -99,18 +101,22 @@ create function cacheaside.create_triggers(relation regclass, tags text[]) retur
     language plpgsql
 as $$
 declare
-    recorder regprocedure;
-    part     record;
+    own  regprocedure;
+    part record;
 begin
     if not exists (select from pg_class where oid = relation and relkind in ('r', 'p')) then
         return;
     end if;
-    recorder := cacheaside.create_recorder(relation, tags);
+    own := cacheaside.create_recorder(relation, tags);
     for part in
         select oid::regclass as name, oid::bigint as number
         from cacheaside.partitions(relation) as partition
         join pg_class on oid = partition
-        where relkind in ('r', 'p') and not cacheaside.is_recorded(partition, recorder)
+        where relkind in ('r', 'p')
+          and not exists (
+              select from cacheaside.recorded
+              where recorded.part = partition and recorder = own
+          )
     loop
         execute format(
             'create or replace trigger cacheaside_insert_%3$s after insert on %1$s referencing new table as changed_rows
@@ -125,7 +131,7 @@ begin
              alter table only %1$s
                  enable always trigger cacheaside_insert_%3$s, enable always trigger cacheaside_update_%3$s,
                  enable always trigger cacheaside_delete_%3$s, enable always trigger cacheaside_truncate_%3$s',
-            part.name, recorder, part.number
+            part.name, own, part.number
         );
     end loop;
 end
