@@ -22,6 +22,7 @@ ALWAYS = {
     "invalidate-errors",
     "throttles",
     "stale-answer",
+    "unrecorded",
     "invalidation-lag",
     "hit-ratio",
     "breaker-open",

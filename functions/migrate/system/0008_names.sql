@@ -69,6 +69,10 @@ begin atomic
                or not types_only
                   and refclassid in ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_operator'::regclass)
             union all
+            select 'pg_class'::regclass, typrelid
+            from pg_type
+            where reached.class = 'pg_type'::regclass and pg_type.oid = reached.object and typrelid <> 0
+            union all
             select 'pg_policy'::regclass, pg_policy.oid
             from pg_policy
             where reached.class = 'pg_class'::regclass and polrelid = reached.object and polcmd in ('r', '*')

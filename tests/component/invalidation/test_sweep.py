@@ -171,6 +171,7 @@ def test_one_line_of_metrics_says_what_an_invocation_did(
     assert (published["Namespace"], published["Dimensions"]) == ("cacheaside", [["service"]])
     assert line["service"] == "invalidate"
     assert {metric["Name"]: (metric["Unit"], line[metric["Name"]]) for metric in published["Metrics"]} == {
+        "Unrecorded": ("Count", [0.0]),
         "Drained": ("Count", [1.0]),
         "Replayed": ("Count", [1.0]),  # the first drain into this cache
         "Pending": ("Count", [0.0]),

@@ -25,6 +25,9 @@ class _SweepMetrics:
     def __init__(self) -> None:
         self.metrics = EphemeralMetrics()
 
+    def followed(self, unrecorded: int) -> None:
+        self.metrics.add_metric("Unrecorded", MetricUnit.Count, unrecorded)
+
     def drained(self, drained: Drained, backlog: Backlog) -> None:
         self.metrics.add_metric("Drained", MetricUnit.Count, drained.rows)
         self.metrics.add_metric("Replayed", MetricUnit.Count, drained.replayed)
