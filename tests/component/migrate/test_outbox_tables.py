@@ -237,7 +237,10 @@ def test_dropped_table_is_recorded_and_so_is_the_next_one_of_its_name(things: Se
 def test_name_that_was_given_up_stands_for_nothing(things: Session, given_up: str) -> None:
     assert things.changes(f"alter table things {given_up}") == ["things"]
     assert things.run("select relation, complete from cacheaside.watched where tag = 'things'") == [(None, True)]
-    assert things.run("select from pg_trigger join cacheaside.recorders on recorder = tgfoid where 'things' = any(tags)") == []
+    assert (
+        things.run("select from pg_trigger join cacheaside.recorders on recorder = tgfoid where 'things' = any(tags)")
+        == []
+    )
 
 
 @pytest.mark.parametrize("statement", ["drop schema other cascade", "drop table other.things"])

@@ -64,7 +64,9 @@ def test_watch_returns_the_tag(things: Session) -> None:
 
 def test_dropped_trigger_is_created_at_once(things: Session) -> None:
     things.run("select cacheaside.watch('things')")
-    [(trigger,)] = things.run("select tgname from pg_trigger where tgrelid = 'things'::regclass and tgname like '%insert%'")
+    [(trigger,)] = things.run(
+        "select tgname from pg_trigger where tgrelid = 'things'::regclass and tgname like '%insert%'"
+    )
     things.run(f"drop trigger {trigger} on things")
     assert things.changes("insert into things values (1)") == ["things:1"]
 
@@ -247,7 +249,10 @@ def test_owner_who_is_not_superuser_gets_a_notice_instead_of_event_triggers(
     try:
         with closing(psycopg2.connect(postgres.url_for("landlord", "rented"))) as connection:
             upgrade(connection)
-            assert any("no event triggers: changes of the schema are followed once a minute" in notice for notice in connection.notices)
+            assert any(
+                "no event triggers: changes of the schema are followed once a minute" in notice
+                for notice in connection.notices
+            )
         with closing(Session(postgres, "rented", "landlord")) as landlord:
             insert = "insert into products (sku, name, category, price) values ('{}', '', '', 1)"
             assert landlord.changes(insert.format("a")) == ["products:1"]

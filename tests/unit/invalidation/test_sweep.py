@@ -108,7 +108,17 @@ def test_sweep_without_listening_does_each_step_once() -> None:
 def test_sweep_listens_before_it_drains_so_that_no_change_is_missed() -> None:
     harness = Harness()
     harness.sweep.run(2.0, Report())
-    assert harness.done == ["follow", "listen", "drain", "wait", "listen", "drain", "wait", "unlisten", *AFTER_LISTENING]
+    assert harness.done == [
+        "follow",
+        "listen",
+        "drain",
+        "wait",
+        "listen",
+        "drain",
+        "wait",
+        "unlisten",
+        *AFTER_LISTENING,
+    ]
     assert max(harness.waited) == 1.0
 
 
