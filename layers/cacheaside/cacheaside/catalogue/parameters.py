@@ -19,7 +19,7 @@ from uuid import UUID
 from cacheaside.catalogue.patterns import Pattern
 from cacheaside.errors import BadParameters, ParameterProblem
 
-__all__ = ["SCALAR_TYPES", "Parameter", "Value", "bind_json", "bind_text", "canonical", "to_query_string"]
+__all__ = ["SCALAR_TYPES", "Parameter", "Value", "bind_json", "bind_text", "canonical", "shortened", "to_query_string"]
 
 Scalar = str | int | Decimal | bool | date | datetime
 Value = Scalar | list[Scalar] | None
@@ -179,15 +179,15 @@ class Parameter:
         try:
             value = SCALAR_TYPES[self.type].parse(raw)
         except ValueError as expected:
-            raise ValueError(f"{self.name} must be {expected}, not {_shortened(raw)}") from None
+            raise ValueError(f"{self.name} must be {expected}, not {shortened(raw)}") from None
         if self.values and value not in self.values:
-            raise ValueError(f"{self.name} must be one of {', '.join(self.values)}, not {_shortened(raw)}")
+            raise ValueError(f"{self.name} must be one of {', '.join(self.values)}, not {shortened(raw)}")
         if self.minimum is not None and value < self.minimum:  # type: ignore[operator]  # of one type since load
-            raise ValueError(f"{self.name} must be at least {canonical(self.minimum)}, not {_shortened(raw)}")
+            raise ValueError(f"{self.name} must be at least {canonical(self.minimum)}, not {shortened(raw)}")
         if self.maximum is not None and value > self.maximum:  # type: ignore[operator]
-            raise ValueError(f"{self.name} must be at most {canonical(self.maximum)}, not {_shortened(raw)}")
+            raise ValueError(f"{self.name} must be at most {canonical(self.maximum)}, not {shortened(raw)}")
         if self.pattern is not None and not self.pattern.matches(raw):
-            raise ValueError(f"{self.name} must match {self.pattern.text}, not {_shortened(raw)}")
+            raise ValueError(f"{self.name} must match {self.pattern.text}, not {shortened(raw)}")
         return value
 
     def _check_length(self, length: int, of: str) -> None:
@@ -234,10 +234,11 @@ def _bind(
 def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
     near = difflib.get_close_matches(_cut(name), declared, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(declared) or 'no parameters'}"
-    return f"{_shortened(name)} is not a parameter here; {hint}"
+    return f"{shortened(name)} is not a parameter here; {hint}"
 
 
-def _shortened(raw: str) -> str:
+def shortened(raw: str) -> str:
+    """Return a text of a caller as a message may show it."""
     return repr(_cut(raw))
 
 

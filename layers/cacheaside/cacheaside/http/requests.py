@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
+from cacheaside.catalogue.parameters import shortened
 from cacheaside.errors import BadBody, BadParameters, BodyTooLarge, ParameterProblem, UnsupportedMedia
 
 __all__ = ["IDEMPOTENCY_KEY", "json_object", "query_parameters"]
@@ -33,8 +34,7 @@ def query_parameters(event: APIGatewayProxyEventV2) -> dict[str, list[str]]:
         try:
             parameters.setdefault(_decoded(name), []).append(_decoded(value))
         except ValueError:
-            shown = ascii(pair if len(pair) <= 40 else f"{pair[:37]}...")
-            problem = f"{shown} in the URL is not UTF-8 in percent-encoding; a % itself is written %25"
+            problem = f"{shortened(pair)} in the URL is not UTF-8 in percent-encoding; a % itself is written %25"
             raise BadParameters([ParameterProblem(name[:40], problem)]) from None
     return parameters
 
