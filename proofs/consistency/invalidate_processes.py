@@ -52,6 +52,9 @@ class _VerifierCounts:
     worker: int
     history: History
 
+    def followed(self, unrecorded: int) -> None:
+        pass
+
     def drained(self, drained: Drained, backlog: Backlog) -> None:
         pass
 

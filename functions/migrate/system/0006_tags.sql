@@ -1,5 +1,5 @@
 -- How tables and rows are named in the outbox. These functions read only PostgreSQL's catalogue.
---   tag, relation_of, partitions  are called by all files below, and by the check (drivers/postgres/introspection/)
+--   tag, relation_of, partitions, parents are called by all files below, and by the check (drivers/postgres/introspection/)
 --   key_columns                   is called by create_recorder (0007_recorder.sql), and by the check
 
 -- The tag of a table: its name, with its schema if that is not public. A partition has the tag of its whole table.
@@ -19,7 +19,7 @@ begin atomic
     select pg_class.oid::regclass
     from pg_class
     join pg_namespace on pg_namespace.oid = relnamespace
-    where relkind in ('r', 'p', 'v', 'm', 'f')
+    where relkind in ('r', 'p', 'v', 'm', 'f', 'S')
       and relname = case when strpos(tag, '.') > 0 then substr(tag, strpos(tag, '.') + 1) else tag end
       and nspname = case when strpos(tag, '.') > 0 then split_part(tag, '.', 1) else 'public' end;
 end;
@@ -31,6 +31,19 @@ begin atomic
     select relation
     union
     select relid from pg_partition_tree(relation);
+end;
+
+-- A table and those that it inherits from. A statement that names one of them can change its rows, and fires the triggers of
+-- the named table only.
+create function cacheaside.parents(relation regclass) returns setof regclass
+    language sql stable
+begin atomic
+    with recursive parents (parent) as (
+        select relation
+        union
+        select inhparent::regclass from pg_inherits join parents on inhrelid = parent
+    )
+    select parent from parents;
 end;
 
 -- The columns of a table's primary key in the key's order, each with the expression of its text. Rows can be named by a

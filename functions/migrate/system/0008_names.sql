@@ -214,8 +214,8 @@ wanted (relation, tag) as (
         select tag from declared where (class, identity) = (source_class, source.identity)
     )
 )
-select relation, array_agg(tag order by tag) as tags
-from wanted
+select relation, array_agg(distinct tag order by tag) as tags
+from (select cacheaside.parents(wanted.relation) as relation, tag from wanted) as written
 join pg_class on pg_class.oid = relation
 where tag is not null
   and relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'cacheaside'::regnamespace)

@@ -105,6 +105,17 @@ def test_view_that_takes_a_name_and_reads_a_watched_table_is_recorded_under_both
     assert items.changes("insert into others values (1)") == ["items", "others:1"]
 
 
+def test_write_through_a_parent_is_recorded_under_the_name_of_its_child(items: Session) -> None:
+    items.run("create table child () inherits (others); insert into child values (1); select cacheaside.watch('child')")
+    assert items.changes("update others set value = 'x'") == ["child"]
+    assert items.changes("insert into child values (2)") == ["child"]  # no key of its own
+
+
+def test_sequence_that_takes_a_name_is_a_problem(items: Session) -> None:
+    items.run("drop table items cascade; create sequence items")
+    assert "changes of items could go unrecorded: public.items: its rows" in items.notices
+
+
 def test_unwatched_name_is_forgotten(items: Session) -> None:
     items.run("drop table items cascade; select cacheaside.unwatch('items')")
     items.run("create table items (id bigint primary key)")
