@@ -37,16 +37,15 @@ from pg_proc
 where pronamespace = 'cacheaside'::regnamespace
   and prorettype = 'trigger'::regtype;
 
--- The recorder of the table with a tag. Its name depends on nothing else: a dump of the table, restored after the table was
--- dropped, creates triggers that call it.
+-- The recorder of the table with a tag. Its name depends on nothing else: a dump of the table, restored after the table
+-- was dropped, creates triggers that call it.
 create function cacheaside.recorder_name(tag text) returns text
     language sql immutable
 return format('cacheaside.%I()', 'record_' || case when octet_length(tag) <= 56 then tag else md5(tag) end);
 
--- Creates the recorder of a table, or replaces it if it must record other tags or another key, and returns it. Under the
--- table's own tag it records rows, under other tags the whole table.
--- A single recorder for all tables would need a dynamic statement, which PostgreSQL plans anew for each write: that
--- takes twice as long (docs/decisions/0009).
+-- Creates the recorder of a table, or replaces it if it must record other tags or another key, and returns it. Under
+-- the table's own tag it records rows, under other tags the whole table. A single recorder for all tables would need a
+-- dynamic statement, which PostgreSQL plans anew for each write: that takes twice as long (docs/decisions/0009).
 create function cacheaside.create_recorder(relation regclass, tags text[]) returns regprocedure
     language plpgsql
     set search_path = pg_catalog, pg_temp  -- so that the names of types are written in full

@@ -1,5 +1,5 @@
--- What is watched is a name, such as `products`. What stands behind it can change: a table is swapped by renaming, a view
--- is replaced, a partition is attached (docs/decisions/0019).
+-- What is watched is a name, such as `products`. What stands behind it can change: a table is swapped by renaming, a
+-- view is replaced, a partition is attached (docs/decisions/0019).
 --   names      are inserted by watch and declare (0011_watch.sql), and kept up to date by follow (0010_follow.sql)
 --   read_by    is called by the functions in this file, by the files below, and by the check
 --              (drivers/postgres/introspection/)
@@ -16,8 +16,9 @@ create table cacheaside.names (
 
 -- The answer of a query that reads a source depends on its tags: a source is whatever reads a watched table (a view, a
 -- function) or is read behind a watched name. The row is kept while the source is replaced by another of the same
--- identity, because deployed queries declare the tags of what they read when they were deployed. After a deployment, the
--- former code of the functions may run on for a while: new rows are then valid from a later time, others until then.
+-- identity, because deployed queries declare the tags of what they read when they were deployed. After a deployment,
+-- the former code of the functions may run on for a while: new rows are then valid from a later time, others until
+-- then.
 create table cacheaside.sources (
     class       oid,   -- the system catalog that lists it
     identity    text,  -- as PostgreSQL prints it: public.products, public.best_of(integer)
@@ -39,9 +40,9 @@ create index reached_object_idx on cacheaside.reached (class, object);
 
 grant select on cacheaside.names to cacheaside_invalidate;
 
--- An object and all that a query of it reads as well, from the dependencies that PostgreSQL records: the tables behind a
--- view, the partitions and children of a table, policies, functions with a parsed body, types and their labels. The rows
--- of a materialized view are its own, so what it was made from is not read.
+-- An object and all that a query of it reads as well, from the dependencies that PostgreSQL records: the tables behind
+-- a view, the partitions and children of a table, policies, functions with a parsed body, types and their labels. The
+-- rows of a materialized view are its own, so what it was made from is not read.
 create function cacheaside.read_by(root_class oid, root oid) returns table (class oid, object oid)
     language sql stable
 begin atomic
@@ -117,8 +118,8 @@ with found (class, object, tag) as (
     union
     select class, object, tag
     from cacheaside.names
-    join cacheaside.reached
-      on source_class = 'pg_class'::regclass and source = cacheaside.relation_of(tag)
+    cross join cacheaside.relations_of(tag) as relation
+    join cacheaside.reached on source_class = 'pg_class'::regclass and source = relation
     where class = 'pg_class'::regclass
 )
 select distinct class, cacheaside.identity(class, object) as identity, tag from found;
@@ -131,7 +132,8 @@ begin atomic
     with recursive source (class, object) as (
         select read.class, read.object
         from cacheaside.names
-        cross join cacheaside.read_by('pg_class'::regclass, cacheaside.relation_of(tag)) as read
+        cross join cacheaside.relations_of(tag) as relation
+        cross join cacheaside.read_by('pg_class'::regclass, relation) as read
         where read.class = 'pg_class'::regclass
         union
         select sources.class, now.object
@@ -190,8 +192,8 @@ begin atomic
 end;
 
 -- The tables whose changes must be recorded, each with the tags: those of the names that it stands behind. And where a
--- source reads a table that it did not read when its readers were deployed, they do not declare that table, but every one
--- of them declares all tags of the source: one of them is enough.
+-- source reads a table that it did not read when its readers were deployed, they do not declare that table, but every
+-- one of them declares all tags of the source: one of them is enough.
 create view cacheaside.wanted as
 with source as materialized (
     select source_class, source, cacheaside.identity(source_class, source) as identity
@@ -199,10 +201,10 @@ with source as materialized (
 ),
 declared as materialized (select class, identity, tag from cacheaside.sources where valid_from <= now()),
 wanted (relation, tag) as (
-    select relation, tag
+    select tables_reached.relation, tag
     from cacheaside.names
-    join cacheaside.tables_reached
-      on source_class = 'pg_class'::regclass and source = cacheaside.relation_of(tag)
+    cross join cacheaside.relations_of(tag) as named
+    join cacheaside.tables_reached on source_class = 'pg_class'::regclass and source = named
     union
     select relation, (
         select min(tag) from declared join cacheaside.names using (tag)

@@ -4,14 +4,15 @@
 --   problems           is read by follow, which stores them
 --   watched            is read by the check, and by the engineer on call
 --   record_unrecorded  is called by the command function before COMMIT (drivers/postgres/commands.py)
--- They call tag, relation_of and partitions (0006_tags.sql), and read_by (0008_names.sql).
+-- They call functions of 0006_tags.sql, and read_by (0008_names.sql).
 
 -- Why changes of one table or partition go unrecorded whatever triggers it has, or null.
 create function cacheaside.unrecordable(part regclass) returns text
     language sql stable
 begin atomic
     select case
-        when relkind not in ('r', 'p', 'm', 'v') then 'its rows, or some of them, are stored elsewhere and can change there'
+        when relkind not in ('r', 'p', 'm', 'v')
+            then 'its rows, or some of them, are stored elsewhere and can change there'
         when relpersistence <> 'p' then 'it is not a permanent table, and a crash can empty it'
         when exists (select from pg_subscription_rel where srrelid = part)
             then 'a subscription writes to it, which does not fire its triggers'
@@ -27,7 +28,7 @@ begin atomic
     select coalesce(
         case
             when relispartition
-                then format('it is a partition: watch %s, and with it all of its partitions', pg_partition_root(relation))
+                then format('it is a partition: watch %s with all of its partitions', pg_partition_root(relation))
             when nspname in ('cacheaside', 'pg_catalog', 'information_schema') then 'it is a system table'
             when relname !~ '^[a-z_][a-z0-9_$]*$' or nspname !~ '^[a-z_][a-z0-9_$]*$'
                 then 'a tag has lower-case letters, digits, _ and $'
@@ -67,8 +68,9 @@ end;
 -- Why changes behind the watched names could go unrecorded. A name that stands for nothing has no changes.
 create view cacheaside.problems as
 with behind as materialized (
-    select tag, cacheaside.tables_read_by('pg_class'::regclass, cacheaside.relation_of(tag)) as relation
+    select tag, cacheaside.tables_read_by('pg_class'::regclass, named) as relation
     from cacheaside.names
+    cross join cacheaside.relations_of(tag) as named
     union
     select unnest(tags), relation from cacheaside.wanted
 )
@@ -95,8 +97,8 @@ from cacheaside.names
 left join cacheaside.problems using (tag);
 
 -- Records, in the caller's transaction, the watched names behind which it has written to a table without triggers. So a
--- command that says "done" is right even where a change of the schema has not been followed yet. Only then does it look at
--- the locks of the transaction, which tell what was written.
+-- command that says "done" is right even where a change of the schema has not been followed yet. Only then does it look
+-- at the locks of the transaction, which tell what was written.
 create function cacheaside.record_unrecorded() returns void
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
@@ -117,11 +119,11 @@ begin
     perform cacheaside.record(tag)
     from (
         with named as materialized (
-            select tag, found.*
+            select tag, relation, found.*
             from cacheaside.names
+            cross join cacheaside.relations_of(tag) as relation
             cross join lateral (
-                select oid as relation, relkind, relhassubclass from pg_class
-                where oid = cacheaside.relation_of(tag)
+                select relkind, relhassubclass from pg_class where oid = relation
                 offset 0  -- by its index, name by name
             ) as found
         )

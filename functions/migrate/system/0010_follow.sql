@@ -1,10 +1,11 @@
 -- Following: what is recorded is brought in line with what the watched names now stand for.
---   follow  is called by watch, unwatch and declare (0011_watch.sql), by the event triggers (0012_event_triggers.sql), and
---           by the invalidate function each minute (drivers/postgres/outbox.py)
+--   follow  is called by watch, unwatch and declare (0011_watch.sql), by the event triggers (0012_event_triggers.sql),
+--           and by the invalidate function (drivers/postgres/outbox.py)
 -- It calls create_recorder and record (0007_recorder.sql) and explore (0008_names.sql), and reads problems
 -- (0009_recorded.sql).
 
--- A text that differs after each change of the definition of an object: the versions of its rows in PostgreSQL's catalogue.
+-- A text that differs after each change of the definition of an object: the versions of its rows in PostgreSQL's
+-- catalogue.
 create function cacheaside.version(class oid, object oid) returns text
     language sql stable
 return concat_ws(
@@ -14,7 +15,10 @@ return concat_ws(
         select string_agg(xmin::text, '.' order by attnum) from pg_attribute
         where version.class = 'pg_class'::regclass and attrelid = object and attnum > 0
     ),
-    (select string_agg(xmin::text, '.') from pg_rewrite where version.class = 'pg_class'::regclass and ev_class = object),
+    (
+        select string_agg(xmin::text, '.') from pg_rewrite
+        where version.class = 'pg_class'::regclass and ev_class = object
+    ),
     (select xmin from pg_proc where version.class = 'pg_proc'::regclass and oid = object),
     (select xmin from pg_policy where version.class = 'pg_policy'::regclass and oid = object),
     (select xmin from pg_operator where version.class = 'pg_operator'::regclass and oid = object),
@@ -25,15 +29,15 @@ return concat_ws(
     )
 );
 
--- A digest of all that answers with this tag are made from, apart from rows: the objects behind the name, and the views and
--- functions that read them. The tables that such a view reads besides have tags of their own.
+-- A digest of all that answers with this tag are made from, apart from rows: the objects behind the name, and the views
+-- and functions that read them. The tables that such a view reads besides have tags of their own.
 create function cacheaside.meaning(tag text) returns text
     language sql stable
 begin atomic
     with object (class, object) as (
         select reached.class, reached.object
-        from cacheaside.reached
-        where source_class = 'pg_class'::regclass and source = cacheaside.relation_of(meaning.tag)
+        from cacheaside.relations_of(meaning.tag) as named
+        join cacheaside.reached on source_class = 'pg_class'::regclass and source = named
         union
         select reached.class, reached.object
         from cacheaside.sources
@@ -93,10 +97,10 @@ $$;
 revoke execute on function cacheaside.follow from public;
 grant execute on function cacheaside.follow to cacheaside_invalidate;
 
--- Creates the triggers that a table and its partitions lack. They fire always, so also in sessions that replicate. Their
--- names have the table's number: a restored dump of a table brings its former triggers, which must not clash with those
--- that the new table was given when it was created. changed_rows are the rows that were inserted or deleted, or the old
--- rows of an update.
+-- Creates the triggers that a table and its partitions lack. They fire always, so also in sessions that replicate.
+-- Their names have the table's number: a restored dump of a table brings its former triggers, which must not clash with
+-- those that the new table was given when it was created. changed_rows are the rows that were inserted or deleted, or
+-- the old rows of an update.
 create function cacheaside.create_triggers(relation regclass, tags text[]) returns void
     language plpgsql
 as $$
@@ -138,8 +142,8 @@ end
 $$;
 
 -- Drops the triggers of tables that stand behind no name any more, those that call the recorder of another table, and
--- those that a restored dump brought. While it is restored, a trigger of its is not yet enabled always: it is needed once
--- more. Then drops the recorders without a table, unless a dump could bring that back.
+-- those that a restored dump brought. While it is restored, a trigger of its is not yet enabled always: it is needed
+-- once more. Then drops the recorders without a table, unless a dump could bring that back.
 create function cacheaside.drop_unwanted_triggers() returns void
     language plpgsql
 as $$

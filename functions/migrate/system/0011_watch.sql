@@ -4,8 +4,8 @@
 --   declare  is called by the migrate function and `make run`, after the check of the catalogue
 -- They call unwatchable (0009_recorded.sql) and follow (0010_follow.sql).
 
--- Has every change behind a name recorded, from now on and whatever takes the name later, and returns its tag. Raises an
--- exception if changes could go unrecorded.
+-- Has every change behind a name recorded, from now on and whatever takes the name later, and returns its tag. Raises
+-- an exception if changes could go unrecorded.
 create function cacheaside.watch(relation regclass) returns text
     language plpgsql
 as $$
@@ -38,7 +38,8 @@ declare
 begin
     if exists (select from pg_class where oid = relation and relispartition)
        and not exists (select from cacheaside.names where tag = name) then
-        raise 'cannot unwatch %: it is a partition', name using hint = format('Unwatch %s.', pg_partition_root(relation));
+        raise 'cannot unwatch %: it is a partition', name
+            using hint = format('Unwatch %s.', pg_partition_root(relation));
     end if;
     delete from cacheaside.names where tag in (name, cacheaside.tag(relation));
     perform cacheaside.follow();

@@ -1,11 +1,10 @@
--- Changes that fire no trigger of a table: of the schema, of partitions, of materialized views.
--- PostgreSQL calls follow_schema and follow_drop after such statements, through event triggers. They call record
--- (0007_recorder.sql) and follow (0010_follow.sql).
--- Event triggers can be created by a superuser only, on RDS by rds_superuser. Without them, the invalidate function calls
--- follow each minute.
+-- Changes that fire no trigger of a table: of the schema, of partitions, of materialized views. PostgreSQL calls
+-- follow_schema and follow_drop after such statements, through event triggers. They call record (0007_recorder.sql) and
+-- follow (0010_follow.sql). Event triggers can be created by a superuser only, on RDS by rds_superuser. Without them,
+-- the invalidate function calls follow each minute.
 
--- Whether an object has to do with a watched name: it takes the name or is known by its own, or it reads, or is a part of,
--- something behind a name.
+-- Whether an object has to do with a watched name: it takes the name or is known by its own, or it reads, or is a part
+-- of, something behind a name.
 create function cacheaside.is_relevant(class oid, object oid, identity text) returns boolean
     language sql stable
 begin atomic
@@ -15,7 +14,11 @@ begin atomic
             where (sources.class, sources.identity) = (is_relevant.class, is_relevant.identity)
         )
         or is_relevant.class = 'pg_class'::regclass
-           and exists (select from cacheaside.names where tag = cacheaside.tag(is_relevant.object))
+           and exists (
+               select from cacheaside.names
+               where tag = cacheaside.tag(is_relevant.object)
+                  or is_relevant.object in (select cacheaside.relations_of(tag))
+           )
         -- After a dump was restored, reached has the numbers of another database.
         or is_relevant.class = 'pg_class'::regclass
            and exists (
@@ -28,7 +31,8 @@ begin atomic
                 select 'pg_class'::regclass::oid, owner.oid
                 from above
                 cross join lateral (
-                    select inhparent from pg_inherits where above.class = 'pg_class'::regclass and inhrelid = above.object
+                    select inhparent from pg_inherits
+                    where above.class = 'pg_class'::regclass and inhrelid = above.object
                     union all
                     select polrelid from pg_policy
                     where above.class = 'pg_policy'::regclass and pg_policy.oid = above.object
@@ -51,9 +55,9 @@ begin atomic
 end;
 revoke execute on function cacheaside.record_refresh from public;
 
--- Follows a statement that created or altered something. Records a materialized view or a function that it changed: such
--- tags need not be watched. An error here becomes a warning: it must not fail the statement that fired the event trigger.
--- Then no command says "done" until the invalidate function has followed.
+-- Follows a statement that created or altered something. Records a materialized view or a function that it changed:
+-- such tags need not be watched. An error here becomes a warning: it must not fail the statement that fired the event
+-- trigger. Then no command says "done" until the invalidate function has followed.
 create function cacheaside.follow_schema() returns event_trigger
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp

@@ -111,6 +111,22 @@ def test_write_through_a_parent_is_recorded_under_the_name_of_its_child(items: S
     assert items.changes("insert into child values (2)") == ["child"]  # no key of its own
 
 
+@pytest.mark.parametrize("of", ["role cacheaside_query in database {}", "role cacheaside_query", "database {}"])
+def test_table_that_comes_before_another_on_the_search_path_is_recorded(
+    items: Session, of: str, sql: Callable[..., Any]
+) -> None:
+    altered = of.format(items.run("select current_database()")[0][0])
+    sql(f"alter {altered} set search_path = app, public")
+    try:
+        items.run("create schema app; select cacheaside.follow()")
+        assert items.changes("create table app.items (id bigint primary key)") == ["items"]
+        assert items.changes("insert into app.items values (1)") == ["items"]
+        assert items.changes("drop table app.items") == ["items"]
+        assert items.changes("create table app.unread (id bigint primary key)") == []
+    finally:
+        sql(f"alter {altered} reset search_path")
+
+
 def test_sequence_that_takes_a_name_is_a_problem(items: Session) -> None:
     items.run("drop table items cascade; create sequence items")
     assert "changes of items could go unrecorded: public.items: its rows" in items.notices

@@ -84,7 +84,7 @@ def test_shop_is_watched(session: Session) -> None:
 
 
 REFUSED = {
-    "partition": ("parts_low", "it is a partition: watch parts, and with it all of its partitions"),
+    "partition": ("parts_low", "it is a partition: watch parts with all of its partitions"),
     "foreign table": ("far", "its rows, or some of them, are stored elsewhere"),
     "partly foreign table": ("partly_far", "its rows, or some of them, are stored elsewhere"),
     "sequence": ("a_sequence", "its rows, or some of them, are stored elsewhere"),
