@@ -173,7 +173,6 @@ def test_one_line_of_metrics_says_what_an_invocation_did(
         "Pending": ("Count", [0.0]),
         "Lag": ("Seconds", [0.0]),
         "Folded": ("Count", [0.0]),
-        "Verified": ("Count", [1.0]),
         "Unverified": ("Count", [0.0]),
         "StaleAfterSeconds": ("Seconds", [0.0]),
     }

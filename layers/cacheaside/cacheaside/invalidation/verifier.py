@@ -136,15 +136,13 @@ class Verifier:
     def _load(self, due: Sequence[_Read]) -> Iterator[tuple[_Candidate, bytes | None] | None]:
         """Yield each candidate with its answer from the database, and None for an entry that no reader gets.
 
-        Entries whose loads take too long, or fail, are left out. Ends when the loads together have taken too long.
+        Entries whose loads fail or take too long, alone or with those before, are left out.
         """
         known, self._known = self._known, {}
         left_ms = _LOADS_AT_MOST_MS
         if due:
             self._drain()
         for read in due:
-            if left_ms <= 0:
-                return
             candidate = self._known[read] = known[read] if read in known else self._candidate(read[0])
             if candidate is None or not self._has_current_tags(candidate):
                 yield None

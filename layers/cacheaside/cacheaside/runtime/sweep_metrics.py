@@ -40,7 +40,6 @@ class _SweepMetrics:
         self.metrics.add_metric("Folded", MetricUnit.Count, rows)
 
     def verified(self, verification: Verification) -> None:
-        self.metrics.add_metric("Verified", MetricUnit.Count, verification.checked)
         self.metrics.add_metric("Unverified", MetricUnit.Count, verification.unchecked)
         if verification.checked:
             oldest_s = max((answer.age_s for answer in verification.stale), default=0.0)
