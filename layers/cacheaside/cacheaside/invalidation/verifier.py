@@ -48,7 +48,8 @@ __all__ = ["Verifier"]
 
 _READ_WITHIN_S: Final = 90
 
-# Verifying must not make the database slow: it keeps one connection busy for a twelfth of the time.
+# Verifying must not make the database slow: it keeps one connection busy for a twelfth of the time. Reading the entries
+# counts too, so that a slow cache does not make a sweep endless.
 _ENTRIES_AT_MOST: Final = 200
 _LOADS_AT_MOST_MS: Final = 5_000
 _LOAD_AT_MOST_MS: Final = 10_000
@@ -136,26 +137,26 @@ class Verifier:
     def _load(self, due: Sequence[_Read]) -> Iterator[tuple[_Candidate, bytes | None] | None]:
         """Yield each candidate with its answer from the database, and None for an entry that no reader gets.
 
-        Entries whose loads fail or take too long, alone or with those before, are left out.
+        Entries whose loads fail or take too long are left out, and all entries after 5 s.
         """
         known, self._known = self._known, {}
-        left_ms = _LOADS_AT_MOST_MS
         if due:
             self._drain()
+        ends_ms = self._now_ms() + _LOADS_AT_MOST_MS
         for read in due:
+            left_ms = ends_ms - self._now_ms()
+            if left_ms <= 0:
+                return
             candidate = self._known[read] = known[read] if read in known else self._candidate(read[0])
             if candidate is None or not self._has_current_tags(candidate):
                 yield None
             elif self._is_affordable(candidate, left_ms):
-                began_ms = self._now_ms()
                 try:
                     body = self._database.load(_load_of(candidate)).body
                 except DatabaseUnavailable:
                     raise
                 except DatabaseError:  # the query alone fails
                     continue
-                finally:
-                    left_ms -= self._now_ms() - began_ms
                 yield candidate, body
 
     def _candidate(self, key: str) -> _Candidate | None:

@@ -54,12 +54,13 @@ def test_version_changes_with_each_store_and_not_with_a_read(cache: VerifiedCach
     assert cache.recently_read(90) != first
 
 
+@pytest.mark.parametrize(("limit", "value"), [("_SCANS_AT_MOST", 4), ("_SCANS_AT_MOST_S", 0.0)])
 def test_large_cache_is_named_in_several_calls_of_bounded_size(
-    cache: VerifiedCache, plain_client: Any, monkeypatch: pytest.MonkeyPatch
+    cache: VerifiedCache, plain_client: Any, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
 ) -> None:
     keys = {store(plain_client, entry(number)) for number in range(300)}
     monkeypatch.setattr(verified, "_KEYS_PER_SCAN", 10)
-    monkeypatch.setattr(verified, "_SCANS_AT_MOST", 4)
+    monkeypatch.setattr(verified, limit, value)
     calls = [cache.recently_read(90) for _ in range(100)]
     assert max(map(len, calls)) < 150
     assert {key for call in calls for key in call} == keys

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from cacheaside.errors import DatabaseUnavailable
@@ -24,6 +26,22 @@ def test_loading_ends_after_five_seconds(shop: Shop) -> None:
     shop.now_ms = lambda: began_ms
     shop.database = InterruptedDatabase(shop.database, take_three_seconds)
     assert shop.verify() == Verification(2, unchecked=37)
+
+
+def test_slow_cache_does_not_make_a_verification_endless(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each entry takes half a second by the clock to be read, and the database answers at once."""
+    began_ms, values = shop.now_ms(), shop.cache.values
+
+    def read_slowly(keys: Sequence[str]) -> list[bytes | None]:
+        shop.ahead_ms += 250
+        return values(keys)
+
+    for number in range(1, 40):
+        shop.ask("gift", id=[str(number)])
+    shop.now_ms = lambda: began_ms
+    monkeypatch.setattr(shop.cache, "values", read_slowly)
+    assert shop.verify() == Verification(10, unchecked=29)
+    assert shop.ahead_ms == 5_000
 
 
 def test_verification_ends_with_the_answers_checked_before_the_database_failed(shop: Shop) -> None:

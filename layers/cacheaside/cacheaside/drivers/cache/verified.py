@@ -5,6 +5,7 @@ Reading a value counts as a read of its key. SCAN, OBJECT IDLETIME and PEXPIRETI
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ __all__ = ["VerifiedCache"]
 # SCAN blocks the server. 500 keys take well under 1 ms.
 _KEYS_PER_SCAN: Final = 500
 _SCANS_AT_MOST: Final = 100
+# Normally they take less than a second together.
+_SCANS_AT_MOST_S: Final = 3.0
 
 # The reply of PEXPIRETIME about a key that is gone.
 _GONE: Final = -2
@@ -36,11 +39,12 @@ class VerifiedCache(Cache):
     def recently_read(self, within_s: int) -> dict[str, int]:
         """Return the keys of the entries that were read in the last `within_s` seconds, each with its version.
 
-        The version changes when the entry is stored again. A call scans up to 50,000 keys of any kind, and the next
-        call continues there. If the cache does not tell which keys were read, as with an LFU policy, all entries count
-        as read. Raises CacheUnavailable.
+        The version changes when the entry is stored again. A call scans up to 50,000 keys of any kind, for up to 3 s,
+        and the next call continues there. If the cache does not tell which keys were read, as with an LFU policy, all
+        entries count as read. Raises CacheUnavailable.
         """
         found: dict[str, int] = {}
+        ends_s = time.monotonic() + _SCANS_AT_MOST_S
         with only_cache_unavailable():
             servers_left = len(self._client.ask_primaries("PING"))
             for _ in range(_SCANS_AT_MOST):
@@ -50,7 +54,7 @@ class VerifiedCache(Cache):
                 found.update(self._versions(self._read_of(keys, within_s)))
                 self._scan = (server + (cursor == b"0"), cursor)
                 servers_left -= cursor == b"0"
-                if servers_left == 0:
+                if servers_left == 0 or time.monotonic() > ends_s:
                     break
         return found
 
