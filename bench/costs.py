@@ -67,7 +67,7 @@ def bill() -> dict[str, list[float]]:
         "Lambda, time: as many × 20 ms × 1 GB": [0, usd("Lambda GB-s", MILLIONS * 1e6 * BILLED_S)] * 2,
         "logs: as many × 1.25 kB; idle 0.5 GB": [usd("log", 0.5), usd("log", logs)] * 2,
         "logs, kept: 15 % of that, compressed; dev 14 days, prod 90": [0, kept[0], 0, kept[1]],
-        "metrics: 6 of the sweep; busy 5 queries and all × 9, 3 routes × 6": [usd("metric", 6), usd("metric", 78)] * 2,
+        "metrics: 7 of the sweep; busy 5 queries and all × 9, 3 routes × 6": [usd("metric", 7), usd("metric", 79)] * 2,
         f"alarms: {ALARM_METRICS} metrics that 15 alarms look at": [usd("alarm", ALARM_METRICS)] * 4,
         "dashboard: 1": [usd("dashboard", 1)] * 4,
         "between zones: half of the answers × 2 kB": [0, usd("between zones", MILLIONS * ANSWER_KB / 2)] * 2,

@@ -9,7 +9,7 @@ import pytest
 from cacheaside.errors import DatabaseUnavailable
 from cacheaside.invalidation.drain import Backlog, Drained
 from cacheaside.invalidation.sweep import Sweep
-from cacheaside.invalidation.verifier import Verification
+from cacheaside.invalidation.verification import Verification
 
 
 class Harness:

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 
 from cacheaside.errors import DatabaseError
 from cacheaside.invalidation.drain import Backlog, Drained
-from cacheaside.invalidation.verifier import Verification
+from cacheaside.invalidation.verification import Verification
 
 __all__ = ["Sweep", "SweepReport"]
 
