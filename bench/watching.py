@@ -26,7 +26,7 @@ from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.invalidation.drain import Backlog, Drained, Drainer
 from cacheaside.invalidation.sweep import Sweep
-from cacheaside.invalidation.verifier import Verification
+from cacheaside.invalidation.verification import Verification
 from local.progress import Progress
 
 ROUNDS: Final = 3

@@ -11,7 +11,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.verified import VerifiedCache
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.http.application import application
@@ -32,7 +32,7 @@ AFTER_LISTENING_S = 45.0
 logger = Logger()
 settings = InvalidateSettings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
-cache = Cache(settings.cache)
+cache = VerifiedCache(settings.cache)
 outbox = Outbox(settings.database)
 drainer = Drainer(outbox, cache)
 verifier = Verifier(cache, Queries(settings.queries), catalogue, drainer.drain_and_report_age)

@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.verified import VerifiedCache
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import DatabaseError
 from cacheaside.invalidation.drain import Backlog, Drained, Drainer
 from cacheaside.invalidation.sweep import Sweep
-from cacheaside.invalidation.verifier import Verification, Verifier
+from cacheaside.invalidation.verification import Verification
+from cacheaside.invalidation.verifier import Verifier
 from proofs.consistency.defects import Defect, LossyOutbox, MarkFirstOutbox
 from proofs.consistency.history import Count, History
 from proofs.consistency.system import SystemUnderTest
@@ -26,7 +27,7 @@ _LISTEN_S: Final = 5.0
 def run_invalidate(worker: int, system: SystemUnderTest, history: History, defect: Defect | None) -> None:
     """Sweep until killed."""
     logging.disable()  # an unavailable cache is expected here
-    outbox, cache = _outbox(system, defect), Cache(system.cache)
+    outbox, cache = _outbox(system, defect), VerifiedCache(system.cache)
     drainer = Drainer(outbox, cache)
     verifier = Verifier(cache, Queries(system.query), system.catalogue, drainer.drain_and_report_age)
     sweep, counts = Sweep(outbox, drainer.drain, verifier.verify), _VerifierCounts(worker, history)
@@ -51,6 +52,9 @@ class _VerifierCounts:
 
     worker: int
     history: History
+
+    def followed(self, unrecorded: int) -> None:
+        pass
 
     def drained(self, drained: Drained, backlog: Backlog) -> None:
         pass

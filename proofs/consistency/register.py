@@ -99,9 +99,8 @@ def create_register(owner_url: str, *, trigger_missing: bool = False) -> None:
         create_table(cursor, TABLE, 0)
         cursor.execute(_FILL)
         cursor.execute(CREATE_VIEW.format(generation=0))
-        cursor.execute("select cacheaside.watch(%s)", [TABLE])
-        if trigger_missing:
-            cursor.execute("drop trigger cacheaside_update on register")
+        if not trigger_missing:
+            cursor.execute("select cacheaside.watch(%s)", [TABLE])
 
 
 def create_table(cur: cursor, name: str, number: int) -> None:

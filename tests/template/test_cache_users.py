@@ -11,6 +11,7 @@ from redis.exceptions import NoPermissionError
 
 from cacheaside.drivers.cache import exchange
 from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.verified import VerifiedCache
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading import steps
 from cacheaside.reading.keys import Keys, tag_key
@@ -47,11 +48,14 @@ ACTIONS: dict[str, set[str]] = {
     "SCRIPT LOAD return": {"query"},
     f"EVALSHA {'0' * 40} 1 {ENTRY}": {"query"},
     "SCAN 0": {"invalidate"},
+    f"OBJECT IDLETIME {ENTRY}": {"invalidate"},
+    f"PEXPIRETIME {ENTRY}": {"invalidate"},
     "INFO replication": {"invalidate"},
     "WAIT 0 1": {"command"},
     # Keys of other applications.
     f"GET {THEIRS}": set(),
     f"MGET {ENTRY} {THEIRS}": set(),
+    f"OBJECT IDLETIME {THEIRS}": set(),
     f"SET {THEIRS} 1": set(),
     f"DEL {THEIRS}": set(),
     f"EVALSHA {'0' * 40} 1 {THEIRS}": set(),
@@ -65,6 +69,7 @@ ACTIONS: dict[str, set[str]] = {
     "DBSIZE": set(),
     f"RENAME {ENTRY} {LEASE}": set(),
     f"DUMP {ENTRY}": set(),
+    f"OBJECT ENCODING {ENTRY}": set(),
     f"PERSIST {ENTRY}": set(),
     f"EVAL return 1 {ENTRY}": set(),
     "SCRIPT FLUSH": set(),
@@ -122,12 +127,15 @@ def port_of(server: Server) -> int:
     return port
 
 
-def cache_of(server: Server, role: str, replicas: int = 0) -> Cache:
+def settings_of(server: Server, role: str, replicas: int = 0) -> CacheSettings:
     mode = CacheMode.NODE if isinstance(server, ValkeyServer) else CacheMode.CLUSTER
     url = f"redis://shop-{role}:{PASSWORD}@127.0.0.1:{port_of(server)}"
     authentication = Authentication.URL
-    settings = CacheSettings(url=url, authentication=authentication, region="", name="", mode=mode, replicas=replicas)
-    return Cache(settings)
+    return CacheSettings(url=url, authentication=authentication, region="", name="", mode=mode, replicas=replicas)
+
+
+def cache_of(server: Server, role: str, replicas: int = 0) -> Cache:
+    return Cache(settings_of(server, role, replicas))
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -171,13 +179,23 @@ def test_command_user_cannot_touch_an_answer(server: Server) -> None:
 
 
 def test_invalidate_user_can_invalidate_and_check_the_remaining_answers(server: Server) -> None:
-    cache = cache_of(server, "invalidate")
+    cache = VerifiedCache(settings_of(server, "invalidate"))
     cache.ping()
     cache.invalidate_tags(["orders", "products:42"])
     cache.invalidate_entry(ENTRY, LEASE)
-    cache.look(steps.Look(KEYS))
-    cache.sample(10)
+    cache.values([ENTRY, TAG])
     assert cache.replication_ids()
+
+
+def test_invalidate_user_learns_which_answers_were_read(server: Server) -> None:
+    """Without permission all of them would count as read."""
+    acquire = steps.Acquire(KEYS, token=b"mine", lease_ms=1000, new_versions=(b"v",), tag_ms=1000)
+    query = cache_of(server, "query")
+    assert query.acquire(acquire).won
+    assert query.store(steps.Store(KEYS, b"mine", b"answer", 60_000))
+    cache = VerifiedCache(settings_of(server, "invalidate"))
+    assert cache.recently_read(90).keys() == {ENTRY}
+    assert cache.recently_read(-1).keys() == set()
 
 
 @pytest.mark.parametrize("role", ["command", "invalidate"])

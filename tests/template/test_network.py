@@ -71,6 +71,7 @@ PRIVATE = {
     "AWS::Lambda::Permission",
     "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
+    "AWS::Logs::QueryDefinition",
     "AWS::RDS::DBInstance",
     "AWS::RDS::DBParameterGroup",
     "AWS::RDS::DBProxy",

@@ -6,10 +6,14 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from itertools import combinations
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from cacheaside.invalidation import verifier
+from cacheaside.invalidation.verification import StaleAnswer
 from tests.template.support.stack import ROOT, Stack
 
 RUNBOOK = ROOT / "docs" / "operations.md"
@@ -22,6 +26,7 @@ ALWAYS = {
     "invalidate-errors",
     "throttles",
     "stale-answer",
+    "unrecorded",
     "invalidation-lag",
     "hit-ratio",
     "breaker-open",
@@ -129,6 +134,14 @@ def test_every_alarm_names_its_section_of_the_runbook(stack: Stack) -> None:
         (anchor,) = re.findall(r"What to do: docs/operations\.md#([\w-]+)", alarm["AlarmDescription"])
         assert alarm["AlarmName"] == f"shop-{anchor}"
         assert anchor in sections()
+
+
+def test_saved_query_finds_the_line_that_names_a_stale_answer(stack: Stack) -> None:
+    (saved,) = stack.of_type("AWS::Logs::QueryDefinition").values()
+    assert saved["LogGroupNames"] == ["InvalidateLogs"]
+    line, columns = re.findall(r'filter message like "(.+)"\n\| fields (.+)', saved["QueryString"])[0]
+    assert f'"{line} %s"' in Path(verifier.__file__).read_text()
+    assert {*columns.split(", ")} <= {"@timestamp", "message", *(column.name for column in fields(StaleAnswer))}
 
 
 def test_alarm_email_receives_the_alarms(stack: Stack) -> None:

@@ -1,7 +1,7 @@
 -- How tables and rows are named in the outbox. These functions read only PostgreSQL's catalogue.
---   tag          is called by all files below, and by the check of the tags (drivers/postgres/introspection/)
---   parts        is called where all partitions of a table count: 0008 to 0010
---   key_columns  is called by create_recorder (0007_recorder.sql), and by the check of the tags
+--   tag          is called by all files below, and by the check (drivers/postgres/introspection/)
+--   key_columns  is called by create_recorder (0007_recorder.sql), and by the check
+--   all others   are called by the files below
 
 -- The tag of a table: its name, with its schema if that is not public. A partition has the tag of its whole table.
 create function cacheaside.tag(relation regclass) returns text
@@ -13,16 +13,81 @@ begin atomic
     where pg_class.oid = coalesce(pg_partition_root(relation), relation);
 end;
 
--- A table and all that a query of it reads as well: its partitions and theirs, or the tables that inherit from it.
-create function cacheaside.parts(relation regclass) returns setof regclass
+-- The table or view that now has the name in a tag, or null.
+create function cacheaside.relation_of(tag text) returns regclass
     language sql stable
 begin atomic
-    with recursive parts (part) as (
+    select pg_class.oid::regclass
+    from pg_class
+    join pg_namespace on pg_namespace.oid = relnamespace
+    where relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+      and relname = case when strpos(tag, '.') > 0 then substr(tag, strpos(tag, '.') + 1) else tag end
+      and nspname = case when strpos(tag, '.') > 0 then split_part(tag, '.', 1) else 'public' end;
+end;
+
+-- The schemas in which the query function looks for a name: the setting of its role in this database, of its role, or of
+-- the database.
+create function cacheaside.search_path() returns setof text
+    language sql stable
+begin atomic
+    select case when schema = '$user' then 'cacheaside_query' else schema end
+    from (
+        select trim(both '" ' from unnest(string_to_array(split_part(setting, '=', 2), ',')))
+        from (
+            select setting, setrole, setdatabase
+            from pg_db_role_setting
+            cross join unnest(setconfig) as setting
+            where setting like 'search_path=%'
+              and setrole in (0, (select oid from pg_roles where rolname = 'cacheaside_query'))
+              and setdatabase in (0, (select oid from pg_database where datname = current_database()))
+            union all
+            select 'search_path="$user", public', null, null
+            order by setrole desc nulls last, setdatabase desc
+            limit 1
+        ) as strongest
+    ) as listed (schema);
+end;
+
+-- The tables and views that a query may mean by the name in a tag: that of the tag and, where it is on the search path,
+-- those of the same name in other schemas there. One can come before the other, or take its place when it is dropped.
+create function cacheaside.relations_of(tag text) returns setof regclass
+    language sql stable
+begin atomic
+    select cacheaside.relation_of(tag) where cacheaside.relation_of(tag) is not null
+    union
+    select other.relation
+    from cacheaside.search_path() as schema
+    cross join lateral (
+        select cacheaside.relation_of(
+            case when schema = 'public' then '' else schema || '.' end
+            || case when strpos(tag, '.') > 0 then substr(tag, strpos(tag, '.') + 1) else tag end
+        )
+    ) as other (relation)
+    where other.relation is not null
+      and case when strpos(tag, '.') > 0 then split_part(tag, '.', 1) else 'public' end
+          in (select on_path from cacheaside.search_path() as on_path);
+end;
+
+-- A table and its partitions of all levels.
+create function cacheaside.partitions(relation regclass) returns setof regclass
+    language sql stable
+begin atomic
+    select relation
+    union
+    select relid from pg_partition_tree(relation);
+end;
+
+-- A table and those that it inherits from. A statement that names one of them can change its rows, and fires the
+-- triggers of the named table only.
+create function cacheaside.parents(relation regclass) returns setof regclass
+    language sql stable
+begin atomic
+    with recursive parents (parent) as (
         select relation
         union
-        select inhrelid::regclass from pg_inherits join parts on inhparent = part
+        select inhparent::regclass from pg_inherits join parents on inhrelid = parent
     )
-    select part from parts;
+    select parent from parents;
 end;
 
 -- The columns of a table's primary key in the key's order, each with the expression of its text. Rows can be named by a

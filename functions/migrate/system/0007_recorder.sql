@@ -1,10 +1,10 @@
--- The recorder: the trigger function that records the changes of a table. Each watched table has its own.
+-- The recorder: the trigger function that records the changes of a table. Each recorded table has its own.
 --
---     INSERT, UPDATE, DELETE, TRUNCATE ─► trigger ─► record_N() ─► record ─┬─► insert into cacheaside.outbox
---                                                                          └─► NOTIFY, if a listener needs it
+--     INSERT, UPDATE, DELETE, TRUNCATE ─► trigger ─► record_products() ─► record ─┬─► insert into cacheaside.outbox
+--                                                                                 └─► NOTIFY, if a listener needs it
 --
---   record           is also called in 0009_watch.sql and 0010_follow_schema.sql, for changes that fire no trigger
---   create_recorder  is called by watch (0009_watch.sql), which creates the triggers
+--   record           is also called in the files below, for changes that fire no trigger
+--   create_recorder  is called by follow (0010_follow.sql), which creates the triggers
 -- Its callers set their search_path, or are called by the owner of the schema.
 -- They read the listener (0005_listener.sql), and tag and key_columns (0006_tags.sql).
 
@@ -30,32 +30,32 @@ end
 $$;
 revoke execute on function cacheaside.record from public;
 
--- All recorders, each with the tag that it records.
+-- All recorders, each with the tags that it records.
 create view cacheaside.recorders as
-select oid::regprocedure as recorder, obj_description(oid, 'pg_proc') as tag
+select oid::regprocedure as recorder, string_to_array(obj_description(oid, 'pg_proc'), ' ') as tags
 from pg_proc
 where pronamespace = 'cacheaside'::regnamespace
-  and proname ~ '^record_[0-9]+$';
+  and prorettype = 'trigger'::regtype;
 
-create sequence cacheaside.recorder_number;
+-- The recorder of the table with a tag. Its name depends on nothing else: a dump of the table, restored after the table
+-- was dropped, creates triggers that call it.
+create function cacheaside.recorder_name(tag text) returns text
+    language sql immutable
+return format('cacheaside.%I()', 'record_' || case when octet_length(tag) <= 56 then tag else md5(tag) end);
 
--- Creates the recorder of a table, or replaces the one that it has, and returns it. Recorders differ only in tag and key.
--- A single recorder for all tables would need a dynamic statement, which PostgreSQL plans anew for each write: that
--- takes twice as long (docs/decisions/0009).
-create function cacheaside.create_recorder(relation regclass, known regprocedure) returns regprocedure
+-- Creates the recorder of a table, or replaces it if it must record other tags or another key, and returns it. Under
+-- the table's own tag it records rows, under other tags the whole table. A single recorder for all tables would need a
+-- dynamic statement, which PostgreSQL plans anew for each write: that takes twice as long (docs/decisions/0009).
+create function cacheaside.create_recorder(relation regclass, tags text[]) returns regprocedure
     language plpgsql
     set search_path = pg_catalog, pg_temp  -- so that the names of types are written in full
 as $body$
 declare
-    tag      constant text := cacheaside.tag(relation);
-    recorder constant text := coalesce(
-        known::text, format('cacheaside.record_%s()', nextval('cacheaside.recorder_number'))
-    );
+    own_tag  constant text := cacheaside.tag(relation);
+    recorder constant text := cacheaside.recorder_name(own_tag);
     -- %1$L is the tag, %2$s the text of a row's key, %3$s the number of its columns, and %4$s their names and types.
     -- 101 keys are one more than record lists.
-    template constant text := $recorder$
-#variable_conflict use_column
-begin
+    rows constant text := $rows$
     if tg_op = 'TRUNCATE' then
         perform cacheaside.record(%1$L);
     -- There is no key, or it has changed: where no event trigger follows the schema, a writer must not fail by that.
@@ -68,28 +68,38 @@ begin
         );
     else
         perform cacheaside.record(%1$L, array(select %2$s from changed_rows limit 101));
-    end if;
-    return null;
-end
-$recorder$;
+    end if;$rows$;
+    whole_table constant text := $whole_table$
+    if tg_op = 'TRUNCATE' then
+        perform cacheaside.record(%1$L);
+    else
+        perform cacheaside.record(%1$L) from (select from changed_rows limit 1) as any_row;
+    end if;$whole_table$;
     key     text;
     number  integer;
     columns text;
+    source  text;
 begin
     select
         coalesce(string_agg(expression, ' || '','' || ' order by key_columns.number), 'null::text'),
         count(*),
         coalesce(string_agg(format('(%L, to_regtype(%L))', name, type), ', '), '(null, null)')
     from cacheaside.key_columns(relation) into key, number, columns;
-    execute format(
-        'create or replace function %s returns trigger
-             language plpgsql security definer
-             set search_path = pg_catalog, pg_temp
-         as %L',
-        recorder, format(template, tag, key, number, columns)
-    );
-    execute format('comment on function %s is %L', recorder, tag);
-    execute format('revoke execute on function %s from public', recorder);
+    select string_agg(
+        format(case when tag = own_tag then rows else whole_table end, tag, key, number, columns), '' order by tag
+    ) from unnest(tags) as tag into source;
+    source := format(E'\n#variable_conflict use_column\nbegin%s\n    return null;\nend\n', source);
+    if source is distinct from (select prosrc from pg_proc where oid = to_regprocedure(recorder)) then
+        execute format(
+            'create or replace function %s returns trigger
+                 language plpgsql security definer
+                 set search_path = pg_catalog, pg_temp
+             as %L',
+            recorder, source
+        );
+        execute format('comment on function %s is %L', recorder, array_to_string(tags, ' '));
+        execute format('revoke execute on function %s from public', recorder);
+    end if;
     return recorder::regprocedure;
 end
 $body$;

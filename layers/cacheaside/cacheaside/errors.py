@@ -8,7 +8,8 @@
     ├── BadParameters           parameters or body fields are wrong; names every one              400
     ├── BadBody                 the request body is not a JSON object of the expected shape       400
     ├── BodyTooLarge            the request body is larger than the route accepts                 413
-    ├── UnsupportedMedia        the request body is not application/json                          415
+    ├── UnsupportedMedia        the request body is not application/json in UTF-8, or is encoded  415
+    ├── PreconditionFailed      If-Match names no entity tag of the current answer                412
     ├── BadIdempotencyKey       the header is not 1 to 255 visible characters                     400
     ├── IdempotencyKeyReused    the key was used for another request                              422
     ├── IdempotencyKeyInFlight  the first request with the key is still running                   409
@@ -56,6 +57,7 @@ __all__ = [
     "OutcomeUnknown",
     "Overloaded",
     "ParameterProblem",
+    "PreconditionFailed",
     "SettingsError",
     "StatementFailed",
     "StatementTimeout",
@@ -105,10 +107,11 @@ class ParameterProblem:
 
 
 class BadParameters(CacheasideError):
-    """Parameters are missing, malformed or unknown. `problems` has an item for each of them."""
+    """Parameters are missing, malformed or unknown. `problems` has an item for each of them, except for `more`."""
 
-    def __init__(self, problems: list[ParameterProblem]) -> None:
-        super().__init__("; ".join(problem.detail for problem in problems))
+    def __init__(self, problems: list[ParameterProblem], more: int = 0) -> None:
+        details = [problem.detail for problem in problems] + ([f"and {more} more"] if more else [])
+        super().__init__("; ".join(details))
         self.problems = problems
 
 
@@ -121,7 +124,11 @@ class BodyTooLarge(CacheasideError):
 
 
 class UnsupportedMedia(CacheasideError):
-    """The request body has a media type that the route does not accept."""
+    """The request body has a media type, charset or content coding that the route does not accept."""
+
+
+class PreconditionFailed(CacheasideError):
+    """The request's If-Match names no entity tag of the current answer."""
 
 
 class BadIdempotencyKey(CacheasideError):

@@ -186,6 +186,18 @@ def test_query_of_a_table_that_is_not_watched_fails_the_deployment(send: Send, c
     assert "cacheaside.watch('products')" in answer["Reason"]
 
 
+def test_deployment_declares_the_tags_of_its_queries(send: Send, connect: Any) -> None:
+    send("Create")
+    owner = connect()
+    with owner, owner.cursor() as cursor:
+        cursor.execute("create view best as table products; create or replace view best as table products")
+        cursor.execute("create table others (like products); create or replace view best as table others")
+    send("Update")
+    with owner, owner.cursor() as cursor:
+        cursor.execute("select tag from cacheaside.sources where identity = 'public.best' and valid_from > now()")
+        assert cursor.fetchall() == [("others",)]
+
+
 def test_rollback_to_a_deployment_of_an_older_schema_is_not_checked(send: Send, connect: Any) -> None:
     send("Create")
     owner = connect()

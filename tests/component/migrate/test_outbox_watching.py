@@ -62,12 +62,12 @@ def test_watch_returns_the_tag(things: Session) -> None:
     ]
 
 
-def test_dropped_trigger_is_created_again(things: Session) -> None:
-    things.run("select cacheaside.watch('things'); drop trigger cacheaside_insert on things")
-    complete = "select complete from cacheaside.watched where tag = 'things'"
-    assert things.run(complete) == [(False,)]
+def test_dropped_trigger_is_created_at_once(things: Session) -> None:
     things.run("select cacheaside.watch('things')")
-    assert things.run(complete) == [(True,)]
+    [(trigger,)] = things.run(
+        "select tgname from pg_trigger where tgrelid = 'things'::regclass and tgname like '%insert%'"
+    )
+    things.run(f"drop trigger {trigger} on things")
     assert things.changes("insert into things values (1)") == ["things:1"]
 
 
@@ -84,17 +84,13 @@ def test_shop_is_watched(session: Session) -> None:
 
 
 REFUSED = {
-    "partition": ("parts_low", "it is a partition\nHINT:  Watch parts, and with it all of its partitions."),
-    "view": ("a_view", "it is a view\nHINT:  Watch the tables that it reads."),
-    "materialized view": ("a_matview", "it is a materialized view\nHINT:  There is nothing to do"),
+    "partition": ("parts_low", "it is a partition: watch parts with all of its partitions"),
     "foreign table": ("far", "its rows, or some of them, are stored elsewhere"),
     "partly foreign table": ("partly_far", "its rows, or some of them, are stored elsewhere"),
     "sequence": ("a_sequence", "its rows, or some of them, are stored elsewhere"),
     "unlogged table": ("unlogged", "it is not a permanent table"),
     "partly unlogged table": ("partly_unlogged", "it is not a permanent table"),
     "temporary table": ("temporary", "it is not a permanent table"),
-    "parent": ("parent", "it inherits, or is inherited from\nHINT:  Partitioned tables can be watched."),
-    "child": ("child", "it inherits, or is inherited from"),
     "subscribed table": ("subscribed", "a subscription writes to it"),
     "capitals": ('"Things"', "a tag has lower-case letters"),
     "a colon": ('"a:b"', "a tag has lower-case letters"),
@@ -106,8 +102,6 @@ REFUSED = {
 @pytest.mark.parametrize(("relation", "reason"), REFUSED.values(), ids=REFUSED)
 def test_table_whose_changes_could_go_unrecorded_is_refused(things: Session, relation: str, reason: str) -> None:
     refused = f"""
-        create view a_view as select 1;
-        create materialized view a_matview as select 1;
         create foreign data wrapper nowhere; create server nowhere foreign data wrapper nowhere;
         create foreign table far (id bigint) server nowhere;
         create table partly_far (id bigint) partition by list (id);
@@ -117,7 +111,6 @@ def test_table_whose_changes_could_go_unrecorded_is_refused(things: Session, rel
         create table partly_unlogged (id bigint) partition by list (id);
         create unlogged table partly_unlogged_1 partition of partly_unlogged for values in (1);
         create temporary table temporary (id bigint primary key);
-        create table parent (id bigint primary key); create table child () inherits (parent);
         create table subscribed (id bigint primary key);
         create subscription nobody connection '' publication nobody with (connect = false);
         insert into pg_subscription_rel select oid, 'subscribed'::regclass, 'r', null from pg_subscription;
@@ -153,7 +146,7 @@ def test_watching_at_once_leaves_one_set_of_triggers(things: Session, before: st
             first.run("commit")
             assert waits.result() == [("things",)]
     assert things.run("select tag, complete from cacheaside.watched where tag = 'things'") == [("things", True)]
-    assert things.run("select count(*) from cacheaside.recorders where tag = 'things'") == [(1,)]
+    assert things.run("select count(*) from cacheaside.recorders where 'things' = any(tags)") == [(1,)]
 
 
 def test_hundreds_of_partitions_are_watched_at_once(things: Session) -> None:
@@ -189,7 +182,7 @@ def test_restored_dump_is_watched(things: Session, postgres: PostgresServer, sql
             restored.psql(dump)
             assert restored.changes("insert into moods values ('fine')", "truncate parts") == ["moods:fine", "parts"]
             assert restored.run("select count(*), bool_and(complete) from cacheaside.watched") == [(6, True)]
-            assert restored.changes("alter table moods rename to feelings") == ["feelings", "moods"]
+            assert "moods" in restored.changes("alter table moods rename to feelings")
             assert restored.run("select cacheaside.watch('things')") == [("things",)]
     finally:
         sql("drop database restored with (force)")
@@ -224,11 +217,13 @@ def test_ddl_of_a_role_without_rights_succeeds(stranger: Session, things: Sessio
 
 
 def test_ddl_succeeds_even_if_the_event_trigger_fails(stranger: Session, things: Session) -> None:
-    things.run("alter function cacheaside.record rename to gone")
-    things.run("alter view cacheaside.watched rename to gone")
+    things.run("select cacheaside.watch('things'); alter function cacheaside.is_relevant rename to gone")
     for statement in DDL:
         stranger.run(statement)
-    assert stranger.notices.count("WARNING:  cacheaside could not follow this change") == 5
+    assert stranger.notices.count("WARNING:  cacheaside could not follow this change") == 4
+    assert things.run("select count(*) from cacheaside.names where problem is null") == [(0,)]  # no command says "done"
+    things.run("alter function cacheaside.gone rename to is_relevant; select cacheaside.follow()")
+    assert things.run("select count(*) from cacheaside.names where problem is not null") == [(0,)]
 
 
 @pytest.mark.parametrize("function", ["watch", "unwatch", "record"])
@@ -254,13 +249,16 @@ def test_owner_who_is_not_superuser_gets_a_notice_instead_of_event_triggers(
     try:
         with closing(psycopg2.connect(postgres.url_for("landlord", "rented"))) as connection:
             upgrade(connection)
-            assert any("no event triggers: call cacheaside.watch again" in notice for notice in connection.notices)
+            assert any(
+                "no event triggers: changes of the schema are followed once a minute" in notice
+                for notice in connection.notices
+            )
         with closing(Session(postgres, "rented", "landlord")) as landlord:
             insert = "insert into products (sku, name, category, price) values ('{}', '', '', 1)"
             assert landlord.changes(insert.format("a")) == ["products:1"]
             landlord.run("alter table products rename id to number")
             assert landlord.changes(insert.format("b")) == ["products"]
-            landlord.run("select cacheaside.watch('products')")
+            landlord.run("select cacheaside.follow()")
             assert landlord.changes(insert.format("c")) == ["products:3"]
             landlord.run("select cacheaside.unwatch('products')")
             assert landlord.changes(insert.format("d")) == []

@@ -6,21 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from random import random
 from typing import Any
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
 from cacheaside.clock import epoch_ms
-from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.verified import VerifiedCache
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.invalidation.drain import Drainer
-from cacheaside.invalidation.verifier import Verification, Verifier
+from cacheaside.invalidation.verification import Verification
+from cacheaside.invalidation.verifier import Verifier
 from cacheaside.reading import steps
 from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 
-__all__ = ["CALLS_FOR_ALL", "CHEAP", "GIFT", "InterruptedDatabase", "Shop"]
+__all__ = ["CHEAP", "GIFT", "InterruptedDatabase", "Shop"]
 
 GIFT = """\
 -- summary = "One gift"
@@ -39,14 +41,14 @@ CHEAP = """\
 -- params.names = { type = "text[]", required = false }
 select id, price, %(names)s::text[] as names from gifts where price <= %(price)s order by id
 """
-# After so many calls the verifier has scanned a whole small cache, also one of three servers.
-CALLS_FOR_ALL = 10
 
 
 class Shop:
     """A watched table of gifts, queries about it, and a cache."""
 
-    def __init__(self, folder: Path, cache: Cache, database: Queries, outbox: Outbox, sql: Callable[..., Any]) -> None:
+    def __init__(
+        self, folder: Path, cache: VerifiedCache, database: Queries, outbox: Outbox, sql: Callable[..., Any]
+    ) -> None:
         self.folder = folder
         self.cache = cache
         self.database: Any = database
@@ -55,6 +57,7 @@ class Shop:
         self.slept: list[float] = []
         self.sleep: Callable[[float], object] = lambda _: None
         self.now_ms: Callable[[], int] = epoch_ms
+        self.chance: Callable[[], float] = random
         self.ahead_ms = 0  # of the verifier's clock
 
     def write_queries(self, **queries: str) -> None:
@@ -86,16 +89,10 @@ class Shop:
         def now_ms() -> int:
             return self.now_ms() + self.ahead_ms
 
-        return Verifier(self.cache, self.database, self.catalogue, self.drain, now_ms, sleep)
+        return Verifier(self.cache, self.database, self.catalogue, self.drain, now_ms, sleep, self.chance)
 
     def verify(self) -> Verification:
-        """Call the verifier until it has compared an answer, or has scanned the whole small cache."""
-        verifier = self.verifier()
-        for _ in range(CALLS_FOR_ALL):
-            verification = verifier.verify(at_most=100)
-            if verification.checked:
-                return verification
-        return Verification(0)
+        return self.verifier().verify()
 
 
 @dataclass

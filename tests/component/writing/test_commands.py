@@ -55,6 +55,22 @@ def call_after_commit(api: Any, action: Callable[[], object]) -> None:
     commands.changes = act_first
 
 
+def test_done_is_true_before_a_swapped_table_has_triggers(api: Any, sql: Sql) -> None:
+    sql("alter event trigger cacheaside_follow_schema disable")
+    sql("create table swapped (like products including all)")
+    sql("insert into swapped overriding system value select * from products")
+    sql("begin; alter table products rename to former; alter table swapped rename to products; commit")
+    try:
+        sql("grant select, update on products to cacheaside_command")
+        api.get("/queries/product?id=42")
+        assert api.post("/commands/set_price", {"id": 42, "price": 8}).json["invalidation"] == "done"
+        assert sql("select count(*) from cacheaside.recorded where part = 'products'::regclass") == [(0,)]
+        assert api.get("/queries/product?id=42").json["data"]["price"] == 8
+    finally:
+        sql("drop table products; alter table former rename to products")
+        sql("alter event trigger cacheaside_follow_schema enable always; select cacheaside.follow()")
+
+
 def test_changes_of_a_command_are_drained_when_it_answers_done(api: Any, sql: Sql) -> None:
     assert api.post("/commands/set_price", {"id": 42, "price": 7}).json["invalidation"] == "done"
     assert sql("select change, drained_at is null from cacheaside.outbox") == [("products:42", False)]

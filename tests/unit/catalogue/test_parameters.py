@@ -20,6 +20,7 @@ from cacheaside.catalogue.parameters import (
     canonical,
     to_query_string,
 )
+from cacheaside.catalogue.patterns import Pattern
 from cacheaside.errors import BadParameters
 
 
@@ -43,6 +44,9 @@ def text(type_: str, *raw: str, **rules: object) -> Value:
         ("boolean", "true", True),
         ("date", "2024-02-29", date(2024, 2, 29)),
         ("timestamp", "2024-01-01T01:00:00+01:00", datetime(2024, 1, 1, tzinfo=UTC)),
+        ("timestamp", "2024-01-01T15:59:00+15:59", datetime(2024, 1, 1, tzinfo=UTC)),
+        ("timestamp", "2023-12-31T12:00:00.0-12:00", datetime(2024, 1, 1, tzinfo=UTC)),
+        ("timestamp", "9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
         ("timestamp", "2024-01-01 00:00", datetime(2024, 1, 1, tzinfo=UTC)),
         ("uuid", "0E37DF36-F698-11E6-8DD4-CB9CED3DF976", "0e37df36-f698-11e6-8dd4-cb9ced3df976"),
     ],
@@ -76,6 +80,27 @@ def test_value_is_read(type_: str, raw: str, value: Value) -> None:
         ("timestamp", "2024-01-01"),
         ("timestamp", "2024-01-01T01:00:00 01:00"),
         ("timestamp", "0001-01-01T00:00:00+14:00"),
+        ("timestamp", "9999-12-31T23:59:59-00:01"),
+        ("timestamp", "0000-01-01T00:00:00Z"),
+        ("timestamp", "10000-01-01T00:00:00Z"),
+        ("timestamp", "2024-01-01T00:00:00+00:60"),
+        ("timestamp", "2024-01-01T00:00:00-05:99"),
+        ("timestamp", "2024-01-01T00:00:00+16:00"),
+        ("timestamp", "2024-01-01T00:00:00+23:59"),
+        ("timestamp", "2024-01-01T00:00:00+24:00"),
+        ("timestamp", "2024-01-01T00:00:00+1:00"),
+        ("timestamp", "2024-01-01T00:00:00+01:00:30"),
+        ("timestamp", "2024-01-01T23:59:60Z"),
+        ("timestamp", "2024-01-01T24:00:00Z"),
+        ("timestamp", "2024-01-01T00:00:00.1234567Z"),
+        ("timestamp", "2024-01-01T00:00:00Z\n"),
+        ("timestamp", "٢٠٢٤-01-01T00:00:00Z"),
+        ("date", "0000-01-01"),
+        ("date", "2024-01-01\n"),
+        ("integer", "42\n"),
+        ("number", "1e100"),
+        ("number", "1\n"),
+        ("number", "٤.٢"),
         ("uuid", "0e37df36f69811e68dd4cb9ced3df976"),
     ],
 )
@@ -100,7 +125,7 @@ def test_length_pattern_and_values_are_checked() -> None:
     with pytest.raises(ValueError, match="p must have at most 2 characters, not 3"):
         text("text", "abc", max_length=2)
     with pytest.raises(ValueError, match=r"p must match \[a-z\]\+, not 'A'"):
-        text("text", "A", pattern=re.compile("[a-z]+"))
+        text("text", "A", pattern=Pattern.parse("[a-z]+"))
     with pytest.raises(ValueError, match="p must be one of open, closed, not 'x'"):
         text("enum", "x", values=("open", "closed"))
 
@@ -146,14 +171,43 @@ def test_default_is_used() -> None:
     assert bind_text(DECLARED, {"id": ["1"]}) == {"id": 1, "limit": 10}
 
 
-@pytest.mark.parametrize("given", ["42", 4.0, True, None, [42], {"id": 42}])
+@pytest.mark.parametrize("given", ["42", 4.0, True, [42], {"id": 42}])
 def test_json_of_the_wrong_kind_is_refused(given: object) -> None:
     with pytest.raises(BadParameters, match="id must be an integer, written as JSON integer"):
         bind_json(DECLARED, {"id": given})
 
 
-def test_json_null_is_accepted_for_an_optional_parameter() -> None:
-    assert bind_json(DECLARED, {"id": 1, "limit": None}) == {"id": 1, "limit": None}
+def test_json_null_is_the_same_as_no_value() -> None:
+    declared = DECLARED | {"note": Parameter(name="note", type="text", required=False)}
+    assert bind_json(declared, {"id": 1, "limit": None, "note": None}) == bind_json(declared, {"id": 1})
+    with pytest.raises(BadParameters, match="id is required"):
+        bind_json(declared, {"id": None})
+
+
+def test_json_null_is_no_item_of_a_list() -> None:
+    with pytest.raises(ValueError, match="written as JSON integer"):
+        Parameter(name="p", type="integer", is_list=True, required=False).from_json([1, None])
+
+
+def test_pattern_and_values_apply_to_the_items_of_a_list() -> None:
+    with pytest.raises(ValueError, match=r"p must match \[a-z\], not 'B'"):
+        text("text", "a", "B", is_list=True, pattern=Pattern.parse("[a-z]"))
+    with pytest.raises(ValueError, match="p must be one of a, not 'B'"):
+        text("enum", "a", "B", is_list=True, values=("a",))
+
+
+def test_length_is_checked_before_all_else() -> None:
+    for raw, is_list in (["A" * 3], False), (["A"] * 3, True):
+        with pytest.raises(ValueError, match=r"p must have at most 2 (characters|items), not 3"):
+            text("text", *raw, is_list=is_list, max_length=2, pattern=Pattern.parse("[a-z]+"))
+
+
+def test_unknown_parameters_are_counted_after_the_first_ones() -> None:
+    with pytest.raises(BadParameters) as caught:
+        bind_text(DECLARED, {f"limit{number}" * 1000: ["1"] for number in range(10_000)} | {"limit": ["many"]})
+    assert [len(problem.parameter) for problem in caught.value.problems[:5]] == [40] * 5
+    assert [problem.parameter for problem in caught.value.problems[5:]] == ["id", "limit"]
+    assert str(caught.value).endswith("; and 9995 more")
 
 
 def test_long_input_is_not_repeated_in_full() -> None:

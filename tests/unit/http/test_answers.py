@@ -14,6 +14,7 @@ from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.errors import CacheasideError, NotFound
 from cacheaside.http.answers import answer_headers, respond
+from cacheaside.http.conditions import conditional
 from cacheaside.http.problems import PROBLEMS, problem_of, problem_response
 from cacheaside.reading.entry import Encoding, Entry, entity_tag, pack
 from cacheaside.reading.outcome import Outcome, Source
@@ -52,7 +53,8 @@ def answered(entry: Entry, accept_encoding: str | None, if_none_match: str | Non
     query = Query(name="q", summary="", sql="", returns="one", timeout_ms=1, tags=(), parameters={}, policy=policy)
     answer = Answer(Outcome(source=Source.HIT, entry=entry), NOW, 0.5, None, 1.25)
     sent = {"accept-encoding": accept_encoding, "if-none-match": if_none_match}
-    return respond(query, answer, {name: value for name, value in sent.items() if value is not None})
+    request_headers = {name: value for name, value in sent.items() if value is not None}
+    return conditional(respond(query, answer, request_headers), request_headers)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +78,30 @@ def test_age_and_server_timing() -> None:
     assert miss["Server-Timing"] == "cache;dur=0.50, db;dur=0.25, total;dur=1.25"
 
 
-def test_client_keeps_an_answer_only_if_the_query_allows_it_and_never_past_its_freshness() -> None:
-    hit = Outcome(source=Source.HIT, entry=ENTRY)
-    windows = "stale-while-revalidate=600, stale-if-error=900"
-    assert headers(hit)["Cache-Control"] == "no-cache"
-    assert headers(hit, client_ms=30_000)["Cache-Control"] == f"max-age=30, {windows}"
-    assert headers(hit, client_ms=90_000)["Cache-Control"] == f"max-age=41, {windows}"
+def test_client_may_keep_no_answer_unless_the_query_allows_it() -> None:
+    assert headers(Outcome(source=Source.HIT, entry=ENTRY))["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    ("fresh_for_s", "client_s", "left_s", "windows"),
+    [
+        (41, 30, 30, (600, 900)),  # at most what the query allows
+        (41, 90, 41, (600, 900)),  # and never past the freshness here
+        (0, 30, 0, (600, 900)),
+        (-100, 30, 0, (500, 800)),  # a stale answer, with 500 s left of its window
+        (-700, 30, 0, (0, 200)),
+        (-2000, 30, 0, (0, 0)),
+    ],
+)
+def test_client_keeps_an_answer_for_the_time_that_is_left_when_it_arrives(
+    fresh_for_s: int, client_s: int, left_s: int, windows: tuple[int, int]
+) -> None:
+    entry = replace(ENTRY, fresh_until_ms=NOW + fresh_for_s * 1000)
+    for source in Source:
+        answer = headers(Outcome(source=source, entry=entry), client_ms=client_s * 1000)
+        max_age, *others = (int(directive.partition("=")[2]) for directive in answer["Cache-Control"].split(", "))
+        assert max_age - int(answer["Age"]) == left_s  # as clients reckon, RFC 9111 section 4.2
+        assert tuple(others) == windows
 
 
 @pytest.mark.parametrize("accepted", ACCEPTS_GZIP)
@@ -115,6 +135,7 @@ def test_if_none_match_is_compared_with_the_encoding_to_send(accepted: str | Non
         unchanged = answered(PACKED, accepted, condition)
         assert (unchanged.status_code, unchanged.body) == (304, None)
         assert {**unchanged.headers, "Content-Type": "application/json"} == whole.headers
+        assert not unchanged.base64_encoded
 
 
 def test_not_found_has_vary_and_no_entity_tag() -> None:

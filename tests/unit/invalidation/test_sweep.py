@@ -9,7 +9,7 @@ import pytest
 from cacheaside.errors import DatabaseUnavailable
 from cacheaside.invalidation.drain import Backlog, Drained
 from cacheaside.invalidation.sweep import Sweep
-from cacheaside.invalidation.verifier import Verification
+from cacheaside.invalidation.verification import Verification
 
 
 class Harness:
@@ -21,6 +21,7 @@ class Harness:
     def __init__(self, **failing: float) -> None:
         self.now = 0.0
         self.done: list[str] = []
+        self.unrecorded: dict[str, str] = {}
         self.failing = failing
         self.reachable_from = 0.0
         self.changing_until = 0.0
@@ -40,6 +41,10 @@ class Harness:
     def drain(self, seconds: float) -> Drained:
         self._do("drain")
         return Drained(int(self.now < self.changing_until), replayed=0, reachable=self.now >= self.reachable_from)
+
+    def follow(self) -> dict[str, str]:
+        self._do("follow")
+        return self.unrecorded
 
     def backlog(self) -> Backlog:
         return Backlog(0, 0.0)
@@ -79,6 +84,10 @@ class Report:
 
     def __init__(self) -> None:
         self.totals: list[Drained] = []
+        self.unrecorded: list[int] = []
+
+    def followed(self, unrecorded: int) -> None:
+        self.unrecorded.append(unrecorded)
 
     def drained(self, drained: Drained, backlog: Backlog) -> None:
         self.totals.append(drained)
@@ -87,7 +96,7 @@ class Report:
     def verified(self, verification: Verification) -> None: ...
 
 
-AFTER_LISTENING = ["drain", "prune", "prune_keys", "fold", "verify"]
+AFTER_LISTENING = ["follow", "drain", "prune", "prune_keys", "fold", "verify"]
 
 
 def test_sweep_without_listening_does_each_step_once() -> None:
@@ -99,8 +108,29 @@ def test_sweep_without_listening_does_each_step_once() -> None:
 def test_sweep_listens_before_it_drains_so_that_no_change_is_missed() -> None:
     harness = Harness()
     harness.sweep.run(2.0, Report())
-    assert harness.done == ["listen", "drain", "wait", "listen", "drain", "wait", "unlisten", *AFTER_LISTENING]
+    assert harness.done == [
+        "follow",
+        "listen",
+        "drain",
+        "wait",
+        "listen",
+        "drain",
+        "wait",
+        "unlisten",
+        *AFTER_LISTENING,
+    ]
     assert max(harness.waited) == 1.0
+
+
+def test_schema_is_followed_every_20_seconds_and_what_cannot_be_recorded_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    harness, report = Harness(), Report()
+    harness.unrecorded = {"products": "public.products: it has no triggers that record its changes"}
+    harness.sweep.run(50.0, report)
+    assert harness.done.count("follow") == 4
+    assert report.unrecorded == [1]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 def test_notifications_are_stopped_while_changes_are_many() -> None:
@@ -112,7 +142,8 @@ def test_notifications_are_stopped_while_changes_are_many() -> None:
         "notified of the first change, and not again until it was quiet"
     )
     assert "stop_notifications" not in steps[3:]
-    stopped, listened = harness.done.index("stop_notifications"), harness.done.index("listen", 1)
+    stopped = harness.done.index("stop_notifications")
+    listened = harness.done.index("listen", stopped)
     assert harness.done[stopped + 1 : listened] == ["wait", "drain"] * ((listened - stopped) // 2 - 1) + ["wait"]
     assert set(harness.waited[: (listened - stopped) // 2]) == {0.025}
     assert listened - stopped > 20
@@ -175,7 +206,7 @@ def test_drained_rows_are_kept_while_the_cache_is_unavailable_because_a_replay_m
     harness = Harness()
     harness.reachable_from = 1_000.0
     harness.sweep.run(0.0, Report())
-    assert harness.done == ["drain", "prune_keys", "fold", "verify"]
+    assert harness.done == ["follow", "drain", "prune_keys", "fold", "verify"]
 
 
 def test_cache_that_stays_unavailable_is_not_logged_again_by_the_next_invocation(

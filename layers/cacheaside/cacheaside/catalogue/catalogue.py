@@ -5,7 +5,6 @@ An error in a file is reported here and not to a caller. The message names the f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,6 +13,7 @@ from typing import Any, Final, Self, cast, get_args
 
 from cacheaside.catalogue.durations import parse_duration_ms
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value
+from cacheaside.catalogue.patterns import Pattern
 from cacheaside.catalogue.policy import Policy, WaitedOut
 from cacheaside.catalogue.sql_file import SqlFile, read_sql_file
 from cacheaside.catalogue.statements import Command, Isolation, Query, Returns
@@ -205,14 +205,14 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
             maximum=_bound(plain, options, "max"),
             min_length=_length(options, "min_length"),
             max_length=_length(options, "max_length"),
-            pattern=re.compile(options["pattern"]) if "pattern" in options else None,
+            pattern=Pattern.parse(options["pattern"]) if "pattern" in options else None,
             values=tuple(options.get("values", ())),
             description=options.get("description", ""),
         )
         # The parameter checks its own default and example, so it must exist before they are read.
         default, example = (_sample(parameter, options, key) for key in ("default", "example"))
         return replace(parameter, default=default, example=example)
-    except (ValueError, TypeError, re.error) as error:
+    except (ValueError, TypeError) as error:
         raise file.error(key, f"{key}: {error}") from None
 
 

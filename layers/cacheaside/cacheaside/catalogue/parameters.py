@@ -16,9 +16,10 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
+from cacheaside.catalogue.patterns import Pattern
 from cacheaside.errors import BadParameters, ParameterProblem
 
-__all__ = ["SCALAR_TYPES", "Parameter", "Value", "bind_json", "bind_text", "canonical", "to_query_string"]
+__all__ = ["SCALAR_TYPES", "Parameter", "Value", "bind_json", "bind_text", "canonical", "shortened", "to_query_string"]
 
 Scalar = str | int | Decimal | bool | date | datetime
 Value = Scalar | list[Scalar] | None
@@ -28,10 +29,15 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIMESTAMP: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
+    r"(?:Z|[+-](?:0[0-9]|1[0-5]):[0-5][0-9])?"  # PostgreSQL takes offsets below 16 hours
 )
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DIGITS_AT_MOST: Final = 100
+
+# A message names at most this many unknown parameters, and shows at most this much of a text of the caller.
+_UNKNOWN_AT_MOST: Final = 5
+_SHOWN_AT_MOST: Final = 40
 
 
 def _text(raw: str) -> str:
@@ -47,7 +53,7 @@ def _integer(raw: str) -> int:
 
 
 def _number(raw: str) -> Decimal:
-    if not _NUMBER.fullmatch(raw) or len(raw) > _DIGITS_AT_MOST:
+    if len(raw) > _DIGITS_AT_MOST or not _NUMBER.fullmatch(raw):
         raise ValueError("a number, such as 9.99")
     value = Decimal(raw)
     # Digits without an exponent or trailing zeros. Decimal.normalize would write 100 as 1E+2, and keep the sign of -0.
@@ -124,7 +130,7 @@ class Parameter:
     maximum: Scalar | None = None
     min_length: int | None = None
     max_length: int | None = None
-    pattern: re.Pattern[str] | None = None
+    pattern: Pattern | None = None
     values: tuple[str, ...] = ()
     description: str = ""
 
@@ -134,20 +140,20 @@ class Parameter:
         Raises ValueError with a sentence that describes the correct form.
         """
         if self.is_list:
-            return self._checked_list([self._scalar(item) for item in raw])
+            self._check_length(len(raw), "items")
+            return [self._scalar(item) for item in raw]
         if len(raw) > 1:
             raise ValueError(f"{self.name} must be given once, not {len(raw)} times")
         return self._scalar(raw[0])
 
     def from_json(self, raw: object) -> Value:
         """Return the value of decoded JSON or TOML (with Decimal for float). Raises ValueError as `from_text`."""
-        if raw is None and not self.required:
-            return None
         if not self.is_list:
             return self._scalar(self._json_text(raw))
         if not isinstance(raw, list):
             raise ValueError(f"{self.name} must be a list")
-        return self._checked_list([self._scalar(self._json_text(item)) for item in raw])
+        self._check_length(len(raw), "items")
+        return [self._scalar(self._json_text(item)) for item in raw]
 
     def _json_text(self, raw: object) -> str:
         accepted = SCALAR_TYPES[self.type].json
@@ -168,25 +174,21 @@ class Parameter:
         return SCALAR_TYPES[self.type].schema["type"]
 
     def _scalar(self, raw: str) -> Scalar:
+        if self.type == "text" and not self.is_list:
+            self._check_length(len(raw), "characters")
         try:
             value = SCALAR_TYPES[self.type].parse(raw)
         except ValueError as expected:
-            raise ValueError(f"{self.name} must be {expected}, not {_shortened(raw)}") from None
+            raise ValueError(f"{self.name} must be {expected}, not {shortened(raw)}") from None
         if self.values and value not in self.values:
-            raise ValueError(f"{self.name} must be one of {', '.join(self.values)}, not {_shortened(raw)}")
+            raise ValueError(f"{self.name} must be one of {', '.join(self.values)}, not {shortened(raw)}")
         if self.minimum is not None and value < self.minimum:  # type: ignore[operator]  # of one type since load
-            raise ValueError(f"{self.name} must be at least {canonical(self.minimum)}, not {_shortened(raw)}")
+            raise ValueError(f"{self.name} must be at least {canonical(self.minimum)}, not {shortened(raw)}")
         if self.maximum is not None and value > self.maximum:  # type: ignore[operator]
-            raise ValueError(f"{self.name} must be at most {canonical(self.maximum)}, not {_shortened(raw)}")
-        if self.pattern is not None and not self.pattern.fullmatch(raw):
-            raise ValueError(f"{self.name} must match {self.pattern.pattern}, not {_shortened(raw)}")
-        if self.type == "text" and not self.is_list:
-            self._check_length(len(raw), "characters")
+            raise ValueError(f"{self.name} must be at most {canonical(self.maximum)}, not {shortened(raw)}")
+        if self.pattern is not None and not self.pattern.matches(raw):
+            raise ValueError(f"{self.name} must match {self.pattern.text}, not {shortened(raw)}")
         return value
-
-    def _checked_list(self, values: list[Scalar]) -> list[Scalar]:
-        self._check_length(len(values), "items")
-        return values
 
     def _check_length(self, length: int, of: str) -> None:
         if self.min_length is not None and length < self.min_length:
@@ -201,17 +203,21 @@ def bind_text(declared: Mapping[str, Parameter], given: Mapping[str, Sequence[st
 
 
 def bind_json(declared: Mapping[str, Parameter], given: Mapping[str, object]) -> dict[str, Value]:
-    """Return the value of each declared parameter, from a decoded JSON object. Raises BadParameters for all errors."""
+    """Return the value of each declared parameter, from a decoded JSON object. Raises BadParameters for all errors.
+
+    A null is the same as no value: many clients send it for a field that is not set.
+    """
     return _bind(declared, given, Parameter.from_json)
 
 
 def _bind(
     declared: Mapping[str, Parameter], given: Mapping[str, Any], read: Callable[[Parameter, Any], Value]
 ) -> dict[str, Value]:
-    problems = [ParameterProblem(name, _unknown(name, declared)) for name in given if name not in declared]
+    unknown = [name for name in given if name not in declared]
+    problems = [ParameterProblem(_cut(name), _unknown(name, declared)) for name in unknown[:_UNKNOWN_AT_MOST]]
     values: dict[str, Value] = {}
     for name, parameter in declared.items():
-        if name not in given:
+        if given.get(name) is None:
             values[name] = parameter.default
             if parameter.required:
                 problems.append(ParameterProblem(name, f"{name} is required ({parameter.type})"))
@@ -221,18 +227,23 @@ def _bind(
         except ValueError as error:
             problems.append(ParameterProblem(name, str(error)))
     if problems:
-        raise BadParameters(problems)
+        raise BadParameters(problems, more=len(unknown[_UNKNOWN_AT_MOST:]))
     return values
 
 
 def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
-    near = difflib.get_close_matches(name, declared, n=1)
+    near = difflib.get_close_matches(_cut(name), declared, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(declared) or 'no parameters'}"
-    return f"{_shortened(name)} is not a parameter here; {hint}"
+    return f"{shortened(name)} is not a parameter here; {hint}"
 
 
-def _shortened(raw: str) -> str:
-    return repr(raw if len(raw) <= 40 else raw[:37] + "...")
+def shortened(raw: str) -> str:
+    """Return a text of a caller as a message may show it."""
+    return repr(_cut(raw))
+
+
+def _cut(raw: str) -> str:
+    return raw if len(raw) <= _SHOWN_AT_MOST else raw[: _SHOWN_AT_MOST - 3] + "..."
 
 
 def to_query_string(values: Mapping[str, Value]) -> str:

@@ -66,12 +66,22 @@ def read_sql_file(path: Path) -> SqlFile:
 def _parse_header(path: Path, lines: tuple[str, ...]) -> dict[str, Any]:
     toml = "\n".join(line.removeprefix("--").strip() for line in lines)
     try:
-        return tomllib.loads(toml, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(toml, parse_float=_finite)
+    except ValueError as error:  # of TOML, or of a number
         position = _TOML_POSITION.search(str(error))
         line = int(position[1] or len(lines)) if position else 1
         message = _TOML_POSITION.sub("", str(error))
         raise CatalogueError(path, max(line, 1), f"the header is not TOML: {message}") from None
+
+
+def _finite(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except ArithmeticError:
+        raise ValueError(f"{text} has too large an exponent") from None
+    if not value.is_finite():
+        raise ValueError(f"{text} is not a number here")
+    return value
 
 
 def _placeholders(path: Path, sql: str, first_line: int) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The response to a query: the body as it was stored, and headers with its source and its age.
 
-Cache-Status    RFC 9211      Age, ETag, If-None-Match, Vary    RFC 9110, 9111
-Cache-Control   RFC 5861      Server-Timing                     W3C Server Timing
+Cache-Status    RFC 9211      Age, ETag, Vary    RFC 9110, 9111
+Cache-Control   RFC 5861      Server-Timing      W3C Server Timing
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from aws_lambda_powertools.event_handler import Response
 
+from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.errors import NotFound
 from cacheaside.http.documents import JSON
@@ -23,15 +24,13 @@ __all__ = ["answer_headers", "respond"]
 
 
 def respond(query: Query, answer: Answer, request_headers: Mapping[str, str]) -> Response[str]:
-    """Return 200 with the body, or 304 if the caller has it. Raises NotFound, with its headers, if there is no row."""
+    """Return 200 with the body, encoded as the caller accepts it. Raises NotFound, with its headers, without a row."""
     entry = answer.outcome.entry
     headers = answer_headers(query, answer)
     if entry.body is None:
         raise NotFound(f"{query.name} has no row for these parameters", headers)
     sent = entry.encoding if accepts_gzip(request_headers.get("accept-encoding", "")) else Encoding.IDENTITY
     headers |= _representation_headers(entry, sent)
-    if _matches(request_headers.get("if-none-match", ""), headers["ETag"]):
-        return Response(status_code=304, headers=headers)
     if sent is Encoding.IDENTITY:
         return Response(200, JSON, unpack(entry.encoding, entry.body).decode(), headers)
     # Powertools would serialize bytes of type JSON once more, so they are encoded as base64 here.
@@ -43,12 +42,13 @@ def respond(query: Query, answer: Answer, request_headers: Mapping[str, str]) ->
 def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
     """Return the headers of every answer to a query, with or without a row."""
     entry, at_ms = answer.outcome.entry, answer.at_ms
+    age_s = entry.age_ms(at_ms) // 1000
     return {
         "Cache-Status": _cache_status(answer.outcome, at_ms),
-        "Age": str(entry.age_ms(at_ms) // 1000),
+        "Age": str(age_s),
         # Also on an answer that is not compressed: a later answer to the same request may be compressed.
         "Vary": "Accept-Encoding",
-        "Cache-Control": _cache_control(query, entry.ttl_ms(at_ms)),
+        "Cache-Control": _cache_control(query.policy, age_s, entry.ttl_ms(at_ms)),
         "Server-Timing": _server_timing(answer),
     }
 
@@ -71,20 +71,18 @@ def _cache_status(outcome: Outcome, at_ms: int) -> str:
     return "; ".join(parts)
 
 
-def _cache_control(query: Query, ttl_ms: int) -> str:
+def _cache_control(policy: Policy, age_s: int, ttl_ms: int) -> str:
     # A copy in a browser or CDN cannot be invalidated, so each query decides whether they may keep one.
-    if query.policy.client_ms == 0:
+    if policy.client_ms == 0:
         return "no-cache"
-    stale_s, error_s = query.policy.stale_ms // 1000, query.policy.stale_if_error_ms // 1000
-    max_age_s = max(0, min(query.policy.client_ms, ttl_ms)) // 1000
+    # A client subtracts Age from max-age (RFC 9111 section 4.2).
+    max_age_s = age_s + max(0, min(policy.client_ms, ttl_ms)) // 1000
+    # A window begins when the answer expires here. A part of it may have passed.
+    past_ms = max(0, -ttl_ms)
+    stale_s, error_s = (max(0, ms - past_ms) // 1000 for ms in (policy.stale_ms, policy.stale_if_error_ms))
     return f"max-age={max_age_s}, stale-while-revalidate={stale_s}, stale-if-error={error_s}"
 
 
 def _server_timing(answer: Answer) -> str:
     spent = {"cache": answer.cache_ms, "db": answer.database_ms, "total": answer.total_ms}
     return ", ".join(f"{name};dur={ms:.2f}" for name, ms in spent.items() if ms is not None)
-
-
-def _matches(if_none_match: str, etag: str) -> bool:
-    # RFC 9110 section 13.1.2: weak comparison, which ignores the prefix W/.
-    return any(tag.strip().removeprefix("W/") in (etag, "*") for tag in if_none_match.split(","))

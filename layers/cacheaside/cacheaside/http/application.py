@@ -8,8 +8,11 @@ from typing import Final
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
+from cacheaside.errors import PreconditionFailed
 from cacheaside.http import problems
+from cacheaside.http.conditions import conditional
 
 __all__ = ["READ_METHODS", "application"]
 
@@ -17,16 +20,10 @@ READ_METHODS: Final = ["GET", "HEAD"]
 
 # Every route of the API, of all functions. API Gateway sends a request that fits no route to one of the functions. That
 # one must tell a wrong method (405) from a wrong path (404).
-_METHODS: Final = {
-    r"/": "GET, HEAD",
-    r"/queries": "GET, HEAD",
-    r"/queries/[^/]+": "GET, HEAD",
-    r"/health": "GET, HEAD",
-    r"/openapi\.json": "GET, HEAD",
-    r"/docs": "GET, HEAD",
-    r"/commands/[^/]+": "POST",
-    r"/invalidations": "POST",
-}
+_ROUTES: Final = [
+    (re.compile(r"/|/queries(?:/[^/\n]+)?|/health|/openapi\.json|/docs"), READ_METHODS),
+    (re.compile(r"/commands/[^/\n]+|/invalidations"), ["POST"]),
+]
 
 
 def application(logger: Logger) -> APIGatewayHttpResolver:
@@ -42,13 +39,27 @@ def application(logger: Logger) -> APIGatewayHttpResolver:
         return problems.problem_response(error, request_id())
 
     def render_no_route(_: NotFoundError) -> Response[str]:
-        path = app.current_event.path
-        allow = next((methods for route, methods in _METHODS.items() if re.fullmatch(route, path)), None)
-        if allow is None or app.current_event.http_method in allow.split(", "):
+        return problems.no_such_route(request_id())
+
+    def serve(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[str]:
+        event = app.current_event
+        method, path, headers = event.http_method, event.path, event.headers
+        allowed = next((methods for paths, methods in _ROUTES if paths.fullmatch(path)), [])
+        if allowed and method not in allowed:
+            return problems.method_not_allowed(", ".join(allowed), request_id())
+        # $default means that API Gateway found no route. It compares encoded paths, so /queries%2Fproduct has none.
+        # HEAD has no routes of its own and always comes by $default.
+        if not allowed or (event.route_key == "$default" and method != "HEAD"):
             return problems.no_such_route(request_id())
-        return problems.method_not_allowed(allow, request_id())
+        if method in READ_METHODS:
+            return conditional(next_middleware(app), headers)
+        if "if-match" in headers:
+            raise PreconditionFailed("a POST route has no entity tag that If-Match could name")
+        return next_middleware(app)
 
     # Not used as decorators, because Powertools declares no types for these.
     app.exception_handler(Exception)(render_error)
     app.not_found(render_no_route)
+    # Powertools ignores the case of methods, reads routes as regular expressions, and sees a path only decoded.
+    app.use([serve])
     return app

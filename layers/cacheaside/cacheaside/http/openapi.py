@@ -8,7 +8,7 @@ from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.statements import Command, Query, Statement
 from cacheaside.http.problems import MEDIA_TYPE, PROBLEMS
 from cacheaside.http.requests import IDEMPOTENCY_KEY
-from cacheaside.http.schemas import jsonable, schema
+from cacheaside.http.schemas import body_schema, jsonable, schema
 
 __all__ = ["openapi"]
 
@@ -17,7 +17,7 @@ _ERRORS: Final = sorted({problem.status for problem in PROBLEMS} - {405})
 _QUERY_HEADERS: Final = {
     "Cache-Status": "The source of the answer (RFC 9211).",
     "Age": "Seconds since the answer was read from the database.",
-    "ETag": "Identifies the body. Sent as If-None-Match, it gets 304 while the body is the same.",
+    "ETag": "Identifies the body. If-None-Match with it gets 304 while the body is the same; If-Match gets 412 after.",
     "Server-Timing": "Milliseconds spent in the cache, in the database and in total.",
 }
 
@@ -77,7 +77,7 @@ def _command(command: Command) -> dict[str, Any]:
     body = {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: schema(parameter) for name, parameter in command.parameters.items()},
+        "properties": {name: body_schema(parameter) for name, parameter in command.parameters.items()},
         "required": [parameter.name for parameter in command.parameters.values() if parameter.required],
     }
     answer = _data(command)
@@ -115,7 +115,7 @@ _IDEMPOTENCY_KEY: Final = {
     "in": "header",
     "required": False,
     "description": "A command that is sent again with the same key within a day is not carried out again.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-+\\--~]+$"},
 }
 _REPLAYED: Final = {
     "Idempotency-Replayed": {

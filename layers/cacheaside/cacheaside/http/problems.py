@@ -35,7 +35,8 @@ _BAD_PARAMETERS: Final = Problem(
     "bad-parameters",
     HTTPStatus.BAD_REQUEST,
     "Parameters are missing or wrong",
-    "Each wrong parameter is listed in errors, with the rule that it breaks.",
+    "Each wrong parameter is listed in errors, with the rule that it breaks. "
+    "Of many unknown parameters only the first are listed.",
 )
 _BAD_BODY: Final = Problem(
     "bad-body",
@@ -52,14 +53,21 @@ _BODY_TOO_LARGE: Final = Problem(
 _UNSUPPORTED_MEDIA: Final = Problem(
     "unsupported-media",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    "The body is not declared as JSON",
-    "Send the header content-type: application/json.",
+    "The body is not declared as JSON in UTF-8",
+    "Send the header content-type: application/json, without another charset and without a content-encoding.",
+)
+_PRECONDITION_FAILED: Final = Problem(
+    "precondition-failed",
+    HTTPStatus.PRECONDITION_FAILED,
+    "The answer is not the one that If-Match names",
+    "Send the request without If-Match to get the current answer and its ETag.",
 )
 _BAD_IDEMPOTENCY_KEY: Final = Problem(
     "bad-idempotency-key",
     HTTPStatus.BAD_REQUEST,
     "The Idempotency-Key is not valid",
-    "Send 1 to 255 visible ASCII characters, such as a UUID: a new key for each command, and the same key for a retry.",
+    "Send one header of 1 to 255 visible ASCII characters without a comma, such as a UUID: "
+    "a new key for each command, and the same key for a retry.",
 )
 _KEY_REUSED: Final = Problem(
     "idempotency-key-reused",
@@ -176,6 +184,7 @@ _BY_ERROR: Final[Mapping[type[Exception], Problem]] = {
     errors.BadBody: _BAD_BODY,
     errors.BodyTooLarge: _BODY_TOO_LARGE,
     errors.UnsupportedMedia: _UNSUPPORTED_MEDIA,
+    errors.PreconditionFailed: _PRECONDITION_FAILED,
     errors.UnknownStatement: _UNKNOWN_STATEMENT,
     errors.NotFound: _NOT_FOUND,
     errors.BadIdempotencyKey: _BAD_IDEMPOTENCY_KEY,

@@ -7,7 +7,7 @@ from typing import Any
 
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value, canonical
 
-__all__ = ["describe_parameter", "jsonable", "schema"]
+__all__ = ["body_schema", "describe_parameter", "jsonable", "schema"]
 
 
 def schema(parameter: Parameter) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def schema(parameter: Parameter) -> dict[str, Any]:
     # JSON Schema has bounds for numbers only. GET /queries lists those of dates, see `describe_parameter`.
     if item["type"] in ("integer", "number"):
         item |= _present(minimum=jsonable(parameter.minimum), maximum=jsonable(parameter.maximum))
-    item |= _present(pattern=f"^(?:{parameter.pattern.pattern})$" if parameter.pattern else None)
+    item |= _present(pattern=f"^(?:{parameter.pattern.text})$" if parameter.pattern else None)
     item |= _present(enum=list(parameter.values) or None)
     if parameter.is_list:
         value = {"type": "array", "items": item}
@@ -24,6 +24,14 @@ def schema(parameter: Parameter) -> dict[str, Any]:
     else:
         value = item | _present(minLength=parameter.min_length, maxLength=parameter.max_length)
     return value | _present(default=jsonable(parameter.default))
+
+
+def body_schema(parameter: Parameter) -> dict[str, Any]:
+    """Return the JSON Schema of a parameter in a body. There, null stands for no value: see `bind_json`."""
+    value = schema(parameter)
+    if parameter.required:
+        return value
+    return value | {"type": [value["type"], "null"]} | ({"enum": [*value["enum"], None]} if "enum" in value else {})
 
 
 def describe_parameter(parameter: Parameter) -> dict[str, Any]:
@@ -34,7 +42,7 @@ def describe_parameter(parameter: Parameter) -> dict[str, Any]:
         "required": parameter.required,
         **_present(**{name: jsonable(value) for name, value in bounds.items()}),
         **_present(min_length=parameter.min_length, max_length=parameter.max_length),
-        **_present(pattern=parameter.pattern.pattern if parameter.pattern else None),
+        **_present(pattern=parameter.pattern.text if parameter.pattern else None),
         **_present(values=list(parameter.values) or None),
         **_present(default=jsonable(parameter.default), example=jsonable(parameter.example)),
         **_present(description=parameter.description or None),

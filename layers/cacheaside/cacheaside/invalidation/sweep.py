@@ -1,25 +1,28 @@
 """A sweep: the scheduled work of one invocation of the invalidate function.
 
     listening     quiet:  listen ──► drain ──► wait for a notification, 1 s at most  ┐ for about a minute
-                  busy:   stop notifications ──► drain, and again every 25 ms        ┘
-    then          drain, prune, fold, verify                                           once
+                  busy:   stop notifications ──► drain, and again every 25 ms        │
+                  follow the schema every 20 s                                       ┘
+    then          follow, drain, prune, fold, verify                                   once
 
 A sweep is busy from the first change until a second has passed without one, and while the cache is unavailable. In
 PostgreSQL, commits that notify wait for each other. So writers notify only while changes are few. The kernel of an
 operating system treats the interrupts of a network card in the same way.
+
+Event triggers follow the schema at once. The sweep does it again, because they may be missing, or may have failed.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
 from cacheaside.errors import DatabaseError
 from cacheaside.invalidation.drain import Backlog, Drained
-from cacheaside.invalidation.verifier import Verification
+from cacheaside.invalidation.verification import Verification
 
 __all__ = ["Sweep", "SweepReport"]
 
@@ -27,6 +30,7 @@ __all__ = ["Sweep", "SweepReport"]
 _POLL_S: Final = 1.0
 _BUSY_POLL_S: Final = 0.025
 _QUIET_AFTER_S: Final = 1.0
+_FOLLOW_EVERY_S: Final = 20.0
 # Bounds one drain while listening: writers notify until it returns and notifications are stopped.
 _LISTENING_DRAIN_S: Final = 1.0
 # Bounds the drain after listening: writers may be faster, and the rest of the sweep needs time too.
@@ -38,6 +42,7 @@ _log = logging.getLogger(__name__)
 class SweptOutbox(Protocol):
     """The outbox. See `cacheaside.drivers.postgres.outbox.Outbox`."""
 
+    def follow(self) -> Mapping[str, str]: ...
     def backlog(self) -> Backlog: ...
     def prune(self) -> None: ...
     def prune_keys(self) -> None: ...
@@ -51,6 +56,7 @@ class SweptOutbox(Protocol):
 class SweepReport(Protocol):
     """Receives the results of a sweep, to publish them."""
 
+    def followed(self, unrecorded: int) -> None: ...
     def drained(self, drained: Drained, backlog: Backlog) -> None: ...
     def folded(self, rows: int) -> None: ...
     def verified(self, verification: Verification) -> None: ...
@@ -76,7 +82,7 @@ class Sweep:
         self._logged_problem = ""
 
     def run(self, listen_s: float, report: SweepReport) -> None:
-        """Listen and drain for `listen_s` seconds, then drain once more, prune, fold and verify.
+        """Listen and drain for `listen_s` seconds, then follow the schema, drain once more, prune, fold and verify.
 
         An unavailable cache is not an error: the rows stay pending until it is back. A failure of PostgreSQL is retried
         while listening. After that it raises DatabaseError.
@@ -85,6 +91,10 @@ class Sweep:
         if listen_s > 0:
             rows, replayed = self._listen(self._now() + listen_s)
             self._outbox.unlisten()
+        unrecorded = self._outbox.follow()
+        for name, problem in unrecorded.items():
+            _log.error("changes of %s could go unrecorded: %s", name, problem)
+        report.followed(len(unrecorded))
         drained = self._drain(_DRAIN_S)
         total = replace(drained, rows=rows + drained.rows, replayed=replayed + drained.replayed)
         report.drained(total, self._outbox.backlog())
@@ -97,10 +107,13 @@ class Sweep:
     def _listen(self, deadline: float) -> tuple[int, int]:
         """Drain changes as they come until `deadline`. Returns the number of rows and of replays."""
         rows = replayed = 0
-        busy_until = 0.0
+        busy_until = follow_at = 0.0
         while (left := deadline - self._now()) > 0:
             quiet = self._now() >= busy_until
             try:
+                if self._now() >= follow_at:
+                    follow_at = self._now() + _FOLLOW_EVERY_S
+                    self._outbox.follow()
                 if quiet:  # each time, because another listener may have stopped notifications
                     self._outbox.listen(left)
                 drained = self._drain(min(left, _LISTENING_DRAIN_S))

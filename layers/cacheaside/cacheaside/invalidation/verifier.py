@@ -1,45 +1,58 @@
-"""The verifier: compares some entries of the cache with the database, to find writes that invalidated nothing.
+"""The verifier: compares entries that are being read with the database, to find writes that invalidated nothing.
 
 An entry that differs from the database is not stale yet: the write may still be in the outbox. The entry is stale if it
 can be served after everything written before was invalidated. Then a table is not watched, or a tag is missing.
 
-    sample ── drain ── look ── load ─┬─ equal ─────────────────────────────────► right
-                        │            └─ differs ── drain ── look ─┬─ invalid ──► the write was in the outbox
-                        └─ invalid: no reader gets the entry      └─ servable ─► STALE
+    read lately ── drain ── tags ── load ─┬─ equal ───────────────────────────────► right
+                             │            └─ differs ── drain ── look ─┬─ invalid ──► the write was in the outbox
+                             └─ invalid: no reader gets the entry      └─ servable ─► STALE
 
 Why this is right: a write that the load saw was committed before, together with its outbox rows. The drain after the
 load invalidates their tags before the second look. An entry without the write has tag versions from before it, and an
 invalidated version never comes back. So if the write was recorded, and the entry has its tag, the second look finds the
 entry invalid. A drain skips rows that another drainer has locked. So it reports the age of the oldest pending row. If
 that row was written before the load ended, drain and look are repeated, for 3 s. After that the verifier reports
-nothing about the entry. A later sample may.
+nothing about the entry. A later verification may.
+
+An entry that nobody reads harms nobody, so only those read in the last 90 s are compared. That is longer than the pause
+between two verifications: an answer that was served is compared within a minute. This holds for up to 200 entries, if
+their loads take 5 s together. Beyond that it is left to chance which entries are compared, but each query has one
+before any has a second: a table that is not watched makes all answers of a query stale.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, zip_longest
 from typing import Final, Protocol
 from urllib.parse import parse_qs
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
 from cacheaside.clock import epoch_ms
-from cacheaside.errors import BadParameters, CacheUnavailable, DatabaseError
+from cacheaside.errors import BadParameters, CacheUnavailable, DatabaseError, DatabaseUnavailable
+from cacheaside.invalidation.verification import StaleAnswer, Verification, loggable
 from cacheaside.reading import steps
 from cacheaside.reading.entry import Entry, decode, entity_tag
 from cacheaside.reading.keys import query_name
 from cacheaside.reading.question import Question
 from cacheaside.reading.steps import Loader
 
-__all__ = ["StaleAnswer", "Verification", "Verifier"]
+__all__ = ["Verifier"]
 
-# Verifying must not make the database slow.
-_LOAD_AT_MOST_MS: Final = 2_000
+_READ_WITHIN_S: Final = 90
+
+# Verifying must not make the database slow: it keeps one connection busy for a twelfth of the time. Reading the entries
+# counts too, so that a slow cache does not make a sweep endless.
+_ENTRIES_AT_MOST: Final = 200
 _LOADS_AT_MOST_MS: Final = 5_000
+_LOAD_AT_MOST_MS: Final = 10_000
 
 # The pauses before the drains that follow the loads.
 _PAUSES_S: Final = (0.0, 0.5, 1.0, 1.5)
@@ -47,54 +60,41 @@ _PAUSES_S: Final = (0.0, 0.5, 1.0, 1.5)
 _log = logging.getLogger(__name__)
 
 
-class EntrySampler(Protocol):
-    """The cache. Both methods raise CacheUnavailable. See `cacheaside.drivers.cache.cache.Cache`."""
-
-    def sample(self, at_most: int) -> list[tuple[str, bytes]]: ...
-    def look(self, step: steps.Look) -> steps.Looked: ...
+# The key of an entry that was read lately, and its version.
+_Read = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class StaleAnswer:
-    """An answer that the cache can serve, although the database has another one. `age_s`: since it was loaded.
+class VerifiedEntries(Protocol):
+    """The cache. Both methods raise CacheUnavailable. See `cacheaside.drivers.cache.verified.VerifiedCache`."""
 
-    `query_string` holds values that a caller sent, so it must not be logged.
-    """
-
-    query: str
-    key: str
-    query_string: str = field(repr=False)
-    age_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """How many entries were compared with the database, and the stale ones among them."""
-
-    checked: int
-    stale: tuple[StaleAnswer, ...] = ()
+    def recently_read(self, within_s: int) -> Mapping[str, int]: ...
+    def values(self, keys: Sequence[str]) -> list[bytes | None]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An entry that can be compared: its bytes, the same decoded, and the question that it answers."""
+    """An entry that can be compared, without its body, and the question that it answers."""
 
-    data: bytes
     entry: Entry
     question: Question
 
 
 class Verifier:
-    """Compares a few entries with each call. Each call takes other entries."""
+    """Compares the entries that were read lately with each call.
+
+    Between two calls it keeps what it read of the entries. To read an entry again would make it look as if a caller had
+    read it, and then the verifier would compare it for ever.
+    """
 
     def __init__(
         self,
-        cache: EntrySampler,
+        cache: VerifiedEntries,
         database: Loader,
         catalogue: Catalogue,
         drain: Callable[[], float],
         now_ms: Callable[[], int] = epoch_ms,
         sleep: Callable[[float], object] = time.sleep,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         """`drain`: see `Drainer.drain_and_report_age`. `database` must load from the primary, not from a replica."""
         self._cache = cache
@@ -103,52 +103,91 @@ class Verifier:
         self._drain = drain
         self._now_ms = now_ms
         self._sleep = sleep
+        self._chance = chance
+        self._known: dict[_Read, _Candidate | None] = {}
 
-    def verify(self, at_most: int = 5) -> Verification:
-        """Compare up to `at_most` entries. If a server fails, return the result so far, and raise nothing."""
-        checked = 0
+    def verify(self) -> Verification:
+        """Compare the entries that were read lately. If a server fails, return the result so far, and raise nothing."""
+        due: list[_Read] = []
         differing: list[_Candidate] = []
+        done = checked = 0
         with suppress(CacheUnavailable, DatabaseError):
-            for candidate, body in self._load_servable(self._candidates(at_most)):
-                checked += 1
-                if entity_tag(body) != candidate.entry.etag:
-                    differing.append(candidate)
+            due = self._due()
+            for loaded in self._load(due[:_ENTRIES_AT_MOST]):
+                done += 1
+                if loaded is not None:
+                    checked += 1
+                    candidate, body = loaded
+                    if entity_tag(body) != candidate.entry.etag:
+                        differing.append(candidate)
         stale = tuple(self._answer(candidate) for candidate in self._stale(differing))
         for answer in stale:
-            _log.error("stale answer of %s, %.0f s old: %s", answer.query, answer.age_s, answer.key)
-        return Verification(checked, stale)
+            _log.error("stale answer of %s", answer, extra=asdict(answer))
+        return Verification(checked, len(due) - done, stale)
 
-    def _candidates(self, at_most: int) -> list[_Candidate]:
-        found = (self._candidate(key, data) for key, data in self._cache.sample(at_most))
-        return [candidate for candidate in found if candidate is not None]
+    def _due(self) -> list[_Read]:
+        """Return the entries to compare, in random order, but one of each query in each round."""
+        by_query: defaultdict[str, list[_Read]] = defaultdict(list)
+        for key, version in sorted(self._cache.recently_read(_READ_WITHIN_S).items(), key=lambda _: self._chance()):
+            query = self._catalogue.queries.get(query_name(key))
+            if query is not None and query.tags and query.verify:
+                by_query[query.name].append((key, version))
+        return [entry for entry in chain.from_iterable(zip_longest(*by_query.values())) if entry is not None]
 
-    def _candidate(self, key: str, data: bytes) -> _Candidate | None:
-        """Return the candidate, or None if the entry is foreign, has no tags, loads slowly or must not be verified."""
-        query, entry = self._catalogue.queries.get(query_name(key)), decode(data)
-        if query is None or entry is None:
+    def _load(self, due: Sequence[_Read]) -> Iterator[tuple[_Candidate, bytes | None] | None]:
+        """Yield each candidate with its answer from the database, and None for an entry that no reader gets.
+
+        Entries whose loads fail or take too long are left out, and all entries after 5 s.
+        """
+        known, self._known = self._known, {}
+        if due:
+            self._drain()
+        ends_ms = self._now_ms() + _LOADS_AT_MOST_MS
+        for read in due:
+            left_ms = ends_ms - self._now_ms()
+            if left_ms <= 0:
+                return
+            candidate = self._known[read] = known[read] if read in known else self._candidate(read[0])
+            if candidate is None or not self._has_current_tags(candidate):
+                yield None
+            elif self._is_affordable(candidate, left_ms):
+                try:
+                    body = self._database.load(_load_of(candidate)).body
+                except DatabaseUnavailable:
+                    raise
+                except DatabaseError:  # the query alone fails
+                    continue
+                yield candidate, body
+
+    def _candidate(self, key: str) -> _Candidate | None:
+        """Read an entry. Returns None if it is foreign, or answers no question of this catalogue."""
+        [data] = self._cache.values([key])
+        entry = decode(data) if data is not None else None
+        if entry is None:
             return None
-        if not query.tags or not query.verify or entry.load_ms > _LOAD_AT_MOST_MS:
-            return None
+        query = self._catalogue.queries[query_name(key)]
         try:
-            question = Question(
-                query, bind_text(query.parameters, parse_qs(entry.query_string, keep_blank_values=True))
-            )
+            values = bind_text(query.parameters, parse_qs(entry.query_string, keep_blank_values=True))
         except BadParameters:  # the declared parameters have changed, and the SQL has not
             return None
-        return _Candidate(data, entry, question) if question.keys.entry == key else None
+        question = Question(query, values)
+        return _Candidate(replace(entry, body=None), question) if question.keys.entry == key else None
 
-    def _load_servable(self, candidates: Sequence[_Candidate]) -> Iterator[tuple[_Candidate, bytes | None]]:
-        """Load the answer of each candidate that can be served, until the loads together have taken too long."""
-        left_ms = _LOADS_AT_MOST_MS
-        if candidates:
-            self._drain()
-        for candidate in candidates:
-            if left_ms > 0 and self._is_servable(candidate):
-                began_ms = self._now_ms()
-                query = candidate.question.query
-                loaded = self._database.load(steps.Load(candidate.question, min(query.timeout_ms, left_ms)))
-                left_ms -= self._now_ms() - began_ms
-                yield candidate, loaded.body
+    def _is_affordable(self, candidate: _Candidate, left_ms: int) -> bool:
+        """Return whether to load. A load that takes more than what is left is done in proportion to that."""
+        load_ms = candidate.entry.load_ms
+        return load_ms <= _LOAD_AT_MOST_MS and self._chance() * load_ms < left_ms
+
+    def _has_current_tags(self, candidate: _Candidate) -> bool:
+        """Return whether none of the entry's tags was invalidated."""
+        return self._cache.values(candidate.question.keys.tags) == list(candidate.entry.tag_versions)
+
+    def _is_servable(self, candidate: _Candidate) -> bool:
+        """Return whether the same entry is still in the cache, and none of its tags was invalidated."""
+        [data] = self._cache.values([candidate.question.keys.entry])
+        entry = decode(data) if data is not None else None
+        same = entry is not None and replace(entry, body=None) == candidate.entry
+        return same and self._has_current_tags(candidate)
 
     def _stale(self, differing: list[_Candidate]) -> list[_Candidate]:
         """Return those that can still be served when everything written before the comparison is invalidated."""
@@ -163,11 +202,10 @@ class Verifier:
                     return differing
         return []
 
-    def _is_servable(self, candidate: _Candidate) -> bool:
-        """Return whether the same entry is still in the cache, and none of its tags was invalidated."""
-        looked = self._cache.look(steps.Look(candidate.question.keys))
-        return looked.entry == candidate.data and looked.tags == candidate.entry.tag_versions
-
     def _answer(self, stale: _Candidate) -> StaleAnswer:
-        keys, age_ms = stale.question.keys, stale.entry.age_ms(self._now_ms())
-        return StaleAnswer(stale.question.query.name, keys.entry, stale.question.query_string, age_ms / 1000)
+        question, age_s = stale.question, stale.entry.age_ms(self._now_ms()) / 1000
+        return StaleAnswer(question.query.name, loggable(question), question.keys.entry, age_s)
+
+
+def _load_of(candidate: _Candidate) -> steps.Load:
+    return steps.Load(candidate.question, min(candidate.question.query.timeout_ms, _LOAD_AT_MOST_MS))

@@ -1,12 +1,17 @@
-"""Metrics of a sweep in the CloudWatch embedded metric format: one log line for each sweep."""
+"""Metrics of a sweep in the CloudWatch embedded metric format: a log line for each sweep.
+
+Each query with stale answers has one more, by query.
+"""
 
 from __future__ import annotations
+
+from collections import Counter
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from cacheaside.invalidation.drain import Backlog, Drained
 from cacheaside.invalidation.sweep import Sweep
-from cacheaside.invalidation.verifier import Verification
+from cacheaside.invalidation.verification import Verification
 
 __all__ = ["measured_sweep"]
 
@@ -25,6 +30,9 @@ class _SweepMetrics:
     def __init__(self) -> None:
         self.metrics = EphemeralMetrics()
 
+    def followed(self, unrecorded: int) -> None:
+        self.metrics.add_metric("Unrecorded", MetricUnit.Count, unrecorded)
+
     def drained(self, drained: Drained, backlog: Backlog) -> None:
         self.metrics.add_metric("Drained", MetricUnit.Count, drained.rows)
         self.metrics.add_metric("Replayed", MetricUnit.Count, drained.replayed)
@@ -35,6 +43,12 @@ class _SweepMetrics:
         self.metrics.add_metric("Folded", MetricUnit.Count, rows)
 
     def verified(self, verification: Verification) -> None:
-        ages = [answer.age_s for answer in verification.stale]
-        for age_s in ages + [0.0] * (verification.checked - len(ages)):
-            self.metrics.add_metric("StaleAfterSeconds", MetricUnit.Seconds, age_s)
+        self.metrics.add_metric("Unverified", MetricUnit.Count, verification.unchecked)
+        if verification.checked:
+            oldest_s = max((answer.age_s for answer in verification.stale), default=0.0)
+            self.metrics.add_metric("StaleAfterSeconds", MetricUnit.Seconds, oldest_s)
+        for query, answers in Counter(answer.query for answer in verification.stale).items():
+            stale = EphemeralMetrics()
+            stale.add_dimensions(query=query)
+            stale.add_metric("StaleAnswers", MetricUnit.Count, answers)
+            stale.flush_metrics()

@@ -137,7 +137,7 @@ def unrecorded(table: DatabaseObject) -> str | None:
     if table.kind is ObjectKind.MATERIALIZED_VIEW:
         return (
             f"a refresh of {table.tag} is not recorded: the event trigger cacheaside_follow_schema is missing or not "
-            "enabled; a superuser makes it as in migrate/system/0010_follow_schema.sql, or does: "
+            "enabled; a superuser makes it as in migrate/system/0012_event_triggers.sql, or does: "
             "alter event trigger cacheaside_follow_schema enable;"
         )
     if table.refusal:

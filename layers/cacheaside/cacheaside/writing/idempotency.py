@@ -19,8 +19,9 @@ from cacheaside.errors import BadIdempotencyKey
 __all__ = ["Idempotency"]
 
 _LENGTH_AT_MOST: Final = 255
-_BARE: Final = re.compile(r"[!#-~][!-~]*")
-_QUOTED: Final = re.compile(r'"((?:[!#-\[\]-~]|\\["\\])+)"')  # a string of RFC 8941, without spaces
+# Without commas: API Gateway joins two headers with one, and two keys are none.
+_BARE: Final = re.compile(r"[!#-+\--~][!-+\--~]*")
+_QUOTED: Final = re.compile(r'"((?:[!#-+\--\[\]-~]|\\["\\])+)"')  # a string of RFC 8941, without spaces
 _ESCAPED: Final = re.compile(r"\\(.)")
 
 
@@ -45,7 +46,8 @@ def _key(header: str) -> str:
         key = header if _BARE.fullmatch(header) else ""
     if not 1 <= len(key) <= _LENGTH_AT_MOST:
         raise BadIdempotencyKey(
-            f"Idempotency-Key must be 1 to {_LENGTH_AT_MOST} visible ASCII characters, such as a UUID"
+            f"Idempotency-Key must be one key of 1 to {_LENGTH_AT_MOST} visible ASCII characters without a comma, "
+            "such as a UUID"
         )
     return key
 

@@ -122,6 +122,5 @@ def test_nonsense_makes_the_cache_unavailable(mode: CacheMode, reply: bytes) -> 
         for act in (
             lambda: cache.look(Look(KEYS)),
             lambda: cache.acquire(acquire_step(b"mine")),
-            lambda: cache.sample(5),
         ):
             assert_unavailable_soon(act)

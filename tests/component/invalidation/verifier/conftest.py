@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.verified import VerifiedCache
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.settings import DatabaseSettings
@@ -29,7 +29,7 @@ def shop(
     try:
         sql("insert into gifts select id, id from generate_series(1, 300) as id")
         sql("select cacheaside.watch('gifts')")
-        cache, database = Cache(settings_of(cache_server)), Queries(database_settings)
+        cache, database = VerifiedCache(settings_of(cache_server)), Queries(database_settings)
         shop = Shop(tmp_path, cache, database, Outbox(outbox_settings), sql)
         shop.write_queries(gift=GIFT, cheap=CHEAP)
         shop.drain()

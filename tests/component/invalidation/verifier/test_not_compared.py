@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside.invalidation.verifier import Verification
+from cacheaside.invalidation.verification import Verification
 from tests.component.support.verifier_shop import GIFT, Shop
 
 
@@ -31,9 +31,9 @@ def test_answers_without_verification_or_tags_are_not_compared(shop: Shop, old: 
     assert shop.verify() == Verification(0)
 
 
-def test_answers_that_took_long_to_load_are_not_compared(shop: Shop) -> None:
-    shop.ask("gift", tick_ms=2_001, id=["1"])
-    assert shop.verify() == Verification(0)
+def test_answers_that_took_very_long_to_load_are_not_compared(shop: Shop) -> None:
+    shop.ask("gift", tick_ms=10_001, id=["1"])
+    assert shop.verify() == Verification(0, unchecked=1)
 
 
 def test_foreign_values_are_not_compared(shop: Shop, plain_client: Any) -> None:
@@ -47,9 +47,9 @@ def test_foreign_values_are_not_compared(shop: Shop, plain_client: Any) -> None:
     assert shop.verify() == Verification(1)
 
 
-def test_copy_of_an_entry_under_another_key_is_not_compared(
-    shop: Shop, plain_client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = ("cacheaside:entry:{gift:0}", plain_client.get(shop.ask("gift", id=["1"])))
-    monkeypatch.setattr(shop.cache, "sample", lambda _at_most: [copy])
-    assert shop.verify() == Verification(0)
+def test_answer_of_another_question_is_not_reported_as_stale(shop: Shop, plain_client: Any) -> None:
+    """Somebody copied it. No write is missing, and readers do not take it for theirs."""
+    other = plain_client.get(shop.ask("gift", id=["2"]))
+    plain_client.set(shop.ask("gift", id=["1"]), other, px=60_000)
+    plain_client.set("cacheaside:entry:{gift:0}", other, px=60_000)
+    assert shop.verify() == Verification(1)

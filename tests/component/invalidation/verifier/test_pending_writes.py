@@ -10,7 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from cacheaside.invalidation.verifier import Verification
+from cacheaside.invalidation.verification import Verification
 from tests.component.support.verifier_shop import InterruptedDatabase, Shop
 
 

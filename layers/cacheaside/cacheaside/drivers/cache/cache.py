@@ -6,7 +6,6 @@ redis-py's own defaults would wait from 3 s (refused) to 60 s (silent) before th
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from hashlib import sha1
 from typing import Any, Final
@@ -18,14 +17,9 @@ from cacheaside.drivers.cache.exchange import CacheCommand
 from cacheaside.drivers.cache.tags import TagCache
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading import steps
-from cacheaside.reading.keys import ENTRY, Keys
-from cacheaside.settings import CacheSettings
+from cacheaside.reading.keys import Keys
 
 __all__ = ["Cache"]
-
-# SCAN blocks the server. 100 keys take well under 1 ms.
-_KEYS_PER_SCAN: Final = 100
-_RANDOM: Final = random.SystemRandom()
 
 # KEYS: entry, lease. ARGV: token, entry, lifetime in ms. One slot, so it runs in cluster mode too.
 _STORE: Final = """
@@ -48,10 +42,6 @@ class Cache(TagCache):
     On a node a look is one MGET of everything. In a cluster it is one MGET of entry and lease, which share a slot and
     must be read at one instant, and one of each tag, which may be read at any instant after the request came.
     """
-
-    def __init__(self, settings: CacheSettings) -> None:
-        super().__init__(settings)
-        self._scan = (0, b"0")  # the server and the cursor at which `sample` continues
 
     def look(self, step: steps.Look) -> steps.Looked:
         """Return entry and lease as they were at one instant, and tag versions. Raises CacheUnavailable."""
@@ -85,21 +75,6 @@ class Cache(TagCache):
             # The lease first: a holder that stores between the two deletions must not store an old answer.
             commands = [key_command("DEL", lease), key_command("DEL", entry)]
             return bool(zeros_and_ones(self._client.run(commands))[1])
-
-    def sample(self, at_most: int) -> list[tuple[str, bytes]]:
-        """Return some entries with their keys, often fewer than `at_most`. Raises CacheUnavailable.
-
-        Each call continues the scan of the last one, so that in time it reaches every entry. It scans few keys, because
-        other clients wait meanwhile, and picks entries among them at random.
-        """
-        server, cursor = self._scan
-        with only_cache_unavailable():
-            reply = self._client.ask_primary(server, "SCAN", cursor, "MATCH", f"{ENTRY}*", "COUNT", _KEYS_PER_SCAN)
-            cursor, found = _scanned(reply)
-            self._scan = (server + (cursor == b"0"), cursor)
-            keys = [key.decode(errors="replace") for key in _RANDOM.sample(found, min(at_most, len(found)))]
-            replies = self._client.run([key_command("MGET", key) for key in keys]) if keys else []
-            return [(key, value) for key, (value,) in zip(keys, replies, strict=True) if isinstance(value, bytes)]
 
     def ping(self) -> None:
         """Return if the cache answers, in a cluster every primary of it. Raises CacheUnavailable."""
@@ -135,10 +110,3 @@ def _looked(replies: list[Any], keys: Keys) -> steps.Looked:
         raise ValueError("not an answer to MGET")
     entry, lease, *tags = values
     return steps.Looked(entry, lease, tuple(tags))
-
-
-def _scanned(reply: Any) -> tuple[bytes, list[bytes]]:
-    cursor, keys = reply
-    if not isinstance(keys, list) or not all(isinstance(each, bytes) for each in (cursor, *keys)):
-        raise ValueError("not an answer to SCAN")
-    return cursor, list(dict.fromkeys(keys))  # SCAN may return a key twice

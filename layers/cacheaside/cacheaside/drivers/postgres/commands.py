@@ -54,8 +54,9 @@ _BEGIN: Final = "begin isolation level {isolation}; set local idle_in_transactio
 _TRANSACTION_ID: Final = "select pg_current_xact_id()::text"
 # PostgreSQL accepts no data-modifying CTE inside another query, so a function of ours runs the statement.
 _RUN: Final = "select cacheaside.run_command(%s)::text"
-# No timeout applies to deferred constraints and triggers that run during COMMIT, so they run before.
-_COMMIT: Final = "set constraints all immediate; commit"
+# No timeout applies to deferred constraints and triggers that run during COMMIT, so they run before. Then the command
+# itself records what it changed behind a watched name whose table has no triggers yet.
+_COMMIT: Final = "set constraints all immediate; select cacheaside.record_unrecorded(); commit"
 
 # Waits until a transaction that has inserted the same key ends. It reads nothing, so that serializable commands with
 # different keys do not conflict.

@@ -1,7 +1,7 @@
 """The outbox driver: reads, marks, replays and prunes the changes that triggers recorded, and listens for more.
 
     Drainer ──► batch, replay, backlog
-    Sweep ────► backlog, prune, prune_keys, fold, listen, await_change, stop_notifications, unlisten
+    Sweep ────► follow, backlog, prune, prune_keys, fold, listen, await_change, stop_notifications, unlisten
 
 It uses one kept connection, which bypasses an RDS Proxy: LISTEN would pin one of the proxy's connections forever.
 """
@@ -59,6 +59,12 @@ insert into cacheaside.outbox (change)
 select distinct case when count(*) over (partition by split_part(change, ':', 1)) > 1000
     then split_part(change, ':', 1) else change end
 from (select distinct change from cacheaside.outbox where drained_at is not null) as kept; """
+
+# A table that lacks triggers gets them only while no writer holds it. Those that come meanwhile wait as long.
+_FOLLOW: Final = """
+set local lock_timeout = '500ms';
+select cacheaside.follow();
+select tag, problem from cacheaside.names where problem is not null order by tag"""
 
 _BACKLOG: Final = """
 select count(*), coalesce(extract(epoch from clock_timestamp() - min(written_at)), 0)::float
@@ -127,6 +133,13 @@ class Outbox:
         with self._transaction(_RECORD_IDS, {"ids": replication_ids}) as recorded:  # empty if another drainer did it
             self._kept.run(lambda cur: cur.execute((_REPLAY if recorded else "") + "commit"), _LIMIT_S)
         return bool(recorded)
+
+    def follow(self) -> dict[str, str]:
+        """Bring the triggers in line with what the watched names now stand for.
+
+        Return the names whose changes could go unrecorded all the same, each with the reason.
+        """
+        return dict(self._rows(_FOLLOW))
 
     def backlog(self) -> Backlog:
         """Return the number and age of the pending rows, locked ones included."""

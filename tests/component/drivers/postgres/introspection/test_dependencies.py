@@ -181,12 +181,12 @@ def test_key_is_the_primary_key_of_the_table(ask: Ask) -> None:
     ("change", "sql", "tag"),
     [
         ("select cacheaside.unwatch('products')", "select from products", "products"),
-        ("alter table products disable trigger cacheaside_update", "select from products", "products"),
-        ("alter table products enable trigger cacheaside_truncate", "select from cheap", "products"),
-        ("drop trigger cacheaside_delete on products", "select from products", "products"),
+        ("alter table products disable trigger user", "select from products", "products"),
+        ("alter table products enable trigger user", "select from cheap", "products"),
+        ("drop function cacheaside.record_products cascade", "select from products", "products"),
         ("create table late (id bigint)", "select from late", "late"),
         ("alter schema sales rename to sold", "select from sold.leads", "sold.leads"),
-        ("alter table visits_2026_q1 disable trigger cacheaside_insert", "select from visits", "visits"),
+        ("alter table visits_2026_q1 disable trigger user", "select from visits", "visits"),
         ("alter event trigger cacheaside_follow_schema disable", "select from totals", "totals"),
         ("drop event trigger cacheaside_follow_schema", "select from totals", "totals"),
     ],
@@ -195,7 +195,7 @@ def test_changes_without_a_trigger_are_reported(connection: Connection, change: 
     with dependencies(connection) as database, connection.cursor() as cursor:
         cursor.execute("select cacheaside.watch('visits'), cacheaside.watch('sales.leads')")
         # Otherwise an event trigger would repair some of the changes.
-        cursor.execute("select set_config('cacheaside.watching', 'on', true)")
+        cursor.execute("select set_config('cacheaside.following', 'on', true)")
         cursor.execute(change)
         source = database.facts(query(sql)).read[tag]
         assert (source.recorded, source.refusal) == (False, "")
@@ -213,7 +213,7 @@ def test_table_that_cannot_be_watched_says_why(connection: Connection) -> None:
     with dependencies(connection) as database, connection.cursor() as cursor:
         cursor.execute("create unlogged table hasty (id bigint primary key)")
         refusal = database.facts(query("select from hasty")).read["hasty"].refusal
-        assert refusal == "cannot watch hasty: it is not a permanent table, and a crash can empty it"
+        assert refusal == "it is not a permanent table, and a crash can empty it"
         assert "lower-case" in database.facts(query('select from "Odd"')).read["Odd"].refusal
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import psycopg2
 from psycopg2.extensions import cursor
 
 from cacheaside.tag_check.facts import DatabaseObject, KeyColumn, ObjectKind
@@ -91,12 +90,6 @@ def describe(cur: cursor, ids: Collection[ObjectId]) -> Iterator[DatabaseObject]
 
 def _refusal(cur: cursor, name: str) -> str:
     """Return why a table cannot be watched, or "" if it can."""
-    cur.execute("savepoint watchable")
-    try:
-        cur.execute("select cacheaside.refuse_unwatchable(%s)", [name])
-    except psycopg2.errors.RaiseException as refusal:
-        diag: Any = refusal.diag
-        return ". ".join(part for part in (diag.message_primary, diag.message_hint) if part)
-    finally:
-        cur.execute("rollback to savepoint watchable")
-    return ""
+    cur.execute("select cacheaside.unwatchable(%s)", [name])
+    [(reason,)] = cur.fetchall()
+    return reason or ""

@@ -1,0 +1,138 @@
+-- Changes that fire no trigger of a table: of the schema, of partitions, of materialized views. PostgreSQL calls
+-- follow_schema and follow_drop after such statements, through event triggers. They call record (0007_recorder.sql) and
+-- follow (0010_follow.sql). Event triggers can be created by a superuser only, on RDS by rds_superuser. Without them,
+-- the invalidate function calls follow each minute.
+
+-- Whether an object has to do with a watched name: it takes the name or is known by its own, or it reads, or is a part
+-- of, something behind a name.
+create function cacheaside.is_relevant(class oid, object oid, identity text) returns boolean
+    language sql stable
+begin atomic
+    select is_relevant.class = 'pg_namespace'::regclass
+        or exists (
+            select from cacheaside.sources
+            where (sources.class, sources.identity) = (is_relevant.class, is_relevant.identity)
+        )
+        or is_relevant.class = 'pg_class'::regclass
+           and exists (
+               select from cacheaside.names
+               where tag = cacheaside.tag(is_relevant.object)
+                  or is_relevant.object in (select cacheaside.relations_of(tag))
+           )
+        -- After a dump was restored, reached has the numbers of another database.
+        or is_relevant.class = 'pg_class'::regclass
+           and exists (
+               select from pg_trigger join cacheaside.recorders on recorder = tgfoid where tgrelid = is_relevant.object
+           )
+        or exists (
+            with recursive above (class, object) as (
+                select read.class, read.object from cacheaside.read_by(is_relevant.class, is_relevant.object) as read
+                union
+                select 'pg_class'::regclass::oid, owner.oid
+                from above
+                cross join lateral (
+                    select inhparent from pg_inherits
+                    where above.class = 'pg_class'::regclass and inhrelid = above.object
+                    union all
+                    select polrelid from pg_policy
+                    where above.class = 'pg_policy'::regclass and pg_policy.oid = above.object
+                ) as owner (oid)
+            )
+            select from above join cacheaside.reached using (class, object)
+        );
+end;
+
+-- Records the answers made from a materialized view, whose rows were made anew.
+create function cacheaside.record_refresh(relation regclass) returns void
+    language sql
+begin atomic
+    select cacheaside.record(tag)
+    from (
+        select cacheaside.tag(relation) as tag
+        union
+        select unnest(tags) from cacheaside.wanted where wanted.relation = record_refresh.relation
+    ) as made_from_it;
+end;
+revoke execute on function cacheaside.record_refresh from public;
+
+-- Follows a statement that created or altered something. Records a materialized view or a function that it changed:
+-- such tags need not be watched. An error here becomes a warning: it must not fail the statement that fired the event
+-- trigger. Then no command says "done" until the invalidate function has followed.
+create function cacheaside.follow_schema() returns event_trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, pg_temp
+    set lock_timeout = '5s'  -- triggers on other tables wait for their writers
+as $$
+declare
+    changed record;
+    relevant boolean := false;
+begin
+    if current_setting('cacheaside.following', true) = 'on' then
+        return;
+    end if;
+    for changed in
+        select distinct classid, objid, object_identity
+        from pg_event_trigger_ddl_commands()
+        where command_tag <> 'COMMENT' and schema_name is distinct from 'pg_temp'
+    loop
+        perform cacheaside.record_refresh(oid) from pg_class
+        where changed.classid = 'pg_class'::regclass and oid = changed.objid and relkind = 'm';
+        perform cacheaside.record(case when nspname = 'public' then proname else nspname || '.' || proname end)
+        from pg_proc
+        join pg_namespace on pg_namespace.oid = pronamespace
+        where changed.classid = 'pg_proc'::regclass and pg_proc.oid = changed.objid and nspname <> 'cacheaside';
+        relevant := relevant or cacheaside.is_relevant(changed.classid, changed.objid, changed.object_identity);
+    end loop;
+    if relevant then
+        perform cacheaside.follow();
+    end if;
+exception
+    when others then
+        raise warning 'cacheaside could not follow this change: %', sqlerrm;
+        update cacheaside.names set problem = 'a change of the schema could not be followed';
+end
+$$;
+
+-- Follows a statement that dropped something: see follow_schema.
+create function cacheaside.follow_drop() returns event_trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, pg_temp
+    set lock_timeout = '5s'
+as $$
+begin
+    if current_setting('cacheaside.following', true) = 'on' then
+        return;
+    end if;
+    perform cacheaside.record(
+        case when address_names[1] = 'public' then address_names[2] else address_names[1] || '.' || address_names[2] end
+    )
+    from pg_event_trigger_dropped_objects()
+    where object_type in ('materialized view', 'function', 'procedure', 'aggregate') and not is_temporary;
+    if exists (
+        select from pg_event_trigger_dropped_objects()
+        where not is_temporary
+          and (
+              exists (select from cacheaside.reached where (class, object) = (classid, objid))
+              or object_type = 'trigger' and address_names[cardinality(address_names)] like 'cacheaside\_%'
+          )
+    ) then
+        perform cacheaside.follow();
+    end if;
+exception
+    when others then
+        raise warning 'cacheaside could not follow this change: %', sqlerrm;
+        update cacheaside.names set problem = 'a change of the schema could not be followed';
+end
+$$;
+
+do $$
+begin
+    create event trigger cacheaside_follow_schema on ddl_command_end execute function cacheaside.follow_schema();
+    create event trigger cacheaside_follow_drop on sql_drop execute function cacheaside.follow_drop();
+    alter event trigger cacheaside_follow_schema enable always;
+    alter event trigger cacheaside_follow_drop enable always;
+exception
+    when insufficient_privilege then
+        raise notice 'no event triggers: changes of the schema are followed once a minute';
+end
+$$;

@@ -1,0 +1,39 @@
+"""Regular expressions of the catalogue. They are matched by RE2, in time linear in the length of the text.
+
+So no text of a caller can stop a function: see docs/decisions/0018. The syntax is that of Python, without references to
+groups and without look-around. `\\d`, `\\w` and `\\s` match ASCII only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+__all__ = ["Pattern"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A regular expression for whole texts."""
+
+    text: str
+    _compiled: Any = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Return the pattern written as `text`. Raises ValueError if it is none."""
+        if not isinstance(text, str):
+            raise ValueError(f"pattern must be a text, not {text!r}")
+        import re2  # takes 13 ms, which a catalogue without patterns does not pay
+
+        options = re2.Options()
+        options.log_errors = False  # they are raised
+        try:
+            return cls(text, re2.compile(text, options))
+        except re2.error as error:
+            reason = error.args[0].decode()
+            raise ValueError(f"pattern {text!r} is not a regular expression of RE2: {reason}") from None
+
+    def matches(self, text: str) -> bool:
+        """Return whether the whole `text` matches."""
+        return self._compiled.fullmatch(text) is not None

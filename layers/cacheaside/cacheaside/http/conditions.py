@@ -1,0 +1,54 @@
+"""Conditional requests (RFC 9110 section 13): If-Match and If-None-Match, compared with the entity tag of the response.
+
+No response has a Last-Modified, and no route serves ranges. So If-Modified-Since, If-Unmodified-Since, If-Range and
+Range have no effect, as the RFC requires.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from aws_lambda_powertools.event_handler import Response
+
+from cacheaside.errors import PreconditionFailed
+
+__all__ = ["conditional"]
+
+_TAG: Final = r'(?:W/)?"[!#-~\x80-\U0010ffff]*"'
+# Quantifiers that never backtrack (*+), because a caller chooses the text.
+_LIST: Final = re.compile(rf"[ \t,]*+(?:{_TAG}(?:[ \t]*+,[ \t,]*+{_TAG})*+[ \t,]*+)?")
+
+
+def conditional(response: Response[str], request_headers: Mapping[str, str]) -> Response[str]:
+    """Return the response to GET or HEAD under the conditions of the request: itself, or 304 if the caller has it.
+
+    Raises PreconditionFailed. Conditions apply to a response of status 200 only (section 13.2.1).
+    """
+    if response.status_code != 200:
+        return response
+    etag = str(response.headers.get("ETag", ""))
+    if_match, if_none_match = request_headers.get("if-match"), request_headers.get("if-none-match")
+    # Strong comparison: a tag with the prefix W/ is never equal.
+    if if_match is not None and not _fits(if_match, etag, _tags(if_match)):
+        raise PreconditionFailed("If-Match names no entity tag of the current answer")
+    # Weak comparison ignores the prefix.
+    if if_none_match is not None and _fits(
+        if_none_match, etag, [tag.removeprefix("W/") for tag in _tags(if_none_match)]
+    ):
+        headers = {name: value for name, value in response.headers.items() if name != "Content-Type"}
+        return Response(status_code=304, headers=headers)
+    return response
+
+
+def _fits(field: str, etag: str, tags: list[str]) -> bool:
+    return field.strip(" \t") == "*" or etag in tags
+
+
+def _tags(field: str) -> list[str]:
+    """Return the entity tags that the field lists. A field that cannot be parsed lists none.
+
+    So If-None-Match gets the whole answer, and If-Match gets 412. API Gateway joins several lines with commas.
+    """
+    return re.findall(_TAG, field) if _LIST.fullmatch(field) else []

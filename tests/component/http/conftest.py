@@ -1,0 +1,19 @@
+"""Queries that the shop does not have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cacheaside.catalogue.parameters import Parameter
+
+
+@pytest.fixture
+def echo(api: Any) -> Any:
+    """The API with a query that answers its text, optional parameter `q`."""
+    queries = api.module("QueryFunction").catalogue.queries
+    q = Parameter(name="q", type="text", required=False)
+    queries["echo"] = replace(queries["version"], name="echo", sql="select %(q)s::text as q", parameters={"q": q})
+    return api

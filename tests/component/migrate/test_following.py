@@ -1,0 +1,205 @@
+"""What stands behind a watched name changes: what is recorded follows, with event triggers or by the sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.component.support.session import Session
+
+ITEMS = """
+    create table items (id bigint primary key, value text);
+    create table others (id bigint primary key, value text);
+    create view shown as select id, value from items;
+    select cacheaside.watch('items');
+"""
+NO_EVENT_TRIGGERS = "drop event trigger cacheaside_follow_schema; drop event trigger cacheaside_follow_drop"
+SWAP = """
+    create table fresh (like items including all);
+    begin; drop table items cascade; alter table fresh rename to items; commit
+"""
+WRITE = "insert into items values (7)"
+
+
+@pytest.fixture
+def items(session: Session) -> Session:
+    session.run(ITEMS)
+    return session
+
+
+def test_view_that_reads_another_table_is_recorded_under_the_tag_of_its_readers(items: Session) -> None:
+    assert items.changes("create or replace view shown as select id, value from others") == ["items"]
+    assert items.changes("insert into others values (1)") == ["items"]
+    assert items.changes("drop view shown", "create view shown as select id, value from others") == ["items", "items"]
+    assert items.changes("insert into others values (2)") == ["items"]
+
+
+def test_tags_of_a_view_are_renewed_an_hour_after_a_deployment_has_checked_them(items: Session) -> None:
+    items.run("select cacheaside.watch('others'); create or replace view shown as select id, value from others")
+    items.run("select cacheaside.declare('{others}')")
+    assert items.changes("insert into others values (1)") == ["items", "others:1"]  # the former code may still run
+    items.run("update cacheaside.sources set valid_from = now() where valid_from > '-infinity'")
+    items.run("update cacheaside.sources set valid_until = now() where valid_until < 'infinity'")
+    items.run("select cacheaside.follow()")
+    assert items.changes("insert into others values (2)") == ["others:2"]
+
+
+def test_function_with_a_parsed_body_is_followed_like_a_view(items: Session) -> None:
+    best = "create or replace function best() returns setof bigint begin atomic select id from {}; end"
+    items.run(best.format("items"))
+    assert "items" in items.changes(best.format("others"))
+    assert items.changes("insert into others values (1)") == ["items"]
+
+
+def test_function_that_hides_what_it_reads_is_recorded_under_its_own_tag(items: Session) -> None:
+    hidden = "create or replace function hidden() returns bigint language plpgsql as $$ begin return {}; end $$"
+    items.run(hidden.format(1))
+    assert items.changes(hidden.format(2)) == ["hidden"]
+    assert items.changes("drop function hidden()") == ["hidden"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter type mood rename value 'fine' to 'good'",
+        "alter type pair add attribute c int cascade",
+        "alter type pair rename attribute a to z cascade",
+        "drop type mood cascade",
+        "drop domain price cascade",
+        "alter table typed enable row level security",
+        "create policy more on typed using (true)",
+        "alter policy every on typed using (false)",
+        "drop policy every on typed",
+        "alter table typed alter price type integer using price * 2",
+        "alter table typed rename price to cost",
+    ],
+)
+def test_definition_that_an_answer_depends_on_takes_it_out(session: Session, change: str) -> None:
+    session.run(
+        """create type mood as enum ('fine', 'bad'); create type pair as (a int, b int); create domain price as integer;
+           create table typed (id bigint primary key, mood mood, pair pair, price price);
+           create policy every on typed using (true);
+           select cacheaside.watch('typed')"""
+    )
+    assert session.changes(change) == ["typed"]
+    assert session.notices.replace("NOTICE:  drop cascades to column", "").count("WARNING") == 0
+
+
+def test_materialized_view_that_gives_up_its_name_is_recorded_like_a_table(items: Session) -> None:
+    items.run("create materialized view totals as select 1 as n; select cacheaside.declare('{totals}')")
+    assert "totals" in items.changes("begin; drop materialized view totals; create table totals (n int); commit")
+    assert items.changes("insert into totals values (1)") == ["totals"]
+
+
+def test_refresh_is_recorded_under_the_name_of_a_view_in_front_of_it(items: Session) -> None:
+    items.run("create materialized view totals as select 1 as n; drop table items cascade")
+    items.run("create view items as select n as id from totals")
+    assert items.changes("refresh materialized view totals") == ["items", "totals"]
+
+
+def test_view_that_takes_a_name_and_reads_a_watched_table_is_recorded_under_both(items: Session) -> None:
+    items.run("select cacheaside.watch('others'); drop table items cascade; create view items as select * from others")
+    assert items.changes("insert into others values (1)") == ["items", "others:1"]
+
+
+def test_write_through_a_parent_is_recorded_under_the_name_of_its_child(items: Session) -> None:
+    items.run("create table child () inherits (others); insert into child values (1); select cacheaside.watch('child')")
+    assert items.changes("update others set value = 'x'") == ["child"]
+    assert items.changes("insert into child values (2)") == ["child"]  # no key of its own
+
+
+@pytest.mark.parametrize("of", ["role cacheaside_query in database {}", "role cacheaside_query", "database {}"])
+def test_table_that_comes_before_another_on_the_search_path_is_recorded(
+    items: Session, of: str, sql: Callable[..., Any]
+) -> None:
+    altered = of.format(items.run("select current_database()")[0][0])
+    sql(f"alter {altered} set search_path = app, public")
+    try:
+        items.run("create schema app; select cacheaside.follow()")
+        assert items.changes("create table app.items (id bigint primary key)") == ["items"]
+        assert items.changes("insert into app.items values (1)") == ["items"]
+        assert items.changes("drop table app.items") == ["items"]
+        assert items.changes("create table app.unread (id bigint primary key)") == []
+    finally:
+        sql(f"alter {altered} reset search_path")
+
+
+def test_sequence_that_takes_a_name_is_a_problem(items: Session) -> None:
+    items.run("drop table items cascade; create sequence items")
+    assert "changes of items could go unrecorded: public.items: its rows" in items.notices
+
+
+def test_unwatched_name_is_forgotten(items: Session) -> None:
+    items.run("drop table items cascade; select cacheaside.unwatch('items')")
+    items.run("create table items (id bigint primary key)")
+    assert items.changes(WRITE) == []
+    assert items.run("select from cacheaside.sources where tag = 'items'") == []
+
+
+def test_without_event_triggers_the_sweep_repairs_and_records(items: Session) -> None:
+    items.run(f"{NO_EVENT_TRIGGERS}; {SWAP}")
+    assert items.changes(WRITE) == []
+    with closing(items.another("cacheaside_invalidate")) as sweeper:
+        assert items.changes("select") == []
+        sweeper.run("select cacheaside.follow()")
+    assert items.run("select change from cacheaside.outbox") == [("items",)]
+    assert items.changes("insert into items values (8)") == ["items:8"]
+
+
+def test_without_event_triggers_a_replaced_view_takes_answers_out_with_the_next_sweep(items: Session) -> None:
+    items.run(f"{NO_EVENT_TRIGGERS}; create or replace view shown as select id, value from others")
+    assert items.changes("select cacheaside.follow()") == ["items"]
+    assert items.changes("insert into others values (1)") == ["items"]
+    assert items.changes("select cacheaside.follow()") == []
+
+
+@pytest.mark.parametrize(
+    ("write", "recorded"),
+    [(WRITE, ["items"]), ("truncate items", ["items"]), ("insert into others values (1)", [])],
+)
+def test_command_records_what_it_wrote_to_a_table_without_triggers(
+    items: Session, write: str, recorded: list[str]
+) -> None:
+    items.run(f"{NO_EVENT_TRIGGERS}; {SWAP}")
+    assert items.changes(f"begin; {write}; select cacheaside.record_unrecorded(); commit") == recorded
+
+
+def test_command_records_what_it_wrote_behind_a_view_that_has_taken_a_name(items: Session) -> None:
+    items.run(f"{NO_EVENT_TRIGGERS}; drop table items cascade; create view items as select * from others")
+    assert items.changes(f"begin; {WRITE}; select cacheaside.record_unrecorded(); commit") == ["items"]
+
+
+@pytest.fixture
+def tenant(items: Session, sql: Callable[..., Any]) -> Iterator[Session]:
+    """A role of which the owner of our schema, here no superuser, is no member."""
+    sql("create role owner_of_cacheaside")
+    sql("create role tenant login")
+    items.run(
+        """grant all on schema cacheaside to owner_of_cacheaside; grant all on schema public to tenant;
+           grant all on all tables in schema cacheaside to owner_of_cacheaside;
+           grant all on all functions in schema cacheaside to owner_of_cacheaside;
+           alter function cacheaside.follow owner to owner_of_cacheaside;
+           alter function cacheaside.follow_schema owner to owner_of_cacheaside;
+           alter function cacheaside.follow_drop owner to owner_of_cacheaside;
+           alter table items owner to tenant"""
+    )
+    with closing(items.another("tenant")) as tenant:
+        yield tenant
+    sql("drop owned by owner_of_cacheaside cascade")
+    items.run("drop owned by owner_of_cacheaside, tenant cascade")
+    sql("drop role owner_of_cacheaside")
+    sql("drop role tenant")
+
+
+def test_table_that_may_not_get_triggers_is_a_problem_that_its_owner_is_told_of(
+    items: Session, tenant: Session
+) -> None:
+    tenant.run(SWAP)
+    assert "WARNING:  changes of items could go unrecorded: public.items: it has no triggers" in tenant.notices
+    assert items.run("select problem is not null from cacheaside.names where tag = 'items'") == [(True,)]
+    assert items.changes(f"begin; {WRITE}; select cacheaside.record_unrecorded(); commit") == ["items"]
+    items.run("alter function cacheaside.follow owner to postgres; select cacheaside.follow()")
+    assert items.run("select problem is not null from cacheaside.names where tag = 'items'") == [(False,)]
