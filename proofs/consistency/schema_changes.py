@@ -23,7 +23,7 @@ __all__ = ["run_schema_changer"]
 
 _PAUSE_S: Final = (0.5, 2.0)
 # These transactions need locks that others hold. One that waits for long fails, and is counted.
-_TIMEOUTS: Final = "set lock_timeout = '300ms'; set statement_timeout = '5s'"
+_TIMEOUTS: Final = "set lock_timeout = '1s'; set statement_timeout = '5s'"
 
 _NEW_GENERATION: Final = f"""
 insert into register_journal (id, value)

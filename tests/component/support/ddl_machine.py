@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import ClassVar, Final
 
 import psycopg2
+import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from psycopg2 import errors
@@ -20,26 +21,37 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import connection as Connection
 
 from cacheaside.catalogue.tags import changed_tags
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.outbox import Outbox
+from cacheaside.drivers.postgres.queries import Queries
+from cacheaside.errors import CacheasideError
+from cacheaside.invalidation.drain import Drainer
+from cacheaside.reading.entry import unpack
+from cacheaside.reading.question import Question
+from cacheaside.reading.reader import Reader
+from cacheaside.reading.steps import Load
+from cacheaside.settings import Authentication, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from tests.component.support.ddl_statements import ALONE, FOCUSES, RESTORE, WRITES, Focus, statements
 from tests.component.support.ddl_world import ANSWERS, DECLARED, MEND, WORLD
+from tests.component.support.question import question
 
-__all__ = ["DdlMachine", "StaleAnswer"]
+__all__ = ["DdlMachine", "StackMachine", "StaleAnswer", "SweptMachine"]
 
 # The other session may hold the lock. This thread runs both, so it would never be released.
 _WRITER_OPTIONS: Final = "-c lock_timeout=50ms"
 _READER_OPTIONS: Final = "-c lock_timeout=5ms"
 _BLOCKED: Final = (errors.LockNotAvailable, errors.DeadlockDetected)
-# The sweep does so each minute, and tells for which names changes could still go unrecorded.
-_FOLLOW: Final = """
-do $$ begin
-    if exists (select from cacheaside.names where problem is not null) then
-        perform cacheaside.follow();
-    end if;
-end $$;
-select tag from cacheaside.names where problem is not null
-"""
-_UNKNOWN: Final = "SQLSTATE 55P03"  # the answer waits for a lock
+_ERROR: Final = "SQLSTATE "
+_UNKNOWN: Final = _ERROR + "55P03"  # the answer waits for a lock
+
+_QUESTIONS: Final = tuple(
+    question(
+        f"select * from ({declared.text}) as answer order by answer::text",
+        tags=tuple(tag for tag in declared.resolved if not tag.endswith(":*")),
+    )
+    for declared in DECLARED
+)
 
 SESSIONS: Final = st.sampled_from((0, 0, 1))
 ENDS: Final = st.sampled_from(("commit", "commit", "commit", "rollback", "open"))
@@ -53,6 +65,13 @@ class DdlMachine(RuleBasedStateMachine):
     """`server` has a database `template`, which is copied for each example. `done` counts what happened, over all."""
 
     done: ClassVar[Counter[str]] = Counter()
+    # Without this, the sweep would follow a minute later.
+    follow_when: ClassVar[str] = """
+        do $$ begin
+            if exists (select from cacheaside.names where problem is not null) then
+                perform cacheaside.follow();
+            end if;
+        end $$"""
 
     def __init__(self, server: PostgresServer, template: str) -> None:
         super().__init__()
@@ -167,12 +186,11 @@ class DdlMachine(RuleBasedStateMachine):
     def check(self) -> None:
         """Compare the answers that no recorded change has invalidated with the database."""
         self.done["checks"] += 1
+        unrecorded = self.follow()
         with self.drainer.cursor() as cursor:
-            cursor.execute(_FOLLOW)
-            problems = {tag for (tag,) in cursor.fetchall()}
             cursor.execute("delete from cacheaside.outbox returning change")
             changed = set(changed_tags(change for (change,) in cursor.fetchall()))
-        kept = {at: answer for at, answer in self.cached.items() if not changed & DECLARED[at].resolved}
+        kept = {at: answer for at, answer in self.cached.items() if not (changed | unrecorded) & DECLARED[at].resolved}
         with self.reader.cursor() as cursor:
             cursor.execute(ANSWERS, [[declared.text for declared in DECLARED]])
             answers = [answer for (answer,) in cursor.fetchall()]
@@ -180,11 +198,67 @@ class DdlMachine(RuleBasedStateMachine):
         for at, answer in enumerate(answers):
             if answer == _UNKNOWN:
                 continue
-            if problems & DECLARED[at].resolved:
-                kept.pop(at, None)
-                continue
             if kept.get(at, answer) != answer:
                 raise StaleAnswer(f"{DECLARED[at].text}: cached {kept[at]}, now {answer}, recorded {sorted(changed)}")
-            if not answer.startswith("SQLSTATE"):
+            if not answer.startswith(_ERROR):
                 kept[at] = answer
         self.cached = kept
+
+    def follow(self) -> set[str]:
+        """Follow the schema as the sweep does, if that is needed. Returns the names with unrecorded changes."""
+        with self.drainer.cursor() as cursor:
+            cursor.execute(self.follow_when)
+            cursor.execute("select tag from cacheaside.names where problem is not null")
+            return {tag for (tag,) in cursor.fetchall()}
+
+
+class SweptMachine(DdlMachine):
+    """`template` has no event triggers: the sweep follows the schema. It does so before each check."""
+
+    follow_when = "select cacheaside.follow()"
+
+
+class StackMachine(DdlMachine):
+    """The real outbox, drainer, cache and reader, in place of the model. No transaction stays open."""
+
+    def __init__(self, server: PostgresServer, template: str, cache: Cache, client: redis.Redis) -> None:
+        super().__init__(server, template)
+        client.flushall()  # the answers of the example before
+        self.queries, outbox = (
+            Queries(self.settings("cacheaside_query")),
+            Outbox(self.settings("cacheaside_invalidate")),
+        )
+        self.drain = Drainer(outbox, cache).drain
+        self.load = Reader(cache, self.queries).read
+
+    def settings(self, role: str) -> DatabaseSettings:
+        return DatabaseSettings(url=self.server.url_for(role, self.name), authentication=Authentication.URL, region="")
+
+    def end(self, session: int, end: str) -> None:
+        super().end(session, "commit" if end == "open" else end)
+
+    def check(self) -> None:
+        self.done["checks of the stack"] += 1
+        unrecorded = self.follow()
+        self.drain()
+        for declared, asked in zip(DECLARED, _QUESTIONS, strict=True):
+            served, source = self.served(asked)
+            fresh = self.fresh(asked)
+            self.done[f"{source} of the stack"] += 1
+            if served != fresh and not unrecorded & declared.resolved:
+                raise StaleAnswer(f"{declared.text}: {source} {served!r}, now {fresh!r}")
+
+    def served(self, asked: Question) -> tuple[bytes | str | None, str]:
+        """Return the answer, or the name of the error, and where it came from."""
+        try:
+            outcome = self.load(asked, lambda: 29_000).outcome
+        except CacheasideError as error:
+            return type(error).__name__, "error"
+        entry = outcome.entry
+        return entry.body if entry.body is None else unpack(entry.encoding, entry.body), outcome.source.name
+
+    def fresh(self, asked: Question) -> bytes | str | None:
+        try:
+            return self.queries.load(Load(asked, asked.query.timeout_ms)).body
+        except CacheasideError as error:
+            return type(error).__name__
