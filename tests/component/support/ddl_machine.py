@@ -190,7 +190,7 @@ class DdlMachine(RuleBasedStateMachine):
         with self.drainer.cursor() as cursor:
             cursor.execute("delete from cacheaside.outbox returning change")
             changed = set(changed_tags(change for (change,) in cursor.fetchall()))
-        kept = {at: answer for at, answer in self.cached.items() if not (changed | unrecorded) & DECLARED[at].resolved}
+        kept = {at: answer for at, answer in self.cached.items() if not changed & DECLARED[at].resolved}
         with self.reader.cursor() as cursor:
             cursor.execute(ANSWERS, [[declared.text for declared in DECLARED]])
             answers = [answer for (answer,) in cursor.fetchall()]
@@ -198,10 +198,10 @@ class DdlMachine(RuleBasedStateMachine):
         for at, answer in enumerate(answers):
             if answer == _UNKNOWN:
                 continue
-            if kept.get(at, answer) != answer:
+            if kept.get(at, answer) != answer and not unrecorded & DECLARED[at].resolved:
                 raise StaleAnswer(f"{DECLARED[at].text}: cached {kept[at]}, now {answer}, recorded {sorted(changed)}")
             if not answer.startswith(_ERROR):
-                kept[at] = answer
+                kept.setdefault(at, answer)
         self.cached = kept
 
     def follow(self) -> set[str]:
