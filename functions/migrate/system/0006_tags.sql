@@ -25,8 +25,8 @@ begin atomic
       and nspname = case when strpos(tag, '.') > 0 then split_part(tag, '.', 1) else 'public' end;
 end;
 
--- The schemas in which the query function looks for a name: the setting of its role in this database, of its role, or of
--- the database.
+-- The schemas in which the query function looks for a name: the setting of its role in this database, of its role, or
+-- of the database.
 create function cacheaside.search_path() returns setof text
     language sql stable
 begin atomic
@@ -125,4 +125,12 @@ begin atomic
     from key
     where (select bool_and(every_column.expression is not null) from key as every_column)
     order by key.number;
+end;
+
+-- The key by which the rows of a table are named, or null if they have no tags.
+create function cacheaside.key(relation regclass) returns text
+    language sql stable
+    set search_path = pg_catalog, pg_temp  -- so that the names of types are written in full
+begin atomic
+    select string_agg(format('%s %s', expression, type), ', ' order by number) from cacheaside.key_columns(relation);
 end;

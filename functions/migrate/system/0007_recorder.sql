@@ -43,16 +43,17 @@ create function cacheaside.recorder_name(tag text) returns text
     language sql immutable
 return format('cacheaside.%I()', 'record_' || case when octet_length(tag) <= 56 then tag else md5(tag) end);
 
--- Creates the recorder of a table, or replaces it if it must record other tags or another key, and returns it. Under
--- the table's own tag it records rows, under other tags the whole table. A single recorder for all tables would need a
--- dynamic statement, which PostgreSQL plans anew for each write: that takes twice as long (docs/decisions/0009).
-create function cacheaside.create_recorder(relation regclass, tags text[]) returns regprocedure
+-- Creates the recorder of a table, or replaces it if it must record other tags or another key, and returns it. It records
+-- the rows under `row_tag`, and the whole table under the other tags. `row_tag` is null if the rows are named by a key
+-- that deployed queries do not know.
+-- A single recorder for all tables would need a dynamic statement, which PostgreSQL plans anew for each write: that takes
+-- twice as long (docs/decisions/0009).
+create function cacheaside.create_recorder(relation regclass, tags text[], row_tag text) returns regprocedure
     language plpgsql
     set search_path = pg_catalog, pg_temp  -- so that the names of types are written in full
 as $body$
 declare
-    own_tag  constant text := cacheaside.tag(relation);
-    recorder constant text := cacheaside.recorder_name(own_tag);
+    recorder constant text := cacheaside.recorder_name(cacheaside.tag(relation));
     -- %1$L is the tag, %2$s the text of a row's key, %3$s the number of its columns, and %4$s their names and types.
     -- 101 keys are one more than record lists.
     rows constant text := $rows$
@@ -86,7 +87,7 @@ begin
         coalesce(string_agg(format('(%L, to_regtype(%L))', name, type), ', '), '(null, null)')
     from cacheaside.key_columns(relation) into key, number, columns;
     select string_agg(
-        format(case when tag = own_tag then rows else whole_table end, tag, key, number, columns), '' order by tag
+        format(case when tag = row_tag then rows else whole_table end, tag, key, number, columns), '' order by tag
     ) from unnest(tags) as tag into source;
     source := format(E'\n#variable_conflict use_column\nbegin%s\n    return null;\nend\n', source);
     if source is distinct from (select prosrc from pg_proc where oid = to_regprocedure(recorder)) then

@@ -6,12 +6,15 @@
 --   explore    is called by follow, and fills reached and sources
 --   wanted     is read by the files below: which table must be recorded under which tags
 
--- The watched names. `meaning` is a digest of what stood behind the name when follow last looked. `problem` tells why
--- changes behind the name could go unrecorded, and is null if none can.
+-- The watched names. `key` is the key by which deployed queries name rows: while the table has another one, its changes
+-- are recorded as changes of the whole table. `meaning` is a digest of what stood behind the name when follow last
+-- looked. `problem` tells why changes behind the name could go unrecorded, and is null if none can.
 create table cacheaside.names (
-    tag     text primary key,
-    meaning text,
-    problem text
+    tag            text primary key,
+    key            text,
+    key_valid_from timestamptz not null default '-infinity',
+    meaning        text,
+    problem        text
 );
 
 -- The answer of a query that reads a source depends on its tags: a source is whatever reads a watched table (a view, a
@@ -126,9 +129,11 @@ select distinct class, cacheaside.identity(class, object) as identity, tag from 
 
 -- Finds what stands behind the watched names, and the views and functions that read it.
 create function cacheaside.explore() returns void
-    language sql
+    language plpgsql  -- keeps its plans
     set search_path = pg_catalog, pg_temp
-begin atomic
+as $$
+#variable_conflict use_column
+begin
     with recursive source (class, object) as (
         select read.class, read.object
         from cacheaside.names
@@ -189,7 +194,8 @@ begin atomic
         select from cacheaside.sources as other join cacheaside.names using (tag)
         where (other.class, other.identity) = (sources.class, sources.identity)
     );
-end;
+end
+$$;
 
 -- The tables whose changes must be recorded, each with the tags: those of the names that it stands behind. And where a
 -- source reads a table that it did not read when its readers were deployed, they do not declare that table, but every

@@ -30,7 +30,8 @@ return concat_ws(
 );
 
 -- A digest of all that answers with this tag are made from, apart from rows: the objects behind the name, and the views
--- and functions that read them. The tables that such a view reads besides have tags of their own.
+-- and functions that read them. The tables that such a view reads besides have tags of their own, unless it
+-- reads them only since its readers were deployed.
 create function cacheaside.meaning(tag text) returns text
     language sql stable
 begin atomic
@@ -48,7 +49,14 @@ begin atomic
         join cacheaside.reached using (source_class, source)
         left join pg_class on reached.class = 'pg_class'::regclass and pg_class.oid = reached.object
         where sources.tag = meaning.tag
-          and (relkind is null or relkind = 'v' or (reached.class, reached.object) = (source_class, source))
+          and (
+              relkind is null or relkind = 'v' or (reached.class, reached.object) = (source_class, source)
+              or cacheaside.tag(reached.object) not in (
+                  select declared.tag from cacheaside.sources as declared
+                  where (declared.class, declared.identity) = (sources.class, sources.identity)
+                    and declared.valid_from <= now()
+              )
+          )
     )
     select md5(coalesce(string_agg(cacheaside.version(class, object), ' ' order by class, object), '')) from object;
 end;
@@ -80,7 +88,8 @@ begin
         from cacheaside.names
         left join cacheaside.problems using (tag)
     loop
-        if each.meaning is distinct from each.before then
+        -- Where there was a problem, changes may not have been recorded.
+        if each.meaning is distinct from each.before or each.problem <> coalesce(each.now, '') then
             perform cacheaside.record(each.tag);
         end if;
         if each.now <> coalesce(each.problem, '') then
@@ -105,13 +114,26 @@ create function cacheaside.create_triggers(relation regclass, tags text[]) retur
     language plpgsql
 as $$
 declare
-    own  regprocedure;
-    part record;
+    former  constant text[] := (
+        select recorders.tags from cacheaside.recorders
+        where recorder = to_regprocedure(cacheaside.recorder_name(cacheaside.tag(relation)))
+    );
+    changed boolean := false;
+    own     regprocedure;
+    part    record;
 begin
     if not exists (select from pg_class where oid = relation and relkind in ('r', 'p')) then
         return;
     end if;
-    own := cacheaside.create_recorder(relation, tags);
+    -- Transactions that have called the former recorder did not record the new tags: wait for them.
+    if former is not null and not tags <@ former then
+        execute format('lock table %s in share row exclusive mode', relation);
+        changed := true;
+    end if;
+    own := cacheaside.create_recorder(relation, tags, (
+        select tag from cacheaside.names
+        where tag = cacheaside.tag(relation) and key = cacheaside.key(relation) and key_valid_from <= now()
+    ));
     for part in
         select oid::regclass as name, oid::bigint as number
         from cacheaside.partitions(relation) as partition
@@ -122,6 +144,7 @@ begin
               where recorded.part = partition and recorder = own
           )
     loop
+        changed := true;
         execute format(
             'create or replace trigger cacheaside_insert_%3$s after insert on %1$s referencing new table as changed_rows
                  for each statement execute function %2$s;
@@ -138,6 +161,9 @@ begin
             part.name, own, part.number
         );
     end loop;
+    if changed then  -- what was written until now may not have been recorded
+        perform cacheaside.record(tag) from unnest(tags) as tag;
+    end if;
 end
 $$;
 

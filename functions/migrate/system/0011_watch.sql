@@ -17,7 +17,8 @@ begin
         raise 'cannot watch %: %', relation, reason;
     end if;
     -- One session at a time, also if the name is watched already.
-    insert into cacheaside.names (tag) values (watched) on conflict (tag) do update set tag = excluded.tag;
+    insert into cacheaside.names (tag, key) values (watched, cacheaside.key(relation))
+    on conflict (tag) do update set tag = excluded.tag;
     perform cacheaside.follow();
     select problem into reason from cacheaside.names where tag = watched;
     if reason is not null then
@@ -54,9 +55,13 @@ as $$
 declare
     former_code_has_ended constant timestamptz := now() + interval '1 hour';
 begin
-    insert into cacheaside.names (tag)
-    select distinct declared from unnest(tags) as declared where cacheaside.relation_of(declared) is not null
-    on conflict do nothing;
+    insert into cacheaside.names (tag, key)
+    select distinct declared, cacheaside.key(relation)
+    from unnest(tags) as declared
+    cross join cacheaside.relation_of(declared) as relation
+    where relation is not null
+    on conflict (tag) do update set key = excluded.key, key_valid_from = former_code_has_ended
+    where names.key is distinct from excluded.key;
     perform cacheaside.follow();
     insert into cacheaside.sources (class, identity, tag, valid_from)
     select class, identity, tag, former_code_has_ended from cacheaside.current_sources

@@ -100,7 +100,8 @@ create function cacheaside.follow_drop() returns event_trigger
     set lock_timeout = '5s'
 as $$
 begin
-    if current_setting('cacheaside.following', true) = 'on' then
+    -- After ALTER, follow_schema does it.
+    if current_setting('cacheaside.following', true) = 'on' or tg_tag like 'ALTER %' then
         return;
     end if;
     perform cacheaside.record(

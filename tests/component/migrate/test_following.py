@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import Any
 
@@ -67,6 +68,7 @@ def test_function_that_hides_what_it_reads_is_recorded_under_its_own_tag(items: 
         "alter type mood rename value 'fine' to 'good'",
         "alter type pair add attribute c int cascade",
         "alter type pair rename attribute a to z cascade",
+        "alter type pair drop attribute a cascade",
         "drop type mood cascade",
         "drop domain price cascade",
         "alter table typed enable row level security",
@@ -127,6 +129,25 @@ def test_table_that_comes_before_another_on_the_search_path_is_recorded(
         sql(f"alter {altered} reset search_path")
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["drop constraint items_pkey, add primary key (value)", "drop constraint items_pkey, add primary key (id, value)"],
+)
+def test_rows_are_named_by_another_key_only_when_deployed_queries_know_it(items: Session, key: str) -> None:
+    items.run(f"insert into items values (1, 'a'); alter table items alter value set not null, {key}")
+    write = "update items set value = value"
+    assert items.changes(write) == ["items"]
+    items.run("select cacheaside.declare('{items}')")
+    assert items.changes(write) == ["items"]  # the former code may still run
+    items.run("update cacheaside.names set key_valid_from = now(); select cacheaside.follow()")
+    assert items.changes(write) in (["items:a"], ["items:1,a"])
+
+
+def test_table_that_a_view_reads_since_its_readers_were_deployed_belongs_to_the_view(items: Session) -> None:
+    items.run("select cacheaside.watch('others'); create or replace view shown as select id, value from others")
+    assert items.changes("alter table others enable row level security") == ["items", "others"]
+
+
 def test_sequence_that_takes_a_name_is_a_problem(items: Session) -> None:
     items.run("drop table items cascade; create sequence items")
     assert "changes of items could go unrecorded: public.items: its rows" in items.notices
@@ -147,6 +168,23 @@ def test_without_event_triggers_the_sweep_repairs_and_records(items: Session) ->
         sweeper.run("select cacheaside.follow()")
     assert items.run("select change from cacheaside.outbox") == [("items",)]
     assert items.changes("insert into items values (8)") == ["items:8"]
+
+
+def test_writes_while_triggers_were_disabled_are_recorded_as_a_whole_when_the_sweep_repairs(items: Session) -> None:
+    items.run(f"{NO_EVENT_TRIGGERS}; alter table items disable trigger user; {WRITE}")
+    assert items.changes("select cacheaside.follow()") == ["items"]
+
+
+def test_follower_waits_for_a_writer_that_has_called_the_former_recorder(items: Session) -> None:
+    items.run("select cacheaside.watch('others')")
+    with closing(items.another()) as writer, closing(items.another()) as owner, ThreadPoolExecutor() as pool:
+        writer.run("begin; insert into others values (1)")
+        waits = pool.submit(owner.run, "create or replace view shown as select id, value from others")
+        assert not wait([waits], timeout=0.3).done
+        writer.run("commit")
+        waits.result()
+    assert items.run("select count(*) from cacheaside.outbox where change = 'items'") != [(0,)]
+    assert items.changes("insert into others values (2)") == ["items", "others:2"]
 
 
 def test_without_event_triggers_a_replaced_view_takes_answers_out_with_the_next_sweep(items: Session) -> None:

@@ -133,9 +133,9 @@ ALTERATIONS = {
     "name of a key column": (
         "alter table things rename id to nr",
         "update things set nr = 7",
-        ["things:1", "things:7"],
+        ["things"],
     ),
-    "type": ("alter table things alter id type text", "insert into things values ('a b')", ["things:a b"]),
+    "type": ("alter table things alter id type text", "insert into things values ('a b')", ["things"]),
     "type without names": ("alter table things alter id type numeric", "insert into things values (7)", ["things"]),
     "view in its place": (
         "begin; alter table things rename to items; create view things as select * from items; commit",
@@ -147,12 +147,12 @@ ALTERATIONS = {
     "key of another column": (
         "alter table things drop constraint things_pkey; alter table things add code text primary key default 'a'",
         "insert into things values (7, 'x', 'b')",
-        ["things:b"],
+        ["things"],
     ),
     "key that has the name of another column": (
         "alter table things drop id; alter table things rename value to id; alter table things add primary key (id)",
         "insert into things values ('y')",
-        ["things:y"],
+        ["things"],
     ),
     "column": ("alter table things add code text", "insert into things values (7)", ["things:7"]),
     "triggers off": ("alter table things disable trigger all", "insert into things values (7)", ["things:7"]),
