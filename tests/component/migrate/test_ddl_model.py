@@ -19,10 +19,11 @@ from hypothesis.stateful import run_state_machine_as_test
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.settings import CacheSettings
 from local.servers.postgres import PostgresServer
-from tests.component.support.ddl_machine import DdlMachine, StackMachine, SweptMachine
+from tests.component.support.ddl_machine import DdlMachine, SweptMachine
+from tests.component.support.ddl_stack import StackMachine
 from tests.component.support.ddl_world import DEPLOY, PREPARE, TENANT, WATCHED, WORLD
 
-EXAMPLES: Final = int(os.environ.get("DDL_EXAMPLES", "40"))
+EXAMPLES: Final = int(os.environ.get("DDL_EXAMPLES", "30"))
 SETTINGS: Final = settings(
     stateful_step_count=40,
     deadline=None,
