@@ -21,7 +21,7 @@ from proofs.consistency.system import SystemUnderTest
 
 __all__ = ["run_schema_changer"]
 
-_PAUSE_S: Final = (0.5, 2.0)
+_PAUSE_S: Final = (1.0, 3.0)
 # These transactions need locks that others hold. One that waits for long fails, and is counted.
 _TIMEOUTS: Final = "set lock_timeout = '1s'; set statement_timeout = '5s'"
 

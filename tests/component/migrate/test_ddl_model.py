@@ -13,13 +13,13 @@ from typing import Any, Final
 import psycopg2
 import pytest
 import redis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.settings import CacheSettings
 from local.servers.postgres import PostgresServer
-from tests.component.support.ddl_machine import DdlMachine, SweptMachine
+from tests.component.support.ddl_machine import DdlMachine, StaleAnswer, SweptMachine, UnfollowedMachine
 from tests.component.support.ddl_stack import StackMachine
 from tests.component.support.ddl_world import DEPLOY, PREPARE, TENANT, WATCHED, WORLD
 
@@ -60,11 +60,11 @@ def execute(url: str, *statements: str) -> None:
                 cursor.execute(statement)
 
 
-def run(machine: type[DdlMachine], examples: int, *arguments: Any) -> None:
+def run(machine: type[DdlMachine], examples: int, *arguments: Any, **search: Any) -> None:
     factory: Any = lambda: machine(*arguments)  # noqa: E731 - Hypothesis declares a type here
     machine.done.clear()
     try:
-        run_state_machine_as_test(factory, settings=settings(SETTINGS, max_examples=examples))
+        run_state_machine_as_test(factory, settings=settings(SETTINGS, max_examples=examples, **search))
     finally:
         print(machine.__name__, *(f"{count:,} {what}" for what, count in machine.done.items()), sep=", ")
 
@@ -81,3 +81,10 @@ def test_no_answer_of_the_whole_stack_is_stale_after_any_ddl(
     postgres: PostgresServer, world: str, cache_settings: CacheSettings, client: redis.Redis
 ) -> None:
     run(StackMachine, EXAMPLES // 4, postgres, world, Cache(cache_settings), client)
+
+
+def test_machine_finds_a_stale_answer_where_nothing_follows_the_schema(
+    postgres: PostgresServer, swept_world: str
+) -> None:
+    with pytest.raises(StaleAnswer):
+        run(UnfollowedMachine, 100, postgres, swept_world, derandomize=True, phases=[Phase.generate])

@@ -24,7 +24,7 @@ from local.servers.postgres import PostgresServer
 from tests.component.support.ddl_statements import ALONE, FOCUSES, RESTORE, WRITES, Focus, statements
 from tests.component.support.ddl_world import ANSWERS, DECLARED, MEND, WORLD
 
-__all__ = ["DdlMachine", "StaleAnswer", "SweptMachine"]
+__all__ = ["DdlMachine", "StaleAnswer", "SweptMachine", "UnfollowedMachine"]
 
 # The other session may hold the lock. This thread runs both, so it would never be released.
 _WRITER_OPTIONS: Final = "-c lock_timeout=50ms"
@@ -196,3 +196,9 @@ class SweptMachine(DdlMachine):
     """`template` has no event triggers: the sweep follows the schema. It does so before each check."""
 
     follow_when = "select cacheaside.follow()"
+
+
+class UnfollowedMachine(DdlMachine):
+    """Wrong on purpose: `template` has no event triggers, and nothing else follows the schema."""
+
+    follow_when = "select"
