@@ -23,6 +23,7 @@ from cacheaside.catalogue.statements import Command
 from cacheaside.drivers.postgres.connection import KeptConnection
 from cacheaside.drivers.postgres.constraints import DOES_NOT_FIT, columns_of
 from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, rows_of
+from cacheaside.drivers.postgres.typed_sql import literal, with_values
 from cacheaside.errors import (
     Busy,
     ConstraintViolated,
@@ -53,7 +54,7 @@ _FOLLOW_UP_MS: Final = 1_000
 _BEGIN: Final = "begin isolation level {isolation}; set local idle_in_transaction_session_timeout = {timeout_ms}; "
 _TRANSACTION_ID: Final = "select pg_current_xact_id()::text"
 # PostgreSQL accepts no data-modifying CTE inside another query, so a function of ours runs the statement.
-_RUN: Final = "select cacheaside.run_command(%s)::text"
+_RUN: Final = "select cacheaside.run_command({statement})::text"
 # No timeout applies to deferred constraints and triggers that run during COMMIT, so they run before.
 _COMMIT: Final = "set constraints all immediate; commit"
 
@@ -186,11 +187,9 @@ class Commands:
         return Committed(None if answer is None else answer.encode(), transaction_id, replayed=True)
 
     def _run(self, command: Command, values: Mapping[str, Value], deadline: float) -> list[str]:
-        def run(cur: cursor) -> list[str]:
-            return rows_of(cur, _local_settings(deadline) + _RUN, (cur.mogrify(command.sql, values).decode(),))
-
+        sql = _local_settings(deadline) + _RUN.format(statement=literal(with_values(command, values)))
         try:
-            return self._kept.run(run, _wait_s(deadline))
+            return self._kept.run(lambda cur: rows_of(cur, sql), _wait_s(deadline))
         except StatementFailed as error:
             if getattr(error.__cause__, "pgcode", None) in DOES_NOT_FIT:
                 raise Unprocessable(

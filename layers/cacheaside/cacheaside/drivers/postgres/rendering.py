@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from psycopg2.extensions import cursor
 
-from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.statements import Statement
 from cacheaside.errors import AnswerTooLarge, StatementFailed
 
@@ -27,9 +25,9 @@ def client_limit_s(timeout_ms: int) -> float:
     return timeout_ms / 1000 + _GRACE_S
 
 
-def rows_of(cur: cursor, sql: str, values: Mapping[str, Value] | tuple[str, ...]) -> list[str]:
+def rows_of(cur: cursor, sql: str) -> list[str]:
     """Run `sql`, whose rows have one column of JSON text, and return those texts."""
-    cur.execute(sql, values)
+    cur.execute(sql)
     return [row[0] for row in cur.fetchall()]
 
 
