@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
+from cacheaside.errors import Unprocessable
 from cacheaside.http import problems
 
 __all__ = ["READ_METHODS", "application"]
@@ -30,7 +31,10 @@ _METHODS: Final = {
 
 
 def application(logger: Logger) -> APIGatewayHttpResolver:
-    """Return a resolver without routes that answers errors as problem details, and logs those of status 5xx."""
+    """Return a resolver without routes that answers errors as problem details.
+
+    It logs those of status 5xx as errors, and those of PostgreSQL that a caller's value caused as warnings.
+    """
     app = APIGatewayHttpResolver()
 
     def request_id() -> str:
@@ -39,6 +43,8 @@ def application(logger: Logger) -> APIGatewayHttpResolver:
     def render_error(error: Exception) -> Response[str]:
         if problems.problem_of(error).status >= 500:
             logger.error(str(error), exc_info=error)
+        elif isinstance(error, Unprocessable):  # PostgreSQL's message holds values of the caller, which are not logged
+            logger.warning(str(error), extra={"sqlstate": getattr(error.__cause__, "pgcode", None)})
         return problems.problem_response(error, request_id())
 
     def render_no_route(_: NotFoundError) -> Response[str]:

@@ -21,7 +21,8 @@ from psycopg2.extensions import cursor
 from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.statements import Command
 from cacheaside.drivers.postgres.connection import KeptConnection
-from cacheaside.drivers.postgres.constraints import DOES_NOT_FIT, columns_of
+from cacheaside.drivers.postgres.constraints import columns_of
+from cacheaside.drivers.postgres.refused_values import blamed
 from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, rows_of
 from cacheaside.drivers.postgres.typed_sql import literal, with_values
 from cacheaside.errors import (
@@ -34,7 +35,6 @@ from cacheaside.errors import (
     OutcomeUnknown,
     StatementFailed,
     StatementTimeout,
-    Unprocessable,
 )
 from cacheaside.settings import DatabaseSettings
 from cacheaside.writing.idempotency import Idempotency
@@ -148,6 +148,9 @@ class Commands:
         except ConstraintViolated as error:
             self._kept.roll_back()
             raise self._with_columns(error) from error.__cause__
+        except StatementFailed as error:
+            self._kept.roll_back()
+            raise blamed(error, command, values) from error.__cause__
         except BaseException:  # a transaction that is left open would be committed with the next one
             self._kept.roll_back()
             raise
@@ -188,14 +191,7 @@ class Commands:
 
     def _run(self, command: Command, values: Mapping[str, Value], deadline: float) -> list[str]:
         sql = _local_settings(deadline) + _RUN.format(statement=literal(with_values(command, values)))
-        try:
-            return self._kept.run(lambda cur: rows_of(cur, sql), _wait_s(deadline))
-        except StatementFailed as error:
-            if getattr(error.__cause__, "pgcode", None) in DOES_NOT_FIT:
-                raise Unprocessable(
-                    "a value is too long, out of range, or not of its column's form"
-                ) from error.__cause__
-            raise
+        return self._kept.run(lambda cur: rows_of(cur, sql), _wait_s(deadline))
 
     def _with_columns(self, error: ConstraintViolated) -> ConstraintViolated:
         """Return the error with the columns of its constraint, or unchanged if the catalog does not tell them."""
