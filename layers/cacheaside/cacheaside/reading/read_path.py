@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cacheaside.catalogue.policy import LEASE_MARGIN_MS, Freshness, WaitedOut
-from cacheaside.errors import CacheUnavailable, DatabaseError, WaitedTooLong
+from cacheaside.errors import CacheUnavailable, ConstraintViolated, DatabaseError, WaitedTooLong
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, pack
 from cacheaside.reading.outcome import Outcome, Refresh, Source
 from cacheaside.reading.question import Question
@@ -170,8 +170,8 @@ def _fill(
     """Load as the holder of the lease, and store with the tag versions that were `captured` before the load."""
     try:
         entry = yield from _load(question, context, token, captured)
-    except DatabaseError:
-        if last_resort is not None:
+    except DatabaseError as error:
+        if last_resort is not None and not isinstance(error, ConstraintViolated):  # it is no failure of the database
             # The lease stays until it expires, so that not every request repeats the load that failed.
             return Outcome(source=Source.STALE_IF_ERROR, entry=last_resort, detail="stale-if-error")
         yield from _release(question, token)
@@ -200,8 +200,8 @@ def _bypass(question: Question, context: ReadContext, source: Source, detail: st
     """Load without a lease, and store nothing."""
     try:
         entry = yield from _load(question, context, context.token(), None)
-    except DatabaseError:
-        if last_resort is None:
+    except DatabaseError as error:
+        if last_resort is None or isinstance(error, ConstraintViolated):
             raise
         return Outcome(source=Source.STALE_IF_ERROR, entry=last_resort, detail="stale-if-error")
     return Outcome(source=source, entry=entry, detail=detail)
