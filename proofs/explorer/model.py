@@ -107,6 +107,7 @@ def stored_entry(value: int, tag: bytes, *, fresh: bool) -> bytes:
         fresh_until_ms=created_ms + POLICY.ttl_ms,
         load_ms=10,
         token=b"F" * TOKEN_BYTES,
+        question=QUESTION.digest,
         tag_versions=(tag,),
         etag=entity_tag(body),
     )

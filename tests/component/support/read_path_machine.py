@@ -15,9 +15,10 @@ from cacheaside.catalogue.policy import LEASE_MARGIN_MS, Policy, WaitedOut
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, unpack
+from cacheaside.reading.fill import ReadContext
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.question import Question
-from cacheaside.reading.read_path import ReadContext, read
+from cacheaside.reading.read_path import read
 from cacheaside.reading.steps import Acquire, Load, Loaded, Look, Release, Step, Store, Wait
 from tests.component.support.question import question
 
@@ -211,7 +212,7 @@ class ReadPathMachine(RuleBasedStateMachine):
         if isinstance(value, Outcome):
             self.check_answer(paused, value.entry)
             if value.refresh is not None:
-                refresh = value.refresh
+                refresh = value.refresh.path
                 return PausedRead(paused.row, refresh, next(refresh), None, paused.tokens, paused.cache_failed)
             if value.source is Source.STALE_IF_ERROR:
                 return multiple()  # the lease is kept, so that not every request tries the load again

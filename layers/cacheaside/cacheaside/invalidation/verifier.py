@@ -135,7 +135,8 @@ class Verifier:
             )
         except BadParameters:  # the declared parameters have changed, and the SQL has not
             return None
-        return _Candidate(data, entry, question) if question.keys.entry == key else None
+        is_servable = question.keys.entry == key and question.accepts(entry, self._now_ms())
+        return _Candidate(data, entry, question) if is_servable else None
 
     def _load_servable(self, candidates: Sequence[_Candidate]) -> Iterator[tuple[_Candidate, bytes | None]]:
         """Load the answer of each candidate that can be served, until the loads together have taken too long."""
