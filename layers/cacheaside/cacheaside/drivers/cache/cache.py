@@ -55,12 +55,15 @@ class Cache(TagCache):
 
     def store(self, step: steps.Store) -> bool:
         """Return True if the entry was written, False if the lease had moved on. Raises CacheUnavailable."""
-        keys = [step.keys.entry, step.keys.lease]
-        return self._run_once(STORE.call(keys, step.token, step.entry, step.lifetime_ms))
+        call = STORE.call([step.keys.entry, step.keys.lease], step.token, step.entry, step.lifetime_ms)
+        with only_cache_unavailable():
+            # It is not sent twice: if it has run, a second run would return 0.
+            return bool(zeros_and_ones(run_scripts(self._client, [call], again=False))[0])
 
     def release(self, step: steps.Release) -> None:
         """Release the lease if the step's token still holds it. Raises CacheUnavailable."""
-        self._run_once(RELEASE.call([step.keys.lease], step.token))
+        with only_cache_unavailable():
+            run_scripts(self._client, [RELEASE.call([step.keys.lease], step.token)], again=True)
 
     def invalidate_entry(self, entry: str, lease: str) -> bool:
         """Delete one answer, and refuse a load of it that is running. Returns whether there was one."""
@@ -98,11 +101,6 @@ class Cache(TagCache):
         if self._client.clustered:
             return [key_command("MGET", keys.entry, keys.lease), *(key_command("MGET", tag) for tag in keys.tags)]
         return [key_command("MGET", keys.entry, keys.lease, *keys.tags)]
-
-    def _run_once(self, call: tuple[CacheCommand, CacheCommand]) -> bool:
-        """Return whether the script did it. It is not sent twice: if it has run, a second run would return 0."""
-        with only_cache_unavailable():
-            return bool(zeros_and_ones(run_scripts(self._client, [call], again=False))[0])
 
 
 def _looked(replies: list[Any], keys: Keys) -> steps.Looked:
