@@ -16,17 +16,19 @@ from proofs.explorer.model import ENDLESS, NO_TOKEN, WRONG_TYPE, Mutant, SharedS
 
 __all__ = ["overwritten", "stuck_reader", "unhealed"]
 
-_ANOTHER_VERSION: Final = b"another version."
 # A read that nothing disturbs, with its refresh: look, acquire, load, store, and the looks of two leases that ended.
 _STEPS_AT_MOST: Final = 10
 _NEW_READER: Final = 9
 
 
-def overwritten(shared: SharedState, mutant: Mutant) -> Iterator[tuple[str, SharedState]]:
-    """Yield every state that can follow when one key gets another value, each with a description."""
+def overwritten(shared: SharedState, number: int, mutant: Mutant) -> Iterator[tuple[str, SharedState]]:
+    """Yield every state that can follow when one key gets another value, each with a description.
+
+    `number` is another one each time: versions are random, so the adversary makes none twice.
+    """
     for value in (WRONG_TYPE, NO_TOKEN, ENDLESS):
         yield f"the lease becomes {value!r}", replace(shared, lease=value)
-    for value in (WRONG_TYPE, NO_TOKEN, _ANOTHER_VERSION):
+    for value in (WRONG_TYPE, NO_TOKEN, bytes([number]) * TOKEN_BYTES):
         yield f"the tag becomes {value!r}", replace(shared, tag=value)
     yield f"the entry becomes {WRONG_TYPE!r}", replace(shared, entry=WRONG_TYPE)
     for name, entry in foreign_entries(shared.tag, mutant).items():

@@ -126,7 +126,7 @@ def _transitions(state: SystemState, mutant: Mutant) -> Iterator[SystemState]:
                 trace = (*state.trace, f"the {key} is lost")
                 yield replace(state, shared=shared, lost_keys=state.lost_keys - 1, trace=trace)
     if state.overwrites:
-        for action, shared in overwritten(state.shared, mutant):
+        for action, shared in overwritten(state.shared, state.overwrites, mutant):
             yield replace(state, shared=shared, overwrites=state.overwrites - 1, trace=(*state.trace, action))
 
 

@@ -1,7 +1,7 @@
 """One fill of the cache, as the steps of the request that does it: acquire the lease, load, store, release.
 
-No error leaves a lease behind that its holder can give back. Here that are the errors of the cache: the step may have
-been done, and only its reply lost. `Reader` does the same when a bug or an interrupt ends the path.
+No error leaves a lease behind, as far as the cache can be reached. After an error of the cache, the step may have been
+done and only its reply lost, so the lease is released. `Reader` does that after a bug or an interrupt.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ class ReadContext:
     time_left_ms: Callable[[], int]  # until the runtime ends this request
 
 
-def acquire(question: Question, context: ReadContext) -> Generator[Step, Any, tuple[bytes, Acquired]]:
-    """Try to acquire the lease under a new token. The lease outlasts the load, so a live holder does not lose it."""
+def acquire(question: Question, context: ReadContext) -> Generator[Step, Any, tuple[bytes | None, Looked]]:
+    """Try to acquire the lease. Returns its token, or None if another request holds it, and the values found.
+
+    The lease outlasts the load, so a live holder does not lose it. Raises CacheUnavailable.
+    """
     token = context.token()
     new_versions = tuple(context.token() for _ in question.keys.tags)
     lease_ms = _timeout_ms(question, context) + LEASE_MARGIN_MS
@@ -40,12 +43,16 @@ def acquire(question: Question, context: ReadContext) -> Generator[Step, Any, tu
     except CacheUnavailable:
         yield from release(question, token)  # perhaps only the reply was lost
         raise
-    return token, acquired
+    return (token if acquired.won else None), acquired.looked
 
 
 def load(
     question: Question, context: ReadContext, token: bytes, captured: Looked | None
 ) -> Generator[Step, Any, Entry]:
+    """Load, and return the entry, with the tag versions that were `captured` before. Raises DatabaseError.
+
+    None were captured if the load is to bypass the cache.
+    """
     created_ms = context.now_ms()
     loaded: Loaded = yield Load(question, _timeout_ms(question, context), bypass=captured is None)
     fresh_ms = question.query.policy.fresh_ms(found=loaded.body is not None, chance=context.chance())
@@ -76,6 +83,7 @@ def store(question: Question, entry: Entry) -> Generator[Step, Any, bool]:
 
 
 def release(question: Question, token: bytes) -> Generator[Step, Any, None]:
+    """Release the lease if it is still held under `token`. Never raises CacheUnavailable."""
     with suppress(CacheUnavailable):  # then the lease expires by itself
         yield Release(question.keys, token)
 

@@ -77,11 +77,11 @@ def _elect(question: Question, context: ReadContext, looked: Looked) -> Generato
     if _is_held(looked):
         return None
     with suppress(CacheUnavailable):
-        token, acquired = yield from acquire(question, context)
-        if acquired.won and acquired.looked.entry == looked.entry:
-            refresh = _refresh(question, context, token, acquired.looked)
+        token, captured = yield from acquire(question, context)
+        if token is not None and captured.entry == looked.entry:
+            refresh = _refresh(question, context, token, captured)
             return Refresh(refresh, Release(question.keys, token))
-        if acquired.won:  # another request has refreshed the entry meanwhile
+        if token is not None:  # another request has refreshed the entry meanwhile
             yield from release(question, token)
     return None
 
@@ -104,18 +104,17 @@ def _load_or_wait(question: Question, context: ReadContext, looked: Looked, last
     alive: bytes | None = None
     try:
         while True:
-            won, token = False, b""
+            token = None
             entry = _usable(question, context, looked, seen_fills)
             if entry is None and (looked.lease is None or looked.lease != alive):
-                token, acquired = yield from acquire(question, context)
-                won, looked = acquired.won, acquired.looked
+                token, looked = yield from acquire(question, context)
                 alive = looked.lease
                 entry = _usable(question, context, looked, seen_fills)
             if entry is not None:
-                if won:
+                if token is not None:
                     yield from release(question, token)
                 return Outcome(source=filled_by, entry=entry)
-            if won:
+            if token is not None:
                 break
             left_ms = until_ms - context.now_ms()
             if left_ms <= 0:
