@@ -7,7 +7,7 @@ from typing import Final
 from proofs.explorer.model import Mutant, SharedState, stored_entry
 from proofs.explorer.search import Scenario
 
-__all__ = ["HEALING_MUTANTS", "MUTANTS", "UNCHANGED", "scenarios"]
+__all__ = ["MUTANTS", "UNCHANGED", "scenarios", "small_scenarios"]
 
 _TAG: Final = b"T" * 16
 _INVALIDATED_TAG: Final = b"M" * 16
@@ -19,8 +19,6 @@ MUTANTS: Final = (
     Mutant("plain SET instead of compare-and-set", plain_set=True),
     Mutant("DEL before COMMIT", invalidate_first=True),
     Mutant("lease read only when acquiring", look_without_lease=True),
-)
-HEALING_MUTANTS: Final = (
     Mutant("lease acquired with SET NX", endless_leases=True),
     Mutant("tag versions set with SET NX", foreign_tags=True),
     Mutant("entry without its question", no_question=True),
@@ -36,3 +34,8 @@ def scenarios(readers: int, writers: int = 2, lost_keys: int = 1, overwrites: in
         "an invalidated entry": SharedState(entry=stored_entry(0, _TAG, fresh=True), tag=_INVALIDATED_TAG),
     }
     return [Scenario(name, shared, readers, writers, lost_keys, overwrites) for name, shared in initial.items()]
+
+
+def small_scenarios() -> list[Scenario]:
+    """Return scenarios of which at least one shows the defect of each mutant, the smallest first."""
+    return [*scenarios(2, 1), *scenarios(2, 1, lost_keys=0, overwrites=1), *scenarios(3, 1)]
