@@ -92,6 +92,17 @@ def test_cache_that_fails_once_at_any_step_leaves_no_lease(state: SharedState, a
     assert_next_read_finds_no_lease(model, question)
 
 
+def test_waiting_read_that_is_interrupted_does_not_take_the_holders_lease_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cacheaside.reading.reader.time.sleep", interrupt)
+    model = Model(SharedState(lease=b"h" * 16))
+    with pytest.raises(KeyboardInterrupt):
+        read(model, QUESTION)
+    assert model.shared.lease == b"h" * 16
+
+
 @pytest.mark.parametrize("start", ["cold", "invalidated"])
 def test_load_that_fails_leaves_no_lease_unless_an_old_answer_is_served(start: str) -> None:
     model, question = Model(STATES[start], database_is_down=True), Question(WAITS_FOR_NONE, {})
