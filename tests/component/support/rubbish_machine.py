@@ -14,6 +14,7 @@ from tests.component.support.read_path_machine import ENTRIES, LEASES, TAGS, Pau
 
 __all__ = ["RubbishMachine"]
 
+KEYS: Final = st.sampled_from((*ENTRIES, *LEASES, *TAGS))
 KINDS: Final = ("list", "empty", "short", "like a token", "of the other row")
 
 
@@ -24,7 +25,7 @@ class RubbishMachine(ReadPathMachine):
         super().__init__(cache, client)
         self.foreign: set[object] = set()
 
-    @rule(key=st.sampled_from((*ENTRIES, *LEASES, *TAGS)), kind=st.sampled_from(KINDS))
+    @rule(key=KEYS, kind=st.sampled_from(KINDS))
     def overwrite(self, key: str, kind: str) -> None:
         """Put a value without expiry, so that nothing but a read can replace it."""
         if kind == "list":
@@ -41,16 +42,18 @@ class RubbishMachine(ReadPathMachine):
             return self.client.get(other) or b""
         return b""
 
-    @rule(row=st.sampled_from(range(len(LEASES))))
-    def ask_when_no_lease_is_held(self, row: int) -> None:
-        """A lease that is none must not make a read wait. Those of paused reads end first."""
+    @rule(row=st.sampled_from(range(len(LEASES))), key=KEYS, kind=st.sampled_from(KINDS))
+    def overwrite_during_a_read(self, row: int, key: str, kind: str) -> None:
+        """The read finds no entry. A lease that is none must not make it wait, and that of a paused read ends first."""
+        self.client.delete(ENTRIES[row])
         with suppress(redis.ResponseError):
             if self.client.pttl(LEASES[row]) >= 0:
                 self.client.delete(LEASES[row])
-        paused = self.run(self.begin_now(row, 0.0), 10, None)
-        assert not (isinstance(paused, PausedRead) and isinstance(paused.step, Wait)), (
-            "it waits for a lease that is none"
-        )
+        asked = self.begin_now(row, 0.0)
+        self.run(asked, 1, None)
+        self.overwrite(key, kind)
+        self.run(asked, 10, None)
+        assert not isinstance(asked.step, Wait), "it waits for a lease that is none"
 
     def is_ours(self, value: object) -> bool:
         return isinstance(value, bytes) and value not in self.foreign
