@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from cacheaside.catalogue.parameters import Parameter
-from cacheaside.catalogue.policy import Policy
+from cacheaside.catalogue.policy import LONGEST_LEASE_MS, Policy
 from cacheaside.clock import epoch_ms
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.queries import Queries
@@ -61,6 +61,15 @@ def test_error_at_any_step_leaves_no_lease(
         assert not plain_client.exists(ASKED.keys.lease), repr(error)
         read(cache, database, ASKED, later_ms)
         assert read(cache, database, ASKED, later_ms) is Source.HIT
+
+
+def test_lease_that_never_ends_does_not_keep_an_answer_stale(servers: Servers, plain_client: Any) -> None:
+    cache, database = servers
+    read(cache, database, ASKED, 0)
+    plain_client.set(ASKED.keys.lease, b"x" * 16)
+    overdue_ms = POLICY.ttl_ms + LONGEST_LEASE_MS + 1_000
+    assert read(cache, database, ASKED, overdue_ms) is Source.STALE
+    assert read(cache, database, ASKED, overdue_ms) is Source.HIT
 
 
 def test_value_that_the_database_driver_cannot_encode_leaves_no_lease(servers: Servers, plain_client: Any) -> None:

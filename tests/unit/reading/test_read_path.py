@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cacheaside.catalogue.policy import LONGEST_LEASE_MS
 from cacheaside.errors import CacheUnavailable, DatabaseUnavailable
 from cacheaside.reading.entry import Entry, decode, encode
 from cacheaside.reading.outcome import Outcome, Source
@@ -72,6 +73,11 @@ def test_stale_entry_is_served_at_once_and_one_request_is_elected_to_refresh_it(
 def test_stale_entry_that_another_request_refreshes_takes_one_round_trip() -> None:
     outcome = expect(Read(START_MS + 60_000).answer(Looked(stored_entry(), b"x" * 16, (VERSION,))), Outcome)
     assert (outcome.source, outcome.refresh) == (Source.STALE, None)
+
+
+def test_lease_that_never_ends_does_not_keep_an_answer_stale() -> None:
+    read = Read(START_MS + 60_000 + LONGEST_LEASE_MS, stale_ms=600_000)
+    expect(read.answer(Looked(stored_entry(), b"x" * 16, (VERSION,))), Acquire)
 
 
 def test_failed_refresh_does_not_release_the_lease() -> None:

@@ -29,7 +29,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any, Final
 
-from cacheaside.catalogue.policy import LEASE_MARGIN_MS, Freshness, WaitedOut
+from cacheaside.catalogue.policy import LEASE_MARGIN_MS, LONGEST_LEASE_MS, Freshness, WaitedOut
 from cacheaside.errors import CacheUnavailable, DatabaseError, WaitedTooLong
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode
 from cacheaside.reading.fill import ReadContext, acquire, load, release, store
@@ -61,20 +61,28 @@ def read(question: Question, context: ReadContext) -> Steps:
     policy, now_ms = question.query.policy, context.now_ms()
     match policy.freshness(seen.fresh_until_ms, now_ms):
         case Freshness.FRESH if policy.refreshes_early(seen.fresh_until_ms, seen.load_ms, now_ms, context.chance):
-            return Outcome(source=Source.HIT, entry=seen, refresh=(yield from _elect(question, context, looked)))
+            refresh = yield from _elect(question, context, looked, seen)
+            return Outcome(source=Source.HIT, entry=seen, refresh=refresh)
         case Freshness.FRESH:
             return Outcome(source=Source.HIT, entry=seen)
         case Freshness.STALE:
-            return Outcome(source=Source.STALE, entry=seen, refresh=(yield from _elect(question, context, looked)))
+            return Outcome(
+                source=Source.STALE, entry=seen, refresh=(yield from _elect(question, context, looked, seen))
+            )
         case Freshness.LAST_RESORT:
             return (yield from _load_or_wait(question, context, looked, seen))
         case Freshness.GONE:
             return (yield from _load_or_wait(question, context, looked, None))
 
 
-def _elect(question: Question, context: ReadContext, looked: Looked) -> Generator[Step, Any, Refresh | None]:
-    """Return the refresh to run after the answer was sent, or None if another request does it. Never raises."""
-    if _is_held(looked):
+def _elect(
+    question: Question, context: ReadContext, looked: Looked, seen: Entry
+) -> Generator[Step, Any, Refresh | None]:
+    """Return the refresh to run after the answer was sent, or None if another request does it.
+
+    A look cannot tell whether a lease ever ends. So it is trusted only until the refresh should long have been done.
+    """
+    if _is_held(looked) and context.now_ms() < seen.fresh_until_ms + LONGEST_LEASE_MS:
         return None
     with suppress(CacheUnavailable):
         token, captured = yield from acquire(question, context)
