@@ -66,9 +66,8 @@ def read(question: Question, context: ReadContext) -> Steps:
         case Freshness.FRESH:
             return Outcome(source=Source.HIT, entry=seen)
         case Freshness.STALE:
-            return Outcome(
-                source=Source.STALE, entry=seen, refresh=(yield from _elect(question, context, looked, seen))
-            )
+            refresh = yield from _elect(question, context, looked, seen)
+            return Outcome(source=Source.STALE, entry=seen, refresh=refresh)
         case Freshness.LAST_RESORT:
             return (yield from _load_or_wait(question, context, looked, seen))
         case Freshness.GONE:
