@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES, Entry
+from cacheaside.reading.fill import ReadContext
 from cacheaside.reading.outcome import Outcome
-from cacheaside.reading.read_path import ReadContext, read
+from cacheaside.reading.read_path import read
 from proofs.explorer.model import NOW_MS, POLICY, QUESTION, Mutant, SharedState
 
 __all__ = ["ReadActor", "WriteActor"]
@@ -64,7 +65,7 @@ class ReadActor:
                 answer = int(end.value.entry.body or b"") if isinstance(end.value, Outcome) else answer
                 if refresh is None:
                     return replace(self, sent=(), step=None, answer=answer, done=True, frames=None)
-                path, step = refresh, next(refresh)
+                path, step = refresh.path, next(refresh.path)
         return replace(self, sent=sent, step=step, answer=answer, frames=_frames(path, (QUESTION, POLICY, context)))
 
     def _context(self, mutant: Mutant) -> ReadContext:

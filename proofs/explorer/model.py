@@ -7,6 +7,7 @@ PostgreSQL. States are immutable, so that the search can go back to any of them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, Literal
 
 from cacheaside.catalogue.policy import Policy
@@ -15,7 +16,18 @@ from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag
 from cacheaside.reading.question import Question
 
-__all__ = ["NOW_MS", "POLICY", "QUESTION", "Mutant", "SharedState", "stored_entry"]
+__all__ = [
+    "ENDLESS",
+    "NOW_MS",
+    "NO_TOKEN",
+    "POLICY",
+    "QUESTION",
+    "WRONG_TYPE",
+    "Mutant",
+    "SharedState",
+    "foreign_entries",
+    "stored_entry",
+]
 
 NOW_MS: Final = 1_000_000
 POLICY: Final = Policy(ttl_ms=60_000, stale_ms=60_000, stale_if_error_ms=60_000, negative_ttl_ms=60_000)
@@ -33,6 +45,11 @@ QUESTION: Final = Question(
     {},
 )
 
+# Values of the adversary. The model knows the first by its bytes, and MGET replies nothing for it.
+WRONG_TYPE: Final = b"a list"
+NO_TOKEN: Final = b"no token"
+ENDLESS: Final = b"a lease, no end."  # looks like one, and only Acquire can tell
+
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
@@ -44,6 +61,9 @@ class Mutant:
     token_per_client: bool = False  # all fills of one client, here of all readers, have the same token
     invalidate_first: bool = False  # the writer invalidates the tag before it commits
     look_without_lease: bool = False  # the lease is not read together with the entry
+    endless_leases: bool = False  # the lease is acquired with SET NX, whatever is there
+    foreign_tags: bool = False  # a tag gets a version with SET NX, whatever is there
+    no_question: bool = False  # an entry does not say which question it answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +83,9 @@ class SharedState:
                 looked = self._looked()
                 return self, replace(looked, lease=None) if mutant.look_without_lease else looked
             case steps.Acquire():
-                after = replace(self, lease=self.lease or step.token, tag=self.tag or step.new_versions[0])
+                held = self.lease if _is_lease(self.lease) or mutant.endless_leases else None
+                tag = self.tag if _is_token(self.tag) or mutant.foreign_tags else None
+                after = replace(self, lease=held or step.token, tag=tag or step.new_versions[0])
                 return after, steps.Acquired(after.lease == step.token, after._looked())
             case steps.Load():
                 return replace(self, loads=self.loads + 1), steps.Loaded(str(self.value).encode())
@@ -89,12 +111,42 @@ class SharedState:
                 return replace(self, tag=None)
 
     def _looked(self) -> steps.Looked:
-        return steps.Looked(self.entry, self.lease, (self.tag,))
+        return steps.Looked(_string(self.entry), _string(self.lease), (_string(self.tag),))
 
     def _with_late_versions(self, data: bytes) -> bytes:
         entry = decode(data)
         assert entry is not None
         return encode(replace(entry, tag_versions=(self.tag or bytes(TOKEN_BYTES),)))
+
+
+def _string(value: bytes | None) -> bytes | None:
+    return None if value == WRONG_TYPE else value
+
+
+def _is_token(value: bytes | None) -> bool:
+    return value is not None and len(value) == TOKEN_BYTES
+
+
+def _is_lease(value: bytes | None) -> bool:
+    return _is_token(value) and value != ENDLESS
+
+
+@cache
+def foreign_entries(tag: bytes | None, mutant: Mutant) -> dict[str, bytes]:
+    """Return entries that no fill made. Their body is -1, and they have the version that the tag has now."""
+    version = tag if tag is not None and len(tag) == TOKEN_BYTES else bytes(TOKEN_BYTES)
+    data = stored_entry(-1, version, fresh=True)
+    entry = decode(data)
+    assert entry is not None
+    others = entry if mutant.no_question else replace(entry, question=b"?" * TOKEN_BYTES)
+    day_ms = 86_400_000
+    return {
+        "that of another question": encode(others),
+        "one from tomorrow": encode(replace(entry, created_ms=NOW_MS + day_ms, fresh_until_ms=NOW_MS + day_ms)),
+        "one that is fresh for ever": encode(replace(entry, fresh_until_ms=2**63)),
+        "one with another body": encode(replace(entry, etag=bytes(TOKEN_BYTES))),
+        "one that is cut off": data[:-1],
+    }
 
 
 def stored_entry(value: int, tag: bytes, *, fresh: bool) -> bytes:
@@ -107,6 +159,7 @@ def stored_entry(value: int, tag: bytes, *, fresh: bool) -> bytes:
         fresh_until_ms=created_ms + POLICY.ttl_ms,
         load_ms=10,
         token=b"F" * TOKEN_BYTES,
+        question=QUESTION.digest,
         tag_versions=(tag,),
         etag=entity_tag(body),
     )

@@ -7,7 +7,7 @@ from typing import Final
 from proofs.explorer.model import Mutant, SharedState, stored_entry
 from proofs.explorer.search import Scenario
 
-__all__ = ["MUTANTS", "UNCHANGED", "scenarios"]
+__all__ = ["MUTANTS", "UNCHANGED", "scenarios", "small_scenarios"]
 
 _TAG: Final = b"T" * 16
 _INVALIDATED_TAG: Final = b"M" * 16
@@ -19,10 +19,13 @@ MUTANTS: Final = (
     Mutant("plain SET instead of compare-and-set", plain_set=True),
     Mutant("DEL before COMMIT", invalidate_first=True),
     Mutant("lease read only when acquiring", look_without_lease=True),
+    Mutant("lease acquired with SET NX", endless_leases=True),
+    Mutant("tag versions set with SET NX", foreign_tags=True),
+    Mutant("entry without its question", no_question=True),
 )
 
 
-def scenarios(readers: int, writers: int = 2, lost_keys: int = 1) -> list[Scenario]:
+def scenarios(readers: int, writers: int = 2, lost_keys: int = 1, overwrites: int = 0) -> list[Scenario]:
     """Return one scenario for each content that the cache can have at the beginning."""
     initial = {
         "cold": SharedState(),
@@ -30,4 +33,9 @@ def scenarios(readers: int, writers: int = 2, lost_keys: int = 1) -> list[Scenar
         "a stale entry": SharedState(entry=stored_entry(0, _TAG, fresh=False), tag=_TAG),
         "an invalidated entry": SharedState(entry=stored_entry(0, _TAG, fresh=True), tag=_INVALIDATED_TAG),
     }
-    return [Scenario(name, shared, readers, writers, lost_keys) for name, shared in initial.items()]
+    return [Scenario(name, shared, readers, writers, lost_keys, overwrites) for name, shared in initial.items()]
+
+
+def small_scenarios() -> list[Scenario]:
+    """Return scenarios of which at least one shows the defect of each mutant, the smallest first."""
+    return [*scenarios(2, 1), *scenarios(2, 1, lost_keys=0, overwrites=1), *scenarios(3, 1)]

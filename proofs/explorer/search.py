@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cacheaside.reading import steps
 from proofs.explorer.actors import ReadActor, WriteActor
+from proofs.explorer.adversary import overwritten, stuck_reader, unhealed
 from proofs.explorer.model import Mutant, SharedState
 
 __all__ = ["Exploration", "Scenario", "SystemState", "explore"]
@@ -25,6 +26,7 @@ class Scenario:
     readers: int = 3
     writers: int = 2
     lost_keys: int = 1  # by eviction; a lease also by its end
+    overwrites: int = 0  # by the adversary
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,19 @@ class SystemState:
     readers: tuple[ReadActor, ...]
     writers: tuple[WriteActor, ...]
     lost_keys: int  # that may still follow
+    overwrites: int  # that may still follow
     trace: tuple[str, ...] = ()
 
     @property
     def identity(self) -> Hashable:
         """All that distinguishes this state from others."""
         readers, writers = tuple(reader.identity for reader in self.readers), self.writers
-        return (self.shared, readers, writers, self.lost_keys)
+        return (self.shared, readers, writers, self.lost_keys, self.overwrites)
+
+    @property
+    def acknowledged(self) -> int:
+        """The newest write that every read which begins now must see."""
+        return max((writer.acknowledged for writer in self.writers), default=0)
 
 
 @dataclass(slots=True)
@@ -63,6 +71,7 @@ def explore(scenario: Scenario, mutant: Mutant, *, stop_at_first: bool = True) -
         tuple(ReadActor(number) for number in range(1, scenario.readers + 1)),
         tuple(WriteActor(number) for number in range(1, scenario.writers + 1)),
         scenario.lost_keys,
+        scenario.overwrites,
     )
     stack = [initial]
     while stack:
@@ -72,6 +81,11 @@ def explore(scenario: Scenario, mutant: Mutant, *, stop_at_first: bool = True) -
             continue
         explored.visited.add(digest)
         explored.states += 1
+        unable = _unable_to_go_on(state, mutant) if scenario.overwrites else None
+        if unable and explored.violation is None:
+            explored.violation = (*state.trace, unable)
+            if stop_at_first:
+                return explored
         for after in _transitions(state, mutant):
             explored.transitions += 1
             violated = _violated_invariant(state, after)
@@ -86,11 +100,10 @@ def explore(scenario: Scenario, mutant: Mutant, *, stop_at_first: bool = True) -
 
 def _transitions(state: SystemState, mutant: Mutant) -> Iterator[SystemState]:
     """Yield every state that can follow."""
-    acknowledged = max((writer.acknowledged for writer in state.writers), default=0)
     for at, reader in enumerate(state.readers):
         if reader.done:
             continue
-        shared, read_actor = reader.act(state.shared, acknowledged, mutant)
+        shared, read_actor = reader.act(state.shared, state.acknowledged, mutant)
         readers = (*state.readers[:at], read_actor, *state.readers[at + 1 :])
         action = "look" if reader.step is None else type(reader.step).__name__.lower()
         trace = (*state.trace, f"reader {reader.number}: {action}")
@@ -112,6 +125,9 @@ def _transitions(state: SystemState, mutant: Mutant) -> Iterator[SystemState]:
                 shared = state.shared.without(key)
                 trace = (*state.trace, f"the {key} is lost")
                 yield replace(state, shared=shared, lost_keys=state.lost_keys - 1, trace=trace)
+    if state.overwrites:
+        for action, shared in overwritten(state.shared, state.overwrites, mutant):
+            yield replace(state, shared=shared, overwrites=state.overwrites - 1, trace=(*state.trace, action))
 
 
 def _violated_invariant(before: SystemState, after: SystemState) -> str | None:
@@ -126,8 +142,16 @@ def _violated_invariant(before: SystemState, after: SystemState) -> str | None:
     return None
 
 
+def _unable_to_go_on(state: SystemState, mutant: Mutant) -> str | None:
+    """Return a sentence if a reader waits for ever, or if the cache is of no use to those who come later."""
+    if all(reader.done for reader in state.readers):
+        return unhealed(state.shared, state.acknowledged, mutant)
+    return stuck_reader(state.shared, state.readers, state.acknowledged, mutant)
+
+
 def _record_loads(state: SystemState, scenario: Scenario, explored: Exploration) -> None:
     if not all(reader.done for reader in state.readers):
         return
-    if state.lost_keys == scenario.lost_keys and not any(writer.committed for writer in state.writers):
+    undisturbed = (state.lost_keys, state.overwrites) == (scenario.lost_keys, scenario.overwrites)
+    if undisturbed and not any(writer.committed for writer in state.writers):
         explored.most_undisturbed_loads = max(explored.most_undisturbed_loads, state.shared.loads)

@@ -11,8 +11,8 @@ with order_totals as (
         sum(order_items.quantity * order_items.unit_price) as total
     from orders
     join order_items on order_items.order_id = orders.id
-    where orders.placed_at >= make_timestamptz(%(year)s, 1, 1, 0, 0, 0, 'UTC')
-      and orders.placed_at < make_timestamptz(%(year)s + 1, 1, 1, 0, 0, 0, 'UTC')
+    where orders.placed_at >= make_timestamptz(%(year)s::integer, 1, 1, 0, 0, 0, 'UTC')
+      and orders.placed_at < make_timestamptz(%(year)s::integer + 1, 1, 1, 0, 0, 0, 'UTC')
       and orders.status <> 'cancelled'
     group by orders.id
 )

@@ -1,7 +1,7 @@
 -- The recorder: the trigger function that records the changes of a table. Each recorded table has its own.
 --
---     INSERT, UPDATE, DELETE, TRUNCATE ─► trigger ─► record_products() ─► record ─┬─► insert into cacheaside.outbox
---                                                                                 └─► NOTIFY, if a listener needs it
+--     INSERT, UPDATE, DELETE, TRUNCATE --> trigger --> record_products() --> record --> insert into cacheaside.outbox
+--                                                                               \--> NOTIFY, if a listener needs it
 --
 --   record           is also called in the files below, for changes that fire no trigger
 --   create_recorder  is called by follow (0010_follow.sql), which creates the triggers

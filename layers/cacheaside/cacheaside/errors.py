@@ -21,7 +21,7 @@
         ├── Overloaded          the limit of concurrent loads without a lease is reached          503
         ├── StatementTimeout    the statement took longer than its timeout                        504
         ├── Busy                concurrent transactions conflicted with every attempt             503
-        ├── ConstraintViolated  a constraint or a column's type forbids a write; names the columns
+        ├── ConstraintViolated  a constraint or a type forbids a value; names the columns
         │   ├── Conflict        because of stored rows                                            409
         │   └── Unprocessable   because of values in the request                                  422
         ├── StatementFailed     PostgreSQL refused the statement                                  500
@@ -176,10 +176,10 @@ class Busy(DatabaseError):
 
 
 class ConstraintViolated(DatabaseError):
-    """A constraint forbids a write (SQLSTATE class 23), or a value does not fit its column (some of class 22).
+    """A constraint forbids a write (SQLSTATE class 23), or a value of the caller has no result (class 22 and others).
 
-    `fields` are the constraint's columns, or the constraint's name if it has none. `rule` tells the reason. If a value
-    does not fit, there are no fields, because PostgreSQL does not tell which value it was.
+    `fields` are the constraint's columns, or the constraint's name if it has none. `rule` tells the reason. Without a
+    constraint there are no fields, because PostgreSQL does not tell which value it was.
     """
 
     def __init__(self, rule: str, fields: Sequence[str] = ()) -> None:
@@ -193,7 +193,7 @@ class Conflict(ConstraintViolated):
 
 
 class Unprocessable(ConstraintViolated):
-    """A value in the request is never allowed, or it refers to a row that does not exist."""
+    """A value in the request is not allowed, refers to a row that does not exist, or has no result (`100 / 0`)."""
 
 
 class StatementFailed(DatabaseError):

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from cacheaside.catalogue.parameters import Parameter
 from cacheaside.drivers.breaker import BreakerState
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedQueries
@@ -247,7 +248,8 @@ def test_overloaded_load_does_not_run_its_query_and_leaves_nothing_on_the_connec
 
 
 def test_parameters_and_percent_signs_reach_the_query_unchanged(database_settings: DatabaseSettings) -> None:
-    asked = replace(question("select %(n)s + 5 %% 3 as sum, '{at_most}' as braces"), values={"n": 40})
+    parameters = {"n": Parameter(name="n", type="integer")}
+    asked = question("select %(n)s + 5 %% 3 as sum, '{at_most}' as braces", {"n": 40}, parameters=parameters)
     loaded = Queries(database_settings).load(Load(asked, 10_000, bypass=True))
     assert rows(loaded) == [{"sum": 42, "braces": "{at_most}"}]
 

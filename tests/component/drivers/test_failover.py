@@ -90,6 +90,20 @@ def test_a_store_on_a_demoted_primary_fails_and_the_next_reaches_the_new_one(
     assert cache.store(steps.Store(keys, b"mine", b"answer", 60_000))
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_a_lease_is_not_sought_on_a_demoted_primary(
+    demoted: tuple[CacheSettings, Callable[[], None]], held: bool
+) -> None:
+    settings, fail_over = demoted
+    cache, keys = Cache(settings), Keys("cacheaside:entry:{q}", "cacheaside:lease:{q}", (tag_key("orders"),))
+    first, second = (steps.Acquire(keys, token * 16, 20_000, (token * 16,), 60_000) for token in (b"1", b"2"))
+    cache.acquire(first)
+    if not held:
+        cache.release(steps.Release(keys, first.token))
+    fail_over()
+    assert cache.acquire(second).won, "the new primary, here an empty one, holds no lease"
+
+
 # A cluster with one node unavailable
 
 

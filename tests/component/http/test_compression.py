@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cacheaside.reading.entry import Encoding, Entry, decode, encode
+from cacheaside.reading.entry import Encoding, Entry, decode
 from tests.component.support.cache_servers import CACHE_SERVERS
-from tests.support.problem_document import check_problem
 
 pytestmark = pytest.mark.parametrize("valkey", CACHE_SERVERS, indirect=True)
 
@@ -74,12 +72,3 @@ def test_small_answer_and_no_row_are_not_compressed_but_vary(api: Any) -> None:
         assert "content-encoding" not in answer.headers
         assert answer.headers["vary"] == "Accept-Encoding"
         assert answer.json
-
-
-def test_stored_body_that_is_no_gzip_is_a_logged_500(api: Any, client: Any, caplog: pytest.LogCaptureFixture) -> None:
-    api.get(LARGE)
-    key, entry = stored(client)
-    client.set(key, encode(replace(entry, body=b"written by a bug")))
-    document = check_problem(api.get(LARGE), 500)
-    assert document["type"] == "/docs#internal"
-    assert "zlib.error" in caplog.text

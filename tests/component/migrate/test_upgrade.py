@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
+from local.servers.postgres import PostgresServer
 from migrate.upgrade import MigrationFailed, unknown, upgrade
 
 Connect = Callable[..., Connection]
@@ -50,6 +54,18 @@ def tables(connection: Connection) -> set[str]:
 def test_second_upgrade_finds_nothing_to_do(connect: Connect) -> None:
     assert upgrade(connect()) == FILES
     assert upgrade(connect()) == []
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
+def test_database_in_another_encoding_is_upgraded(
+    postgres: PostgresServer, sql: Callable[..., Any], encoding: str
+) -> None:
+    sql(f"create database other template template0 encoding '{encoding}' locale 'C'")
+    try:
+        with closing(psycopg2.connect(postgres.url_for("postgres", "other"))) as connection:
+            assert upgrade(connection) == FILES
+    finally:
+        sql("drop database other with (force)")
 
 
 def test_upgrades_at_once_apply_each_file_once(connect: Connect) -> None:

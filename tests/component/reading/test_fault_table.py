@@ -12,7 +12,7 @@ import redis
 
 from cacheaside.drivers.cache.deadline import CALL_S
 from cacheaside.drivers.guarded import CACHE, DATABASE
-from cacheaside.reading import read_path
+from cacheaside.reading import fill
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
@@ -49,7 +49,7 @@ def start_sandbox(
     client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[], Sandbox]]:
-    monkeypatch.setattr(read_path, "LEASE_MARGIN_MS", 20_000)  # a lease that is kept lasts until the next read
+    monkeypatch.setattr(fill, "LEASE_MARGIN_MS", 20_000)  # a lease that is kept lasts until the next read
     with fault_proxy(one_cache.url) as (cache, cache_url), fault_proxy(postgres.url) as (database, database_url):
 
         def start() -> Sandbox:
@@ -162,6 +162,7 @@ def test_cache_fault_that_begins_in_the_middle(
         sandbox.client.flushall()
         sandbox.prepare_entry(EntryState.COLD)
         sandbox.production_timeouts_in(step)
+        sandbox.production_timeouts_in("release")  # which follows a step that failed
         fault.apply(sandbox.cache, after=["look", "acquire", "store"].index(step))
         return sandbox.expect(expected)
 

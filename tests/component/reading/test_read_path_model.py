@@ -1,7 +1,8 @@
 """The read path on a real cache, against a model: whatever happens between two steps, no answer is too old.
 
 Hypothesis is the scheduler. It pauses any number of reads between two of their steps, which the real driver does on
-Valkey. Meanwhile it writes, evicts, lets time pass, loses replies and kills readers. Two machines that are wrong on
+Valkey. Meanwhile it writes, evicts, lets time pass, loses replies and kills readers. A second machine also puts rubbish
+under any key. Two machines that are wrong on
 purpose show that it would find an answer that is too old.
 
 The explorer (proofs/explorer) tries every interleaving of few actors on a model of the cache. This test tries some
@@ -24,6 +25,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from cacheaside.drivers.cache.cache import Cache
 from tests.component.support.cache_servers import client_of, settings_of
 from tests.component.support.read_path_machine import OneToken, ReadPathMachine, TooOld, VersionsAtStore
+from tests.component.support.rubbish_machine import RubbishMachine
 
 SETTINGS: Final = settings(
     max_examples=150,
@@ -46,8 +48,9 @@ def run(machine: type[ReadPathMachine], driver_and_client: tuple[Cache, Any], se
     run_state_machine_as_test(factory, settings=search)
 
 
-def test_no_answer_is_too_old(driver_and_client: tuple[Cache, Any]) -> None:
-    run(ReadPathMachine, driver_and_client, SETTINGS)
+@pytest.mark.parametrize("machine", [ReadPathMachine, RubbishMachine])
+def test_no_answer_is_too_old(driver_and_client: tuple[Cache, Any], machine: type[ReadPathMachine]) -> None:
+    run(machine, driver_and_client, SETTINGS)
 
 
 @pytest.mark.parametrize("cache_server", ["node-8"], indirect=True)  # one is enough: this proves the machine

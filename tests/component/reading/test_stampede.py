@@ -32,7 +32,11 @@ _fork = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
-def settings(cache_settings: CacheSettings, database_settings: DatabaseSettings) -> Settings:
+def settings(
+    cache_settings: CacheSettings, database_settings: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    # The queries below may run for two minutes, so that a slow machine fails no test.
+    monkeypatch.setattr("cacheaside.drivers.cache.cache.LONGEST_LEASE_MS", 200_000)
     return Settings(database_settings, cache_settings)
 
 

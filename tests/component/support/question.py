@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.reading.question import Question
@@ -11,8 +13,8 @@ from cacheaside.reading.question import Question
 __all__ = ["question"]
 
 
-def question(sql: str, **changes: Any) -> Question:
-    """Return the question of a query without parameters. `changes` replace fields of the query."""
+def question(sql: str, values: Mapping[str, Value] | None = None, **changes: Any) -> Question:
+    """Return the question of a query, by default one without parameters. `changes` replace fields of the query."""
     fields: dict[str, Any] = {"name": "q", "summary": "", "returns": "many", "timeout_ms": 10_000, "tags": ()}
     fields |= {"parameters": {}, "policy": Policy(ttl_ms=60_000)} | changes
-    return Question(Query(sql=sql, **fields), {})
+    return Question(Query(sql=sql, **fields), values or {})

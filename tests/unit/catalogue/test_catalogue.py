@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,33 @@ def test_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: str,
     place, _, message = str(caught.value).partition(": ")
     assert place.endswith(f"some_query.sql:{line}"), caught.value
     assert says in message
+
+
+@pytest.mark.parametrize(
+    ("sql", "accepted"),
+    [
+        ("select 1 -- as in %(q)s\n", False),
+        ("select 1 -- as\n, %(q)s", True),
+        ("select '%(q)s'", False),
+        ("select 'it''s %(q)s'", False),
+        ("select 'it''s', %(q)s, ''", True),
+        (r"select e'it\'s %(q)s'", False),
+        (r"select 'C:\', %(q)s", True),
+        ('select 1 as "a ""%(q)s"', False),
+        ("/* a /* nested */ comment %(q)s */ select 1", False),
+        ("/* a /* nested */ comment */ select %(q)s", True),
+        ("select $$it's %(q)s$$", False),
+        ("select $a$it's $$ $b$ %(q)s$a$", False),
+        ("select $a$it's$a$, %(q)s", True),
+        ("select a$a$, %(q)s, b$a$", True),
+        ("select 'without end %(q)s", False),
+    ],
+)
+def test_text_of_a_caller_cannot_end_a_comment_or_a_string(tmp_path: Path, sql: str, accepted: bool) -> None:
+    """Such a placeholder is refused, because the value would be written there. The `accepted` ones are outside."""
+    header = '-- summary = "s"\n-- ttl = "1s"\n-- tags = []\n-- params.q = { type = "text" }\n'
+    with nullcontext() if accepted else pytest.raises(CatalogueError, match="is in quotes or in a comment"):
+        load(tmp_path, header + "\n" + sql)
 
 
 def load_command(tmp_path: Path, header: str = "") -> Command:

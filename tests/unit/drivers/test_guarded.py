@@ -89,6 +89,20 @@ def test_refusal_by_postgresql_is_no_failure_of_the_server(error: Any) -> None:
     assert changes == []
 
 
+def test_bug_in_a_probe_does_not_keep_the_next_calls_from_a_server_that_answers() -> None:
+    """Whatever value of a caller it was: the breaker would refuse every other query for as long as a load may take."""
+    driver = Driver(errors.DatabaseUnavailable("gone"))
+    times = [0]
+    wrapper = GuardedQueries(driver, lambda _: None, lambda: times[-1], lambda: 0.0)
+    call(wrapper, "load", DATABASE.failures)
+    times.append(DATABASE.pause_ms)
+    driver.error = ValueError("a bug")
+    with pytest.raises(ValueError, match="a bug"):
+        wrapper.load(None)
+    driver.error = None
+    assert wrapper.load(None) == "load"
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "error"),
     [(GuardedCache, "look", errors.CacheUnavailable), (GuardedQueries, "load", errors.DatabaseUnavailable)],

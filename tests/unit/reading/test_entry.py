@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import shake_256
 
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cacheaside.reading.entry import FORMAT_VERSION, Encoding, Entry, decode, encode, entity_tag, pack, unpack
+from cacheaside.reading.entry import Encoding, Entry, decode, encode, entity_tag, pack, unpack
 
 BODY = b'{"data":[{"id":1}]}'
 ENTRY = Entry(
@@ -22,6 +24,7 @@ ENTRY = Entry(
     load_ms=5_003,
     token=bytes(range(16)),
     tag_versions=(b"A" * 16, b"B" * 16),
+    question=b"Q" * 16,
     etag=entity_tag(BODY),
     query_string="since=2025-01-01&limit=10",
 )
@@ -30,7 +33,10 @@ ENTRY = Entry(
 GZIP_BODY = bytes.fromhex("1f8b0800000000000403ab564a492c4954b28aae56ca4c51b232ac8dad050053ae2faa13000000")
 GZIP_ENTRY = replace(ENTRY, body=GZIP_BODY, encoding=Encoding.GZIP)
 
-FIELDS = "0000018bcfe568000000018bcfe652600000138b000102030405060708090a0b0c0d0e0fe5892daa3471243c635240aa3bed72da02"
+TIMES_AND_TOKEN = "0000018bcfe568000000018bcfe652600000138b000102030405060708090a0b0c0d0e0f"
+QUESTION = "51515151515151515151515151515151"
+ETAG_AND_TWO = "e5892daa3471243c635240aa3bed72da02"
+FIELDS = TIMES_AND_TOKEN + ETAG_AND_TWO
 TAGS = "4141414141414141414141414141414142424242424242424242424242424242"
 QUERY_STRING = "73696e63653d323032352d30312d3031266c696d69743d3130"
 
@@ -38,6 +44,9 @@ VERSION_1 = bytes.fromhex("63610101" + "7a8199e8" + FIELDS + TAGS) + BODY
 VERSION_1_GZIP = bytes.fromhex("63610103" + "d647f65e" + FIELDS + TAGS) + GZIP_BODY
 VERSION_2 = bytes.fromhex("63610201" + "6153913e" + FIELDS + "00000019" + TAGS + QUERY_STRING) + BODY
 VERSION_2_GZIP = bytes.fromhex("63610203" + "b5dd8627" + FIELDS + "00000019" + TAGS + QUERY_STRING) + GZIP_BODY
+WITH_QUESTION = TIMES_AND_TOKEN + QUESTION + ETAG_AND_TWO + "00000019" + TAGS + QUERY_STRING
+VERSION_3 = bytes.fromhex("63610301" + "c6d273c2" + WITH_QUESTION) + BODY
+VERSION_3_GZIP = bytes.fromhex("63610303" + "55ff47e4" + WITH_QUESTION) + GZIP_BODY
 
 BODIES = st.one_of(
     st.binary(max_size=3_000),
@@ -53,14 +62,14 @@ def row_of_shop(number: int) -> dict[str, object]:
 SHOP = json.dumps({"data": [row_of_shop(number) for number in range(100)]}).encode()
 
 
-@pytest.mark.parametrize(("entry", "snapshot"), [(ENTRY, VERSION_2), (GZIP_ENTRY, VERSION_2_GZIP)])
-def test_bytes_of_format_2_do_not_change(entry: Entry, snapshot: bytes) -> None:
+@pytest.mark.parametrize(("entry", "snapshot"), [(ENTRY, VERSION_3), (GZIP_ENTRY, VERSION_3_GZIP)])
+def test_bytes_of_format_3_do_not_change(entry: Entry, snapshot: bytes) -> None:
     assert encode(entry) == snapshot
     assert decode(snapshot) == entry
 
 
-@pytest.mark.parametrize("snapshot", [VERSION_1, VERSION_1_GZIP])
-def test_format_1_is_a_miss_because_it_has_no_query_string(snapshot: bytes) -> None:
+@pytest.mark.parametrize("snapshot", [VERSION_1, VERSION_1_GZIP, VERSION_2, VERSION_2_GZIP])
+def test_older_format_is_a_miss_because_it_does_not_say_which_question_it_answers(snapshot: bytes) -> None:
     assert decode(snapshot) is None
 
 
@@ -71,24 +80,26 @@ def test_bodies_of_both_snapshots_are_equal() -> None:
 @given(
     st.builds(
         Entry,
-        body=st.one_of(st.none(), st.binary(max_size=200)),
+        body=st.one_of(st.none(), st.text(max_size=200).map(str.encode)),
         created_ms=st.integers(0, 2**64 - 1),
         fresh_until_ms=st.integers(0, 2**64 - 1),
         load_ms=st.integers(0, 2**32 - 1),
         token=st.binary(min_size=16, max_size=16),
         tag_versions=st.lists(st.binary(min_size=16, max_size=16), max_size=8).map(tuple),
-        etag=st.binary(min_size=16, max_size=16),
+        etag=st.just(b""),
+        question=st.binary(min_size=16, max_size=16),
         query_string=st.text(st.characters(codec="utf-8"), max_size=50),
     ),
-    st.sampled_from(Encoding),
+    st.booleans(),
 )
-def test_entry_is_the_same_after_encode_and_decode(entry: Entry, encoding: Encoding) -> None:
-    entry = replace(entry, encoding=Encoding.IDENTITY if entry.body is None else encoding)
+def test_entry_is_the_same_after_encode_and_decode(entry: Entry, compress: bool) -> None:
+    encoding, body = pack(entry.body and entry.body * 20, compress=compress)
+    entry = replace(entry, body=body, encoding=encoding, etag=entity_tag(entry.body and entry.body * 20))
     assert decode(encode(entry)) == entry
 
 
 def test_missing_row_differs_from_an_empty_body() -> None:
-    absent, empty = replace(ENTRY, body=None), replace(ENTRY, body=b"")
+    absent, empty = replace(ENTRY, body=None, etag=entity_tag(b"")), replace(ENTRY, body=b"", etag=entity_tag(b""))
     assert decode(encode(absent)) == absent
     assert decode(encode(empty)) == empty
 
@@ -117,13 +128,77 @@ def test_damage_anywhere_in_any_entry_is_a_miss(body: bytes, data: st.DataObject
     assert decode(bytes(written[: data.draw(st.integers(0, len(written) - 1))])) is None
 
 
-def test_unknown_flags_are_a_miss_even_if_the_checksum_fits() -> None:
-    decoded = set()
-    for flags in range(256):
-        preamble, rest = bytes([*b"ca", FORMAT_VERSION, flags]), VERSION_2[8:]
-        if decode(preamble + zlib.crc32(preamble + rest).to_bytes(4, "big") + rest) is not None:
-            decoded.add(flags)
-    assert decoded == {0b00, 0b01, 0b11}
+def with_checksum(data: bytes) -> bytes:
+    """Return `data` with the checksum that fits."""
+    return data[:4] + zlib.crc32(data[8:], zlib.crc32(data[:4])).to_bytes(4, "big") + data[8:]
+
+
+@pytest.mark.parametrize(
+    ("entry", "known"),
+    [(replace(ENTRY, body=None, etag=entity_tag(None)), 0b00), (ENTRY, 0b01), (GZIP_ENTRY, 0b11)],
+)
+def test_flags_that_do_not_fit_the_body_are_a_miss_even_if_the_checksum_fits(entry: Entry, known: int) -> None:
+    data = encode(entry)
+    decoded = {flags for flags in range(256) if decode(with_checksum(data[:3] + bytes([flags]) + data[4:]))}
+    assert decoded - {0b01} == {known} - {0b01}
+    assert known in decoded
+
+
+def gzip_of(body: bytes) -> bytes:
+    return gzip.compress(body, mtime=0)
+
+
+# What has the right checksum, and is no answer: the stored body, and the body whose entity tag it has.
+FORGED_BODIES = {
+    "not gzip": (b"not gzip", BODY),
+    "nothing": (b"", b""),
+    "cut off": (GZIP_BODY[:-5], BODY),
+    "damaged": (GZIP_BODY[:12] + b"\xff" + GZIP_BODY[13:], BODY),
+    "more behind it": (GZIP_BODY + b"more", BODY),
+    "two members": (GZIP_BODY + GZIP_BODY, BODY + BODY),
+    "another body": (gzip_of(b"{}"), BODY),
+    "not UTF-8": (gzip_of(b"\xff"), b"\xff"),
+    "larger than any answer": (gzip_of(bytes(7_000_000)), bytes(7_000_000)),
+}
+
+
+@pytest.mark.parametrize(("stored", "tagged"), FORGED_BODIES.values(), ids=FORGED_BODIES)
+def test_body_that_is_no_answer_is_a_miss_even_if_the_checksum_fits(stored: bytes, tagged: bytes) -> None:
+    assert decode(encode(replace(GZIP_ENTRY, body=stored, etag=entity_tag(tagged)))) is None
+
+
+@pytest.mark.parametrize("body", [b"\xff", bytes(7_000_000)], ids=["not UTF-8", "larger than any answer"])
+def test_plain_body_that_is_no_answer_is_a_miss_even_if_the_checksum_fits(body: bytes) -> None:
+    assert decode(encode(replace(ENTRY, body=body, etag=entity_tag(body)))) is None
+
+
+def test_entry_that_was_good_does_not_vouch_for_another_body_in_its_place() -> None:
+    assert decode(encode(GZIP_ENTRY)) == GZIP_ENTRY
+    assert decode(encode(replace(GZIP_ENTRY, body=GZIP_BODY[:-5]))) is None
+
+
+def test_bomb_takes_no_more_memory_than_an_answer() -> None:
+    """A body of 300 MB: what unpacks is bounded, whatever the length says."""
+    bomb = b"".join(zeros_in_gzip(300))
+    tracemalloc.start()
+    decode(encode(replace(GZIP_ENTRY, body=bomb)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30_000_000
+
+
+def zeros_in_gzip(megabytes: int) -> Iterator[bytes]:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    yield from (packer.compress(bytes(1_000_000)) for _ in range(megabytes))
+    yield packer.flush()
+
+
+@given(st.integers(0, 255), st.integers(0, 2**32 - 1))
+def test_lengths_that_lie_never_give_another_answer(tags: int, length: int) -> None:
+    data = encode(ENTRY)
+    lying = with_checksum(data[:76] + bytes([tags]) + length.to_bytes(4, "big") + data[81:])
+    found = decode(lying)
+    assert found is None or found.body == BODY
 
 
 def test_query_string_of_any_length_is_stored() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cacheaside.catalogue.policy import LONGEST_LEASE_MS
 from cacheaside.errors import CacheUnavailable, DatabaseUnavailable
 from cacheaside.reading.entry import Entry, decode, encode
 from cacheaside.reading.outcome import Outcome, Source
@@ -60,12 +61,12 @@ def test_stale_entry_is_served_at_once_and_one_request_is_elected_to_refresh_it(
     acquire = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Acquire)
     outcome = expect(read.answer(Acquired(True, Looked(stored_entry(), acquire.token, (VERSION,)))), Outcome)
     assert outcome.source is Source.STALE
-    load = expect(next(outcome.refresh), Load)
+    load = expect(next(outcome.refresh.path), Load)
     assert load.bypass is False
-    store = expect(outcome.refresh.send(Loaded(b"{}")), Store)
-    assert store.token == acquire.token
+    store = expect(outcome.refresh.path.send(Loaded(b"{}")), Store)
+    assert store.token == acquire.token == outcome.refresh.release.token
     with pytest.raises(StopIteration) as done:
-        outcome.refresh.send(True)
+        outcome.refresh.path.send(True)
     assert done.value.value is True
 
 
@@ -74,19 +75,25 @@ def test_stale_entry_that_another_request_refreshes_takes_one_round_trip() -> No
     assert (outcome.source, outcome.refresh) == (Source.STALE, None)
 
 
+def test_lease_that_never_ends_does_not_keep_an_answer_stale() -> None:
+    read = Read(START_MS + 60_000 + LONGEST_LEASE_MS, stale_ms=600_000)
+    expect(read.answer(Looked(stored_entry(), b"x" * 16, (VERSION,))), Acquire)
+
+
 def test_failed_refresh_does_not_release_the_lease() -> None:
     read = Read(START_MS + 60_000)
     acquire = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Acquire)
     refresh = expect(read.answer(Acquired(True, Looked(stored_entry(), acquire.token, (VERSION,)))), Outcome).refresh
-    next(refresh)
+    next(refresh.path)
     with pytest.raises(DatabaseUnavailable):
-        refresh.throw(DatabaseUnavailable("down"))
+        refresh.path.throw(DatabaseUnavailable("down"))
 
 
 def test_cache_that_fails_at_the_election_does_not_fail_the_read() -> None:
     read = Read(START_MS + 60_000)
     read.answer(Looked(stored_entry(), None, (VERSION,)))
-    outcome = expect(read.answer(CacheUnavailable()), Outcome)
+    expect(read.answer(CacheUnavailable()), Release)
+    outcome = expect(read.answer(None), Outcome)
     assert (outcome.source, outcome.refresh) == (Source.STALE, None)
 
 
@@ -116,6 +123,7 @@ def test_failed_load_never_serves_an_invalidated_entry() -> None:
 def test_failed_load_of_a_bypass_serves_the_entry_seen_before_the_cache_failed() -> None:
     read = Read(START_MS + 80_000)
     read.answer(Looked(stored_entry(), None, (VERSION,)))
+    expect(read.answer(CacheUnavailable()), Release)
     expect(read.answer(CacheUnavailable()), Load)
     assert expect(read.answer(DatabaseUnavailable("down")), Outcome).source is Source.STALE_IF_ERROR
 
@@ -167,22 +175,30 @@ def test_refused_store_does_not_fail_the_read() -> None:
     assert (outcome.entry.body, outcome.stored, outcome.detail) == (b"{}", False, "lease-lost")
 
 
-@pytest.mark.parametrize("steps_before", [0, 1])
-def test_cache_that_fails_is_bypassed(steps_before: int) -> None:
+def test_cache_that_fails_is_bypassed() -> None:
     read = Read()
-    for _ in range(steps_before):
-        read.answer(NOTHING)
     expect(read.answer(CacheUnavailable()), Load)
     outcome = expect(read.answer(Loaded(b"{}")), Outcome)
     assert (outcome.source, outcome.detail) == (Source.BYPASS, "cache-unavailable")
 
 
-def test_cache_that_fails_at_the_store_does_not_fail_the_read() -> None:
+@pytest.mark.parametrize("release", [None, CacheUnavailable()])
+def test_lease_whose_acquiring_got_no_reply_is_released_before_the_load(release: object) -> None:
     read = Read()
-    read.answer(NOTHING)
+    acquire = expect(read.answer(NOTHING), Acquire)
+    assert expect(read.answer(CacheUnavailable()), Release).token == acquire.token
+    assert expect(read.answer(release), Load).bypass is True
+    assert expect(read.answer(Loaded(b"{}")), Outcome).source is Source.BYPASS
+
+
+@pytest.mark.parametrize("release", [None, CacheUnavailable()])
+def test_cache_that_fails_at_the_store_does_not_fail_the_read_nor_keep_its_lease(release: object) -> None:
+    read = Read()
+    acquire = expect(read.answer(NOTHING), Acquire)
     read.answer(Acquired(True, Looked(None, b"", (VERSION,))))
     read.answer(Loaded(b"{}"))
-    outcome = expect(read.answer(CacheUnavailable()), Outcome)
+    assert expect(read.answer(CacheUnavailable()), Release).token == acquire.token
+    outcome = expect(read.answer(release), Outcome)
     assert (outcome.source, outcome.stored, outcome.detail) == (Source.MISS, False, "cache-unavailable")
 
 

@@ -11,17 +11,26 @@ from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Wait
 from tests.unit.support.one_read import NOTHING, OTHER_VERSION, START_MS, VERSION, Read, expect, stored_entry
 
+LEASE = b"x" * 16
+
 
 def waiting(**rules: Any) -> Read:
     """Return a read that lost the lease to another, and waits."""
     read = Read(**rules)
     read.answer(NOTHING)
-    expect(read.answer(Acquired(False, Looked(None, b"x" * 16, (VERSION,)))), Wait)
+    expect(read.answer(Acquired(False, Looked(None, LEASE, (VERSION,)))), Wait)
     return read
 
 
-def test_read_that_sees_a_lease_waits_without_an_attempt_to_acquire_it() -> None:
-    expect(Read().answer(Looked(None, b"x" * 16, (None,))), Wait)
+def test_lease_that_never_ends_is_not_waited_for() -> None:
+    """A look cannot tell, so the read asks Acquire once for each lease that it sees."""
+    read = Read()
+    expect(read.answer(Looked(None, LEASE, (None,))), Acquire)
+    expect(read.answer(Acquired(False, Looked(None, LEASE, (VERSION,)))), Wait)
+    read.answer(None)
+    expect(read.answer(Looked(None, LEASE, (VERSION,))), Wait)
+    read.answer(None)
+    expect(read.answer(Looked(None, b"y" * 16, (VERSION,))), Acquire)
 
 
 def test_waiter_returns_the_entry_that_the_holder_stored() -> None:
@@ -41,7 +50,8 @@ def test_waiter_refuses_a_fill_that_began_before_it_and_was_invalidated() -> Non
     before = stored_entry()
     token = decode(before).token
     read = Read()
-    expect(read.answer(Looked(None, token, (VERSION,))), Wait)
+    read.answer(Looked(None, token, (VERSION,)))
+    expect(read.answer(Acquired(False, Looked(None, token, (VERSION,)))), Wait)
     read.answer(None)
     expect(read.answer(Looked(before, None, (OTHER_VERSION,))), Acquire)
 
@@ -61,7 +71,7 @@ def test_pauses_grow_and_end_with_the_wait_of_the_policy() -> None:
         read.now_ms += read.step.ms
         read.answer(None)
         try:
-            read.answer(Looked(None, b"x" * 16, (VERSION,)))
+            read.answer(Looked(None, LEASE, (VERSION,)))
         except WaitedTooLong:
             break
     assert sum(pauses) == 300
@@ -72,7 +82,7 @@ def test_waiter_that_waited_out_may_load_for_itself() -> None:
     read = waiting(waited_out=WaitedOut.LOAD)
     read.now_ms += 5_000
     read.answer(None)
-    load = expect(read.answer(Looked(None, b"x" * 16, (VERSION,))), Load)
+    load = expect(read.answer(Looked(None, LEASE, (VERSION,))), Load)
     assert load.bypass is True
     outcome = expect(read.answer(Loaded(b"{}")), Outcome)
     assert (outcome.source, outcome.stored, outcome.detail) == (Source.MISS, False, "waited-out")
@@ -80,8 +90,9 @@ def test_waiter_that_waited_out_may_load_for_itself() -> None:
 
 def test_waiter_that_waited_out_takes_the_last_resort() -> None:
     read = Read(START_MS + 80_000)
-    expect(read.answer(Looked(stored_entry(), b"x" * 16, (VERSION,))), Wait)
+    read.answer(Looked(stored_entry(), LEASE, (VERSION,)))
+    expect(read.answer(Acquired(False, Looked(stored_entry(), LEASE, (VERSION,)))), Wait)
     read.now_ms += 5_000
     read.answer(None)
-    outcome = expect(read.answer(Looked(stored_entry(), b"x" * 16, (VERSION,))), Outcome)
+    outcome = expect(read.answer(Looked(stored_entry(), LEASE, (VERSION,))), Outcome)
     assert (outcome.source, outcome.detail) == (Source.STALE_IF_ERROR, "waited-out")

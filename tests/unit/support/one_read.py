@@ -9,8 +9,9 @@ from typing import Any
 
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
+from cacheaside.reading.fill import ReadContext
 from cacheaside.reading.question import Question
-from cacheaside.reading.read_path import ReadContext, read
+from cacheaside.reading.read_path import read
 from cacheaside.reading.steps import Acquired, Loaded, Looked, Step, Store
 
 __all__ = ["NOTHING", "OTHER_VERSION", "POLICY", "START_MS", "VERSION", "Read", "expect", "stored_entry"]

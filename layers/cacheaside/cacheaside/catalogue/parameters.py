@@ -19,7 +19,17 @@ from uuid import UUID
 from cacheaside.catalogue.patterns import Pattern
 from cacheaside.errors import BadParameters, ParameterProblem
 
-__all__ = ["SCALAR_TYPES", "Parameter", "Value", "bind_json", "bind_text", "canonical", "shortened", "to_query_string"]
+__all__ = [
+    "SCALAR_TYPES",
+    "Parameter",
+    "Scalar",
+    "Value",
+    "bind_json",
+    "bind_text",
+    "canonical",
+    "shortened",
+    "to_query_string",
+]
 
 Scalar = str | int | Decimal | bool | date | datetime
 Value = Scalar | list[Scalar] | None
@@ -97,22 +107,23 @@ def _uuid(raw: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """The parser of one type, the Python types of its JSON values, and its OpenAPI schema."""
+    """The parser of one type, the type in SQL, the Python types of its JSON values, and its OpenAPI schema."""
 
     parse: Callable[[str], Scalar]  # raises ValueError with the expected form, such as "true or false"
+    sql: str
     json: tuple[type, ...]
     schema: Mapping[str, str]
 
 
 SCALAR_TYPES: Final[Mapping[str, _Type]] = {
-    "text": _Type(_text, (str,), {"type": "string"}),
-    "integer": _Type(_integer, (int,), {"type": "integer", "format": "int64"}),
-    "number": _Type(_number, (int, Decimal), {"type": "number"}),
-    "boolean": _Type(_boolean, (bool,), {"type": "boolean"}),
-    "date": _Type(_date, (str,), {"type": "string", "format": "date"}),
-    "timestamp": _Type(_timestamp, (str,), {"type": "string", "format": "date-time"}),
-    "uuid": _Type(_uuid, (str,), {"type": "string", "format": "uuid"}),
-    "enum": _Type(_text, (str,), {"type": "string"}),
+    "text": _Type(_text, "text", (str,), {"type": "string"}),
+    "integer": _Type(_integer, "bigint", (int,), {"type": "integer", "format": "int64"}),
+    "number": _Type(_number, "numeric", (int, Decimal), {"type": "number"}),
+    "boolean": _Type(_boolean, "boolean", (bool,), {"type": "boolean"}),
+    "date": _Type(_date, "date", (str,), {"type": "string", "format": "date"}),
+    "timestamp": _Type(_timestamp, "timestamptz", (str,), {"type": "string", "format": "date-time"}),
+    "uuid": _Type(_uuid, "uuid", (str,), {"type": "string", "format": "uuid"}),
+    "enum": _Type(_text, "", (str,), {"type": "string"}),
 }
 
 
@@ -167,6 +178,16 @@ class Parameter:
             article = "an" if self.type in ("integer", "enum") else "a"
             raise ValueError(f"{self.name} must be {article} {self.type}, written as JSON {self.json_kind}")
         return str(raw)
+
+    @property
+    def sql_type(self) -> str:
+        """The type in SQL, such as bigint[].
+
+        It is "" for an enum, and for a list of one: the place in the SQL decides. So an enum can be compared with a
+        column of text as well as with one of an enum type, whose name the catalogue does not know.
+        """
+        sql = SCALAR_TYPES[self.type].sql
+        return f"{sql}[]" if sql and self.is_list else sql
 
     @property
     def json_kind(self) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-__all__ = ["LEASE_MARGIN_MS", "Freshness", "Policy", "WaitedOut"]
+__all__ = ["LEASE_MARGIN_MS", "LONGEST_LEASE_MS", "Freshness", "Policy", "WaitedOut"]
 
 # The holder of a lease needs this much besides the load: two round trips to the cache, and a pause of the runtime.
 LEASE_MARGIN_MS: Final = 2_000
@@ -24,6 +24,7 @@ _FOR_WAITERS_MS: Final = 2_000
 
 # No request lives longer: API Gateway ends it.
 _LONGEST_LOAD_MS: Final = 30_000
+LONGEST_LEASE_MS: Final = _LONGEST_LOAD_MS + LEASE_MARGIN_MS
 
 
 class Freshness(Enum):

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from cacheaside.catalogue.quotations import quotations
 from cacheaside.errors import CatalogueError
 
 __all__ = ["SqlFile", "read_sql_file"]
@@ -86,8 +87,13 @@ def _finite(text: str) -> Decimal:
 
 def _placeholders(path: Path, sql: str, first_line: int) -> dict[str, int]:
     found: dict[str, int] = {}
+    quoted = list(quotations(sql))
     for match in _PLACEHOLDER.finditer(sql):
         line = first_line + sql.count("\n", 0, match.start())
+        if match["name"] is not None and any(match.start() in part for part in quoted):
+            # There the text of a caller could end the comment or the string, and become SQL.
+            advice = "write it outside, as in %(days)s * interval '1 day'"
+            raise CatalogueError(path, line, f"%({match['name']})s is in quotes or in a comment; {advice}")
         if match["name"] is not None:
             found.setdefault(match["name"], line)
         elif not match["escaped"]:

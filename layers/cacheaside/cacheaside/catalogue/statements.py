@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 from typing import Literal
 
 from cacheaside.catalogue.parameters import Parameter
@@ -27,13 +30,23 @@ class Statement:
     parameters: Mapping[str, Parameter]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Query(Statement):
     """A statement that reads. Its answer is cached as `policy` says, until one of its `tags` is invalidated."""
 
     tags: tuple[str, ...]
     policy: Policy
     verify: bool = True  # the verifier compares answers; False if one changes without a write, as with now()
+
+    @cached_property
+    def identity(self) -> bytes:
+        """16 bytes that differ between two queries if the same values can have another answer, or other tags.
+
+        The policy is no part of it: it decides how long an answer is used, and not what it says.
+        """
+        parameters = sorted((each.name, each.type, each.is_list) for each in self.parameters.values())
+        declared = json.dumps([self.name, self.sql, self.returns, self.tags, parameters])
+        return blake2b(declared.encode(), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

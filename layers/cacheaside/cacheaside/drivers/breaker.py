@@ -100,6 +100,11 @@ class Breaker:
         if self._state is BreakerState.HALF_OPEN or self._failures >= self._rules.failures:
             self._open()
 
+    def abandoned(self, ticket: Ticket) -> None:
+        """Report that the call of `ticket` ended and told nothing about the server: the next caller is the probe."""
+        if ticket == self._ticket and self._state is BreakerState.HALF_OPEN:
+            self._until_next_ms = 0
+
     def _open(self) -> None:
         pause_ms = self._pause_ms
         self._failures = 0

@@ -115,5 +115,8 @@ class _Guard:
         except CacheasideError:
             self._breaker.succeeded(ticket)  # a refusal or a statement timeout: the server answers
             raise
+        except BaseException:  # a bug, or an interrupt
+            self._breaker.abandoned(ticket)
+            raise
         self._breaker.succeeded(ticket)
         return answer

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
-from cacheaside.errors import PreconditionFailed
+from cacheaside.errors import PreconditionFailed, Unprocessable
 from cacheaside.http import problems
 from cacheaside.http.conditions import conditional
 
@@ -27,7 +27,10 @@ _ROUTES: Final = [
 
 
 def application(logger: Logger) -> APIGatewayHttpResolver:
-    """Return a resolver without routes that answers errors as problem details, and logs those of status 5xx."""
+    """Return a resolver without routes that answers errors as problem details.
+
+    It logs those of status 5xx as errors, and those of PostgreSQL that a caller's value caused as warnings.
+    """
     app = APIGatewayHttpResolver()
 
     def request_id() -> str:
@@ -36,6 +39,8 @@ def application(logger: Logger) -> APIGatewayHttpResolver:
     def render_error(error: Exception) -> Response[str]:
         if problems.problem_of(error).status >= 500:
             logger.error(str(error), exc_info=error)
+        elif isinstance(error, Unprocessable):  # PostgreSQL's message holds values of the caller, which are not logged
+            logger.warning(str(error), extra={"sqlstate": getattr(error.__cause__, "pgcode", None)})
         return problems.problem_response(error, request_id())
 
     def render_no_route(_: NotFoundError) -> Response[str]:

@@ -113,9 +113,9 @@ _CONFLICT: Final = Problem(
 _UNPROCESSABLE: Final = Problem(
     "unprocessable",
     HTTPStatus.UNPROCESSABLE_ENTITY,
-    "The change is not possible",
-    "Nothing was written: a value is missing or forbidden, or refers to a row that does not exist. "
-    "The columns of the constraint are listed in errors.",
+    "A value is not possible",
+    "A value is forbidden, out of range or of the wrong form, or it refers to a row that does not exist. Nothing was "
+    "written. If a constraint forbids it, its columns are listed in errors.",
 )
 _TOO_LARGE: Final = Problem(
     "answer-too-large",

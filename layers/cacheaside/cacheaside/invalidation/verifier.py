@@ -171,7 +171,8 @@ class Verifier:
         except BadParameters:  # the declared parameters have changed, and the SQL has not
             return None
         question = Question(query, values)
-        return _Candidate(replace(entry, body=None), question) if question.keys.entry == key else None
+        is_servable = question.keys.entry == key and question.accepts(entry, self._now_ms())
+        return _Candidate(replace(entry, body=None), question) if is_servable else None
 
     def _is_affordable(self, candidate: _Candidate, left_ms: int) -> bool:
         """Return whether to load. A load that takes more than what is left is done in proportion to that."""

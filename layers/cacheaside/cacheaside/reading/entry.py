@@ -9,15 +9,16 @@
          16     8  fresh until, ms since the epoch
          24     4  load time, ms
          28    16  token of the lease under which it was stored
-         44    16  entity tag: BLAKE2b of the body before it was compressed
-         60     1  n, number of tag versions
-         61     4  q, length of the query string
-         65  16 n  tag versions, in the catalogue's order
+         44    16  digest of the question that it answers, the same as in its key
+         60    16  entity tag: BLAKE2b of the body before it was compressed
+         76     1  n, number of tag versions
+         77     4  q, length of the query string
+         81  16 n  tag versions, in the catalogue's order
           …     q  the parameters as a query string, with which the verifier asks the same question again
           …        the body, ready to send
 
 Numbers are big-endian. Bytes that are not exactly this are a miss: foreign, truncated, corrupt, or written by another
-version of the library. Decoding does not decompress the body: the checksum covers the bytes as they were written.
+version of the library. So are bytes whose checksum fits, and whose body is no answer: see `_is_answer`.
 """
 
 from __future__ import annotations
@@ -29,13 +30,25 @@ from enum import Enum
 from hashlib import blake2b
 from typing import Final
 
-__all__ = ["FORMAT_VERSION", "TOKEN_BYTES", "Encoding", "Entry", "decode", "encode", "entity_tag", "pack", "unpack"]
+__all__ = [
+    "FORMAT_VERSION",
+    "LOAD_MS_AT_MOST",
+    "TOKEN_BYTES",
+    "Encoding",
+    "Entry",
+    "decode",
+    "encode",
+    "entity_tag",
+    "pack",
+    "unpack",
+]
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 TOKEN_BYTES: Final = 16
+LOAD_MS_AT_MOST: Final = 2**32 - 1  # the field has 4 bytes
 
 _MAGIC: Final = b"ca"
-_HEADER: Final = struct.Struct(">2sBBIQQI16s16sBI")
+_HEADER: Final = struct.Struct(">2sBBIQQI16s16s16sBI")
 _CHECKSUM_AT: Final = 4
 _AFTER_CHECKSUM: Final = 8
 _HAS_BODY: Final = 1
@@ -51,6 +64,12 @@ _AT_MOST_OF_BODY: Final = 0.9
 _LEVEL: Final = 1
 _GZIP_CONTAINER: Final = 16 + zlib.MAX_WBITS  # zlib writes no time and no name, so the same body gives the same bytes
 
+# Lambda returns no more, so no answer unpacks to more.
+_BODY_AT_MOST: Final = 6 * 1024 * 1024
+# The headers, with their checksums, of entries whose body this process has checked: it unpacks each only once.
+_checked: Final[set[bytes]] = set()
+_CHECKED_AT_MOST: Final = 1_000
+
 
 class Encoding(Enum):
     """The encoding of a stored body, by its name in Content-Encoding (RFC 9110 section 8.4.1)."""
@@ -64,7 +83,7 @@ class Entry:
     """One answer, with everything that is needed to judge and to send it.
 
     `body` is stored in `encoding`, and is None if there is no such row. `etag` is the same for every encoding.
-    `query_string` is that of its `Question`, because the key holds only a digest of the values.
+    `question` and `query_string` are those of its `Question`: the digest to compare, the values to ask it again.
     """
 
     body: bytes | None
@@ -75,6 +94,7 @@ class Entry:
     token: bytes
     tag_versions: tuple[bytes, ...]
     etag: bytes
+    question: bytes = bytes(16)
     query_string: str = ""
 
     def age_ms(self, now_ms: int) -> int:
@@ -100,11 +120,17 @@ def pack(body: bytes | None, *, compress: bool = True) -> tuple[Encoding, bytes 
 
 
 def unpack(encoding: Encoding, body: bytes) -> bytes:
-    """Return the body that was packed. Raises zlib.error for bytes that `pack` did not make.
+    """Return the body that was packed, as large as an answer can be. Raises zlib.error if there is no such body.
 
-    `decode` refuses damaged bytes, so this is a bug of the code that stored them. It becomes a 500, and is logged.
+    `decode` returns no entry of which this is true.
     """
-    return zlib.decompress(body, _GZIP_CONTAINER) if encoding is Encoding.GZIP else body
+    if encoding is Encoding.IDENTITY:
+        return body
+    unpacker = zlib.decompressobj(_GZIP_CONTAINER)
+    unpacked = unpacker.decompress(body, _BODY_AT_MOST)
+    if not unpacker.eof or unpacker.unused_data:
+        raise zlib.error("more than one answer, or less")
+    return unpacked
 
 
 def encode(entry: Entry) -> bytes:
@@ -112,7 +138,7 @@ def encode(entry: Entry) -> bytes:
     query_string = entry.query_string.encode()
     header = _HEADER.pack(
         *(_MAGIC, FORMAT_VERSION, _flags(entry), 0),
-        *(entry.created_ms, entry.fresh_until_ms, entry.load_ms, entry.token, entry.etag),
+        *(entry.created_ms, entry.fresh_until_ms, entry.load_ms, entry.token, entry.question, entry.etag),
         *(len(entry.tag_versions), len(query_string)),
     )
     data = b"".join((header, *entry.tag_versions, query_string, entry.body or b""))
@@ -120,28 +146,50 @@ def encode(entry: Entry) -> bytes:
 
 
 def decode(data: bytes) -> Entry | None:
-    """Return the entry that `data` holds, or None if it holds none that this version can read. Never raises."""
+    """Return the entry that `data` holds, or None if it holds none that this version can read. Never raises.
+
+    Whether it answers the question under whose key it was found, `Question.accepts` tells.
+    """
     if len(data) < _HEADER.size:
         return None
     header = _HEADER.unpack_from(data)
-    magic, version, flags, checksum, created_ms, fresh_until_ms, load_ms, token, etag, tags, length = header
+    magic, version, flags, checksum, created_ms, fresh_until_ms, load_ms, token, question, etag, tags, length = header
     if magic != _MAGIC or version != FORMAT_VERSION or flags not in _KNOWN_FLAGS or checksum != _checksum(data):
         return None
     query_string_at = _HEADER.size + tags * TOKEN_BYTES
     body_at = query_string_at + length
-    if body_at > len(data):
+    if body_at > len(data) or (body_at < len(data) and not flags & _HAS_BODY):
         return None
-    return Entry(
+    entry = Entry(
         body=data[body_at:] if flags & _HAS_BODY else None,
         encoding=Encoding.GZIP if flags & _IS_GZIP else Encoding.IDENTITY,
         created_ms=created_ms,
         fresh_until_ms=fresh_until_ms,
         load_ms=load_ms,
         token=token,
+        question=question,
         tag_versions=tuple([data[at : at + TOKEN_BYTES] for at in range(_HEADER.size, query_string_at, TOKEN_BYTES)]),
         etag=etag,
         query_string=data[query_string_at:body_at].decode(errors="replace"),
     )
+    return entry if _is_answer(entry, data[: _HEADER.size]) else None
+
+
+def _is_answer(entry: Entry, header: bytes) -> bool:
+    """Return whether the body unpacks, within the size of an answer, to UTF-8 that has the entity tag."""
+    if header in _checked:
+        return True
+    try:
+        body = unpack(entry.encoding, entry.body) if entry.body is not None else b""
+        body.decode()
+    except (zlib.error, UnicodeDecodeError):
+        return False
+    if len(body) > _BODY_AT_MOST or entity_tag(body) != entry.etag:
+        return False
+    if len(_checked) >= _CHECKED_AT_MOST:
+        _checked.clear()
+    _checked.add(header)
+    return True
 
 
 def _flags(entry: Entry) -> int:

@@ -8,12 +8,17 @@ from enum import Enum
 from typing import Any, Final
 
 from cacheaside.reading.entry import Entry
-from cacheaside.reading.steps import Step
+from cacheaside.reading.steps import Release, Step
 
 __all__ = ["Outcome", "Refresh", "Source"]
 
-Refresh = Generator[Step, Any, bool]
-"""The fill of an elected request, to be run after its answer was sent. Returns whether the entry was stored."""
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """The fill of an elected request, to be run after its answer was sent. It holds the lease from now on."""
+
+    path: Generator[Step, Any, bool]  # returns whether the entry was stored
+    release: Release  # the step that gives the lease back
 
 
 class Source(Enum):

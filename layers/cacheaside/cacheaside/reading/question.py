@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
+from typing import Final
 
-from cacheaside.catalogue.parameters import Value, to_query_string
+from cacheaside.catalogue.parameters import Value, canonical, to_query_string
 from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue.tags import resolve_tags
+from cacheaside.reading.entry import FORMAT_VERSION, Entry
 from cacheaside.reading.keys import Keys, question_keys
 
 __all__ = ["Question"]
+
+# The version of the way from values to SQL, and from rows to a body (`drivers/postgres`). If the same question would
+# get other bytes than from the code before, raise it: during a deployment both codes use one cache.
+_RENDERING_VERSION: Final = 1
+_VERSIONS: Final = bytes([FORMAT_VERSION, _RENDERING_VERSION])
+
+# The clocks of two machines differ by milliseconds. An entry from later than this was not made by one of ours.
+_CLOCKS_DIFFER_MS: Final = 60_000
+
+_as_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True)
@@ -22,12 +36,29 @@ class Question:
     values: Mapping[str, Value]
 
     @cached_property
+    def digest(self) -> bytes:
+        """16 bytes that differ between two questions if their answers can differ, and between versions of the code."""
+        values = _as_json({name: canonical(value) for name, value in self.values.items()})
+        return blake2b(_VERSIONS + self.query.identity + values.encode(), digest_size=16).digest()
+
+    @cached_property
     def keys(self) -> Keys:
         """The cache keys of its entry, its lease and its tags."""
-        tags = resolve_tags(self.query.tags, self.values)
-        return question_keys(self.query.name, self.query.sql, self.values, tags)
+        return question_keys(self.query.name, self.digest, resolve_tags(self.query.tags, self.values))
 
     @property
     def query_string(self) -> str:
         """The values as the query string of a URL, from which `bind_text` makes the same values again."""
         return to_query_string(self.values)
+
+    def accepts(self, entry: Entry, now_ms: int) -> bool:
+        """Return whether a fill of this question can have made `entry`. If not, it counts as none, whatever it says.
+
+        After a deployment that shortens the ttl, entries with the longer one are refused too.
+        """
+        longest_ms = self.query.policy.fresh_ms(found=entry.body is not None, chance=0)
+        return (
+            entry.question == self.digest
+            and entry.created_ms <= now_ms + _CLOCKS_DIFFER_MS
+            and entry.fresh_until_ms <= entry.created_ms + longest_ms
+        )

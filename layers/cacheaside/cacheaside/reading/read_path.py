@@ -18,39 +18,32 @@ Why no stale answer is stored: tag versions are read before the load begins. The
 equals nothing. An invalidation after that moment changes a tag, so the entry made from the load does not match. An
 invalidation before it is visible to the load, which reads the primary. Each fill has a lease token of its own, so a
 holder slower than its lease stores nothing (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, §3.2.1).
+
+Keys can hold any value: those of a foreign program, of a bug, of another question. A value that no fill of this
+question can have made counts as a missing one. Acquire and Store replace it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
-from cacheaside.catalogue.policy import LEASE_MARGIN_MS, Freshness, WaitedOut
-from cacheaside.errors import CacheUnavailable, DatabaseError, WaitedTooLong
-from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, pack
+from cacheaside.catalogue.policy import LEASE_MARGIN_MS, LONGEST_LEASE_MS, Freshness, WaitedOut
+from cacheaside.errors import CacheUnavailable, ConstraintViolated, DatabaseError, WaitedTooLong
+from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode
+from cacheaside.reading.fill import ReadContext, acquire, load, release, store
 from cacheaside.reading.outcome import Outcome, Refresh, Source
 from cacheaside.reading.question import Question
-from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Step, Store, Wait
+from cacheaside.reading.steps import Look, Looked, Release, Step, Wait
 
-__all__ = ["ReadContext", "read"]
+__all__ = ["read"]
 
 Steps = Generator[Step, Any, Outcome]
 
 # Waiters look again soon at first, then less often, so that a long load does not cost a thousand looks.
 _FIRST_PAUSE_MS: Final = 10
 _LONGEST_PAUSE_MS: Final = 250
-
-
-@dataclass(frozen=True, slots=True)
-class ReadContext:
-    """The clock and the random sources of one read. They are passed in, so that a test can control them."""
-
-    now_ms: Callable[[], int]  # since the epoch
-    token: Callable[[], bytes]  # 16 random bytes, never the same twice
-    chance: Callable[[], float]  # in [0, 1)
-    time_left_ms: Callable[[], int]  # until the runtime ends this request
 
 
 def read(question: Question, context: ReadContext) -> Steps:
@@ -62,63 +55,73 @@ def read(question: Question, context: ReadContext) -> Steps:
         looked: Looked = yield Look(question.keys)
     except CacheUnavailable:
         return (yield from _bypass_cache(question, context, None))
-    seen = _unchanged(looked)
+    seen = _unchanged(question, context, looked)
     if seen is None:
         return (yield from _load_or_wait(question, context, looked, None))
     policy, now_ms = question.query.policy, context.now_ms()
     match policy.freshness(seen.fresh_until_ms, now_ms):
         case Freshness.FRESH if policy.refreshes_early(seen.fresh_until_ms, seen.load_ms, now_ms, context.chance):
-            return Outcome(source=Source.HIT, entry=seen, refresh=(yield from _elect(question, context, looked)))
+            refresh = yield from _elect(question, context, looked, seen)
+            return Outcome(source=Source.HIT, entry=seen, refresh=refresh)
         case Freshness.FRESH:
             return Outcome(source=Source.HIT, entry=seen)
         case Freshness.STALE:
-            return Outcome(source=Source.STALE, entry=seen, refresh=(yield from _elect(question, context, looked)))
+            refresh = yield from _elect(question, context, looked, seen)
+            return Outcome(source=Source.STALE, entry=seen, refresh=refresh)
         case Freshness.LAST_RESORT:
             return (yield from _load_or_wait(question, context, looked, seen))
         case Freshness.GONE:
             return (yield from _load_or_wait(question, context, looked, None))
 
 
-def _elect(question: Question, context: ReadContext, looked: Looked) -> Generator[Step, Any, Refresh | None]:
-    """Return the refresh to run after the answer was sent, or None if another request does it. Never raises."""
-    if looked.lease is not None:
+def _elect(
+    question: Question, context: ReadContext, looked: Looked, seen: Entry
+) -> Generator[Step, Any, Refresh | None]:
+    """Return the refresh to run after the answer was sent, or None if another request does it.
+
+    A look cannot tell whether a lease ever ends. So it is trusted only until the refresh should long have been done.
+    """
+    if _is_held(looked) and context.now_ms() < seen.fresh_until_ms + LONGEST_LEASE_MS:
         return None
     with suppress(CacheUnavailable):
-        token, acquired = yield from _acquire(question, context)
-        if acquired.won and acquired.looked.entry == looked.entry:
-            return _refresh(question, context, token, acquired.looked)
-        if acquired.won:  # another request has refreshed the entry meanwhile
-            yield from _release(question, token)
+        token, captured = yield from acquire(question, context)
+        if token is not None and captured.entry == looked.entry:
+            refresh = _refresh(question, context, token, captured)
+            return Refresh(refresh, Release(question.keys, token))
+        if token is not None:  # another request has refreshed the entry meanwhile
+            yield from release(question, token)
     return None
 
 
-def _refresh(question: Question, context: ReadContext, token: bytes, captured: Looked) -> Refresh:
+def _refresh(question: Question, context: ReadContext, token: bytes, captured: Looked) -> Generator[Step, Any, bool]:
     """Load and store again. If the load fails, the lease stays until it expires, and no request tries before that."""
-    entry = yield from _load(question, context, token, captured)
-    lifetime_ms = question.query.policy.lifetime_ms(entry.fresh_until_ms - entry.created_ms)
-    stored: bool = yield Store(question.keys, token, encode(entry), lifetime_ms)
-    return stored
+    entry = yield from load(question, context, token, captured)
+    return (yield from store(question, entry))
 
 
 def _load_or_wait(question: Question, context: ReadContext, looked: Looked, last_resort: Entry | None) -> Steps:
-    """Load if the lease is free, else wait for the entry of its holder. If the holder is lost, take its place."""
+    """Load if the lease is free, else wait for the entry of its holder. If the holder is lost, take its place.
+
+    It waits for a lease only if an attempt to acquire has found it alive: a look cannot tell whether a lease ever ends.
+    """
     until_ms = context.now_ms() + min(question.query.policy.wait_ms, context.time_left_ms() - LEASE_MARGIN_MS)
     seen_fills = _fills(looked)
-    source = Source.MISS if _unchanged(looked) is None else Source.EXPIRED
+    source = Source.MISS if _unchanged(question, context, looked) is None else Source.EXPIRED
     filled_by, pause_ms = Source.HIT, _FIRST_PAUSE_MS
+    alive: bytes | None = None
     try:
         while True:
-            won, token = False, b""
+            token = None
             entry = _usable(question, context, looked, seen_fills)
-            if entry is None and looked.lease is None:
-                token, acquired = yield from _acquire(question, context)
-                won, looked = acquired.won, acquired.looked
+            if entry is None and (looked.lease is None or looked.lease != alive):
+                token, looked = yield from acquire(question, context)
+                alive = looked.lease
                 entry = _usable(question, context, looked, seen_fills)
             if entry is not None:
-                if won:
-                    yield from _release(question, token)
+                if token is not None:
+                    yield from release(question, token)
                 return Outcome(source=filled_by, entry=entry)
-            if won:
+            if token is not None:
                 break
             left_ms = until_ms - context.now_ms()
             if left_ms <= 0:
@@ -138,7 +141,7 @@ def _usable(question: Question, context: ReadContext, looked: Looked, seen_fills
     however old it is, and whatever has changed since. Neither constant writes nor a load longer than the ttl make a
     request wait for more than two loads.
     """
-    entry = decode(looked.entry) if looked.entry is not None else None
+    entry = _entry(question, context, looked)
     if entry is None or entry.token not in seen_fills:
         return entry
     fresh = question.query.policy.freshness(entry.fresh_until_ms, context.now_ms()) is Freshness.FRESH
@@ -152,11 +155,22 @@ def _fills(looked: Looked) -> frozenset[bytes]:
     return frozenset(token for token in tokens if token is not None)
 
 
-def _unchanged(looked: Looked) -> Entry | None:
+def _unchanged(question: Question, context: ReadContext, looked: Looked) -> Entry | None:
     """Return the entry if it can be read and every tag still has the version that the entry embeds."""
-    entry = decode(looked.entry) if looked.entry is not None else None
-    # A missing tag is None, which equals no embedded version.
+    entry = _entry(question, context, looked)
+    # A missing tag is None, which equals no embedded version. Nor does a tag that is no version.
     return entry if entry is not None and entry.tag_versions == looked.tags else None
+
+
+def _entry(question: Question, context: ReadContext, looked: Looked) -> Entry | None:
+    """Return the entry if it can be read, and answers this question."""
+    entry = decode(looked.entry) if looked.entry is not None else None
+    return entry if entry is not None and question.accepts(entry, context.now_ms()) else None
+
+
+def _is_held(looked: Looked) -> bool:
+    """Return whether the lease is one. Anything but a token is none, and Acquire replaces it."""
+    return looked.lease is not None and len(looked.lease) == TOKEN_BYTES
 
 
 def _fill(
@@ -169,16 +183,15 @@ def _fill(
 ) -> Steps:
     """Load as the holder of the lease, and store with the tag versions that were `captured` before the load."""
     try:
-        entry = yield from _load(question, context, token, captured)
-    except DatabaseError:
-        if last_resort is not None:
+        entry = yield from load(question, context, token, captured)
+    except DatabaseError as error:
+        if last_resort is not None and not isinstance(error, ConstraintViolated):  # it is no failure of the database
             # The lease stays until it expires, so that not every request repeats the load that failed.
             return Outcome(source=Source.STALE_IF_ERROR, entry=last_resort, detail="stale-if-error")
-        yield from _release(question, token)
+        yield from release(question, token)
         raise
-    lifetime_ms = question.query.policy.lifetime_ms(entry.fresh_until_ms - entry.created_ms)
     try:
-        stored: bool = yield Store(question.keys, token, encode(entry), lifetime_ms)
+        stored = yield from store(question, entry)
     except CacheUnavailable:
         return Outcome(source=source, entry=entry, detail="cache-unavailable")
     return Outcome(source=source, entry=entry, stored=stored, detail=None if stored else "lease-lost")
@@ -199,53 +212,9 @@ def _bypass_cache(question: Question, context: ReadContext, last_resort: Entry |
 def _bypass(question: Question, context: ReadContext, source: Source, detail: str, last_resort: Entry | None) -> Steps:
     """Load without a lease, and store nothing."""
     try:
-        entry = yield from _load(question, context, context.token(), None)
-    except DatabaseError:
-        if last_resort is None:
+        entry = yield from load(question, context, context.token(), None)
+    except DatabaseError as error:
+        if last_resort is None or isinstance(error, ConstraintViolated):
             raise
         return Outcome(source=Source.STALE_IF_ERROR, entry=last_resort, detail="stale-if-error")
     return Outcome(source=source, entry=entry, detail=detail)
-
-
-def _acquire(question: Question, context: ReadContext) -> Generator[Step, Any, tuple[bytes, Acquired]]:
-    """Try to acquire the lease under a new token. The lease outlasts the load, so a live holder does not lose it."""
-    token = context.token()
-    new_versions = tuple(context.token() for _ in question.keys.tags)
-    lease_ms = _timeout_ms(question, context) + LEASE_MARGIN_MS
-    acquired: Acquired = yield Acquire(question.keys, token, lease_ms, new_versions, question.query.policy.tag_ms)
-    return token, acquired
-
-
-def _load(
-    question: Question, context: ReadContext, token: bytes, captured: Looked | None
-) -> Generator[Step, Any, Entry]:
-    created_ms = context.now_ms()
-    loaded: Loaded = yield Load(question, _timeout_ms(question, context), bypass=captured is None)
-    fresh_ms = question.query.policy.fresh_ms(found=loaded.body is not None, chance=context.chance())
-    encoding, body = pack(loaded.body, compress=question.query.policy.compress)
-    return Entry(
-        body=body,
-        encoding=encoding,
-        created_ms=created_ms,
-        fresh_until_ms=created_ms + fresh_ms,
-        load_ms=context.now_ms() - created_ms,
-        token=token,
-        tag_versions=tuple(map(_embeddable, captured.tags)) if captured else (),
-        etag=entity_tag(loaded.body),
-        query_string=question.query_string,
-    )
-
-
-def _timeout_ms(question: Question, context: ReadContext) -> int:
-    """Return the query's own timeout, or less if the runtime would end this request before."""
-    return max(1, min(question.query.timeout_ms, context.time_left_ms() - LEASE_MARGIN_MS))
-
-
-def _embeddable(version: bytes | None) -> bytes:
-    # A tag that is missing, or not one of ours, must equal nothing later. Versions are random, never zero.
-    return version if version is not None and len(version) == TOKEN_BYTES else bytes(TOKEN_BYTES)
-
-
-def _release(question: Question, token: bytes) -> Generator[Step, Any, None]:
-    with suppress(CacheUnavailable):  # then the lease expires by itself
-        yield Release(question.keys, token)

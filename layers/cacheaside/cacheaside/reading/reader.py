@@ -6,6 +6,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,10 +14,11 @@ from cacheaside.clock import epoch_ms
 from cacheaside.errors import CacheasideError
 from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES
+from cacheaside.reading.fill import ReadContext
 from cacheaside.reading.local_level import LocalLevel
 from cacheaside.reading.outcome import Outcome, Refresh, Source
 from cacheaside.reading.question import Question
-from cacheaside.reading.read_path import ReadContext, read
+from cacheaside.reading.read_path import read
 from cacheaside.reading.steps import EntryStore, Loader
 
 __all__ = ["Answer", "Reader"]
@@ -75,17 +77,32 @@ class Reader:
 
     def refresh(self, refresh: Refresh) -> bool:
         """Run the refresh of an outcome. Returns whether the entry was stored. Raises CacheasideError."""
-        return self._run(refresh, _Spent())
+        return self._run(refresh.path, _Spent(), refresh.release)
 
-    def _run(self, path: Generator[steps.Step, Any, _T], spent: _Spent) -> _T:
-        step = next(path)
-        while True:
-            result = self._attempt(step, spent)
-            try:
-                step = path.throw(result) if isinstance(result, CacheasideError) else path.send(result)
-            except StopIteration as done:
-                value: _T = done.value
-                return value
+    def _run(self, path: Generator[steps.Step, Any, _T], spent: _Spent, release: steps.Release | None = None) -> _T:
+        """Do the steps of `path`, and return its result. `release` gives back the lease that it holds, or may hold.
+
+        An error of this library is thrown into the path, which decides what becomes of the lease. Any other, such as a
+        bug or an interrupt, ends the path wherever it comes from. Then others must not wait for its load.
+        """
+        try:
+            step = next(path)
+            while True:
+                if isinstance(step, steps.Acquire):
+                    release = steps.Release(step.keys, step.token)
+                result = self._attempt(step, spent)
+                try:
+                    step = path.throw(result) if isinstance(result, CacheasideError) else path.send(result)
+                except StopIteration as done:
+                    value: _T = done.value
+                    return value
+        except CacheasideError:
+            raise
+        except BaseException:
+            if release is not None:
+                with suppress(Exception):  # the first error is the one to report
+                    self._cache.release(release)
+            raise
 
     def _attempt(self, step: steps.Step, spent: _Spent) -> object:
         """Do one step. An error is returned, because the read path decides what it means."""

@@ -37,7 +37,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The values found; None for a key that is missing. `tags` has the order of `Keys.tags`."""
+    """The values found; None for a key that is missing, or no string. `tags` has the order of `Keys.tags`."""
 
     entry: bytes | None
     lease: bytes | None
@@ -48,7 +48,8 @@ class Looked:
 class Acquire:
     """Acquire the lease if it is free, give each missing tag its `new_versions`, then read entry and tags again.
 
-    Sent: `Acquired`. Raises CacheUnavailable.
+    A lease or tag that is no string of 16 bytes counts as missing, and so does a lease that never ends. Sent:
+    `Acquired`. Raises CacheUnavailable: it may or may not have happened.
     """
 
     keys: Keys

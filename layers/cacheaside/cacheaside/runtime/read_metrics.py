@@ -8,7 +8,7 @@ from typing import Final
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from cacheaside.drivers.breaker import BreakerState
-from cacheaside.errors import CacheasideError, DatabaseError, Overloaded, WaitedTooLong
+from cacheaside.errors import CacheasideError, DatabaseError, Overloaded, Unprocessable, WaitedTooLong
 from cacheaside.reading.outcome import Refresh, Source
 from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Answer, Reader
@@ -44,6 +44,9 @@ def measured_read(reader: Reader, question: Question, time_left_ms: Callable[[],
         if answer.database_ms is not None:
             metrics.add_metric("DatabaseTime", MetricUnit.Milliseconds, answer.database_ms)
         return answer
+    except Unprocessable:
+        metrics.add_metric("Unprocessable", MetricUnit.Count, 1)  # by a value of the caller
+        raise
     except (DatabaseError, WaitedTooLong) as error:
         metrics.add_metric("Error", MetricUnit.Count, 1)
         if isinstance(error, Overloaded):
@@ -62,6 +65,8 @@ def measured_refresh(reader: Reader, question: Question, refresh: Refresh, *, in
     try:
         stored = reader.refresh(refresh)
         metrics.add_metric("Refreshed" if stored else "RefreshLost", MetricUnit.Count, 1)
+    except Unprocessable:
+        metrics.add_metric("Unprocessable", MetricUnit.Count, 1)
     except CacheasideError:
         # The answer was sent already. Until the lease expires, no other request tries to refresh.
         metrics.add_metric("RefreshFailed", MetricUnit.Count, 1)

@@ -15,15 +15,17 @@ from cacheaside.reading.steps import Look, Looked, Release, Store
 from local.servers.valkey_cluster import ValkeyCluster
 from tests.component.support.cache_driver import KEYS, TAGS, VERSIONS, acquire_step
 
+MINE, THEIRS = b"mine".ljust(16), b"theirs".ljust(16)
+
 
 def test_nothing_is_found_in_an_empty_cache(cache: Cache) -> None:
     assert cache.look(Look(KEYS)) == Looked(None, None, (None,) * len(TAGS))
 
 
 def test_of_two_clients_one_gets_the_lease_and_the_other_sees_it(new_cache: Callable[[], Cache]) -> None:
-    first, second = new_cache().acquire(acquire_step(b"first")), new_cache().acquire(acquire_step(b"second"))
+    first, second = new_cache().acquire(acquire_step(MINE)), new_cache().acquire(acquire_step(THEIRS))
     assert (first.won, second.won) == (True, False)
-    assert first.looked == second.looked == Looked(None, b"first", VERSIONS)
+    assert first.looked == second.looked == Looked(None, MINE, VERSIONS)
 
 
 def test_of_many_clients_at_once_one_gets_the_lease(new_cache: Callable[[], Cache]) -> None:
@@ -40,8 +42,8 @@ def test_of_many_clients_at_once_one_gets_the_lease(new_cache: Callable[[], Cach
 
 
 def test_store_makes_the_entry_visible_and_releases_the_lease(cache: Cache) -> None:
-    cache.acquire(acquire_step(b"mine"))
-    assert cache.store(Store(KEYS, b"mine", b"answer", 60_000))
+    cache.acquire(acquire_step(MINE))
+    assert cache.store(Store(KEYS, MINE, b"answer", 60_000))
     assert cache.look(Look(KEYS)) == Looked(b"answer", None, VERSIONS)
 
 
@@ -54,49 +56,49 @@ def test_store_is_refused_after_the_lease_has_moved_on(cache: Cache, plain_clien
 
 
 def test_store_is_refused_without_any_lease(cache: Cache) -> None:
-    assert not cache.store(Store(KEYS, b"mine", b"answer", 60_000))
+    assert not cache.store(Store(KEYS, MINE, b"answer", 60_000))
     assert cache.look(Look(KEYS)).entry is None
 
 
 def test_only_the_holder_can_release_a_lease(cache: Cache) -> None:
-    cache.acquire(acquire_step(b"mine"))
-    cache.release(Release(KEYS, b"another's"))
-    assert cache.look(Look(KEYS)).lease == b"mine"
-    cache.release(Release(KEYS, b"mine"))
+    cache.acquire(acquire_step(MINE))
+    cache.release(Release(KEYS, THEIRS))
+    assert cache.look(Look(KEYS)).lease == MINE
+    cache.release(Release(KEYS, MINE))
     assert cache.look(Look(KEYS)).lease is None
 
 
 def test_a_tag_that_has_a_version_keeps_it(cache: Cache, plain_client: Any) -> None:
-    plain_client.set(KEYS.tags[1], b"known")
-    assert cache.acquire(acquire_step(b"mine")).looked.tags == (VERSIONS[0], b"known", *VERSIONS[2:])
+    plain_client.set(KEYS.tags[1], b"k" * 16)
+    assert cache.acquire(acquire_step(MINE)).looked.tags == (VERSIONS[0], b"k" * 16, *VERSIONS[2:])
 
 
 def test_lease_tags_and_entry_expire(cache: Cache, plain_client: Any) -> None:
-    cache.acquire(acquire_step(b"mine", lease_ms=30_000, tag_ms=90_000))
+    cache.acquire(acquire_step(MINE, lease_ms=30_000, tag_ms=90_000))
     assert 0 < plain_client.pttl(KEYS.lease) <= 30_000
     assert all(30_000 < plain_client.pttl(tag) <= 90_000 for tag in KEYS.tags)
-    cache.store(Store(KEYS, b"mine", b"answer", 20_000))
+    cache.store(Store(KEYS, MINE, b"answer", 20_000))
     assert 0 < plain_client.pttl(KEYS.entry) <= 20_000
 
 
 def test_the_lifetime_of_a_tag_is_lengthened_never_shortened(cache: Cache, plain_client: Any) -> None:
-    plain_client.set(KEYS.tags[0], b"short", px=1_000)
-    plain_client.set(KEYS.tags[1], b"long", px=900_000)
-    cache.acquire(acquire_step(b"mine", tag_ms=60_000))
+    plain_client.set(KEYS.tags[0], b"s" * 16, px=1_000)
+    plain_client.set(KEYS.tags[1], b"l" * 16, px=900_000)
+    cache.acquire(acquire_step(MINE, tag_ms=60_000))
     assert plain_client.pttl(KEYS.tags[0]) > 30_000
     assert plain_client.pttl(KEYS.tags[1]) > 600_000
 
 
 def test_invalidating_counts_the_tags_that_had_a_version(cache: Cache) -> None:
-    cache.acquire(acquire_step(b"mine"))
+    cache.acquire(acquire_step(MINE))
     assert cache.invalidate_tags([*TAGS[:3], "unknown"]) == 3
     assert cache.look(Look(KEYS)).tags == (None, None, None, VERSIONS[3])
     assert cache.invalidate_tags(TAGS[:3]) == 0
 
 
 def test_invalidating_an_entry_also_refuses_the_store_of_a_load_in_flight(cache: Cache) -> None:
-    cache.acquire(acquire_step(b"mine"))
-    cache.store(Store(KEYS, b"mine", b"answer", 60_000))
+    cache.acquire(acquire_step(MINE))
+    cache.store(Store(KEYS, MINE, b"answer", 60_000))
     cache.acquire(acquire_step(b"again"))
     assert cache.invalidate_entry(KEYS.entry, KEYS.lease)
     assert not cache.store(Store(KEYS, b"again", b"answer", 60_000))
@@ -111,13 +113,13 @@ def test_entry_and_lease_share_a_slot_and_tags_do_not() -> None:
 def test_scripts_are_loaded_again_after_a_flush(cache: Cache, plain_client: Any) -> None:
     for _ in range(2):
         plain_client.script_flush()
-        cache.acquire(acquire_step(b"mine"))
-        assert cache.store(Store(KEYS, b"mine", b"answer", 60_000))
+        cache.acquire(acquire_step(MINE))
+        assert cache.store(Store(KEYS, MINE, b"answer", 60_000))
 
 
 def test_a_connection_that_the_server_has_closed_is_replaced_without_an_error(cache: Cache, cache_server: Any) -> None:
-    cache.acquire(acquire_step(b"mine"))
+    cache.acquire(acquire_step(MINE))
     for node in cache_server.nodes if isinstance(cache_server, ValkeyCluster) else [cache_server]:
         with redis.Redis.from_url(node.url) as client:
             client.client_kill_filter(_type="normal", skipme=True)
-    assert cache.store(Store(KEYS, b"mine", b"answer", 60_000))
+    assert cache.store(Store(KEYS, MINE, b"answer", 60_000))

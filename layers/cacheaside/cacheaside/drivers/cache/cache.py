@@ -6,34 +6,18 @@ redis-py's own defaults would wait from 3 s (refused) to 60 s (silent) before th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from hashlib import sha1
-from typing import Any, Final
+from typing import Any
 
-from redis.exceptions import NoScriptError
-
+from cacheaside.catalogue.policy import LONGEST_LEASE_MS
 from cacheaside.drivers.cache.client import key_command, only_cache_unavailable, zeros_and_ones
 from cacheaside.drivers.cache.exchange import CacheCommand
+from cacheaside.drivers.cache.scripts import ACQUIRE, RELEASE, STORE, TAG, run_scripts
 from cacheaside.drivers.cache.tags import TagCache
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading import steps
 from cacheaside.reading.keys import Keys
 
 __all__ = ["Cache"]
-
-# KEYS: entry, lease. ARGV: token, entry, lifetime in ms. One slot, so it runs in cluster mode too.
-_STORE: Final = """
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('DEL', KEYS[2])
-return 1
-"""
-
-# KEYS: lease. ARGV: token.
-_RELEASE: Final = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0
-"""
 
 
 class Cache(TagCache):
@@ -51,23 +35,25 @@ class Cache(TagCache):
     def acquire(self, step: steps.Acquire) -> steps.Acquired:
         """Return whether the step's token now holds the lease, and the values found. Raises CacheUnavailable."""
         keys = step.keys
-        commands = [key_command("SET", keys.lease, step.token, "NX", "PX", step.lease_ms)]
+        calls = [ACQUIRE.call([keys.lease, keys.entry], step.token, step.lease_ms, LONGEST_LEASE_MS)]
         for tag, version in zip(keys.tags, step.new_versions, strict=True):
-            commands.append(key_command("SET", tag, version, "NX", "PX", step.tag_ms))
-            # Another query may have made this tag with a shorter lifetime than this entry needs.
-            commands.append(key_command("PEXPIRE", tag, step.tag_ms, "GT"))
+            calls.append(TAG.call([tag], version, step.tag_ms))
         with only_cache_unavailable():
-            looked = _looked(self._client.run(commands + self._read(keys))[len(commands) :], keys)
+            (lease, entry), *tags = run_scripts(self._client, calls, again=True)
+            looked = _looked([[entry, lease], tags], keys)
         return steps.Acquired(won=looked.lease == step.token, looked=looked)
 
     def store(self, step: steps.Store) -> bool:
         """Return True if the entry was written, False if the lease had moved on. Raises CacheUnavailable."""
-        keys = step.keys
-        return bool(self._script(_STORE, [keys.entry, keys.lease], step.token, step.entry, step.lifetime_ms))
+        call = STORE.call([step.keys.entry, step.keys.lease], step.token, step.entry, step.lifetime_ms)
+        with only_cache_unavailable():
+            # It is not sent twice: if it has run, a second run would return 0.
+            return bool(zeros_and_ones(run_scripts(self._client, [call], again=False))[0])
 
     def release(self, step: steps.Release) -> None:
         """Release the lease if the step's token still holds it. Raises CacheUnavailable."""
-        self._script(_RELEASE, [step.keys.lease], step.token)
+        with only_cache_unavailable():
+            run_scripts(self._client, [RELEASE.call([step.keys.lease], step.token)], again=True)
 
     def invalidate_entry(self, entry: str, lease: str) -> bool:
         """Delete one answer, and refuse a load of it that is running. Returns whether there was one."""
@@ -91,22 +77,10 @@ class Cache(TagCache):
             return [key_command("MGET", keys.entry, keys.lease), *(key_command("MGET", tag) for tag in keys.tags)]
         return [key_command("MGET", keys.entry, keys.lease, *keys.tags)]
 
-    def _script(self, script: str, keys: Sequence[str], *arguments: str | bytes | int) -> int:
-        """Run a script whose keys share a slot. It is not sent twice: if it has run, a second run would return 0."""
-        digest = sha1(script.encode(), usedforsecurity=False).hexdigest()
-        run = CacheCommand(keys[0], ("EVALSHA", digest, len(keys), *keys, *arguments))
-        with only_cache_unavailable():
-            try:
-                reply = self._client.run([run], again=False)[-1]
-            except NoScriptError:
-                load = CacheCommand(keys[0], ("SCRIPT", "LOAD", script))
-                reply = self._client.run([load, run], again=False)[-1]
-            return zeros_and_ones([reply])[0]
-
 
 def _looked(replies: list[Any], keys: Keys) -> steps.Looked:
     values = [value for reply in replies for value in reply]
     if len(values) != 2 + len(keys.tags) or not all(value is None or isinstance(value, bytes) for value in values):
-        raise ValueError("not an answer to MGET")
+        raise ValueError("not the values of the keys")
     entry, lease, *tags = values
     return steps.Looked(entry, lease, tuple(tags))

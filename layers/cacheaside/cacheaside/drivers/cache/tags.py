@@ -37,13 +37,14 @@ class TagCache:
         if not tags:
             return 0
         with only_cache_unavailable():
-            if self._replicas:
-                # DEL of a key that is already gone is no write, and WAIT waits for writes only. So each tag gets a
-                # version that no entry embeds, for a millisecond: that is a write.
-                commands = [key_command("SET", tag_key(tag), token_bytes(TOKEN_BYTES), "PX", 1, "GET") for tag in tags]
-                return sum(old is not None for old in self._client.run_apart(commands, replicas=self._replicas))
-            commands = [key_command("DEL", tag_key(tag)) for tag in tags]
-            return sum(zeros_and_ones(self._client.run_apart(commands)))
+            deletes = [key_command("DEL", tag_key(tag)) for tag in tags]
+            if not self._replicas:
+                return sum(zeros_and_ones(self._client.run_apart(deletes)))
+            # DEL of a key that is already gone is no write, and WAIT waits for writes only. So each tag also gets a
+            # version that no entry embeds, for a millisecond. SET with GET would do both, and fail on a list.
+            writes = [key_command("SET", tag_key(tag), token_bytes(TOKEN_BYTES), "PX", 1) for tag in tags]
+            pairs = [command for pair in zip(deletes, writes, strict=True) for command in pair]
+            return sum(zeros_and_ones(self._client.run_apart(pairs, replicas=self._replicas)[::2]))
 
     def replication_ids(self) -> str:
         """Return the replication ids of the primaries that answer, with commas between; "" if the cache tells none.

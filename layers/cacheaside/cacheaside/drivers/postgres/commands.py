@@ -21,8 +21,10 @@ from psycopg2.extensions import cursor
 from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.statements import Command
 from cacheaside.drivers.postgres.connection import KeptConnection
-from cacheaside.drivers.postgres.constraints import DOES_NOT_FIT, columns_of
+from cacheaside.drivers.postgres.constraints import columns_of
+from cacheaside.drivers.postgres.refused_values import blamed
 from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, rows_of
+from cacheaside.drivers.postgres.typed_sql import literal, with_values
 from cacheaside.errors import (
     Busy,
     ConstraintViolated,
@@ -33,7 +35,6 @@ from cacheaside.errors import (
     OutcomeUnknown,
     StatementFailed,
     StatementTimeout,
-    Unprocessable,
 )
 from cacheaside.settings import DatabaseSettings
 from cacheaside.writing.idempotency import Idempotency
@@ -53,7 +54,7 @@ _FOLLOW_UP_MS: Final = 1_000
 _BEGIN: Final = "begin isolation level {isolation}; set local idle_in_transaction_session_timeout = {timeout_ms}; "
 _TRANSACTION_ID: Final = "select pg_current_xact_id()::text"
 # PostgreSQL accepts no data-modifying CTE inside another query, so a function of ours runs the statement.
-_RUN: Final = "select cacheaside.run_command(%s)::text"
+_RUN: Final = "select cacheaside.run_command({statement})::text"
 # No timeout applies to deferred constraints and triggers that run during COMMIT, so they run before. Then the command
 # itself records what it changed behind a watched name whose table has no triggers yet.
 _COMMIT: Final = "set constraints all immediate; select cacheaside.record_unrecorded(); commit"
@@ -148,6 +149,9 @@ class Commands:
         except ConstraintViolated as error:
             self._kept.roll_back()
             raise self._with_columns(error) from error.__cause__
+        except StatementFailed as error:
+            self._kept.roll_back()
+            raise blamed(error, command, values) from error.__cause__
         except BaseException:  # a transaction that is left open would be committed with the next one
             self._kept.roll_back()
             raise
@@ -187,17 +191,8 @@ class Commands:
         return Committed(None if answer is None else answer.encode(), transaction_id, replayed=True)
 
     def _run(self, command: Command, values: Mapping[str, Value], deadline: float) -> list[str]:
-        def run(cur: cursor) -> list[str]:
-            return rows_of(cur, _local_settings(deadline) + _RUN, (cur.mogrify(command.sql, values).decode(),))
-
-        try:
-            return self._kept.run(run, _wait_s(deadline))
-        except StatementFailed as error:
-            if getattr(error.__cause__, "pgcode", None) in DOES_NOT_FIT:
-                raise Unprocessable(
-                    "a value is too long, out of range, or not of its column's form"
-                ) from error.__cause__
-            raise
+        sql = _local_settings(deadline) + _RUN.format(statement=literal(with_values(command, values)))
+        return self._kept.run(lambda cur: rows_of(cur, sql), _wait_s(deadline))
 
     def _with_columns(self, error: ConstraintViolated) -> ConstraintViolated:
         """Return the error with the columns of its constraint, or unchanged if the catalog does not tell them."""

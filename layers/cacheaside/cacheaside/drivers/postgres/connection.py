@@ -36,7 +36,10 @@ NO_SLOT: Final = "OVRLD"  # classes of SQLSTATE from I to Z are free for applica
 
 
 class KeptConnection:
-    """Runs functions of a cursor, and translates the errors of psycopg2 to those of `cacheaside.errors`."""
+    """Runs functions of a cursor, and translates the errors of psycopg2 to those of `cacheaside.errors`.
+
+    After an error of any other kind the connection is closed, so that no later statement reads its reply.
+    """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
@@ -49,13 +52,15 @@ class KeptConnection:
                 self._connection = open_connection(self._settings)
             with wait_deadline(limit_s), self._connection.cursor() as cur:
                 return action(cur)
-        except (psycopg2.Error, UnicodeDecodeError) as error:
-            # psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8.
-            unusable = isinstance(error, DeadlineExceeded | UnicodeDecodeError)
-            unusable = unusable or self._connection is None or bool(self._connection.closed)
-            if unusable:
+        except BaseException as error:
+            lost = self._connection is None or bool(self._connection.closed)
+            # Only a reply with a SQLSTATE is complete. After any other error a part of it may be unread.
+            if lost or not getattr(error, "pgcode", None):
                 self.forget()
-            raise _translated(error, unusable) from error
+            # psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8.
+            if isinstance(error, psycopg2.Error | UnicodeDecodeError):
+                raise _translated(error, lost) from error
+            raise
 
     def run_repeatable(self, action: Callable[[cursor], _T], limit_s: float) -> _T:
         """The same, but if a kept connection was lost, run `action` again on a new one. It must be repeatable."""
@@ -83,10 +88,10 @@ class KeptConnection:
 
     def forget(self) -> None:
         """Close the connection, if there is one."""
-        if self._connection is not None:
+        lost, self._connection = self._connection, None  # first, in case that closing it is interrupted
+        if lost is not None:
             with suppress(psycopg2.Error):
-                self._connection.close()
-        self._connection = None
+                lost.close()
 
 
 def open_connection(settings: DatabaseSettings) -> connection:
@@ -95,7 +100,9 @@ def open_connection(settings: DatabaseSettings) -> connection:
     A standby is refused: for a while after a failover the host name may lead to the former primary. An answer from it
     may be older than the write that invalidated the previous answer.
     """
-    extra: dict[str, Any] = {"application_name": "cacheaside", "target_session_attrs": "primary"}
+    # PostgreSQL converts between UTF-8 and the encoding of the database, whatever the role or the database prefers.
+    extra: dict[str, Any] = {"application_name": "cacheaside", "client_encoding": "UTF8"}
+    extra["target_session_attrs"] = "primary"
     if settings.authentication is Authentication.IAM:
         extra["password"] = _token(settings)
     with wait_deadline(_CONNECT_S):
@@ -116,8 +123,8 @@ def _token(settings: DatabaseSettings) -> str:
     )
 
 
-def _translated(error: psycopg2.Error | UnicodeDecodeError, unusable: bool) -> DatabaseError:
-    if unusable or isinstance(error, UnicodeDecodeError):
+def _translated(error: psycopg2.Error | UnicodeDecodeError, lost: bool) -> DatabaseError:
+    if lost or isinstance(error, DeadlineExceeded | UnicodeDecodeError):
         return DatabaseUnavailable("the database cannot be reached")
     code = error.pgcode or ""
     if code == NO_SLOT:

@@ -1,10 +1,10 @@
 """The error for a caller when PostgreSQL refuses a write: the fields that it concerns, and the reason.
 
     Conflict          unique, exclusion, foreign key from other rows to the changed one
-    Unprocessable     foreign key to no row, not null, check; a value that does not fit its column
+    Unprocessable     foreign key to no row, not null, check
 
 `KeptConnection` calls `violation`, and `Commands` calls `columns_of` after the rollback. PostgreSQL names the column of
-a not null only. It names the constraint of others, whose columns the catalog has, and nothing if a value does not fit.
+a not null only. It names the constraint of others, whose columns the catalog has.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from psycopg2.extensions import cursor
 
 from cacheaside.errors import Conflict, ConstraintViolated, Unprocessable
 
-__all__ = ["DOES_NOT_FIT", "columns_of", "violation"]
+__all__ = ["columns_of", "violation"]
 
 
 class _Rule(NamedTuple):
@@ -36,17 +36,6 @@ _RULES: Final[Mapping[str, _Rule]] = {
     errorcodes.NOT_NULL_VIOLATION: _Rule(Unprocessable, "a value is missing"),
     errorcodes.CHECK_VIOLATION: _Rule(Unprocessable, "the rule {constraint} forbids it"),
 }
-
-# The SQLSTATEs of values that the columns' types refuse. The statement may be the cause of others in their class.
-DOES_NOT_FIT: Final = frozenset(
-    [
-        errorcodes.STRING_DATA_RIGHT_TRUNCATION,
-        errorcodes.NUMERIC_VALUE_OUT_OF_RANGE,
-        errorcodes.INVALID_DATETIME_FORMAT,
-        errorcodes.DATETIME_FIELD_OVERFLOW,
-        errorcodes.INVALID_TEXT_REPRESENTATION,
-    ]
-)
 
 # A unique constraint has an index of its name, and a unique index may have no constraint. Column 0 is an expression.
 _COLUMNS: Final = """

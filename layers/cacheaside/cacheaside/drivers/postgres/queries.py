@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from cacheaside.drivers.postgres.connection import NO_SLOT, KeptConnection
+from cacheaside.drivers.postgres.refused_values import blamed
 from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, rows_of
+from cacheaside.drivers.postgres.typed_sql import with_values
+from cacheaside.errors import ConstraintViolated, StatementFailed
 from cacheaside.reading import steps
 from cacheaside.settings import DatabaseSettings
 
 __all__ = ["Queries"]
 
 # PostgreSQL runs the statements of one message as one transaction.
-_ROWS: Final = "select row_to_json(answer)::text from (\n{sql}\n) as answer"  # {sql} is from the catalogue
+# With `answer.*`, a column may be called `answer` too.
+_ROWS: Final = "select row_to_json(answer.*)::text from (\n{sql}\n) as answer"
 _READ: Final = "set transaction read only; " + LOCAL_SETTINGS + _ROWS
 
 # How many loads without a lease may run at once in the whole fleet. A sandbox serves one request at a time, so it
@@ -46,22 +50,25 @@ class Queries:
     def load(self, step: steps.Load) -> steps.Loaded:
         """Return the answer to a question, loaded in one read-only round trip.
 
-        Raises DatabaseUnavailable, StatementTimeout, StatementFailed, AnswerTooLarge, or Overloaded for a bypass.
+        Raises DatabaseUnavailable, StatementTimeout, Unprocessable, StatementFailed, AnswerTooLarge, or Overloaded for
+        a bypass.
         """
         if step.bypass:
             return self.load_capped(step, _BYPASSES_AT_MOST)
-        return self._load(step, _READ.format(timeout_ms=step.timeout_ms, sql=step.question.query.sql))
+        return self._load(step, _READ)
 
     def load_capped(self, step: steps.Load, at_most: int) -> steps.Loaded:
         """Return the same as `load`, in one round trip too. Raises Overloaded if `at_most` others run in the fleet."""
-        return self._load(
-            step, _BYPASS.format(timeout_ms=step.timeout_ms, at_most=at_most, sql=step.question.query.sql)
-        )
+        return self._load(step, _BYPASS, at_most=at_most)
 
-    def _load(self, step: steps.Load, sql: str) -> steps.Loaded:
-        question, limit_s = step.question, client_limit_s(step.timeout_ms)
-        rows = self._kept.run_repeatable(lambda cur: rows_of(cur, sql, question.values), limit_s)
-        return steps.Loaded(body_of(question.query, rows))
+    def _load(self, step: steps.Load, message: str, **limits: int) -> steps.Loaded:
+        query = step.question.query
+        sql = message.format(timeout_ms=step.timeout_ms, sql=with_values(query, step.question.values), **limits)
+        try:
+            rows = self._kept.run_repeatable(lambda cur: rows_of(cur, sql), client_limit_s(step.timeout_ms))
+        except (ConstraintViolated, StatementFailed) as error:
+            raise blamed(error, query, step.question.values) from error.__cause__
+        return steps.Loaded(body_of(query, rows))
 
     def ping(self) -> None:
         """Return if PostgreSQL answers. Raises DatabaseError."""

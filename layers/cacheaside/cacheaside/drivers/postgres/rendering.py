@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from psycopg2.extensions import cursor
 
-from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.statements import Statement
 from cacheaside.errors import AnswerTooLarge, StatementFailed
 
@@ -15,8 +13,11 @@ __all__ = ["LOCAL_SETTINGS", "body_of", "client_limit_s", "rows_of"]
 
 # PostgreSQL cancels a statement at its timeout. If it is frozen or gone, the client stops waiting this much later.
 _GRACE_S: Final = 1.0
-# Lambda returns at most 6 MiB. In them the body is a JSON string, with escaped quotes.
-_ANSWER_AT_MOST: Final = 5_000_000
+# Lambda returns at most 6,291,556 bytes of JSON. In them the body is a string, beside some kB of headers.
+_SENT_AT_MOST: Final = 6_291_556 - 20_000
+_ESCAPED: Final = (b'"', b"\\", b"\n", b"\r", b"\t")  # each takes a byte more; JSON has no other control characters
+# A body that is compressed to nine tenths, and then in base64, takes 1.2 times as much.
+_BODY_AT_MOST: Final = 5_000_000
 
 # Both settings end with the transaction.
 LOCAL_SETTINGS: Final = "set local statement_timeout = {timeout_ms}; set local timezone = 'UTC'; "
@@ -27,10 +28,13 @@ def client_limit_s(timeout_ms: int) -> float:
     return timeout_ms / 1000 + _GRACE_S
 
 
-def rows_of(cur: cursor, sql: str, values: Mapping[str, Value] | tuple[str, ...]) -> list[str]:
-    """Run `sql`, whose rows have one column of JSON text, and return those texts."""
-    cur.execute(sql, values)
-    return [row[0] for row in cur.fetchall()]
+def rows_of(cur: cursor, sql: str) -> list[str]:
+    """Run `sql`, whose rows have one column of JSON text, and return those texts. Raises StatementFailed."""
+    cur.execute(sql)
+    try:
+        return [row[0] for row in cur.fetchall()]
+    except UnicodeDecodeError as error:
+        raise StatementFailed("the answer is not UTF-8, as can be in a database whose encoding is SQL_ASCII") from error
 
 
 def body_of(statement: Statement, rows: list[str]) -> bytes | None:
@@ -44,8 +48,15 @@ def body_of(statement: Statement, rows: list[str]) -> bytes | None:
         raise StatementFailed(f"{statement.name} found {len(rows)} rows, and its file says that it returns one")
     data = rows[0] if statement.returns == "one" else f"[{','.join(rows)}]"
     body = f'{{"data":{data}}}'.encode()
-    if len(body) > _ANSWER_AT_MOST:
+    # No byte takes more than two, so only large answers are counted.
+    if 2 * len(body) > _SENT_AT_MOST and (len(body) > _BODY_AT_MOST or _as_sent(body) > _SENT_AT_MOST):
         raise AnswerTooLarge(
-            f"{statement.name} answered with {len(body):,} bytes; at most {_ANSWER_AT_MOST:,} can be sent"
+            f"{statement.name} answered with {len(body):,} bytes, {_as_sent(body):,} as sent; at most "
+            f"{_BODY_AT_MOST:,}, and {_SENT_AT_MOST:,} as sent, are possible"
         )
     return body
+
+
+def _as_sent(body: bytes) -> int:
+    """Return the size of `body` as a string in the JSON that the function returns, which is in UTF-8."""
+    return len(body) + sum(map(body.count, _ESCAPED))

@@ -20,7 +20,7 @@ __all__ = ["scans"]
 
 # All columns are selected, as when `Queries` runs the query. The planner omits tables that only unused columns read.
 _EXPLAIN: Final = (
-    "explain (generic_plan, verbose, format json, costs off) select row_to_json(answer) from (\n{sql}\n) as answer"
+    "explain (generic_plan, verbose, format json, costs off) select row_to_json(answer.*) from (\n{sql}\n) as answer"
 )
 _PLACEHOLDER: Final = re.compile(r"%(?:\((?P<name>\w+)\)s|%)")
 

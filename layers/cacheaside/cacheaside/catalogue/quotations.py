@@ -1,0 +1,41 @@
+"""The parts of an SQL text that are comments, strings or quoted names. In them a placeholder is not a parameter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+__all__ = ["quotations"]
+
+# A part without an end goes on to the end of the text. Two quotes in a string are read as two strings, side by side.
+_BEGIN: Final = re.compile(
+    r"""
+      --[^\r\n]*
+    | /\*
+    | \b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)
+    | '[^']*(?:'|\Z)
+    | "[^"]*(?:"|\Z)
+    | (?<![\w$]) \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? (?:\$(?P=tag)\$|\Z)
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_COMMENT: Final = re.compile(r"/\*|\*/")
+
+
+def quotations(sql: str) -> Iterator[range]:
+    """Yield the positions of each part, from its first character to its last."""
+    at = 0
+    while match := _BEGIN.search(sql, at):
+        at = _end_of_comment(sql, match.end()) if match[0] == "/*" else match.end()
+        yield range(match.start(), at)
+
+
+def _end_of_comment(sql: str, at: int) -> int:
+    """Return the end of the comment that begins before `at`. Comments can be nested."""
+    depth = 1
+    for mark in _COMMENT.finditer(sql, at):
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    return len(sql)

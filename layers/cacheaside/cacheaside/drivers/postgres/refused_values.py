@@ -1,0 +1,91 @@
+"""Which errors of PostgreSQL a value of the caller can cause, by SQLSTATE (appendix A of its manual).
+
+    10  20  21  22  44  54000  54001  a value out of range, of a wrong form, too long, not found or found twice
+    P0001  38000  39000  unknown ones a function raised it on purpose
+    P0002  P0003                      SELECT INTO STRICT found no row, or several
+    42501, if a policy is the reason  a row that row-level security forbids to write
+    0A000  3F000  some of class 42    a text is itself a query or a name, as for to_tsquery, date_trunc or regclass
+
+Of class 22, not 2200H, 22P03 and 22P04: a sequence has ended, or a file is damaged.
+
+The others are ours: a missing table or privilege, a full disk, a bug. So is any error of a statement whose parameters
+all have their defaults, because the caller chose nothing. Class 23 is the topic of `constraints`. A read-only query can
+break only the constraint of a domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import psycopg2
+from psycopg2 import errorcodes
+
+from cacheaside.catalogue.parameters import Value
+from cacheaside.catalogue.statements import Statement
+from cacheaside.errors import DatabaseError, StatementFailed, Unprocessable
+
+__all__ = ["blamed"]
+
+_CLASSES_OF_POSTGRESQL: Final = frozenset(code for name, code in vars(errorcodes).items() if name.startswith("CLASS_"))
+_CLASSES: Final = (
+    errorcodes.CLASS_XQUERY_ERROR,
+    errorcodes.CLASS_CASE_NOT_FOUND,
+    errorcodes.CLASS_CARDINALITY_VIOLATION,  # a subquery finds two rows, or a list has a value twice
+    errorcodes.CLASS_DATA_EXCEPTION,
+    errorcodes.CLASS_INTEGRITY_CONSTRAINT_VIOLATION,
+    errorcodes.CLASS_WITH_CHECK_OPTION_VIOLATION,
+)
+_OURS: Final = frozenset(
+    [
+        errorcodes.SEQUENCE_GENERATOR_LIMIT_EXCEEDED,
+        errorcodes.INVALID_BINARY_REPRESENTATION,
+        errorcodes.BAD_COPY_FILE_FORMAT,
+    ]
+)
+_CODES: Final = frozenset(
+    [
+        errorcodes.PROGRAM_LIMIT_EXCEEDED,  # a text too long for an index or a tsvector, repeat() of too much
+        errorcodes.STATEMENT_TOO_COMPLEX,  # nested JSON or a regular expression that is deeper than the stack
+        errorcodes.RAISE_EXCEPTION,
+        errorcodes.NO_DATA_FOUND,
+        errorcodes.TOO_MANY_ROWS,
+        errorcodes.EXTERNAL_ROUTINE_EXCEPTION,  # raised by a function in another language than SQL
+        errorcodes.EXTERNAL_ROUTINE_INVOCATION_EXCEPTION,  # pgp_sym_decrypt with a wrong key
+    ]
+)
+# PostgreSQL gives the position of such an error if it is in the SQL, which is ours. It gives none if the error is in a
+# value that a function parses.
+_CODES_IN_TEXT: Final = frozenset(
+    [
+        errorcodes.FEATURE_NOT_SUPPORTED,  # date_trunc('timezone', …)
+        errorcodes.INVALID_SCHEMA_NAME,
+        errorcodes.SYNTAX_ERROR,  # to_tsquery('foo bar')
+        errorcodes.INVALID_NAME,
+        errorcodes.UNDEFINED_TABLE,  # 'missing'::regclass
+        errorcodes.UNDEFINED_OBJECT,  # 'klingon'::regconfig
+        errorcodes.UNDEFINED_FUNCTION,
+        errorcodes.AMBIGUOUS_FUNCTION,
+    ]
+)
+
+
+def blamed(error: DatabaseError, statement: Statement, values: Mapping[str, Value]) -> DatabaseError:
+    """Return the error to raise for a refused statement: Unprocessable if a value may be the cause."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg2.Error):
+        return error
+    chosen = any(values[name] != parameter.default for name, parameter in statement.parameters.items())
+    if chosen and _is_about_a_value(cause):
+        return Unprocessable("a value is out of range, too long, or not of the form that is needed")
+    return StatementFailed("the database refused the statement")
+
+
+def _is_about_a_value(error: psycopg2.Error) -> bool:
+    code = error.pgcode or ""
+    if code == errorcodes.INSUFFICIENT_PRIVILEGE:  # a policy forbids the row, or a grant is missing
+        return error.diag.source_function == "ExecWithCheckOptions"
+    if code in _CODES_IN_TEXT:
+        return not (error.diag.statement_position or error.diag.internal_position)
+    of_function = bool(code) and code[:2] not in _CLASSES_OF_POSTGRESQL
+    return of_function or code in _CODES or (code.startswith(_CLASSES) and code not in _OURS)

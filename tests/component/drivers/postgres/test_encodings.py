@@ -1,0 +1,93 @@
+"""Text of any script, in databases of any encoding: the row, or a 4xx at once. Never an unreachable database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any, Final
+
+import psycopg2
+import pytest
+
+from local.servers.postgres import PostgresServer
+from tests.component.support.api import Api
+from tests.component.support.declared import declared_command, declared_query
+from tests.support.problem_document import check_problem
+from tests.support.root import ROOT
+
+ENCODINGS: Final = ("SQL_ASCII", "LATIN1", "EUC_JP", "UTF8")
+RUN_COMMAND: Final = ROOT / "functions" / "migrate" / "system" / "0002_run_command.sql"
+SCHEMA: Final = """
+create table words (word text);
+insert into words values (%s);
+grant select, insert on words to cacheaside_query, cacheaside_command;
+create function refuse(reason text) returns text language plpgsql as 'begin raise ''%%'', reason; end';
+"""
+WORDS: Final = {"SQL_ASCII": "café", "LATIN1": "café", "EUC_JP": "日本", "UTF8": "€🙈"}
+# In SQL_ASCII, any bytes are text.
+FOREIGN: Final = {"LATIN1": "€", "EUC_JP": "🙈"}
+
+
+@pytest.fixture(scope="module", params=ENCODINGS)
+def encoding(request: pytest.FixtureRequest, postgres: PostgresServer) -> Iterator[str]:
+    """A database in this encoding, of the same name, with one word."""
+    name = str(request.param)
+    options = f"encoding '{name}' locale 'C' locale_provider libc template template0"
+    with closing(psycopg2.connect(postgres.url)) as owner, owner.cursor() as cursor:
+        owner.autocommit = True
+        cursor.execute(f'create database "{name}" {options}')
+        with closing(psycopg2.connect(postgres.url_for("postgres", name), client_encoding="UTF8")) as connection:
+            connection.autocommit = True
+            inside = connection.cursor()
+            inside.execute("create schema cacheaside; grant usage on schema cacheaside to cacheaside_command")
+            inside.execute(RUN_COMMAND.read_text())
+            inside.execute(SCHEMA, [WORDS[name]])
+        yield name
+        cursor.execute(f'drop database "{name}" with (force)')
+
+
+@pytest.fixture
+def encoded_api(encoding: str, postgres: PostgresServer, start_api: Callable[..., Api], client: Any) -> Api:
+    return start_api(postgres.url_for("postgres", encoding))
+
+
+def test_stored_text_is_answered(encoding: str, encoded_api: Api) -> None:
+    ask = declared_query(encoded_api, "select word from words limit 1")
+    for _ in range(4):  # more than open a breaker
+        assert ask().json["data"] == [{"word": WORDS[encoding]}]
+        encoded_api.post("/invalidations", {"query": "declared"})
+
+
+def test_text_that_the_encoding_has_is_found(encoding: str, encoded_api: Api) -> None:
+    ask = declared_query(encoded_api, "select word from words where word = %(x)s", x="text")
+    assert ask(x=WORDS[encoding]).json["data"] == [{"word": WORDS[encoding]}]
+    assert ask(x="cafe").json["data"] == []
+
+
+def test_text_that_the_encoding_lacks_is_the_callers_error_and_leaves_no_lease(
+    encoding: str, encoded_api: Api, client: Any
+) -> None:
+    text = FOREIGN.get(encoding, "日本🙈")
+    answer = declared_query(encoded_api, "select word from words where word = %(x)s", x="text")(x=text)
+    if encoding in FOREIGN:
+        check_problem(answer, 422)
+    else:
+        assert answer.json["data"] == []
+    assert client.keys("cacheaside:lease:*") == []
+    write = declared_command(encoded_api, "insert into words values (%(x)s) returning word", x="text")
+    assert write(x=text).status == (422 if encoding in FOREIGN else 200)
+    assert write(x=WORDS[encoding]).json["data"] == [{"word": WORDS[encoding]}]
+
+
+def test_message_of_postgresql_in_any_script_is_no_outage(encoding: str, encoded_api: Api) -> None:
+    refuse = "select refuse(word) from words where %(x)s <> ''"
+    check_problem(declared_query(encoded_api, refuse, x="text")(x="a"), 422)
+    check_problem(declared_command(encoded_api, refuse, x="text")(x="a"), 422)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII"], indirect=True)  # the other encodings refuse such bytes
+def test_bytes_that_are_no_utf8_are_an_error_of_ours_and_no_outage(encoded_api: Api) -> None:
+    for _ in range(2):  # together more than open a breaker
+        for sql in (r"select e'caf\xe9' as word", r"select refuse(e'caf\xe9')"):
+            assert check_problem(declared_query(encoded_api, sql)(), 500)["type"] == "/docs#internal"
+    assert declared_query(encoded_api, "select word from words limit 1")().json["data"] == [{"word": "café"}]
