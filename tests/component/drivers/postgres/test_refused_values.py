@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, Final
@@ -18,6 +18,7 @@ from tests.component.support.declared import declared, declared_command, declare
 from tests.component.support.sql import Sql
 from tests.support.answer import Answer
 from tests.support.problem_document import check_problem
+from tests.support.wait_until import wait_until
 
 SCHEMA: Final = """
 create schema refusing;
@@ -95,6 +96,7 @@ IN_A_QUERY: Final = [
     ("(select id from refusing.rows where id >= %(x)s)", "integer", "1"),  # 21000
     ("refusing.refuse(%(x)s, 'P0001')", "text", "a secret reason"),
     ("refusing.refuse(%(x)s, 'SH042')", "text", "a secret reason"),  # a code of the function's own
+    ("refusing.refuse(%(x)s, '38000')", "text", "a secret reason"),  # another language
     ("refusing.strict(%(x)s::integer)", "integer", "7"),  # P0002
     ("refusing.strict(%(x)s::integer)", "integer", "1"),  # P0003
     ("refusing.named(%(x)s::integer)", "integer", "2"),  # 20000
@@ -209,17 +211,39 @@ def test_ended_sequence_is_no_error_of_a_caller(api: Api) -> None:
     assert check_problem(answer, 500)["type"] == "/docs#internal"
 
 
-def test_callers_error_is_not_cached_and_serves_no_old_answer(api: Api, sql: Sql) -> None:
-    sql("create table refusing.changing as select 1 as divisor; grant select on refusing.changing to cacheaside_query")
-    policy = api.module("QueryFunction").catalogue.query("product").policy
-    query = "select %(x)s / divisor as it from refusing.changing"
-    brief = {"policy": replace(policy, ttl_ms=1, stale_ms=0, stale_if_error_ms=600_000)}
-    ask = declared_query(api, query, brief, x="integer")
+@pytest.fixture
+def divided(api: Api, sql: Sql) -> Iterator[Callable[..., Callable[..., Answer]]]:
+    """Declares a query that divides by a stored number. Its answers expire at once. `policy` changes its policy."""
+    sql("create table refusing.changing as select 1 as divisor")
+    sql("grant select on refusing.changing to cacheaside_query")
+
+    def declare(**policy: int) -> Callable[..., Answer]:
+        changed = replace(api.module("QueryFunction").catalogue.query("product").policy, ttl_ms=1, **policy)
+        query = "select %(x)s / divisor as it from refusing.changing"
+        return declared_query(api, query, {"policy": changed}, x="integer")
+
+    yield declare
+    sql("drop table refusing.changing")
+
+
+def test_callers_error_is_not_cached_and_serves_no_old_answer(divided: Any, sql: Sql) -> None:
+    ask = divided(stale_ms=0, stale_if_error_ms=600_000)
     assert ask(x=4).json["data"] == [{"it": 4}]
     sql("update refusing.changing set divisor = 0")
     check_problem(ask(x=4), 422)
     sql("update refusing.changing set divisor = 2")
     assert ask(x=4).json["data"] == [{"it": 2}]
+
+
+def test_refresh_that_meets_a_callers_error_is_no_error_in_the_log(
+    divided: Any, sql: Sql, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = divided(stale_ms=600_000, stale_if_error_ms=600_000)
+    ask(x=4)
+    sql("update refusing.changing set divisor = 0")
+    assert ask(x=4).json["data"] == [{"it": 4}]  # at once; it is refreshed after that
+    wait_until(lambda: '"Unprocessable":[1.0]' in capsys.readouterr().out)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_value_refused_at_the_end_of_a_transaction_is_the_callers_error(api: Api, sql: Sql) -> None:

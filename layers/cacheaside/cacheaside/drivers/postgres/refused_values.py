@@ -1,7 +1,8 @@
 """Which errors of PostgreSQL a value of the caller can cause, by SQLSTATE (appendix A of its manual).
 
     10  20  21  22  44  54000  54001  a value out of range, of a wrong form, too long, not found or found twice
-    P0001  P0002  P0003  unknown ones a function raised it on purpose, or SELECT INTO STRICT found no row or several
+    P0001  38000  39000  unknown ones a function raised it on purpose
+    P0002  P0003                      SELECT INTO STRICT found no row, or several
     42501, if a policy is the reason  a row that row-level security forbids to write
     0A000  3F000  some of class 42    a text is itself a query or a name, as for to_tsquery, date_trunc or regclass
 
@@ -49,6 +50,8 @@ _CODES: Final = frozenset(
         errorcodes.RAISE_EXCEPTION,
         errorcodes.NO_DATA_FOUND,
         errorcodes.TOO_MANY_ROWS,
+        errorcodes.EXTERNAL_ROUTINE_EXCEPTION,  # raised by a function in another language than SQL
+        errorcodes.EXTERNAL_ROUTINE_INVOCATION_EXCEPTION,  # pgp_sym_decrypt with a wrong key
     ]
 )
 # PostgreSQL gives the position of such an error if it is in the SQL, which is ours. It gives none if the error is in a
