@@ -76,6 +76,7 @@ def database(postgres: PostgresServer, tmp_path: Path) -> Iterator[Database]:
 )
 def test_names_resolve_as_the_settings_of_the_functions_role_say(database: Database, setting: str) -> None:
     database.run(setting)
+    database.run("select cacheaside.watch('app.t'), cacheaside.watch('public.t')")
     assert database.check(FROM_APP).problems == ()
     [problem] = database.check(FROM_PUBLIC).problems
     assert 'column "in_public" does not exist' in problem.message
