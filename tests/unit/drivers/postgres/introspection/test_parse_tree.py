@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cacheaside.drivers.postgres.introspection.parse_tree import Node, nodes, parsed
 
 TREE = (
@@ -20,6 +22,12 @@ def test_names_with_spaces_and_braces_are_read_whole() -> None:
     first, second = (each for each in query(TREE).items("targetList") if isinstance(each, Node))
     assert (first.text("resname"), first.number("resno")) == ("a b{", 1)
     assert (second.text("resname"), second.number("resno")) == ("", 2)
+
+
+@pytest.mark.parametrize(("written", "name"), [(":a", ":a"), (r":resno\ 1", ":resno 1"), (r"\<>", "<>"), (r"\\", "\\")])
+def test_any_name_is_read_as_a_name(written: str, name: str) -> None:
+    [entry] = nodes(parsed(f"{{TARGETENTRY :resname {written} :resno 1}}"))
+    assert (entry.text("resname"), entry.number("resno")) == (name, 1)
 
 
 def test_absent_and_empty_fields_are_empty() -> None:

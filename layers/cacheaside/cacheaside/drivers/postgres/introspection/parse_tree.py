@@ -23,7 +23,7 @@ _NOTHING: Final = "<>"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node. The value of a field is a list if it has several parts, or none."""
+    """One node. The value of a field is a list if it has several parts, and "" if it has none."""
 
     kind: str
     fields: dict[str, Tree]
@@ -31,7 +31,7 @@ class Node:
     def text(self, field: str) -> str:
         """Return the text of a field, or "" if the node has none."""
         value = self.fields.get(field, "")
-        return value if isinstance(value, str) and value != _NOTHING else ""
+        return value if isinstance(value, str) else ""
 
     def number(self, field: str) -> int:
         """Return the number in a field, or 0 if the node has none."""
@@ -56,7 +56,7 @@ def parsed(text: str) -> Tree:
             items = open_lists.pop()
             open_lists[-1].append(items if piece == ")" else _node(items))
         else:
-            open_lists[-1].append(piece if piece.startswith(":") else _ESCAPE.sub(r"\1", piece))
+            open_lists[-1].append("" if piece == _NOTHING else _ESCAPE.sub(r"\1", piece))
     [tree] = open_lists[0]
     return tree
 
@@ -78,7 +78,8 @@ def _node(items: list[Tree]) -> Node:
     fields: dict[str, list[Tree]] = {}
     field = ""
     for part in parts:
-        if isinstance(part, str) and part.startswith(":"):
+        # A value may begin with a colon too, if it is a name. No field is without a value.
+        if isinstance(part, str) and part.startswith(":") and (not fields or fields[field]):
             field = part[1:]
             fields[field] = []
         else:
