@@ -70,9 +70,8 @@ def test_query_that_a_read_only_transaction_refuses_is_told(
 def test_two_columns_of_one_name_are_told(url: str, tmp_path: Path, sql: str, name: str) -> None:
     message = f'2 columns of the answer are called "{name}"'
     tags = [table for table in ("orders", "customers") if table in sql]
-    assert [each.message.partition(": give")[0] for each in checked_query(url, tmp_path, sql, *tags).problems] == [
-        message
-    ]
+    [problem] = checked_query(url, tmp_path, sql, *tags).problems
+    assert problem.message.startswith(message)
     assert message in str(checked_command(url, tmp_path, sql))
 
 
