@@ -53,10 +53,8 @@ grant usage on sequence refusing.ended to cacheaside_command;
 DEEP: Final = "[" * 100_000
 IN_A_QUERY: Final = [
     ("100 / %(x)s", "integer", "0"),  # 22012
-    ("1 %% %(x)s", "integer", "0"),
     ("%(x)s::smallint", "integer", "70000"),  # 22003
     ("%(x)s * %(x)s", "integer", str(2**62)),
-    ("exp(%(x)s)", "number", "999999"),
     ("sqrt(%(x)s)", "number", "-1"),  # 2201F
     ("ln(%(x)s)", "number", "0"),  # 2201E
     ("%(x)s + interval '300000 years'", "timestamp", "2024-01-01T00:00:00Z"),  # 22008
@@ -70,27 +68,19 @@ IN_A_QUERY: Final = [
     ("%(x)s::regproc::text", "text", "lower"),  # 42725
     ("date_trunc(%(x)s, timestamp '2024-01-01')", "text", "fortnight"),  # 22023
     ("date_trunc(%(x)s, timestamp '2024-01-01')", "text", "timezone"),  # 0A000
-    ("now() at time zone %(x)s", "text", "Middle/Earth"),
     ("'a' ~ %(x)s", "text", "("),  # 2201B
     ("'ab' like %(x)s", "text", "a\\"),  # 22025
-    ("%(x)s::jsonb", "text", "{"),  # 22P02
     ("%(x)s::jsonb", "text", DEEP),  # 54001
     ("jsonb_path_query('{}', %(x)s::jsonpath)", "text", "$["),
     ("jsonb_path_query('[]', %(x)s::jsonpath)", "text", "strict $.a"),  # 2203A
-    ("jsonb_each(%(x)s::jsonb)", "text", "[]"),
     ("array_position(%(x)s::integer[], 1)", "text", "{{1}}"),  # 0A000
     ("%(x)s::integer", "text", "seven"),
     ("%(x)s::date", "text", "2024-02-30"),  # 22008
     ("%(x)s::interval", "text", "soon"),  # 22007
-    ("%(x)s::inet::text", "text", "1.2.3"),
     ("%(x)s::refusing.mood", "text", "angry"),
     ("(%(x)s::integer)::refusing.positive", "integer", "-1"),  # 23514
     ("chr(%(x)s::integer)", "integer", "-1"),  # 54000
     ("repeat('abc', %(x)s::integer)", "integer", "1000000000"),
-    ("decode(%(x)s, 'hex')::text", "text", "zz"),
-    ("substring('abc', 1, %(x)s::integer)", "integer", "-1"),  # 22011
-    ("string_to_array('a', %(x)s)::integer[]", "text", "b"),
-    ("format(%(x)s)", "text", "%s"),
     ("width_bucket(1, 1, 1, %(x)s::integer)", "integer", "5"),  # 2201G
     ("generate_series(1, 5, %(x)s)", "integer", "0"),
     ("(select id from refusing.rows where id >= %(x)s)", "integer", "1"),  # 21000
@@ -120,7 +110,6 @@ OURS: Final = [
     ("select 1 / 0 as it", None),  # no parameter
     ("select 1 / 0 as it, %(x)s", "7"),  # the default
     ("select refusing.refuse('always', 'P0001') as it", None),
-    ("select 'seven'::refusing.positive as it", None),
     ("select (-7)::refusing.positive as it", None),
     ("select no_such_column, %(x)s as it", "5"),
     ("select no_such_function(%(x)s) as it", "5"),

@@ -88,10 +88,10 @@ class KeptConnection:
 
     def forget(self) -> None:
         """Close the connection, if there is one."""
-        if self._connection is not None:
+        lost, self._connection = self._connection, None  # first, in case that closing it is interrupted
+        if lost is not None:
             with suppress(psycopg2.Error):
-                self._connection.close()
-        self._connection = None
+                lost.close()
 
 
 def open_connection(settings: DatabaseSettings) -> connection:
