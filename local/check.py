@@ -14,7 +14,7 @@ from local.servers.postgres import PostgresServer
 from local.terminal import one_line, short_path
 from migrate.upgrade import MigrationFailed, upgrade
 
-__all__ = ["check_catalogue", "check_report"]
+__all__ = ["check_and_declare", "check_catalogue"]
 
 CATALOGUE = ROOT / "functions" / "catalogue"
 
@@ -34,14 +34,23 @@ def check_catalogue() -> tuple[bool, str]:
         return _compare(url, folder)
 
 
-def check_report(url: str) -> str:
-    """Return the text to print, also if the check is impossible. It is empty if there are no statements."""
+def check_and_declare(url: str) -> str:
+    """Check the catalogue, and tell the database which tags it declares, as a deployment does.
+
+    Return the text to print, also if the check is impossible. It is empty if there are no statements.
+    """
     if not _has_statements(CATALOGUE):
         return ""
+    from migrate.declared_tags import declare_tags
+
     try:
-        return _compare(url, CATALOGUE)[1]
+        good, report = _compare(url, CATALOGUE)
     except LocalError as error:
         return str(error)
+    if good:
+        with closing(psycopg2.connect(url, client_encoding="UTF8")) as connection:
+            declare_tags(connection, CATALOGUE)
+    return report
 
 
 def _has_statements(folder: Path) -> bool:
