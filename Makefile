@@ -43,7 +43,7 @@ test: ## every check and test; those in containers are skipped where no Docker e
 lint: .venv ## ruff, mypy, and the rules about imports in pyproject.toml
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
-check: .venv ## compare the tags of each query with the tables that PostgreSQL says it reads (CATALOGUE=folder, DATABASE_URL=)
+check: .venv ## ask PostgreSQL whether each statement can run, and whether its tags are right (CATALOGUE=folder, DATABASE_URL=)
 	@$(BIN)/python -m local check
 
 template: .venv .venv-sam .venv-checkov ## all tests of the template, in all its modes

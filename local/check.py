@@ -1,4 +1,4 @@
-"""Compares the tags of every query with the tables that it reads, in a database with the schema of this checkout."""
+"""Checks every statement of the catalogue, in a database with the schema of this checkout."""
 
 import os
 import tempfile
@@ -14,53 +14,65 @@ from local.servers.postgres import PostgresServer
 from local.terminal import one_line, short_path
 from migrate.upgrade import MigrationFailed, upgrade
 
-__all__ = ["check_catalogue", "tag_report"]
+__all__ = ["check_and_declare", "check_catalogue"]
 
 CATALOGUE = ROOT / "functions" / "catalogue"
 
 
 def check_catalogue() -> tuple[bool, str]:
-    """Return whether every tag is right, and the text to print.
+    """Return whether there is no problem, and the text to print. Warnings are no problem.
 
     Reads the database that DATABASE_URL names and does not change it. Without one, an empty database is started and
     gets all migrations. CATALOGUE names a catalogue other than this checkout's. Raises `LocalError`.
     """
     folder = Path(os.environ.get("CATALOGUE") or CATALOGUE)
-    if not _has_queries(folder):
+    if not _has_statements(folder):
         raise LocalError(
-            f"{folder} has no queries: CATALOGUE is a folder such as functions/catalogue, with queries/ in it"
+            f"{folder} has no statements: CATALOGUE is a folder such as functions/catalogue, with queries/ in it"
         )
     with _database() as url:
         return _compare(url, folder)
 
 
-def tag_report(url: str) -> str:
-    """Return the text to print, also if the check is impossible. It is empty if there are no queries."""
-    if not _has_queries(CATALOGUE):
+def check_and_declare(url: str) -> str:
+    """Check the catalogue, and tell the database which tags it declares, as a deployment does.
+
+    Return the text to print, also if the check is impossible. It is empty if there are no statements.
+    """
+    if not _has_statements(CATALOGUE):
         return ""
+    from migrate.declared_tags import declare_tags
+
     try:
-        return _compare(url, CATALOGUE)[1]
+        good, report = _compare(url, CATALOGUE)
     except LocalError as error:
         return str(error)
+    if good:
+        with closing(psycopg2.connect(url, client_encoding="UTF8")) as connection:
+            declare_tags(connection, CATALOGUE)
+    return report
 
 
-def _has_queries(folder: Path) -> bool:
-    return any((folder / "queries").glob("*.sql"))
+def _has_statements(folder: Path) -> bool:
+    return any(folder.glob("queries/*.sql")) or any(folder.glob("commands/*.sql"))
 
 
 def _compare(url: str, folder: Path) -> tuple[bool, str]:
-    # Imported late: a checkout without queries may have no library on its path.
-    from cacheaside.drivers.postgres.introspection.dependencies import dependencies
+    # Imported late: a checkout without statements may have no library on its path.
+    from cacheaside.catalogue_check.check import check_statements
+    from cacheaside.drivers.postgres.introspection.inspector import inspecting
     from cacheaside.errors import CatalogueError
-    from cacheaside.tag_check.check import check_tags
 
     try:
-        with closing(psycopg2.connect(url, connect_timeout=5)) as connection, dependencies(connection) as database:
-            checked = check_tags(short_path(folder), database)
+        with (
+            closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as connection,
+            inspecting(connection) as database,
+        ):
+            checked = check_statements(short_path(folder), database)
     except CatalogueError as error:
         return False, str(error)
     except psycopg2.Error as error:
-        raise LocalError(f"the tags cannot be checked: {one_line(error)}") from None
+        raise LocalError(f"the catalogue cannot be checked: {one_line(error)}") from None
     return not checked.problems, str(checked)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local import ROOT
 from local.api.gateway import Gateway
-from local.check import check_catalogue, tag_report
+from local.check import check_and_declare, check_catalogue
 from local.demo import format_table, measure_queries
 from local.environment import function_environment
 from local.errors import LocalError
@@ -27,7 +27,7 @@ def run(shutdown: Shutdown) -> None:
     """Serve until `shutdown` is requested. Mostly that signal raises KeyboardInterrupt here. Raises `LocalError`."""
     template = read_template(ROOT / "template.yaml")
     with _serving(template, ROOT / ".local", _port(), access=True) as (gateway, stack):
-        if report := tag_report(stack.database_url):
+        if report := check_and_declare(stack.database_url):
             print_line(report)
         log, addresses = short_path(stack.log), short_path(stack.log.with_name("endpoints.env"))
         print_line(
@@ -63,7 +63,7 @@ def demo() -> bool:
 
 
 def check() -> bool:
-    """Return whether the tags of every query are the tables that it reads. Raises `LocalError`."""
+    """Return whether every statement of the catalogue is right. Raises `LocalError`."""
     right, report = check_catalogue()
     print_line(report)
     return right

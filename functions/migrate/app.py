@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.settings import DatabaseSettings
 from migrate import sample_data
-from migrate.catalogue_check import refuse_wrong_tags
+from migrate.catalogue_check import refuse_wrong_catalogue
 from migrate.cloudformation_response import send_response
 from migrate.declared_tags import declare_tags
 from migrate.deployment import refuse_downgrade
@@ -58,7 +58,7 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
             refuse_downgrade(event, ahead)
             logger.warning("rolled back: the database stays ahead", extra={"ahead": ahead})
         else:  # not during a rollback: its queries were written for an older schema
-            refuse_wrong_tags(connection, CATALOGUE)
+            refuse_wrong_catalogue(connection, CATALOGUE)
             declare_tags(connection, CATALOGUE)
         if products > 0:
             sample_data.load(connection, products, _report)

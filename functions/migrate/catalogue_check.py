@@ -7,22 +7,24 @@ from pathlib import Path
 from aws_lambda_powertools import Logger
 from psycopg2.extensions import connection as Connection
 
-from cacheaside.drivers.postgres.introspection.dependencies import dependencies
-from cacheaside.tag_check.check import check_tags
+from cacheaside.catalogue_check.check import check_statements
+from cacheaside.drivers.postgres.introspection.inspector import inspecting
 
-__all__ = ["WrongTags", "refuse_wrong_tags"]
+__all__ = ["WrongCatalogue", "refuse_wrong_catalogue"]
 
 logger = Logger(child=True)
 
 
-class WrongTags(Exception):
-    """A query reads a table that its tags do not name, or that is not watched. The message has a line for each."""
+class WrongCatalogue(Exception):
+    """A statement would fail, or a change would leave its answers in the cache. The message has a line for each."""
 
 
-def refuse_wrong_tags(connection: Connection, catalogue: Path) -> None:
-    """Raise WrongTags where a change of a table would leave answers that were made from it in the cache."""
-    with dependencies(connection) as database:
-        checked = check_tags(catalogue, database)
+def refuse_wrong_catalogue(connection: Connection, catalogue: Path) -> None:
+    """Raise WrongCatalogue if there are problems. Warnings are logged."""
+    with inspecting(connection) as database:
+        checked = check_statements(catalogue, database)
+    if checked.warnings:
+        logger.warning("the catalogue has warnings", extra={"warnings": list(map(str, checked.warnings))})
     if checked.problems:
-        logger.error("wrong tags", extra={"problems": list(map(str, checked.problems))})
-        raise WrongTags(checked)
+        logger.error("the catalogue is wrong", extra={"problems": list(map(str, checked.problems))})
+        raise WrongCatalogue("\n".join(map(str, checked.problems)))

@@ -7,7 +7,7 @@ from typing import Final
 import psycopg2
 
 from cacheaside.errors import CatalogueError, SettingsError
-from migrate.catalogue_check import WrongTags
+from migrate.catalogue_check import WrongCatalogue
 from migrate.deployment import Downgrade
 from migrate.time_limit import OutOfTime
 from migrate.upgrade import MigrationFailed
@@ -15,7 +15,7 @@ from migrate.upgrade import MigrationFailed
 __all__ = ["REPORTED", "reason_of"]
 
 REPORTED: Final = (
-    MigrationFailed, Downgrade, WrongTags, CatalogueError, OutOfTime, SettingsError, psycopg2.Error, ValueError
+    MigrationFailed, Downgrade, WrongCatalogue, CatalogueError, OutOfTime, SettingsError, psycopg2.Error, ValueError
 )  # fmt: skip
 
 

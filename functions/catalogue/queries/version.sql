@@ -3,4 +3,5 @@
 -- timeout = "20s"
 -- returns = "one"
 -- tags    = ["slow_version"]
+-- verify  = false
 select slow_version() as version

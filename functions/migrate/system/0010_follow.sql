@@ -40,6 +40,12 @@ begin atomic
         from cacheaside.relations_of(meaning.tag) as named
         join cacheaside.reached on source_class = 'pg_class'::regclass and source = named
         union
+        select 'pg_proc'::regclass, pg_proc.oid  -- a function that hides what it reads
+        from pg_proc
+        join pg_namespace on pg_namespace.oid = pronamespace
+        where proname = substr(meaning.tag, strpos(meaning.tag, '.') + 1)
+          and nspname = case when strpos(meaning.tag, '.') > 0 then split_part(meaning.tag, '.', 1) else 'public' end
+        union
         select reached.class, reached.object
         from cacheaside.sources
         join (

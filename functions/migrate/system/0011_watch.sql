@@ -56,10 +56,7 @@ declare
     former_code_has_ended constant timestamptz := now() + interval '1 hour';
 begin
     insert into cacheaside.names (tag, key)
-    select distinct declared, cacheaside.key(relation)
-    from unnest(tags) as declared
-    cross join cacheaside.relation_of(declared) as relation
-    where relation is not null
+    select distinct declared, cacheaside.key(cacheaside.relation_of(declared)) from unnest(tags) as declared
     on conflict (tag) do update set key = excluded.key, key_valid_from = former_code_has_ended
     where names.key is distinct from excluded.key;
     perform cacheaside.follow();

@@ -1,10 +1,7 @@
 """`python -m local check`: its output and exit status; and that `run` prints the same and continues."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import pytest
 
 from local.servers.postgres import PostgresServer
 from migrate.upgrade import upgrade
+from tests.component.support.check_command import check
 from tests.component.support.checkout import Checkout, copy_project
 from tests.support.root import ROOT
 
@@ -21,21 +19,6 @@ from tests.support.root import ROOT
 def catalogue(tmp_path: Path) -> Path:
     """A copy of this checkout's catalogue."""
     return Path(shutil.copytree(ROOT / "functions/catalogue", tmp_path / "catalogue"))
-
-
-def check(folder: Path = ROOT, **environment: str) -> tuple[int, str, str]:
-    """Run the command in `folder`, and return exit status, stdout and stderr."""
-    inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    done = subprocess.run(
-        [sys.executable, "-m", "local", "check"],
-        cwd=folder,
-        env=inherited | {"PYTHONPATH": f"{ROOT}/layers/cacheaside:{ROOT}/functions:{ROOT}"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def drop_a_tag(catalogue: Path) -> None:
@@ -99,9 +82,9 @@ def test_given_database_is_read_and_not_changed(postgres: PostgresServer) -> Non
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
-        ({"CATALOGUE": "docs"}, "docs has no queries"),
-        ({"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/none"}, "the tags cannot be checked: "),
-        ({"DATABASE_URL": "none"}, "the tags cannot be checked: "),
+        ({"CATALOGUE": "docs"}, "docs has no statements"),
+        ({"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/none"}, "the catalogue cannot be checked: "),
+        ({"DATABASE_URL": "none"}, "the catalogue cannot be checked: "),
     ],
 )
 def test_check_that_is_impossible_prints_one_line(environment: dict[str, str], says: str) -> None:
@@ -127,4 +110,4 @@ def test_run_without_queries_says_nothing(checkout: Checkout) -> None:
     with checkout.running() as run:
         run.terminate()
         out, err = run.communicate(timeout=120)
-    assert "tag" not in out + err
+    assert "every table" not in out + err

@@ -140,13 +140,18 @@ def test_failing_migration_fails_the_deployment_with_the_sql_error(
 
 
 @pytest.fixture
-def forgotten_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the catalogue, which is deployed in its place."""
+    copied = Path(shutil.copytree(app.CATALOGUE, tmp_path / "catalogue"))
+    monkeypatch.setattr(app, "CATALOGUE", copied)
+    return copied
+
+
+@pytest.fixture
+def forgotten_tag(catalogue: Path) -> None:
     """A deployment with one tag less than its query needs."""
-    catalogue = tmp_path / "catalogue"
-    shutil.copytree(app.CATALOGUE, catalogue)
     query = catalogue / "queries" / "customer_orders.sql"
     query.write_text(query.read_text().replace('["orders", "order_items"]', '["orders"]'))
-    monkeypatch.setattr(app, "CATALOGUE", catalogue)
 
 
 @pytest.mark.usefixtures("forgotten_tag")
@@ -163,6 +168,25 @@ def test_rollback_to_queries_of_an_older_schema_is_not_failed_by_their_tags(send
     with connect() as connection, connection.cursor() as cursor:
         cursor.execute(LATER)
     assert send("Update")["Status"] == "SUCCESS"
+
+
+def test_command_without_its_rights_fails_the_deployment_with_the_grant(send: Send, catalogue: Path) -> None:
+    command = catalogue / "commands" / "set_price.sql"
+    command.write_text(command.read_text().replace("set price =", "set name = 'x', price ="))
+    answer = send("Create")
+    assert answer["Status"] == "FAILED"
+    assert "grant update (name) on products to cacheaside_command;" in answer["Reason"]
+
+
+def test_warning_is_logged_and_does_not_fail_the_deployment(
+    send: Send, catalogue: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = catalogue / "queries" / "product.sql"
+    query.write_text(query.read_text().replace("products.price,", "products.price, now() as read_at,"))
+    assert send("Create")["Status"] == "SUCCESS"
+    [record] = [record for record in caplog.records if record.levelname == "WARNING"]
+    [warning] = vars(record)["warnings"]
+    assert "product.sql:1: the answer may change without a write: it depends on now()" in warning
 
 
 def test_long_reason_is_cut_to_what_cloudformation_takes(send: Send, migration: Callable[[str], None]) -> None:

@@ -55,10 +55,18 @@ def test_function_with_a_parsed_body_is_followed_like_a_view(items: Session) -> 
     assert items.changes("insert into others values (1)") == ["items"]
 
 
+HIDDEN = "create or replace function hidden() returns bigint language plpgsql as $$ begin return {}; end $$"
+
+
+def test_function_that_hides_what_it_reads_is_followed_without_event_triggers_too(items: Session) -> None:
+    items.run(f"{HIDDEN.format(1)}; select cacheaside.declare('{{hidden}}')")
+    items.run(f"{NO_EVENT_TRIGGERS}; {HIDDEN.format(2)}")
+    assert items.changes("select cacheaside.follow()") == ["hidden"]
+
+
 def test_function_that_hides_what_it_reads_is_recorded_under_its_own_tag(items: Session) -> None:
-    hidden = "create or replace function hidden() returns bigint language plpgsql as $$ begin return {}; end $$"
-    items.run(hidden.format(1))
-    assert items.changes(hidden.format(2)) == ["hidden"]
+    items.run(HIDDEN.format(1))
+    assert items.changes(HIDDEN.format(2)) == ["hidden"]
     assert items.changes("drop function hidden()") == ["hidden"]
 
 

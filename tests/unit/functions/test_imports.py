@@ -33,7 +33,7 @@ SERVING = GROUND | {"http", "reading"}
         ("query", SERVING | {"clock", "health", "runtime"}),
         ("command", SERVING | {"writing"}),
         ("invalidate", SERVING | {"clock", "invalidation", "runtime"}),
-        ("migrate", GROUND | {"tag_check"}),
+        ("migrate", GROUND | {"catalogue_check"}),
     ],
 )
 def test_function_loads_only_its_folders_of_the_library(function: str, folders: set[str]) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["quotations"]
+__all__ = ["quotations", "unquoted"]
 
 # A part without an end goes on to the end of the text. Two quotes in a string are read as two strings, side by side.
 _BEGIN: Final = re.compile(
@@ -29,6 +29,14 @@ def quotations(sql: str) -> Iterator[range]:
     while match := _BEGIN.search(sql, at):
         at = _end_of_comment(sql, match.end()) if match[0] == "/*" else match.end()
         yield range(match.start(), at)
+
+
+def unquoted(sql: str) -> str:
+    """Return `sql` with blanks in place of each part, so that positions are the same."""
+    rest = list(sql)
+    for part in quotations(sql):
+        rest[part.start : part.stop] = " " * len(part)
+    return "".join(rest)
 
 
 def _end_of_comment(sql: str, at: int) -> int:

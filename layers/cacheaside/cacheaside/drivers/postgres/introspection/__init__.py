@@ -1,1 +1,1 @@
-"""Reads the facts that `tag_check` compares with the declared tags from PostgreSQL's catalog and plans."""
+"""Asks PostgreSQL for the facts that `catalogue_check` judges: from its parser, its catalog and its planner."""

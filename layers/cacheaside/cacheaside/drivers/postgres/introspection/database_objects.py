@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from psycopg2.extensions import cursor
 
-from cacheaside.tag_check.facts import DatabaseObject, KeyColumn, ObjectKind
+from cacheaside.catalogue_check.facts import DatabaseObject, KeyColumn, ObjectKind
 
 __all__ = ["ObjectId", "describe", "find_objects"]
 

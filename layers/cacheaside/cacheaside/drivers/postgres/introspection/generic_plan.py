@@ -1,89 +1,108 @@
-"""The scans of a query and their parameters, from its generic plan, which PostgreSQL makes without values.
+"""The scans of a statement and their parameters, from its generic plan, which PostgreSQL makes without values.
 
-A plan for given values may lack a scan that other values need. No query is run.
+A plan for given values may lack a scan that other values need. The statement is not run.
 """
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import count
+from dataclasses import dataclass
 from typing import Any, Final
 
 from psycopg2.extensions import cursor
 
-from cacheaside.catalogue.parameters import Parameter
-from cacheaside.tag_check.facts import Scan
-from cacheaside.tag_check.row_conditions import equalities
+from cacheaside.catalogue.statements import Statement
+from cacheaside.catalogue_check.facts import Scan
+from cacheaside.catalogue_check.row_conditions import equalities
+from cacheaside.drivers.postgres.typed_sql import typed_sql
 
-__all__ = ["scans"]
+__all__ = ["Plan", "generic_plan"]
 
-# All columns are selected, as when `Queries` runs the query. The planner omits tables that only unused columns read.
-_EXPLAIN: Final = (
-    "explain (generic_plan, verbose, format json, costs off) select row_to_json(answer.*) from (\n{sql}\n) as answer"
-)
-_PLACEHOLDER: Final = re.compile(r"%(?:\((?P<name>\w+)\)s|%)")
+# A scan that the plan leaves out is no proof. These leave out scans that would be one.
+_LEAVE_LESS_OUT: Final = "set local constraint_exclusion = off; set local enable_partition_pruning = off"
+_EXPLAIN: Final = "explain (generic_plan, verbose, format json, costs off) "
 
 # The conditions that every row of a scan meets. A condition of a join holds only for the rows of the join.
 _CONDITIONS: Final = ("Index Cond", "Recheck Cond", "Filter")
 
 # Before PostgreSQL 17 a plan also names values that it computes itself $0, $1 and so on.
 _FIRST_NUMBER: Final = 1001
-# The types of the literals that psycopg2 writes. A text literal takes the type that its place requires. So does $1001.
-_TYPES: Final = {
-    "integer": "integer",
-    "number": "numeric",
-    "boolean": "boolean",
-    "date": "date",
-    "timestamp": "timestamptz",
-}
+
+_RELATION: Final = """
+select
+    pg_class.oid::bigint,
+    cacheaside.tag(pg_class.oid),
+    array(
+        select attname::text from pg_attribute
+        join pg_type on pg_type.oid = atttypid
+        where attrelid = pg_class.oid and typtype = 'e'
+    )
+from pg_class
+join pg_namespace on pg_namespace.oid = relnamespace
+where nspname = %s and relname = %s
+"""
+# Each table by its tag, with the tables that a scan of it reads: itself, or its partitions, and none if it has none.
+_SCANNED: Final = """
+select cacheaside.tag(pg_class.oid), case when relkind = 'p' then leaf.relid else pg_class.oid end::bigint, times
+from unnest(%s::oid[], %s::integer[]) as reference (relation, times)
+join pg_class on pg_class.oid = relation
+left join lateral (select relid from pg_partition_tree(relation) where isleaf) as leaf on relkind = 'p'
+"""
 
 
-def scans(cur: cursor, sql: str, parameters: Mapping[str, Parameter]) -> list[Scan]:
-    """Return every scan of a table. Raises psycopg2.Error if PostgreSQL cannot plan the query without values.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A statement's plan. Relations are OIDs."""
 
-    PostgreSQL before version 16 never can.
-    """
-    names = dict(enumerate((match["name"] for match in _PLACEHOLDER.finditer(sql) if match["name"]), _FIRST_NUMBER))
-    cur.execute(_EXPLAIN.format(sql=_numbered(sql, parameters)))
-    [([answer],)] = cur.fetchall()
-    return [
-        Scan(
-            tag=_tag(cur, node["Schema"], node["Relation Name"]),
-            equal=frozenset(
-                (column, names[number])
-                for column, number in equalities((node[key] for key in _CONDITIONS if key in node), node["Alias"])
-                if number in names
-            ),
+    scans: tuple[Scan, ...]
+    scanned: Counter[int]  # how often each relation is scanned
+
+    def unscanned(self, cur: cursor, references: Mapping[int, int]) -> frozenset[str]:
+        """Return the tags of the relations that the plan scans in fewer places than the statement names them.
+
+        The planner leaves out what it can prove to be empty or unused: `where false`, an outer join on a unique column,
+        a partitioned table without partitions. The proof may end with the next change of the schema.
+        """
+        cur.execute(_SCANNED, [list(references), list(references.values())])
+        required: Counter[tuple[str, int | None]] = Counter()
+        for tag, relation, times in cur.fetchall():
+            required[tag, relation] += times
+        return frozenset(
+            tag for (tag, relation), times in required.items() if relation is None or self.scanned[relation] < times
         )
-        for node in _nodes(answer["Plan"])
-        if "Relation Name" in node
-    ]
 
 
-def _numbered(sql: str, parameters: Mapping[str, Parameter]) -> str:
-    numbers = count(_FIRST_NUMBER)
+def generic_plan(cur: cursor, sql: str, statement: Statement) -> Plan:
+    """Return the plan of `sql`, which has the placeholders of `statement`.
 
-    def number(match: re.Match[str]) -> str:
-        return f"(${next(numbers)}{_cast(parameters[match['name']])})" if match["name"] else "%"
+    Raises psycopg2.Error if PostgreSQL cannot plan it. PostgreSQL before version 16 cannot plan without values.
+    """
+    names: list[str] = []
 
-    return _PLACEHOLDER.sub(number, sql)
+    def number(name: str) -> str:
+        names.append(name)
+        return f"${_FIRST_NUMBER + len(names) - 1}"
 
-
-def _cast(parameter: Parameter) -> str:
-    literal = _TYPES.get(parameter.type)
-    if parameter.is_list:
-        return f"::{literal or 'text'}[]"
-    return f"::{literal}" if literal else ""
+    cur.execute(_LEAVE_LESS_OUT)
+    cur.execute(_EXPLAIN + typed_sql(sql, statement.parameters, number))
+    [([explained],)] = cur.fetchall()
+    cur.execute("reset role")  # that of a function may not use the schema cacheaside
+    scans: list[Scan] = []
+    scanned: Counter[int] = Counter()
+    for node in _nodes(explained["Plan"]):
+        cur.execute(_RELATION, [node.get("Schema"), node.get("Relation Name")])
+        for oid, tag, enums in cur.fetchall():
+            conditions = (node[key] for key in _CONDITIONS if key in node)
+            equal = equalities(conditions, node["Alias"], frozenset(enums))
+            scans.append(
+                Scan(tag, frozenset((column, names[at - _FIRST_NUMBER]) for column, at in equal if at >= _FIRST_NUMBER))
+            )
+            scanned[oid] += 1
+    return Plan(tuple(scans), scanned)
 
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for child in plan.get("Plans", ()):
         yield from _nodes(child)
-
-
-def _tag(cur: cursor, schema: str, name: str) -> str:
-    cur.execute("select cacheaside.tag(format('%%I.%%I', %s::text, %s::text)::regclass)", [schema, name])
-    [(tag,)] = cur.fetchall()
-    return str(tag)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from cacheaside.catalogue.parameters import Parameter, Scalar, Value
 
-__all__ = ["sample", "samples"]
+__all__ = ["sample", "samples", "samples_of_enums"]
 
 _VALUE_OF_TYPE: Final[Mapping[str, Scalar]] = {
     "integer": 1,
@@ -24,6 +24,17 @@ _VALUE_OF_TYPE: Final[Mapping[str, Scalar]] = {
 def samples(parameters: Mapping[str, Parameter]) -> dict[str, Value]:
     """Return a sample of each parameter."""
     return {name: sample(parameter) for name, parameter in parameters.items()}
+
+
+def samples_of_enums(parameters: Mapping[str, Parameter]) -> Iterator[dict[str, Value]]:
+    """Yield samples with each value of each enum: PostgreSQL looks at it when it parses the statement."""
+    first = samples(parameters)
+    yield first
+    for name, parameter in parameters.items():
+        for value in parameter.values:
+            changed: Value = [value] if parameter.is_list else value
+            if changed != first[name]:
+                yield first | {name: changed}
 
 
 def sample(parameter: Parameter) -> Value:

@@ -19,23 +19,32 @@ _IDENTIFIER: Final = r'(?:[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")'
 _TOKEN: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[()]| AND |[^'"() ]+| """)
 # Casts that keep the value or fail. Others shorten it: $1::character varying(3), $1::name.
 _CAST: Final = r"(?:::(?:smallint|integer|bigint|text|character varying|uuid|date|boolean))?"
+# A column of an enum is only compared with a value of the same type, whatever its name is.
+_CAST_TO_ENUM: Final = rf"::(?:{_IDENTIFIER}\.)?{_IDENTIFIER}"
 _COLUMN: Final = re.compile(rf"(?P<alias>{_IDENTIFIER})\.(?P<column>{_IDENTIFIER})")
 _CAST_COLUMN: Final = re.compile(rf"\((?P<alias>{_IDENTIFIER})\.(?P<column>{_IDENTIFIER})\)::text")
 _PARAMETER: Final = re.compile(rf"\$(\d+)|\(\$(\d+)\){_CAST}")
+_PARAMETER_OF_ENUM: Final = re.compile(rf"\$(\d+)|\(\$(\d+)\){_CAST_TO_ENUM}")
 _EQUALITY: Final = re.compile(r"(.+) = (.+)", re.DOTALL)
 
 
-def equalities(conditions: Iterable[str], alias: str) -> Iterator[tuple[str, int]]:
-    """Yield (column, number) for each `alias.column = $number` that must hold for all rows of a scan."""
+def equalities(conditions: Iterable[str], alias: str, enums: frozenset[str] = frozenset()) -> Iterator[tuple[str, int]]:
+    """Yield (column, number) for each `alias.column = $number` that must hold for all rows of a scan.
+
+    `enums` are the columns of an enum type.
+    """
     for condition in conditions:
         for operand in _operands(condition):
             if (match := _EQUALITY.fullmatch(operand)) is None:
                 continue
             for left, right in (match.groups(), reversed(match.groups())):
                 column = _COLUMN.fullmatch(left) or _CAST_COLUMN.fullmatch(left)
-                parameter = _PARAMETER.fullmatch(right)
-                if column and parameter and _name(column["alias"]) == alias:
-                    yield _name(column["column"]), int(parameter[1] or parameter[2])
+                if column is None or _name(column["alias"]) != alias:
+                    continue
+                name = _name(column["column"])
+                pattern = _PARAMETER_OF_ENUM if name in enums and column.re is _COLUMN else _PARAMETER
+                if parameter := pattern.fullmatch(right):
+                    yield name, int(parameter[1] or parameter[2])
 
 
 def _operands(condition: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The problems of a query's tags, given the facts of PostgreSQL. Each problem comes with the corrected line."""
+"""The findings about statements, given the facts of PostgreSQL. Each comes with the line to correct."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from typing import Any
 
 import pytest
 
-from cacheaside.catalogue.statements import Query
-from cacheaside.tag_check.check import TagCheck, TagProblem, check_tags, unrecorded
-from cacheaside.tag_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind, QueryRefused, Scan
+from cacheaside.catalogue.statements import Command, Query
+from cacheaside.catalogue_check.check import check_statements
+from cacheaside.catalogue_check.facts import (
+    DatabaseObject,
+    Facts,
+    KeyColumn,
+    ObjectKind,
+    Scan,
+    StatementFacts,
+    StatementRefused,
+)
+from cacheaside.catalogue_check.findings import CatalogueCheck, Finding
+from cacheaside.catalogue_check.tag_rules import unrecorded
 
 ID = (KeyColumn("id", "bigint"),)
 LINE = (KeyColumn("order_id", "bigint"), KeyColumn("line", "integer"))
@@ -49,6 +59,9 @@ class Database:
             **self.other_facts,
         )
 
+    def command_facts(self, command: Command) -> StatementFacts:
+        return StatementFacts(**self.other_facts)
+
 
 @pytest.fixture
 def functions(tmp_path: Path) -> Path:
@@ -76,7 +89,7 @@ select %(id)s,
 
 def problems(functions: Path, tags: str, reads: set[str], calls: set[str] = frozenset(), **facts: Any) -> list[str]:  # type: ignore[assignment]
     path = write(functions, tags)
-    found = check_tags(functions, Database(reads, calls, **facts)).problems
+    found = check_statements(functions, Database(reads, calls, **facts)).problems
     assert all((problem.path, problem.line) == (path, 3) for problem in found)
     return [problem.message for problem in found]
 
@@ -177,9 +190,9 @@ def test_unwatched_table_is_reported_once_with_the_statement(functions: Path) ->
     database = Database({"orders"}, set())
     database.sources = {"orders": table("orders", recorded=False)}
     first, _ = write(functions, '["orders"]', "a"), write(functions, '["orders"]', "b")
-    checked = check_tags(functions, database)
+    checked = check_statements(functions, database)
     statement = "changes of orders are not recorded; put into a migration: select cacheaside.watch('orders');"
-    assert checked.problems == (TagProblem(first, 3, statement),)
+    assert checked.problems == (Finding(first, 3, statement),)
     assert str(checked) == f"{first}:3: {statement}"
 
 
@@ -187,7 +200,7 @@ def test_table_that_only_a_function_reads_must_be_watched(functions: Path) -> No
     database = Database(set(), {"slow_version"})
     database.sources = {**SOURCES, "orders": table("orders", recorded=False)}
     write(functions, '["slow_version", "orders"]')
-    assert "cacheaside.watch('orders')" in str(check_tags(functions, database))
+    assert "cacheaside.watch('orders')" in str(check_statements(functions, database))
 
 
 def test_unrecorded_source_is_reported_with_the_remedy() -> None:
@@ -204,24 +217,78 @@ def test_table_whose_name_cannot_be_a_tag_is_reported_once(functions: Path) -> N
     database = Database({"Orders"}, set())
     database.sources = {"Orders": table("Orders", recorded=False, refusal="cannot watch it")}
     path = write(functions, "[]")
-    assert str(check_tags(functions, database)).splitlines() == [
+    assert str(check_statements(functions, database)).splitlines() == [
         f"{path}:3: changes of Orders are not recorded: cannot watch it"
     ]
 
 
 @pytest.mark.parametrize(("line", "at"), [(1, 8), (2, 9), (0, 8), (99, 9)])
 def test_query_that_postgresql_refuses_is_a_problem_of_its_line(functions: Path, line: int, at: int) -> None:
-    class Refuses:
+    class Refuses(Database):
         def facts(self, query: Query) -> Facts:
-            raise QueryRefused("relation does not exist", line)
+            raise StatementRefused("relation does not exist", line)
 
     path = write(functions, "[]")
-    assert check_tags(functions, Refuses()).problems == (TagProblem(path, at, "relation does not exist"),)
+    assert check_statements(functions, Refuses(set(), set())).problems == (
+        Finding(path, at, "relation does not exist"),
+    )
+
+
+def write_command(functions: Path) -> Path:
+    path = functions / "commands" / "c.sql"
+    path.parent.mkdir()
+    path.write_text('-- summary = "x"\n\nselect 1\n')
+    return path
+
+
+def test_columns_and_rights_of_queries_and_commands_are_checked(functions: Path) -> None:
+    query, command = write(functions, "[]"), write_command(functions)
+    facts = {"columns": ("id", "name", "id"), "grants": ("grant select on orders to r",)}
+    found = check_statements(functions, Database(set(), set(), **facts)).problems
+    messages = [
+        '2 columns of the answer are called "id": give each its own name, as in id as order_id',
+        "its role lacks a right; put into a migration: grant select on orders to r;",
+    ]
+    assert found == tuple(
+        Finding(path, line, message) for path, line in ((command, 3), (query, 8)) for message in messages
+    )
+
+
+def test_command_that_postgresql_refuses_is_a_problem_of_its_line(functions: Path) -> None:
+    class Refuses(Database):
+        def command_facts(self, command: Command) -> StatementFacts:
+            raise StatementRefused("relation does not exist", 1)
+
+    path = write_command(functions)
+    assert check_statements(functions, Refuses(set(), set())).problems == (Finding(path, 3, "relation does not exist"),)
+
+
+def test_warnings_are_printed_and_are_no_problems(functions: Path) -> None:
+    path = write(functions, "[]")
+    checked = check_statements(functions, Database(set(), set(), unsteady=("now()",), outlasts_answers=True))
+    assert checked.problems == ()
+    unsteady, outlasts, summary = str(checked).splitlines()
+    assert unsteady.startswith(f"{path}:1: warning: the answer may change without a write: it depends on now(); write")
+    assert outlasts.startswith(f"{path}:2: warning: the query takes longer than its answer may be used")
+    assert summary == "1 query reads 0 tables; every tag is right, every table is watched"
+
+
+def test_role_that_cannot_be_taken_is_a_warning_once(functions: Path) -> None:
+    write(functions, "[]", "a")
+    write(functions, "[]", "b")
+    checked = check_statements(functions, Database(set(), set(), not_as_role="permission denied"))
+    assert [each.message.rpartition(": ")[2] for each in checked.warnings] == ["permission denied"]
+
+
+def test_row_tag_is_not_enough_if_the_plan_leaves_out_a_scan(functions: Path) -> None:
+    scans = [Scan("products", frozenset({("id", "id")}))]
+    [message] = problems(functions, '["products:{id}"]', {"products"}, scans=scans, unscanned=frozenset({"products"}))
+    assert '"products:{id}" is not enough: PostgreSQL\'s plan leaves out a scan of products' in message
 
 
 def test_result_without_problems_is_one_line(functions: Path) -> None:
-    assert str(TagCheck(5, 4, ())) == "5 queries read 4 tables; every tag is right, every table is watched"
-    assert str(TagCheck(1, 1, ())).startswith("1 query reads 1 table;")
+    assert str(CatalogueCheck(5, 4)) == "5 queries read 4 tables; every tag is right, every table is watched"
+    assert str(CatalogueCheck(1, 1)).startswith("1 query reads 1 table;")
     for name in ("a", "b"):
         write(functions, '["orders"]', name)
-    assert str(check_tags(functions, Database({"orders"}, set()))).startswith("2 queries read 1 table;")
+    assert str(check_statements(functions, Database({"orders"}, set()))).startswith("2 queries read 1 table;")

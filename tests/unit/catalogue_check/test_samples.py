@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter
-from cacheaside.tag_check.samples import sample, samples
+from cacheaside.catalogue_check.samples import sample, samples, samples_of_enums
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,13 @@ def test_sample_is_the_example_or_the_default_or_a_generated_value(options: dict
 def test_sample_of_an_optional_parameter_is_not_null_because_null_has_no_type() -> None:
     declared = {kind: Parameter(name=kind, type=kind, required=False, values=("a",)) for kind in SCALAR_TYPES}
     assert all(value is not None for value in samples(declared).values())
+
+
+def test_every_value_of_an_enum_is_a_sample() -> None:
+    declared = {
+        "size": Parameter(name="size", type="enum", values=("s", "m"), example="m"),
+        "states": Parameter(name="states", type="enum", values=("a", "b"), is_list=True),
+        "id": Parameter(name="id", type="integer"),
+    }
+    found = [(values["size"], values["states"]) for values in samples_of_enums(declared)]
+    assert found == [("m", ["a"]), ("s", ["a"]), ("m", ["b"])]

@@ -1,4 +1,4 @@
-"""The facts that PostgreSQL knows about a query: the tables and functions that its answer depends on."""
+"""The facts that PostgreSQL knows about a statement: whether it can be run, and what its answer depends on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["DatabaseObject", "Facts", "KeyColumn", "ObjectKind", "QueryRefused", "Scan"]
+__all__ = ["DatabaseObject", "Facts", "KeyColumn", "ObjectKind", "Scan", "StatementFacts", "StatementRefused"]
 
 
 class ObjectKind(Enum):
@@ -46,18 +46,32 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class StatementFacts:
+    """The facts about a query or a command."""
+
+    columns: tuple[str, ...] = ()  # the names of its answer's columns
+    grants: tuple[str, ...] = ()  # the statements that give its role the rights that it lacks
+    not_as_role: str = ""  # why it could not be planned with the rights of its role, "" if it was
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts(StatementFacts):
     """The facts about one query. Objects are keyed by tag."""
 
     read: Mapping[str, DatabaseObject]  # tables and materialized views, also those behind views and functions
     opaque: Mapping[str, DatabaseObject]  # called functions for which PostgreSQL does not know the tables read
     declared: Mapping[str, DatabaseObject]  # the objects that its tags name
-    scans: tuple[Scan, ...] = ()  # of all tables, if a tag names a row
+    scans: tuple[Scan, ...] = ()  # of all tables, if no grant is missing
     out_of_plan: frozenset[str] = frozenset()  # tags of `read` that a function or policy scans, outside of `scans`
+    unscanned: frozenset[str] = frozenset()  # tags of `read` that the plan scans in fewer places than the query does
+    locks_rows: bool = False  # whether it has FOR UPDATE or the like
+    changes_data: tuple[str, ...] = ()  # the parts that a read-only transaction refuses
+    unsteady: tuple[str, ...] = ()  # the parts whose result may change without a write
+    outlasts_answers: bool = False  # whether a run took longer than its answer may be used
 
 
-class QueryRefused(Exception):
-    """PostgreSQL refuses a query. `line` counts from 1 where its SQL begins, and is 0 if PostgreSQL named none."""
+class StatementRefused(Exception):
+    """PostgreSQL refuses a statement. `line` counts from 1 where its SQL begins, and is 0 if PostgreSQL named none."""
 
     def __init__(self, reason: str, line: int = 0) -> None:
         super().__init__(reason)

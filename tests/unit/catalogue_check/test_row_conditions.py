@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cacheaside.tag_check.row_conditions import equalities
+from cacheaside.catalogue_check.row_conditions import equalities
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,15 @@ def test_other_condition_proves_nothing(condition: str) -> None:
 
 def test_equalities_of_all_conditions_of_a_scan_are_found() -> None:
     assert set(equalities(["(p.id = $1001)", "(p.line = $1002)"], "p")) == {("id", 1001), ("line", 1002)}
+
+
+@pytest.mark.parametrize(
+    "condition", ["(p.size = $1001)", "(p.size = ($1001)::size)", '(p.size = ($1001)::shop."Size")']
+)
+def test_column_of_an_enum_may_be_compared_with_a_cast(condition: str) -> None:
+    assert set(equalities([condition], "p", frozenset({"size"}))) == {("size", 1001)}
+
+
+@pytest.mark.parametrize("condition", ["((p.size)::text = ($1001)::name)", "(p.sku = ($1001)::size)"])
+def test_other_cast_beside_an_enum_proves_nothing(condition: str) -> None:
+    assert not set(equalities([condition], "p", frozenset({"size"})))

@@ -1,11 +1,11 @@
-"""Checks that the tags of a query match the tables that it reads. A change without its tag leaves answers stale.
+"""The rules of tags: they must match the tables that the query reads. A change without its tag leaves answers stale.
 
     the query reads, or calls               its tags must have
     a table, a materialized view            products, or products:{id} if it reads no other row of it; and no more
     a function with known dependencies      the tables that the function reads
     any other function                      slow_version, and the tables that its author says it reads
 
-Triggers must record the changes of all these tables. `FactSource` is implemented in drivers/postgres/introspection.
+Triggers must record the changes of all these tables.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.catalogue.sql_file import SqlFile, read_sql_file
+from cacheaside.catalogue.sql_file import SqlFile
 from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue.tags import check_tag, parameters_of, table_of
-from cacheaside.tag_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind, QueryRefused
+from cacheaside.catalogue_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind
 
-__all__ = ["FactSource", "TagCheck", "TagProblem", "check_tags", "tag_problems", "unrecorded"]
+__all__ = ["objects_read", "tag_problems", "unrecorded"]
 
 # The column types in which equal values of a parameter's type have equal text in a tag.
 _COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
@@ -35,66 +32,6 @@ _COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
     "boolean": frozenset(["boolean"]),
 }
 _TAGS_SETTING: Final = re.compile(r"--\s*tags\s*=\s*")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class TagProblem:
-    """One error in the tags, and the line to correct."""
-
-    path: Path
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.message}"
-
-
-@dataclass(frozen=True, slots=True)
-class TagCheck:
-    """The result for a whole catalogue."""
-
-    queries: int
-    tables: int  # that the queries read, with materialized views
-    problems: tuple[TagProblem, ...]
-
-    def __str__(self) -> str:
-        if self.problems:
-            return "\n".join(map(str, self.problems))
-        read = f"{_counted(self.queries, 'query reads', 'queries read')} {_counted(self.tables, 'table', 'tables')}"
-        return f"{read}; every tag is right, every table is watched"
-
-
-class FactSource(Protocol):
-    """A database that knows which tables a query reads."""
-
-    def facts(self, query: Query) -> Facts:
-        """Return the facts about `query`. Raises QueryRefused."""
-
-
-def check_tags(folder: Path, database: FactSource) -> TagCheck:
-    """Check every query of the catalogue in `folder`. Raises CatalogueError if a file is not a valid query.
-
-    A table that is not watched is reported once, for the first query that reads it.
-    """
-    queries = Catalogue.load(folder).queries
-    problems: list[TagProblem] = []
-    objects: dict[str, DatabaseObject] = {}
-    for name, query in queries.items():
-        file = read_sql_file(folder / "queries" / f"{name}.sql")
-        try:
-            facts = database.facts(query)
-        except QueryRefused as refused:
-            # The sample values may have more lines than their placeholders.
-            line = min(max(refused.line, 1), file.sql.count("\n") + 1)
-            problems.append(TagProblem(file.path, file.sql_line + line - 1, refused.reason))
-            continue
-        messages = [*tag_problems(query, file, facts)]
-        for each in _objects_read(query, facts):
-            if each.tag not in objects and (message := unrecorded(each)):
-                messages.append(message)
-            objects[each.tag] = each
-        problems += [TagProblem(file.path, file.line_of("tags"), message) for message in messages]
-    return TagCheck(len(queries), len(objects), tuple(sorted(problems)))
 
 
 def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[str]:
@@ -146,7 +83,7 @@ def unrecorded(table: DatabaseObject) -> str | None:
     return f"changes of {table.tag} are not recorded; put into a migration: select cacheaside.watch('{literal}');"
 
 
-def _objects_read(query: Query, facts: Facts) -> Iterator[DatabaseObject]:
+def objects_read(query: Query, facts: Facts) -> Iterator[DatabaseObject]:
     """Yield the tables that the query reads, and the tagged tables that its opaque functions read."""
     yield from facts.read.values()
     if facts.opaque:
@@ -167,6 +104,8 @@ def _row_objection(tag: str, query: Query, facts: Facts) -> str | None:
         return f"the primary key of {table} is ({', '.join(f'{part.name} {part.type}' for part in key)}), not ({given})"
     if table in facts.out_of_plan:
         return f"{table} is read by a function or a policy, and nothing tells which rows"
+    if table in facts.unscanned:
+        return f"PostgreSQL's plan leaves out a scan of {table}, so nothing tells which rows that scan may read one day"
     rows = [parameters_of(other) for other in query.tags if table_of(other) == table]
     for scan in facts.scans:
         if scan.tag == table and not any(
@@ -196,7 +135,3 @@ def _tags_setting(file: SqlFile, tags: list[str]) -> str:
     existing = _TAGS_SETTING.match(file.header_lines[file.line_of("tags") - 1])
     start = existing[0].rstrip() if existing else "-- tags ="
     return f"{start} {json.dumps(tags)}"  # a list of plain strings is the same in TOML
-
-
-def _counted(number: int, one: str, more: str) -> str:
-    return f"{number} {one if number == 1 else more}"

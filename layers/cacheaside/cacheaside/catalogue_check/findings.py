@@ -1,0 +1,45 @@
+"""What a check finds: problems, with which a catalogue is refused, and warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["CatalogueCheck", "Finding"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One problem or warning, and the line to correct."""
+
+    path: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueCheck:
+    """The result for a whole catalogue."""
+
+    queries: int
+    tables: int  # that the queries read, with materialized views
+    problems: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [
+            *map(str, self.problems),
+            *(f"{each.path}:{each.line}: warning: {each.message}" for each in self.warnings),
+        ]
+        if not self.problems:
+            queries = _counted(self.queries, "query reads", "queries read")
+            tables = _counted(self.tables, "table", "tables")
+            lines.append(f"{queries} {tables}; every tag is right, every table is watched")
+        return "\n".join(lines)
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"

@@ -1,0 +1,46 @@
+"""The rules of every statement, and those of a query that PostgreSQL accepts and a cache makes no use of."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from cacheaside.catalogue.statements import Query
+from cacheaside.catalogue_check.facts import Facts, StatementFacts
+
+__all__ = ["freshness_warnings", "statement_problems", "steadiness_warnings"]
+
+# PostgreSQL replaces these texts by the date or time before any plan exists.
+_CLOCK: Final = r"'\s*(?:now|today|tomorrow|yesterday)\s*'"
+_CLOCK_LITERAL: Final = re.compile(
+    rf"\b(?:date|time|timestamp|timestamptz|timetz)\s+{_CLOCK}|{_CLOCK}\s*::\s*(?:date|time)|"
+    rf"\bcast\s*\(\s*{_CLOCK}\s+as\s+(?:date|time)",
+    re.IGNORECASE,
+)
+
+
+def statement_problems(facts: StatementFacts) -> Iterator[str]:
+    """Yield the reasons for which the statement would fail, or lose a part of its answer."""
+    for name, times in Counter(facts.columns).items():
+        if times > 1:
+            yield f'{times} columns of the answer are called "{name}": give each its own name, as in id as order_id'
+    for grant in facts.grants:
+        yield f"its role lacks a right; put into a migration: {grant};"
+
+
+def freshness_warnings(query: Query, facts: Facts) -> Iterator[str]:
+    """Yield a warning if an answer is too old to be used when it arrives."""
+    if facts.outlasts_answers:
+        yield "the query takes longer than its answer may be used, so no request is a hit: raise ttl, or stale"
+
+
+def steadiness_warnings(query: Query, facts: Facts) -> Iterator[str]:
+    """Yield a warning if the verifier would report a difference that is none."""
+    unsteady = [*facts.unsteady, *(["the current date or time"] if _CLOCK_LITERAL.search(query.sql) else [])]
+    if query.verify and unsteady:
+        yield (
+            f"the answer may change without a write: it depends on {', '.join(dict.fromkeys(unsteady))}; write "
+            "-- verify = false, or declare a function as stable if only the tables that it reads decide its result"
+        )

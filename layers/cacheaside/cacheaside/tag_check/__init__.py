@@ -1,1 +1,0 @@
-"""Compares the tags of every query with the tables that it reads, as the database reports them."""
