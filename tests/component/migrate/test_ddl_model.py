@@ -23,7 +23,7 @@ from tests.component.support.ddl_machine import DdlMachine, StaleAnswer, SweptMa
 from tests.component.support.ddl_stack import StackMachine
 from tests.component.support.ddl_world import DEPLOY, PREPARE, TENANT, WATCHED, WORLD
 
-EXAMPLES: Final = int(os.environ.get("DDL_EXAMPLES", "30"))
+EXAMPLES: Final = int(os.environ.get("DDL_EXAMPLES", "20"))
 SETTINGS: Final = settings(
     stateful_step_count=40,
     deadline=None,
