@@ -23,6 +23,7 @@ THINGS = """
     select cacheaside.watch('things');
 """
 NEW_TABLE = "create table things_new (like things including all); insert into things_new select * from things"
+NO_EVENT_TRIGGERS = "drop event trigger cacheaside_follow_schema; drop event trigger cacheaside_follow_drop"
 UPDATE = "update things set value = 'x' where id = 1"
 
 
@@ -105,20 +106,30 @@ def test_table_that_gets_a_child_is_recorded_with_it(things: Session, inherit: s
     assert things.changes(f"insert into {child} values (8)") != []
 
 
+PARTS = """
+    create table parts (id bigint, country text, primary key (id, country)) partition by list (country);
+    select cacheaside.watch('parts');
+    create table parts_de (id bigint, country text, primary key (id, country)) partition by range (id);
+    create table parts_de_low partition of parts_de for values from (0) to (100);
+    create table parts_de_high (id bigint, country text, primary key (id, country));
+    insert into parts_de values (1, 'DE')
+"""
+ATTACH = "alter table parts attach partition parts_de for values in ('DE')"
+
+
 def test_sub_partitioned_table_that_is_attached_is_recorded(session: Session) -> None:
-    session.run(
-        """create table parts (id bigint, country text, primary key (id, country)) partition by list (country);
-           select cacheaside.watch('parts');
-           create table parts_de (id bigint, country text, primary key (id, country)) partition by range (id);
-           create table parts_de_low partition of parts_de for values from (0) to (100);
-           insert into parts_de values (1, 'DE')"""
-    )
-    assert session.changes("alter table parts attach partition parts_de for values in ('DE')") == ["parts"]
+    session.run(PARTS)
+    assert session.changes(ATTACH) == ["parts"]
     assert session.changes("insert into parts_de_low values (2, 'DE')") == ["parts:2,DE"]
-    session.run("create table parts_de_high (id bigint, country text, primary key (id, country))")
     session.run("alter table parts_de attach partition parts_de_high for values from (100) to (200)")
     assert session.changes("insert into parts_de_high values (150, 'DE')") == ["parts:150,DE"]
     assert session.notices == ""
+
+
+def test_without_event_triggers_a_sub_partitioned_table_is_recorded_after_the_sweep(session: Session) -> None:
+    session.run(f"{PARTS}; {NO_EVENT_TRIGGERS}; {ATTACH}; insert into parts_de_low values (2, 'DE')")
+    assert session.changes("select cacheaside.follow()") == ["parts"]
+    assert session.changes("insert into parts_de_low values (3, 'DE')") == ["parts:3,DE"]
 
 
 VIEW = "create view cheap as select id, value from things"
@@ -160,7 +171,7 @@ WITHOUT_EVENT_TRIGGERS = {
 
 @pytest.mark.parametrize(("change", "write"), WITHOUT_EVENT_TRIGGERS.values(), ids=WITHOUT_EVENT_TRIGGERS)
 def test_without_event_triggers_the_sweep_follows(things: Session, change: str, write: str) -> None:
-    things.run(f"{VIEW}; drop event trigger cacheaside_follow_schema; drop event trigger cacheaside_follow_drop")
+    things.run(f"{VIEW}; {NO_EVENT_TRIGGERS}")
     things.run(change)
     things.run("delete from cacheaside.outbox")
     with closing(things.another("cacheaside_invalidate")) as sweep:
