@@ -18,22 +18,8 @@ from tests.component.support.ddl_world import MEND, TENANT
 __all__ = ["ALONE", "FOCUSES", "RESTORE", "WRITES", "Focus", "statements"]
 
 _TABLES: Final = (
-    "t",
-    "t",
-    "t",
-    "t",
-    "u",
-    "e",
-    "h",
-    "archive.t",
-    "p",
-    "p_a",
-    "p_rest",
-    "h_child",
-    "n1",
-    "n1",
-    "n2",
-    "archive.n1",
+    *("t", "t", "t", "t", "u", "e", "h", "h_child", "archive.t", "archive.n1"),
+    *("p", "p_a", "p_rest", "n1", "n1", "n2"),
 )
 _VIEWS: Final = ("v", "v", "vv", "over_u", "t", "t", "n1")
 # `new` is seldom taken, `other` and `table` mostly exist.
@@ -102,6 +88,7 @@ VIEWS: Final = (
     "alter view {view} rename to {new.bare}",
     "alter view {view} rename column value to former",
     "alter view {view} set schema {schema}",
+    "alter view {view} set (security_invoker = true)",
     "refresh materialized view m",
     "refresh materialized view m with no data",
     "create unique index on m (id)",
@@ -155,6 +142,7 @@ CODE: Final = (
     "create policy seen on {table} using (id = {key})",
     "alter policy seen on {table} using (id <> {key})",
     "drop policy seen on {table}",
+    "create policy seen on {table} using (exists (select from {other} where id = {key}))",
     "alter table {table} disable trigger all",
     "alter table {table} enable trigger all",
 )
