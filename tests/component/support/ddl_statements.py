@@ -19,17 +19,17 @@ __all__ = ["ALONE", "FOCUSES", "RESTORE", "WRITES", "Focus", "statements"]
 
 _TABLES: Final = (
     *("t", "t", "t", "t", "u", "e", "h", "h_child", "archive.t", "archive.n1"),
-    *("p", "p_a", "p_rest", "n1", "n1", "n2"),
+    *("p", "p_a", "p_rest", "n1", "n1", "n2", "n3", "n4"),
 )
 _VIEWS: Final = ("v", "v", "vv", "over_u", "t", "t", "n1")
-# `new` is seldom taken, `other` and `table` mostly exist.
+# `new` is mostly free, `other` and `table` mostly exist.
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "table": _TABLES,
     "other": _TABLES,
     "view": _VIEWS,
     "relation": (*_TABLES, "v", "over_u", "m"),
-    "new": ("n1", "n2", "n3", "t", "u", "e", "v", "m", "archive.t", "archive.n1"),
-    "part": ("p_a", "p_rest", "p_rest_low", "n1", "n2", "n3", "t"),
+    "new": ("n3", "n4", "n5", "n1", "t", "u", "e", "v", "m", "archive.t", "archive.n1"),
+    "part": ("p_a", "p_rest", "p_rest_low", "n1", "n2", "n3", "n4", "t"),
     "whole": ("p", "p", "p", "p_rest", "n1"),
     "key": ("1", "1", "2", "3", "7"),
     "value": ("x", "y", "z", "w"),
@@ -201,9 +201,10 @@ class Focus:
         return tuple(name for name in _NAMES[kind] if name in self.names) or _NAMES[kind]
 
 
+_FREE: Final = frozenset(("n3", "n4", "n5"))
 FOCUSES: Final = st.builds(
     Focus,
-    st.frozensets(st.sampled_from((*_TABLES, *_VIEWS, "m")), min_size=1, max_size=3).map(lambda names: names | {"n3"}),
+    st.frozensets(st.sampled_from((*_TABLES, *_VIEWS, "m")), min_size=1, max_size=3).map(lambda names: names | _FREE),
     st.permutations(_GROUPS).map(lambda groups: tuple(groups[:2])),
 )
 
