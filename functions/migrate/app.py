@@ -13,7 +13,7 @@ from cacheaside.settings import DatabaseSettings
 from migrate import sample_data
 from migrate.catalogue_check import refuse_wrong_catalogue
 from migrate.cloudformation_response import send_response
-from migrate.declared_tags import declare_tags
+from migrate.declared_tags import declare_tags, undeclare_tags
 from migrate.deployment import refuse_downgrade
 from migrate.failure_reason import REPORTED, reason_of
 from migrate.first_connection import connect_with_retries
@@ -57,6 +57,7 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         if ahead := unknown(connection):
             refuse_downgrade(event, ahead)
             logger.warning("rolled back: the database stays ahead", extra={"ahead": ahead})
+            undeclare_tags(connection)
         else:  # not during a rollback: its queries were written for an older schema
             refuse_wrong_catalogue(connection, CATALOGUE)
             declare_tags(connection, CATALOGUE)

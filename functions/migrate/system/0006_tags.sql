@@ -68,6 +68,19 @@ begin atomic
           in (select on_path from cacheaside.search_path() as on_path);
 end;
 
+-- What a query may mean by the name in a tag: tables and views, or functions whose bodies PostgreSQL does not know.
+create function cacheaside.objects_of(tag text) returns table (class oid, object oid)
+    language sql stable
+begin atomic
+    select 'pg_class'::regclass::oid, relation::oid from cacheaside.relations_of(tag) as relation
+    union all
+    select 'pg_proc'::regclass, pg_proc.oid
+    from pg_proc
+    join pg_namespace on pg_namespace.oid = pronamespace
+    where proname = substr(tag, strpos(tag, '.') + 1)
+      and nspname = case when strpos(tag, '.') > 0 then split_part(tag, '.', 1) else 'public' end;
+end;
+
 -- A table and its partitions of all levels.
 create function cacheaside.partitions(relation regclass) returns setof regclass
     language sql stable

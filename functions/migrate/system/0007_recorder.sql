@@ -43,11 +43,10 @@ create function cacheaside.recorder_name(tag text) returns text
     language sql immutable
 return format('cacheaside.%I()', 'record_' || case when octet_length(tag) <= 56 then tag else md5(tag) end);
 
--- Creates the recorder of a table, or replaces it if it must record other tags or another key, and returns it. It records
--- the rows under `row_tag`, and the whole table under the other tags. `row_tag` is null if the rows are named by a key
--- that deployed queries do not know.
--- A single recorder for all tables would need a dynamic statement, which PostgreSQL plans anew for each write: that takes
--- twice as long (docs/decisions/0009).
+-- Creates the recorder of a table, or replaces it if it must record other tags or another key, and returns it. It
+-- records the rows under `row_tag`, and the whole table under the other tags. `row_tag` is null if the rows are named
+-- by a key that deployed queries do not know. A single recorder for all tables would need a dynamic statement, which
+-- PostgreSQL plans anew for each write: that takes twice as long (docs/decisions/0009).
 create function cacheaside.create_recorder(relation regclass, tags text[], row_tag text) returns regprocedure
     language plpgsql
     set search_path = pg_catalog, pg_temp  -- so that the names of types are written in full

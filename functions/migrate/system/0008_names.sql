@@ -31,15 +31,21 @@ create table cacheaside.sources (
     primary key (class, identity, tag)
 );
 
--- The objects that each source now reads, itself included.
+-- The objects that each source now reads, itself included. `identity` is that of the source.
 create table cacheaside.reached (
     source_class oid,
     source       oid,
+    identity     text,
     class        oid,
     object       oid,
     primary key (source_class, source, class, object)
 );
 create index reached_object_idx on cacheaside.reached (class, object);
+
+-- Changes of the schema that could not be followed. The next call of follow takes them out.
+create table cacheaside.unfollowed (
+    failed_at timestamptz not null default clock_timestamp()
+);
 
 grant select on cacheaside.names to cacheaside_invalidate;
 
@@ -83,7 +89,9 @@ begin atomic
             union all
             select 'pg_class'::regclass, inhrelid
             from pg_inherits
+            join pg_class on pg_class.oid = inhrelid
             where reached.class = 'pg_class'::regclass and inhparent = reached.object
+              and relpersistence <> 't'  -- no other session reads it
         ) as next (class, object)
     )
     select reached.class, reached.object from reached;
@@ -109,6 +117,7 @@ create view cacheaside.tables_reached as
 select distinct
     source_class,
     source,
+    identity,
     coalesce(pg_partition_root(object), object)::regclass as relation
 from cacheaside.reached
 join pg_class on class = 'pg_class'::regclass and pg_class.oid = object
@@ -116,16 +125,13 @@ where relkind in ('r', 'p', 'm', 'f', 'S');
 
 -- What the sources would be if they were all seen for the first time.
 create view cacheaside.current_sources as
-with found (class, object, tag) as (
-    select source_class, source, cacheaside.tag(relation) from cacheaside.tables_reached
-    union
-    select class, object, tag
-    from cacheaside.names
-    cross join cacheaside.relations_of(tag) as relation
-    join cacheaside.reached on source_class = 'pg_class'::regclass and source = relation
-    where class = 'pg_class'::regclass
-)
-select distinct class, cacheaside.identity(class, object) as identity, tag from found;
+select source_class as class, identity, cacheaside.tag(relation) as tag from cacheaside.tables_reached
+union
+select behind.source_class, behind.identity, tag
+from cacheaside.names
+cross join cacheaside.objects_of(tag) as named
+join cacheaside.reached on (source_class, source) = (named.class, named.object)
+join cacheaside.reached as behind on (behind.source_class, behind.source) = (reached.class, reached.object);
 
 -- Finds what stands behind the watched names, and the views and functions that read it.
 create function cacheaside.explore() returns void
@@ -137,9 +143,9 @@ begin
     with recursive source (class, object) as (
         select read.class, read.object
         from cacheaside.names
-        cross join cacheaside.relations_of(tag) as relation
-        cross join cacheaside.read_by('pg_class'::regclass, relation) as read
-        where read.class = 'pg_class'::regclass
+        cross join cacheaside.objects_of(tag) as named
+        cross join cacheaside.read_by(named.class, named.object) as read
+        where read.class in ('pg_class'::regclass, 'pg_proc'::regclass)
         union
         select sources.class, now.object
         from cacheaside.sources
@@ -159,7 +165,7 @@ begin
             join pg_class on pg_class.oid = ev_class
             where classid = 'pg_rewrite'::regclass
               and refclassid = source.class and refobjid = source.object
-              and relkind = 'v'
+              and relkind = 'v' and relpersistence <> 't'
             union all
             select classid, objid from pg_depend
             where classid = 'pg_proc'::regclass and refclassid = source.class and refobjid = source.object
@@ -169,19 +175,27 @@ begin
         ) as reader (class, object)
     ),
     found as materialized (
-        select source.class as source_class, source.object as source, read.class, read.object
-        from source
+        select source.class as source_class, source.object as source, source.identity, read.class, read.object
+        from (select class, object, cacheaside.identity(class, object) as identity from source) as source
         cross join cacheaside.read_by(source.class, source.object) as read
     ),
     gone as (
         delete from cacheaside.reached
-        where not exists (
-            select from found
-            where (found.source_class, found.source, found.class, found.object)
-                = (reached.source_class, reached.source, reached.class, reached.object)
+        where ctid in (
+            select reached.ctid
+            from cacheaside.reached
+            left join found using (source_class, source, class, object)
+            where found.source is null
+            for update of reached skip locked  -- another session deletes it
         )
     )
-    insert into cacheaside.reached table found on conflict do nothing;
+    -- Only what is new: other rows would be locked, and other sessions wait for them.
+    insert into cacheaside.reached (source_class, source, identity, class, object)
+    select source_class, source, found.identity, class, object
+    from found
+    left join cacheaside.reached using (source_class, source, class, object)
+    where reached.identity is distinct from found.identity
+    on conflict (source_class, source, class, object) do update set identity = excluded.identity;
 
     insert into cacheaside.sources (class, identity, tag)
     select class, identity, tag from cacheaside.current_sources
@@ -201,25 +215,20 @@ $$;
 -- source reads a table that it did not read when its readers were deployed, they do not declare that table, but every
 -- one of them declares all tags of the source: one of them is enough.
 create view cacheaside.wanted as
-with source as materialized (
-    select source_class, source, cacheaside.identity(source_class, source) as identity
-    from (select distinct source_class, source from cacheaside.reached) as each
-),
-declared as materialized (select class, identity, tag from cacheaside.sources where valid_from <= now()),
+with declared as materialized (select class, identity, tag from cacheaside.sources where valid_from <= now()),
 wanted (relation, tag) as (
-    select tables_reached.relation, tag
+    select relation, tag
     from cacheaside.names
-    cross join cacheaside.relations_of(tag) as named
-    join cacheaside.tables_reached on source_class = 'pg_class'::regclass and source = named
+    cross join cacheaside.objects_of(tag) as named
+    join cacheaside.tables_reached on (source_class, source) = (named.class, named.object)
     union
     select relation, (
         select min(tag) from declared join cacheaside.names using (tag)
-        where (class, identity) = (source_class, source.identity)
+        where (class, identity) = (source_class, tables_reached.identity)
     )
-    from source
-    join cacheaside.tables_reached using (source_class, source)
+    from cacheaside.tables_reached
     where cacheaside.tag(relation) not in (
-        select tag from declared where (class, identity) = (source_class, source.identity)
+        select tag from declared where (class, identity) = (source_class, tables_reached.identity)
     )
 )
 select relation, array_agg(distinct tag order by tag) as tags

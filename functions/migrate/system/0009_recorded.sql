@@ -68,27 +68,35 @@ end;
 -- Why changes behind the watched names could go unrecorded. A name that stands for nothing has no changes.
 create view cacheaside.problems as
 with behind as materialized (
-    select tag, cacheaside.tables_read_by('pg_class'::regclass, named) as relation
+    select tag, cacheaside.tables_read_by(named.class, named.object) as relation
     from cacheaside.names
-    cross join cacheaside.relations_of(tag) as named
+    cross join cacheaside.objects_of(tag) as named
     union
     select unnest(tags), relation from cacheaside.wanted
+),
+found as (
+    select tag, format('%s: %s', part, reason) as problem
+    from behind
+    cross join lateral cacheaside.partitions(relation) as part
+    join pg_class on pg_class.oid = part
+    cross join lateral coalesce(
+        cacheaside.unrecordable(part),
+        case
+            when relkind = 'm' and not cacheaside.follows_schema() then 'no event trigger records its refresh'
+            when relkind in ('r', 'p') and not exists (
+                select from cacheaside.recorded where recorded.part = pg_class.oid and behind.tag = any(tags)
+            ) then 'it has no triggers that record its changes'
+        end
+    ) as reason
+    where reason is not null
+    union all
+    select tag, format('%s: its body is a string now, which hides what it reads', sources.identity)
+    from cacheaside.sources
+    join cacheaside.names using (tag)
+    join pg_proc on class = 'pg_proc'::regclass and pg_proc.oid = to_regprocedure(sources.identity)
+    where prosqlbody is null
 )
-select tag, min(format('%s: %s', part, reason)) as problem
-from behind
-cross join lateral cacheaside.partitions(relation) as part
-join pg_class on pg_class.oid = part
-cross join lateral coalesce(
-    cacheaside.unrecordable(part),
-    case
-        when relkind = 'm' and not cacheaside.follows_schema() then 'no event trigger records its refresh'
-        when relkind in ('r', 'p') and not exists (
-            select from cacheaside.recorded where recorded.part = pg_class.oid and behind.tag = any(tags)
-        ) then 'it has no triggers that record its changes'
-    end
-) as reason
-where reason is not null
-group by tag;
+select tag, min(problem) as problem from found group by tag;
 
 -- The watched names. `complete` is false if a change behind the name could go unrecorded.
 create view cacheaside.watched as
@@ -106,7 +114,9 @@ as $$
 declare
     written oid[];
 begin
-    if cacheaside.follows_schema() and not exists (select from cacheaside.names where problem is not null) then
+    if cacheaside.follows_schema()
+       and not exists (select from cacheaside.names where problem is not null)
+       and not exists (select from cacheaside.unfollowed) then
         return;
     end if;
     select array_agg(distinct part)
@@ -118,24 +128,28 @@ begin
     into written;
     perform cacheaside.record(tag)
     from (
-        with named as materialized (
-            select tag, relation, found.*
-            from cacheaside.names
-            cross join cacheaside.relations_of(tag) as relation
-            cross join lateral (
-                select relkind, relhassubclass from pg_class where oid = relation
-                offset 0  -- by its index, name by name
-            ) as found
+        -- All readers of a source declare all of its tags: one of them is enough.
+        with source as materialized (
+            select array[tag] as tags, class, object from cacheaside.names cross join cacheaside.objects_of(tag)
+            union all
+            select array_agg(tag), class, case class
+                when 'pg_class'::regclass then to_regclass(identity)::oid
+                when 'pg_proc'::regclass then to_regprocedure(identity)::oid
+            end
+            from cacheaside.sources
+            join cacheaside.names using (tag)
+            group by class, identity
         )
-        select distinct tag
-        from named
+        select distinct tags[1] as tag
+        from source
         cross join lateral (
-            select relation where relkind in ('r', 'p')
-            union
-            select object from cacheaside.read_by('pg_class'::regclass, relation) where relkind = 'v' or relhassubclass
-        ) as part (oid)
-        where part.oid = any(written)
-          and not exists (select from cacheaside.recorded where recorded.part = part.oid and tag = any(tags))
+            select object as part from cacheaside.read_by(class, source.object)
+            offset 0  -- source by source
+        ) as read
+        where part = any(written)
+          and not exists (
+              select from cacheaside.recorded where recorded.part = read.part and recorded.tags && source.tags
+          )
     ) as unrecorded;
 end
 $$;

@@ -4,16 +4,33 @@
 -- It calls create_recorder and record (0007_recorder.sql) and explore (0008_names.sql), and reads problems
 -- (0009_recorded.sql).
 
--- A text that differs after each change of the definition of an object: the versions of its rows in PostgreSQL's
--- catalogue.
+-- A text that differs after each change of an object that can change an answer. Not after a change of rights,
+-- statistics or storage options, nor after an index. xmin tells the version of a row of the catalogue.
 create function cacheaside.version(class oid, object oid) returns text
     language sql stable
 return concat_ws(
     ',', class, object,
-    (select xmin from pg_class where version.class = 'pg_class'::regclass and oid = object),
     (
-        select string_agg(xmin::text, '.' order by attnum) from pg_attribute
-        where version.class = 'pg_class'::regclass and attrelid = object and attnum > 0
+        select concat_ws(
+            ' ', relnamespace, relname, relkind, relfilenode, relpersistence, relispartition, relowner, relrowsecurity,
+            relforcerowsecurity,
+            case when relkind = 'v' then reloptions::text end
+        )
+        from pg_class
+        where version.class = 'pg_class'::regclass and oid = object
+    ),
+    (
+        select string_agg(
+            concat_ws(' ', attnum, attname, atttypid, atttypmod, attcollation, pg_attrdef.xmin),
+            ',' order by attnum
+        )
+        from pg_attribute
+        left join pg_attrdef on attgenerated <> '' and adrelid = attrelid and adnum = attnum
+        where version.class = 'pg_class'::regclass and attrelid = object and attnum > 0 and not attisdropped
+    ),
+    (
+        select string_agg(inhparent::text, '.' order by inhseqno) from pg_inherits
+        where version.class = 'pg_class'::regclass and inhrelid = object
     ),
     (
         select string_agg(xmin::text, '.') from pg_rewrite
@@ -37,22 +54,14 @@ create function cacheaside.meaning(tag text) returns text
 begin atomic
     with object (class, object) as (
         select reached.class, reached.object
-        from cacheaside.relations_of(meaning.tag) as named
-        join cacheaside.reached on source_class = 'pg_class'::regclass and source = named
+        from cacheaside.objects_of(meaning.tag) as named
+        join cacheaside.reached on (source_class, source) = (named.class, named.object)
         union
-        select 'pg_proc'::regclass, pg_proc.oid  -- a function that hides what it reads
-        from pg_proc
-        join pg_namespace on pg_namespace.oid = pronamespace
-        where proname = substr(meaning.tag, strpos(meaning.tag, '.') + 1)
-          and nspname = case when strpos(meaning.tag, '.') > 0 then split_part(meaning.tag, '.', 1) else 'public' end
+        select class, object from cacheaside.objects_of(meaning.tag)
         union
         select reached.class, reached.object
         from cacheaside.sources
-        join (
-            select distinct source_class, source, cacheaside.identity(source_class, source) as identity
-            from cacheaside.reached
-        ) as source on source_class = sources.class and source.identity = sources.identity
-        join cacheaside.reached using (source_class, source)
+        join cacheaside.reached on source_class = sources.class and reached.identity = sources.identity
         left join pg_class on reached.class = 'pg_class'::regclass and pg_class.oid = reached.object
         where sources.tag = meaning.tag
           and (
@@ -79,12 +88,14 @@ declare
 begin
     -- Creating a trigger alters a table. This setting stops the event triggers from following that.
     perform set_config('cacheaside.following', 'on', true);
+    delete from cacheaside.unfollowed
+    where ctid in (select ctid from cacheaside.unfollowed for update skip locked);
     perform cacheaside.explore();
     for each in select * from cacheaside.wanted loop
         begin
             perform cacheaside.create_triggers(each.relation, each.tags);
         exception
-            when insufficient_privilege or lock_not_available or object_in_use or deadlock_detected then
+            when others then  -- the name has a problem then
                 raise warning 'cacheaside cannot create triggers on %: %', each.relation, sqlerrm;
         end;
     end loop;
@@ -103,7 +114,13 @@ begin
                 using hint = format('Mend it, or call cacheaside.unwatch(%L).', each.tag);
         end if;
         if (each.meaning, each.now) is distinct from (each.before, each.problem) then
-            update cacheaside.names set meaning = each.meaning, problem = each.now where names.tag = each.tag;
+            begin
+                update cacheaside.names set meaning = each.meaning, problem = each.now
+                where ctid in (select ctid from cacheaside.names where tag = each.tag for update skip locked);
+            exception
+                -- Another session has changed it, or is about to. The next call compares again.
+                when serialization_failure then null;
+            end;
         end if;
     end loop;
     perform set_config('cacheaside.following', 'off', true);
@@ -197,7 +214,12 @@ begin
                     and own.tgname ~ ('_' || own.tgrelid::oid || '$') and own.tgenabled = 'A'
               )
     loop
-        execute format('drop trigger %I on %s', unwanted.name, unwanted.part);
+        begin
+            execute format('drop trigger %I on %s', unwanted.name, unwanted.part);
+        exception
+            when others then  -- it records more than is needed
+                raise warning 'cacheaside cannot drop a trigger of %: %', unwanted.part, sqlerrm;
+        end;
     end loop;
     for unwanted in
         select recorder as name from cacheaside.recorders

@@ -1,7 +1,8 @@
 -- Watching names.
---   watch    is called by migrations, and by the owner
---   unwatch  is called by the owner
---   declare  is called by the migrate function and `make run`, after the check of the catalogue
+--   watch      is called by migrations, and by the owner
+--   unwatch    is called by the owner
+--   declare    is called by the migrate function and `make run`, after the check of the catalogue
+--   undeclare  is called by the migrate function in a rollback
 -- They call unwatchable (0009_recorded.sql) and follow (0010_follow.sql).
 
 -- Has every change behind a name recorded, from now on and whatever takes the name later, and returns its tag. Raises
@@ -42,7 +43,13 @@ begin
         raise 'cannot unwatch %: it is a partition', name
             using hint = format('Unwatch %s.', pg_partition_root(relation));
     end if;
-    delete from cacheaside.names where tag in (name, cacheaside.tag(relation));
+    delete from cacheaside.names where tag = name;
+    if not found then
+        delete from cacheaside.names where tag = cacheaside.tag(relation);
+    end if;
+    if not found then
+        raise 'cannot unwatch %: it is not watched', name;
+    end if;
     perform cacheaside.follow();
 end
 $$;
@@ -58,7 +65,7 @@ begin
     insert into cacheaside.names (tag, key)
     select distinct declared, cacheaside.key(cacheaside.relation_of(declared)) from unnest(tags) as declared
     on conflict (tag) do update set key = excluded.key, key_valid_from = former_code_has_ended
-    where names.key is distinct from excluded.key;
+    where names.key is distinct from excluded.key or names.key_valid_from = 'infinity';
     perform cacheaside.follow();
     insert into cacheaside.sources (class, identity, tag, valid_from)
     select class, identity, tag, former_code_has_ended from cacheaside.current_sources
@@ -68,3 +75,12 @@ begin
       and (class, identity, tag) not in (select class, identity, tag from cacheaside.current_sources);
 end
 $$;
+
+-- Takes back what the last `declare` announced: its deployment is rolled back, and the former code runs on.
+create function cacheaside.undeclare() returns void
+    language sql
+begin atomic
+    delete from cacheaside.sources where valid_from > now();
+    update cacheaside.sources set valid_until = 'infinity' where valid_until < 'infinity';
+    update cacheaside.names set key_valid_from = 'infinity' where key_valid_from > now();
+end;

@@ -55,13 +55,27 @@ begin atomic
 end;
 revoke execute on function cacheaside.record_refresh from public;
 
+-- After an error: every name is recorded, and commands record what they write until follow has succeeded. It changes no
+-- row that another session may have locked.
+create function cacheaside.record_all(error text) returns void
+    language plpgsql
+as $$
+begin
+    raise warning 'cacheaside could not follow this change: %', error;
+    insert into cacheaside.unfollowed default values;
+    perform cacheaside.record(tag) from cacheaside.names;
+end
+$$;
+revoke execute on function cacheaside.record_all from public;
+
 -- Follows a statement that created or altered something. Records a materialized view or a function that it changed:
 -- such tags need not be watched. An error here becomes a warning: it must not fail the statement that fired the event
 -- trigger. Then no command says "done" until the invalidate function has followed.
 create function cacheaside.follow_schema() returns event_trigger
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
-    set lock_timeout = '5s'  -- triggers on other tables wait for their writers
+    -- Triggers on other tables wait for their writers, but not until PostgreSQL looks for a deadlock (after a second).
+    set lock_timeout = '900ms'
 as $$
 declare
     changed record;
@@ -88,8 +102,7 @@ begin
     end if;
 exception
     when others then
-        raise warning 'cacheaside could not follow this change: %', sqlerrm;
-        update cacheaside.names set problem = 'a change of the schema could not be followed';
+        perform cacheaside.record_all(sqlerrm);
 end
 $$;
 
@@ -97,11 +110,10 @@ $$;
 create function cacheaside.follow_drop() returns event_trigger
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
-    set lock_timeout = '5s'
+    set lock_timeout = '900ms'
 as $$
 begin
-    -- After ALTER, follow_schema does it.
-    if current_setting('cacheaside.following', true) = 'on' or tg_tag like 'ALTER %' then
+    if current_setting('cacheaside.following', true) = 'on' then
         return;
     end if;
     perform cacheaside.record(
@@ -109,6 +121,9 @@ begin
     )
     from pg_event_trigger_dropped_objects()
     where object_type in ('materialized view', 'function', 'procedure', 'aggregate') and not is_temporary;
+    if tg_tag like 'ALTER %' then  -- follow_schema comes after it
+        return;
+    end if;
     if exists (
         select from pg_event_trigger_dropped_objects()
         where not is_temporary
@@ -121,8 +136,7 @@ begin
     end if;
 exception
     when others then
-        raise warning 'cacheaside could not follow this change: %', sqlerrm;
-        update cacheaside.names set problem = 'a change of the schema could not be followed';
+        perform cacheaside.record_all(sqlerrm);
 end
 $$;
 

@@ -10,13 +10,12 @@ import psycopg2
 import pytest
 
 from local.servers.postgres import PostgresServer
+from migrate.upgrade import upgrade
 from tests.component.support.api import Api
 from tests.component.support.declared import declared_command, declared_query
 from tests.support.problem_document import check_problem
-from tests.support.root import ROOT
 
 ENCODINGS: Final = ("SQL_ASCII", "LATIN1", "EUC_JP", "UTF8")
-RUN_COMMAND: Final = ROOT / "functions" / "migrate" / "system" / "0002_run_command.sql"
 SCHEMA: Final = """
 create table words (word text);
 insert into words values (%s);
@@ -37,10 +36,9 @@ def encoding(request: pytest.FixtureRequest, postgres: PostgresServer) -> Iterat
         owner.autocommit = True
         cursor.execute(f'create database "{name}" {options}')
         with closing(psycopg2.connect(postgres.url_for("postgres", name), client_encoding="UTF8")) as connection:
+            upgrade(connection)
             connection.autocommit = True
             inside = connection.cursor()
-            inside.execute("create schema cacheaside; grant usage on schema cacheaside to cacheaside_command")
-            inside.execute(RUN_COMMAND.read_text())
             inside.execute(SCHEMA, [WORDS[name]])
         yield name
         cursor.execute(f'drop database "{name}" with (force)')
