@@ -24,7 +24,17 @@ from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.reader import Answer
 
 WORDS = ["blue", "cotton", "cup", "desk", "green", "lamp", "large", "mug", "oak", "paper", "red", "small", "wool"]
-ENTRY = Entry(body=b"", created_ms=0, fresh_until_ms=60_000, load_ms=1, token=bytes(16), tag_versions=(), etag=b"")
+ENTRY = Entry(
+    body=b"",
+    created_ms=0,
+    fresh_until_ms=60_000,
+    load_ms=1,
+    token=bytes(16),
+    tag_versions=(),
+    etag=b"",
+    question=bytes(16),
+    query_string="",
+)
 QUERY = Query(name="", summary="", sql="", returns="one", timeout_ms=1, tags=(), parameters={}, policy=Policy(ttl_ms=1))
 
 

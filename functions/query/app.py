@@ -50,7 +50,7 @@ def answer_query(name: str) -> Response[str]:
     answer = measured_read(reader, question, app.lambda_context.get_remaining_time_in_millis)
     if refresh := answer.outcome.refresh:
         task = partial(measured_refresh, reader, question, refresh, inline=after_response.inline)
-        after_response.submit(task, needs_ms=query.timeout_ms)
+        after_response.submit(task, needs_ms=query.timeout_ms, on_drop=partial(reader.release, refresh))
     return respond(query, answer, app.current_event.headers)
 
 

@@ -1,4 +1,4 @@
-"""An adversary that puts rubbish under any key at any time, and what must be true of the readers all the same.
+"""An adversary that writes foreign values under any key at any time, and what must still be true of the readers.
 
 It stands for a foreign program, for a bug, and for an operator with a client of the cache. It cannot put back what was
 there before: nobody could tell an old entry with the old version of its tag from a current one.
@@ -36,7 +36,7 @@ def overwritten(shared: SharedState, number: int, mutant: Mutant) -> Iterator[tu
 
 
 def stuck_reader(shared: SharedState, readers: Sequence[ReadActor], acknowledged: int, mutant: Mutant) -> str | None:
-    """Return a sentence if a reader waits for ever because of a lease that is none, when the others do nothing."""
+    """Return a sentence if a reader waits for ever for a lease that no request holds, while all others do nothing."""
     if shared.lease is None or (len(shared.lease) == TOKEN_BYTES and shared.lease != ENDLESS):
         return None  # it is free, or it ends
     for reader in readers:

@@ -160,6 +160,7 @@ def stored_entry(value: int, tag: bytes, *, fresh: bool) -> bytes:
         load_ms=10,
         token=b"F" * TOKEN_BYTES,
         question=QUESTION.digest,
+        query_string=QUESTION.query_string,
         tag_versions=(tag,),
         etag=entity_tag(body),
     )

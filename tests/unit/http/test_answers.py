@@ -29,6 +29,8 @@ ENTRY = Entry(
     token=b"t" * 16,
     tag_versions=(),
     etag=entity_tag(b"{}"),
+    question=bytes(16),
+    query_string="",
 )
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cacheaside.reading import entry as library
 from cacheaside.reading.entry import Encoding, Entry, decode, encode, entity_tag, pack, unpack
 
 BODY = b'{"data":[{"id":1}]}'
@@ -185,6 +186,14 @@ def test_bomb_takes_no_more_memory_than_an_answer() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 30_000_000
+
+
+def test_bomb_is_unpacked_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(replace(GZIP_ENTRY, body=b"".join(zeros_in_gzip(8))))
+    unpacked = []
+    monkeypatch.setattr(library, "unpack", lambda *packed: (unpacked.append(packed), unpack(*packed))[1])
+    assert [decode(data) for _ in range(5)] == [None] * 5
+    assert len(unpacked) == 1
 
 
 def zeros_in_gzip(megabytes: int) -> Iterator[bytes]:

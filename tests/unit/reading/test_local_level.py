@@ -16,6 +16,8 @@ ENTRY = Entry(
     token=bytes(16),
     tag_versions=(),
     etag=entity_tag(b"{}"),
+    question=bytes(16),
+    query_string="",
 )
 
 

@@ -107,6 +107,7 @@ ENTRY = Entry(
     tag_versions=(),
     etag=bytes(16),
     question=digest(),
+    query_string="",
 )
 
 

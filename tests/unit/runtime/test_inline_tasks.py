@@ -20,12 +20,12 @@ def test_outside_lambda_tasks_run_before_the_answer_is_returned(caplog: pytest.L
     def handler(_event: object, _context: Context) -> str:
         queue.submit(lambda: log.append("task"))
         queue.submit(lambda: 1 / 0)
-        queue.submit(lambda: log.append("too long"), needs_ms=2000)
+        queue.submit(lambda: log.append("too long"), needs_ms=2000, on_drop=lambda: log.append("dropped"))
         log.append("handler")
         return "answer"
 
     assert handler({}, Context()) == "answer"
-    assert (queue.inline, queue.dropped, log) == (True, 1, ["handler", "task"])
+    assert (queue.inline, queue.dropped, log) == (True, 1, ["handler", "task", "dropped"])
     assert "ZeroDivisionError" in caplog.text
 
 

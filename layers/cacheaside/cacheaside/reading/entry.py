@@ -66,8 +66,9 @@ _GZIP_CONTAINER: Final = 16 + zlib.MAX_WBITS  # zlib writes no time and no name,
 
 # Lambda returns no more, so no answer unpacks to more.
 _BODY_AT_MOST: Final = 6 * 1024 * 1024
-# The headers, with their checksums, of entries whose body this process has checked: it unpacks each only once.
-_checked: Final[set[bytes]] = set()
+# The headers, with their checksums, of entries whose body this process has checked, and whether the body is an answer.
+# Good or bad, it unpacks each only once.
+_checked: Final[dict[bytes, bool]] = {}
 _CHECKED_AT_MOST: Final = 1_000
 
 
@@ -94,8 +95,8 @@ class Entry:
     token: bytes
     tag_versions: tuple[bytes, ...]
     etag: bytes
-    question: bytes = bytes(16)
-    query_string: str = ""
+    question: bytes
+    query_string: str
 
     def age_ms(self, now_ms: int) -> int:
         """Return the age of the answer. Never negative, though the clocks of two machines differ a little."""
@@ -120,9 +121,9 @@ def pack(body: bytes | None, *, compress: bool = True) -> tuple[Encoding, bytes 
 
 
 def unpack(encoding: Encoding, body: bytes) -> bytes:
-    """Return the body that was packed, as large as an answer can be. Raises zlib.error if there is no such body.
+    """Return the uncompressed body. Unpacks at most 6 MiB.
 
-    `decode` returns no entry of which this is true.
+    Raises zlib.error if a gzip body is damaged, larger, or not one member. Never raises for what `decode` returned.
     """
     if encoding is Encoding.IDENTITY:
         return body
@@ -177,19 +178,22 @@ def decode(data: bytes) -> Entry | None:
 
 def _is_answer(entry: Entry, header: bytes) -> bool:
     """Return whether the body unpacks, within the size of an answer, to UTF-8 that has the entity tag."""
-    if header in _checked:
-        return True
+    known = _checked.get(header)
+    if known is None:
+        known = _has_answer(entry)
+        if len(_checked) >= _CHECKED_AT_MOST:
+            _checked.clear()
+        _checked[header] = known
+    return known
+
+
+def _has_answer(entry: Entry) -> bool:
     try:
         body = unpack(entry.encoding, entry.body) if entry.body is not None else b""
         body.decode()
     except (zlib.error, UnicodeDecodeError):
         return False
-    if len(body) > _BODY_AT_MOST or entity_tag(body) != entry.etag:
-        return False
-    if len(_checked) >= _CHECKED_AT_MOST:
-        _checked.clear()
-    _checked.add(header)
-    return True
+    return len(body) <= _BODY_AT_MOST and entity_tag(body) == entry.etag
 
 
 def _flags(entry: Entry) -> int:

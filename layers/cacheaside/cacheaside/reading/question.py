@@ -52,7 +52,7 @@ class Question:
         return to_query_string(self.values)
 
     def accepts(self, entry: Entry, now_ms: int) -> bool:
-        """Return whether a fill of this question can have made `entry`. If not, it counts as none, whatever it says.
+        """Return whether a fill of this question can have made `entry`. Any other entry counts as missing.
 
         After a deployment that shortens the ttl, entries with the longer one are refused too.
         """

@@ -169,7 +169,7 @@ def _entry(question: Question, context: ReadContext, looked: Looked) -> Entry | 
 
 
 def _is_held(looked: Looked) -> bool:
-    """Return whether the lease is one. Anything but a token is none, and Acquire replaces it."""
+    """Return whether the value under the lease key is a token. Acquire replaces any other value."""
     return looked.lease is not None and len(looked.lease) == TOKEN_BYTES
 
 

@@ -79,6 +79,10 @@ class Reader:
         """Run the refresh of an outcome. Returns whether the entry was stored. Raises CacheasideError."""
         return self._run(refresh.path, _Spent(), refresh.release)
 
+    def release(self, refresh: Refresh) -> None:
+        """Release the lease of a refresh that will not run, so that another request can. Raises CacheasideError."""
+        self._cache.release(refresh.release)
+
     def _run(self, path: Generator[steps.Step, Any, _T], spent: _Spent, release: steps.Release | None = None) -> _T:
         """Do the steps of `path`, and return its result. `release` gives back the lease that it holds, or may hold.
 

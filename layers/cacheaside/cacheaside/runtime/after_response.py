@@ -88,12 +88,14 @@ class AfterResponse:
                 Thread(target=after_response._loop, args=[extension], name="after-response", daemon=True).start()
         return after_response
 
-    def submit(self, task: Callable[[], object], *, needs_ms: int = 0) -> None:
-        """Run `task` after the response of the current invocation, unless less than `needs_ms` is left by then.
+    def submit(
+        self, task: Callable[[], object], *, needs_ms: int = 0, on_drop: Callable[[], object] = lambda: None
+    ) -> None:
+        """Run `task` after the response of the current invocation, or `on_drop` if less than `needs_ms` is left then.
 
-        An exception of the task is logged. A task may submit another one.
+        An exception of either is logged. A task may submit another one.
         """
-        self._tasks.append(_Task(task, needs_ms))
+        self._tasks.append(_Task(task, needs_ms, on_drop))
 
     def wrap(self, handler: Callable[[_E, _C], _R]) -> Callable[[_E, _C], _R]:
         """Decorate the handler, as the outermost decorator. Tasks start when it returns or raises."""
@@ -129,13 +131,13 @@ class AfterResponse:
     def _run_tasks(self, time_left_ms: Callable[[], int]) -> None:
         while self._tasks:
             task = self._tasks.popleft()
-            left_ms = time_left_ms()
+            run, left_ms = task.run, time_left_ms()
             if left_ms < task.needs_ms:
                 self.dropped += 1
                 _log.warning("a task after the response was dropped: %d ms left, %d needed", left_ms, task.needs_ms)
-                continue
+                run = task.on_drop
             try:
-                task.run()
+                run()
             except BaseException:  # even SystemExit: it would end only this thread, and the sandbox would hang
                 _log.exception("a task after the response failed")
 
@@ -144,6 +146,7 @@ class AfterResponse:
 class _Task:
     run: Callable[[], object]
     needs_ms: int
+    on_drop: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +15,8 @@ from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Answer, Reader
 
 __all__ = ["breaker_counter", "measured_read", "measured_refresh"]
+
+_log = logging.getLogger(__name__)
 
 _METRICS: Final = {
     Source.LOCAL: "Hit",
@@ -53,7 +56,7 @@ def measured_read(reader: Reader, question: Question, time_left_ms: Callable[[],
             metrics.add_metric("Overloaded", MetricUnit.Count, 1)
         raise
     finally:
-        metrics.flush_metrics()
+        _publish(metrics)
 
 
 def measured_refresh(reader: Reader, question: Question, refresh: Refresh, *, inline: bool) -> None:
@@ -72,7 +75,7 @@ def measured_refresh(reader: Reader, question: Question, refresh: Refresh, *, in
         metrics.add_metric("RefreshFailed", MetricUnit.Count, 1)
         raise
     finally:
-        metrics.flush_metrics()
+        _publish(metrics)
 
 
 def breaker_counter(server: str) -> Callable[[BreakerState], None]:
@@ -85,6 +88,14 @@ def breaker_counter(server: str) -> Callable[[BreakerState], None]:
     def count(state: BreakerState) -> None:
         metrics = EphemeralMetrics()
         metrics.add_metric(f"{server}Breaker{_STATE[state]}", MetricUnit.Count, 1)
-        metrics.flush_metrics()
+        _publish(metrics)
 
     return count
+
+
+def _publish(metrics: EphemeralMetrics) -> None:
+    """Print the metrics. An error is only logged: an answer is more than its metrics, and its refresh holds a lease."""
+    try:
+        metrics.flush_metrics()
+    except Exception:
+        _log.exception("metrics were lost")

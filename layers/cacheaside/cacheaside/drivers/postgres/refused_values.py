@@ -4,7 +4,7 @@
     P0001  38000  39000  unknown ones a function raised it on purpose
     P0002  P0003                      SELECT INTO STRICT found no row, or several
     42501, if a policy is the reason  a row that row-level security forbids to write
-    0A000  3F000  some of class 42    a text is itself a query or a name, as for to_tsquery, date_trunc or regclass
+    0A000  3F000  some of class 42    a text is itself a query or a name, as for to_tsquery, regclass or ts_stat
 
 Of class 22, not 2200H, 22P03 and 22P04: a sequence has ended, or a file is damaged.
 
@@ -54,8 +54,8 @@ _CODES: Final = frozenset(
         errorcodes.EXTERNAL_ROUTINE_INVOCATION_EXCEPTION,  # pgp_sym_decrypt with a wrong key
     ]
 )
-# PostgreSQL gives the position of such an error if it is in the SQL, which is ours. It gives none if the error is in a
-# value that a function parses.
+# PostgreSQL gives the position of such an error if it is in SQL: ours, or a value that a function runs. It gives none
+# if the error is in a value that a function parses.
 _CODES_IN_TEXT: Final = frozenset(
     [
         errorcodes.FEATURE_NOT_SUPPORTED,  # date_trunc('timezone', …)
@@ -63,9 +63,11 @@ _CODES_IN_TEXT: Final = frozenset(
         errorcodes.SYNTAX_ERROR,  # to_tsquery('foo bar')
         errorcodes.INVALID_NAME,
         errorcodes.UNDEFINED_TABLE,  # 'missing'::regclass
+        errorcodes.UNDEFINED_COLUMN,  # has_column_privilege('shown', 'missing', 'select')
         errorcodes.UNDEFINED_OBJECT,  # 'klingon'::regconfig
         errorcodes.UNDEFINED_FUNCTION,
         errorcodes.AMBIGUOUS_FUNCTION,
+        errorcodes.WRONG_OBJECT_TYPE,  # nextval of a table
     ]
 )
 
@@ -76,16 +78,19 @@ def blamed(error: DatabaseError, statement: Statement, values: Mapping[str, Valu
     if not isinstance(cause, psycopg2.Error):
         return error
     chosen = any(values[name] != parameter.default for name, parameter in statement.parameters.items())
-    if chosen and _is_about_a_value(cause):
+    if chosen and _is_about_a_value(cause, values):
         return Unprocessable("a value is out of range, too long, or not of the form that is needed")
     return StatementFailed("the database refused the statement")
 
 
-def _is_about_a_value(error: psycopg2.Error) -> bool:
+def _is_about_a_value(error: psycopg2.Error, values: Mapping[str, Value]) -> bool:
     code = error.pgcode or ""
     if code == errorcodes.INSUFFICIENT_PRIVILEGE:  # a policy forbids the row, or a grant is missing
         return error.diag.source_function == "ExecWithCheckOptions"
     if code in _CODES_IN_TEXT:
-        return not (error.diag.statement_position or error.diag.internal_position)
+        if error.diag.internal_position:
+            return error.diag.internal_query in values.values()  # ts_stat and query_to_xml run a text as a query
+        in_our_sql = error.diag.statement_position or error.diag.source_function == "CheckValidResultRel"
+        return not in_our_sql  # the latter has no position: the SQL writes to a materialized view
     of_function = bool(code) and code[:2] not in _CLASSES_OF_POSTGRESQL
     return of_function or code in _CODES or (code.startswith(_CLASSES) and code not in _OURS)
