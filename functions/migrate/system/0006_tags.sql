@@ -28,7 +28,7 @@ end;
 -- The schemas in which the query function looks for a name: the setting of its role in this database, of its role, or
 -- of the database.
 create function cacheaside.search_path() returns setof text
-    language sql stable
+    language sql stable strict rows 2
 begin atomic
     select case when schema = '$user' then 'cacheaside_query' else schema end
     from (
@@ -51,7 +51,7 @@ end;
 -- The tables and views that a query may mean by the name in a tag: that of the tag and, where it is on the search path,
 -- those of the same name in other schemas there. One can come before the other, or take its place when it is dropped.
 create function cacheaside.relations_of(tag text) returns setof regclass
-    language sql stable
+    language sql stable strict rows 1
 begin atomic
     select cacheaside.relation_of(tag) where cacheaside.relation_of(tag) is not null
     union
@@ -70,7 +70,7 @@ end;
 
 -- What a query may mean by the name in a tag: tables and views, or functions whose bodies PostgreSQL does not know.
 create function cacheaside.objects_of(tag text) returns table (class oid, object oid)
-    language sql stable
+    language sql stable strict rows 1
 begin atomic
     select 'pg_class'::regclass::oid, relation::oid from cacheaside.relations_of(tag) as relation
     union all
@@ -83,7 +83,7 @@ end;
 
 -- A table and its partitions of all levels.
 create function cacheaside.partitions(relation regclass) returns setof regclass
-    language sql stable
+    language sql stable strict rows 10
 begin atomic
     select relation
     union
@@ -93,7 +93,7 @@ end;
 -- A table and those that it inherits from. A statement that names one of them can change its rows, and fires the
 -- triggers of the named table only.
 create function cacheaside.parents(relation regclass) returns setof regclass
-    language sql stable
+    language sql stable strict rows 1
 begin atomic
     with recursive parents (parent) as (
         select relation

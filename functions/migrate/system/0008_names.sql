@@ -49,14 +49,17 @@ create table cacheaside.unfollowed (
 
 grant select on cacheaside.names to cacheaside_invalidate;
 
+-- Functions that return sets are strict, so that PostgreSQL does not inline them: their row counts keep its estimates,
+-- and with them its plans, reasonable while the tables below have no statistics.
+
 -- An object and all that a query of it reads as well, from the dependencies that PostgreSQL records: the tables behind
 -- a view, the partitions and children of a table, policies, functions with a parsed body, types and their labels. The
 -- rows of a materialized view are its own, so what it was made from is not read.
 create function cacheaside.read_by(root_class oid, root oid) returns table (class oid, object oid)
-    language sql stable
+    language sql stable strict rows 10
 begin atomic
     with recursive reached (class, object) as (
-        select root_class, root where root is not null
+        select root_class, root
         union
         select next.class, next.object
         from reached
@@ -99,7 +102,7 @@ end;
 
 -- The tables among the objects that are read by one, each partition as its whole table.
 create function cacheaside.tables_read_by(root_class oid, root oid) returns setof regclass
-    language sql stable
+    language sql stable strict rows 3
 begin atomic
     select distinct coalesce(pg_partition_root(pg_class.oid), pg_class.oid)::regclass
     from cacheaside.read_by(root_class, root) as read
