@@ -57,7 +57,7 @@ where pronamespace = 'cacheaside'::regnamespace and tgenabled = 'A'
 group by tgrelid, tgfoid
 having count(distinct tgtype) = 4;
 
--- Whether event triggers follow the schema. Without them, the schema is compared with the names once a minute.
+-- Whether event triggers follow the schema. Without them, only sweeps do.
 create function cacheaside.follows_schema() returns boolean
     language sql stable
 begin atomic

@@ -105,7 +105,7 @@ begin
         from cacheaside.names
         left join cacheaside.problems using (tag)
     loop
-        -- Where there was a problem, changes may not have been recorded.
+        -- While there was a problem, changes may not have been recorded.
         if each.meaning is distinct from each.before or each.problem <> coalesce(each.now, '') then
             perform cacheaside.record(each.tag);
         end if;

@@ -68,9 +68,8 @@ end
 $$;
 revoke execute on function cacheaside.record_all from public;
 
--- Follows a statement that created or altered something. Records a materialized view or a function that it changed:
--- such tags need not be watched. An error here becomes a warning: it must not fail the statement that fired the event
--- trigger. Then no command says "done" until the invalidate function has followed.
+-- Follows a statement that created or altered something. Records a materialized view or a function that it changed: such
+-- tags need not be watched. An error here becomes a warning: it must not fail the statement that fired the event trigger.
 create function cacheaside.follow_schema() returns event_trigger
     language plpgsql security definer
     set search_path = pg_catalog, pg_temp
@@ -148,6 +147,6 @@ begin
     alter event trigger cacheaside_follow_drop enable always;
 exception
     when insufficient_privilege then
-        raise notice 'no event triggers: changes of the schema are followed once a minute';
+        raise notice 'no event triggers: changes of the schema are followed by the next sweep';
 end
 $$;

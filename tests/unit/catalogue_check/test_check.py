@@ -210,7 +210,7 @@ def test_unrecorded_source_is_reported_with_the_remedy() -> None:
     assert unrecorded(SOURCES["orders"]) is None
     assert unrecorded(refused) == "changes of far are not recorded: cannot watch far: it is far away. Come nearer"
     assert str(unrecorded(quoted)).endswith("select cacheaside.watch('\"o''clock\"');")
-    assert str(unrecorded(materialized)).endswith("alter event trigger cacheaside_follow_schema enable;")
+    assert str(unrecorded(materialized)).endswith("alter event trigger cacheaside_follow_schema enable always;")
 
 
 def test_table_whose_name_cannot_be_a_tag_is_reported_once(functions: Path) -> None:

@@ -96,7 +96,7 @@ class Report:
     def verified(self, verification: Verification) -> None: ...
 
 
-AFTER_LISTENING = ["follow", "drain", "prune", "prune_keys", "fold", "verify"]
+AFTER_LISTENING = ["drain", "follow", "prune", "prune_keys", "fold", "verify"]
 
 
 def test_sweep_without_listening_does_each_step_once() -> None:
@@ -108,17 +108,8 @@ def test_sweep_without_listening_does_each_step_once() -> None:
 def test_sweep_listens_before_it_drains_so_that_no_change_is_missed() -> None:
     harness = Harness()
     harness.sweep.run(2.0, Report())
-    assert harness.done == [
-        "follow",
-        "listen",
-        "drain",
-        "wait",
-        "listen",
-        "drain",
-        "wait",
-        "unlisten",
-        *AFTER_LISTENING,
-    ]
+    listening = ["listen", "drain", "follow", "wait", "listen", "drain", "wait", "unlisten"]
+    assert harness.done == [*listening, *AFTER_LISTENING]
     assert max(harness.waited) == 1.0
 
 
@@ -133,6 +124,13 @@ def test_schema_is_followed_every_20_seconds_and_what_cannot_be_recorded_is_repo
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
+def test_schema_that_cannot_be_followed_stops_nothing_else_and_is_reported() -> None:
+    harness, report = Harness(follow=99.0), Report()
+    harness.sweep.run(0.0, report)
+    assert harness.done == AFTER_LISTENING
+    assert report.unrecorded == [1]
+
+
 def test_notifications_are_stopped_while_changes_are_many() -> None:
     harness = Harness()
     harness.changing_until = 3.0
@@ -144,7 +142,8 @@ def test_notifications_are_stopped_while_changes_are_many() -> None:
     assert "stop_notifications" not in steps[3:]
     stopped = harness.done.index("stop_notifications")
     listened = harness.done.index("listen", stopped)
-    assert harness.done[stopped + 1 : listened] == ["wait", "drain"] * ((listened - stopped) // 2 - 1) + ["wait"]
+    between = [step for step in harness.done[stopped + 1 : listened] if step != "follow"]
+    assert between == ["wait", "drain"] * (len(between) // 2) + ["wait"]
     assert set(harness.waited[: (listened - stopped) // 2]) == {0.025}
     assert listened - stopped > 20
 
@@ -206,7 +205,7 @@ def test_drained_rows_are_kept_while_the_cache_is_unavailable_because_a_replay_m
     harness = Harness()
     harness.reachable_from = 1_000.0
     harness.sweep.run(0.0, Report())
-    assert harness.done == ["follow", "drain", "prune_keys", "fold", "verify"]
+    assert harness.done == ["drain", "follow", "prune_keys", "fold", "verify"]
 
 
 def test_cache_that_stays_unavailable_is_not_logged_again_by_the_next_invocation(

@@ -75,7 +75,7 @@ def unrecorded(table: DatabaseObject) -> str | None:
         return (
             f"a refresh of {table.tag} is not recorded: the event trigger cacheaside_follow_schema is missing or not "
             "enabled; a superuser makes it as in migrate/system/0012_event_triggers.sql, or does: "
-            "alter event trigger cacheaside_follow_schema enable;"
+            "alter event trigger cacheaside_follow_schema enable always;"
         )
     if table.refusal:
         return f"changes of {table.tag} are not recorded: {table.refusal}"

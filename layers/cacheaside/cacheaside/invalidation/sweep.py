@@ -3,7 +3,7 @@
     listening     quiet:  listen ──► drain ──► wait for a notification, 1 s at most  ┐ for about a minute
                   busy:   stop notifications ──► drain, and again every 25 ms        │
                   follow the schema every 20 s                                       ┘
-    then          follow, drain, prune, fold, verify                                   once
+    then          drain, follow, prune, fold, verify                                   once
 
 A sweep is busy from the first change until a second has passed without one, and while the cache is unavailable. In
 PostgreSQL, commits that notify wait for each other. So writers notify only while changes are few. The kernel of an
@@ -63,7 +63,7 @@ class SweepReport(Protocol):
 
 
 class Sweep:
-    """Runs sweeps. Between two of them it keeps only the problem that it logged last."""
+    """Runs sweeps. Between two of them it keeps only what it logged last."""
 
     def __init__(
         self,
@@ -80,9 +80,10 @@ class Sweep:
         self._now = now
         self._sleep = sleep
         self._logged_problem = ""
+        self._logged_unrecorded: Mapping[str, str] = {}
 
     def run(self, listen_s: float, report: SweepReport) -> None:
-        """Listen and drain for `listen_s` seconds, then follow the schema, drain once more, prune, fold and verify.
+        """Listen and drain for `listen_s` seconds, then drain once more, follow the schema, prune, fold and verify.
 
         An unavailable cache is not an error: the rows stay pending until it is back. A failure of PostgreSQL is retried
         while listening. After that it raises DatabaseError.
@@ -91,11 +92,8 @@ class Sweep:
         if listen_s > 0:
             rows, replayed = self._listen(self._now() + listen_s)
             self._outbox.unlisten()
-        unrecorded = self._outbox.follow()
-        for name, problem in unrecorded.items():
-            _log.error("changes of %s could go unrecorded: %s", name, problem)
-        report.followed(len(unrecorded))
         drained = self._drain(_DRAIN_S)
+        report.followed(self._follow())
         total = replace(drained, rows=rows + drained.rows, replayed=replayed + drained.replayed)
         report.drained(total, self._outbox.backlog())
         if drained.reachable:  # else a failover may follow, and its replay needs the drained rows
@@ -111,9 +109,6 @@ class Sweep:
         while (left := deadline - self._now()) > 0:
             quiet = self._now() >= busy_until
             try:
-                if self._now() >= follow_at:
-                    follow_at = self._now() + _FOLLOW_EVERY_S
-                    self._outbox.follow()
                 if quiet:  # each time, because another listener may have stopped notifications
                     self._outbox.listen(left)
                 drained = self._drain(min(left, _LISTENING_DRAIN_S))
@@ -121,6 +116,9 @@ class Sweep:
                 busy = bool(drained.rows) or not drained.reachable
                 if quiet and busy:
                     self._outbox.stop_notifications()
+                if self._now() >= follow_at:
+                    follow_at = self._now() + _FOLLOW_EVERY_S
+                    self._follow()
                 if busy:  # without a cache, the next drain comes after a pause
                     busy_until = self._now() + _QUIET_AFTER_S + (0.0 if drained.reachable else _POLL_S)
                 if drained.reachable:
@@ -131,6 +129,18 @@ class Sweep:
                 busy_until = 0.0  # a new connection does not listen yet
             self._sleep(min(_POLL_S, left))
         return rows, replayed
+
+    def _follow(self) -> int:
+        """Return how many names could go unrecorded: 1 if that is unknown, because the schema cannot be followed."""
+        try:
+            unrecorded = self._outbox.follow()
+        except DatabaseError:
+            _log.exception("changes of the schema could go unrecorded: they cannot be followed")
+            return 1
+        for name, problem in unrecorded.items() - self._logged_unrecorded.items():
+            _log.error("changes of %s could go unrecorded: %s", name, problem)
+        self._logged_unrecorded = unrecorded
+        return len(unrecorded)
 
     def _drain(self, seconds: float) -> Drained:
         drained = self._drain_for(seconds)

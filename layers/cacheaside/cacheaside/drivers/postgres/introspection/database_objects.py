@@ -41,9 +41,7 @@ select
         join pg_type on pg_type.oid = type
     ), '[]'),
     case
-        when relkind = 'm' then exists (
-            select from pg_event_trigger where evtname = 'cacheaside_follow_schema' and evtenabled in ('O', 'A')
-        )
+        when relkind = 'm' then cacheaside.follows_schema()
         else exists (select from cacheaside.watched where tag = cacheaside.tag(pg_class.oid) and complete)
     end
 from pg_class
