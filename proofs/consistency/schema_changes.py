@@ -1,7 +1,8 @@
 """The schema changer: a process that replaces the table and the view behind the queries while all others go on.
 
-It works as a nightly job or a migration does, and calls nothing of the product. Each change is one transaction, whose
-journal entry is a new generation of the view: an answer made from an older generation is stale once that is drained.
+It works as a nightly job or a migration does, and calls nothing of the product. Each change is one transaction. The
+journal entry of a new view is its generation: an answer made from an older one is stale once that is drained. The
+journal entries of a partition are the values that it got while it was detached.
 """
 
 from __future__ import annotations
@@ -56,34 +57,42 @@ def run_schema_changer(worker: int, system: SystemUnderTest, history: History) -
             time.sleep(random.uniform(*_PAUSE_S))
 
 
-def _change(cur: cursor, change: Callable[[cursor, int], None]) -> None:
+def _change(cur: cursor, change: Callable[[cursor], None]) -> None:
     cur.execute("lock table register in access exclusive mode")
+    change(cur)
+
+
+def _new_generation(cur: cursor) -> int:
     cur.execute(_NEW_GENERATION)
     [(generation,)] = cur.fetchall()
-    change(cur, generation)
+    return int(generation)
 
 
-def _swap(cur: cursor, generation: int) -> None:
+def _swap(cur: cursor) -> None:
     """Have a copy of the table take its name. The view is bound to the former table until it is replaced."""
+    generation = _new_generation(cur)
     create_table(cur, "register_next", generation)
     cur.execute("insert into register_next select id, value from register")
     if random.random() < 0.5:
         cur.execute("drop table register cascade")
         cur.execute("alter table register_next rename to register")
-        _replace_view(cur, generation)
+        cur.execute(CREATE_VIEW.format(generation=generation))
     else:
         cur.execute("alter table register rename to register_former")
         cur.execute("alter table register_next rename to register")
-        _replace_view(cur, generation)
+        cur.execute(CREATE_VIEW.format(generation=generation))
         cur.execute("drop table register_former")
 
 
-def _replace_view(cur: cursor, generation: int) -> None:
-    cur.execute(CREATE_VIEW.format(generation=generation))
+def _replace_view(cur: cursor) -> None:
+    cur.execute(CREATE_VIEW.format(generation=_new_generation(cur)))
 
 
-def _move_partition(cur: cursor, generation: int) -> None:
-    """Detach a partition, write to it while nothing watches it, and attach it again."""
+def _move_partition(cur: cursor) -> None:
+    """Detach a partition, write to it while nothing watches it, and attach it again.
+
+    The view stays. If it were replaced, that would invalidate what the partition did not.
+    """
     cur.execute(_ATTACHED)
     [(name, bounds)] = cur.fetchall()
     cur.execute(f"alter table register detach partition {name}")
@@ -92,4 +101,3 @@ def _move_partition(cur: cursor, generation: int) -> None:
             insert into register_journal (id, value) select id, value from changed"""
     )
     cur.execute(f"alter table register attach partition {name} {bounds}")
-    _replace_view(cur, generation)

@@ -10,13 +10,9 @@ from tests.template.support.api import PREFLIGHT, body, operations
 from tests.template.support.choices import JWT
 from tests.template.support.stack import Stack, stack_of
 
+READS = ("/", "/queries", "/queries/{name}", "/health", "/openapi.json", "/docs")
 ROUTES = {
-    ("GET", "/"): "QueryFunction",
-    ("GET", "/queries"): "QueryFunction",
-    ("GET", "/queries/{name}"): "QueryFunction",
-    ("GET", "/health"): "QueryFunction",
-    ("GET", "/openapi.json"): "QueryFunction",
-    ("GET", "/docs"): "QueryFunction",
+    **{(method, path): "QueryFunction" for method in ("GET", "HEAD") for path in READS},
     ("ANY", "$default"): "QueryFunction",
     ("OPTIONS", "/{proxy+}"): "QueryFunction",
     ("POST", "/commands/{name}"): "CommandFunction",

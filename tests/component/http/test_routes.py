@@ -21,6 +21,7 @@ NEARLY = [
 @pytest.mark.parametrize("path", NEARLY)
 def test_a_path_that_is_nearly_one_has_no_route(api: Any, path: str) -> None:
     assert check_problem(api.get(f"{path}?id=42"), 404)["type"] == "/docs#no-route"
+    assert api.call("HEAD", f"{path}?id=42").status == 404
 
 
 @pytest.mark.parametrize(

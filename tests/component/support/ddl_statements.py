@@ -1,4 +1,4 @@
-"""Statements that change a small database (`ddl_world`) in every way that its cached answers must survive.
+"""Statements that change a small database (`ddl_world`), drawn at random. Its cached answers must survive them.
 
 A placeholder in braces stands for one of the names of its kind. Many statements are impossible when their turn comes:
 PostgreSQL refuses them, and the next one follows.
@@ -97,6 +97,9 @@ VIEWS: Final = (
     "alter materialized view m rename to former; create materialized view m as select id, value from {relation}",
     "alter materialized view m rename to {new.bare}; create view m as select id, value from {relation}",
     "alter materialized view m rename column value to former",
+    "alter table t drop column value cascade",
+    "alter table t drop column value cascade; alter table t add column value text default '{value}';"
+    "create materialized view m as select id, value from t",
 )
 PARTS: Final = (
     "alter table {whole} attach partition {part} for values {bounds}",
@@ -132,6 +135,11 @@ CODE: Final = (
     """create or replace function f(wanted integer) returns bigint language sql stable
        begin atomic select count(*) from {relation} where id >= wanted; end""",
     "create or replace function f(wanted integer) returns bigint language sql begin atomic select 7::bigint; end",
+    """create or replace function f(wanted integer) returns bigint language plpgsql stable
+       as $$ begin return (select count(*) from {relation} where id >= wanted); end $$""",
+    """create or replace function f(wanted bigint) returns bigint language sql stable
+       begin atomic select sum(id)::bigint from {relation} where id >= wanted; end""",
+    "drop function f(bigint) cascade",
     "drop function f(integer) cascade",
     "alter function f(integer) rename to former",
     """create or replace function g(wanted integer) returns bigint language plpgsql stable

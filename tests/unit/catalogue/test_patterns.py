@@ -42,10 +42,13 @@ def load(tmp_path: Path) -> Callable[[str], Accepts]:
 def test_no_text_makes_a_pattern_run_away(load: Callable[[str], Accepts], pattern: str) -> None:
     accepts, seconds = load(f"'{pattern}'"), []
     for length in (20_000, 200_000):
-        began = time.perf_counter()
-        assert not accepts("a" * length + "c")
-        seconds.append(time.perf_counter() - began)
-    assert seconds[1] < 10 * seconds[0] + 0.1  # ten times the text, ten times the work; some noise is allowed
+        taken = []
+        for _ in range(3):
+            began = time.perf_counter()
+            assert not accepts("a" * length + "c")
+            taken.append(time.perf_counter() - began)
+        seconds.append(min(taken))
+    assert seconds[1] < 30 * seconds[0]  # ten times the text, ten times the work; a square would be a hundred
 
 
 @pytest.mark.parametrize(

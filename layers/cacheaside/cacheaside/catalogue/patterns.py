@@ -1,7 +1,7 @@
 """Regular expressions of the catalogue. They are matched by RE2, in time linear in the length of the text.
 
-So no text of a caller can stop a function: see docs/decisions/0018. The syntax is that of Python, without references to
-groups and without look-around. `\\d`, `\\w` and `\\s` match ASCII only.
+So no text of a caller can stop a function: see docs/decisions/0018. The syntax is that of RE2. `\\d`, `\\w` and `\\s`
+match ASCII only.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class Pattern:
 
     @classmethod
     def parse(cls, text: object) -> Self:
-        """Return the pattern written as `text`. Raises ValueError if it is none."""
+        """Return the pattern written as `text`. Raises ValueError if `text` does not have the syntax of RE2."""
         if not isinstance(text, str):
             raise ValueError(f"pattern must be a text, not {text!r}")
-        import re2  # takes 13 ms, which a catalogue without patterns does not pay
+        import re2  # takes 13 ms. A catalogue without patterns does not need it
 
         options = re2.Options()
         options.log_errors = False  # they are raised

@@ -53,8 +53,7 @@ def application(logger: Logger) -> APIGatewayHttpResolver:
         if allowed and method not in allowed:
             return problems.method_not_allowed(", ".join(allowed), request_id())
         # $default means that API Gateway found no route. It compares encoded paths, so /queries%2Fproduct has none.
-        # HEAD has no routes of its own and always comes by $default.
-        if not allowed or (event.route_key == "$default" and method != "HEAD"):
+        if not allowed or event.route_key == "$default":
             return problems.no_such_route(request_id())
         if method in READ_METHODS:
             return conditional(next_middleware(app), headers)

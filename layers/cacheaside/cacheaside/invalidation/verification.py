@@ -34,6 +34,7 @@ class Verification:
     """The number of entries that were compared with the database, and the stale ones among them.
 
     `unchecked` entries were read lately too, but not compared: they were too many, or their loads too slow.
+    It is at least 1 if the cache has too many keys to find all that were read.
     """
 
     checked: int

@@ -19,7 +19,7 @@ from cacheaside.errors import BadIdempotencyKey
 __all__ = ["Idempotency"]
 
 _LENGTH_AT_MOST: Final = 255
-# Without commas: API Gateway joins two headers with one, and two keys are none.
+# API Gateway joins two headers with a comma. So a comma means two keys, which are refused.
 _BARE: Final = re.compile(r"[!#-+\--~][!-+\--~]*")
 _QUOTED: Final = re.compile(r'"((?:[!#-+\--\[\]-~]|\\["\\])+)"')  # a string of RFC 8941, without spaces
 _ESCAPED: Final = re.compile(r"\\(.)")

@@ -32,11 +32,13 @@ def entry(number: int) -> str:
 
 
 def test_only_entries_that_were_read_in_time_are_named(cache: VerifiedCache, plain_client: Any) -> None:
-    read = [store(plain_client, entry(number), idle_s=number) for number in range(200)][:91]
+    read = [store(plain_client, entry(number), idle_s=2 * number) for number in range(100)][:46]
     store(plain_client, tag_key("orders"))
     store(plain_client, "another-application")
-    # The cache counts whole seconds, and one may pass meanwhile.
-    assert set(read[:-5]) <= cache.recently_read(90).keys() <= set(read)
+    found, complete = cache.recently_read(90)
+    # Time passes meanwhile: half of the entries leave room for 45 s.
+    assert set(read[:23]) <= found.keys() <= set(read)
+    assert complete
 
 
 def test_asking_does_not_count_as_a_read(cache: VerifiedCache, plain_client: Any) -> None:
@@ -47,23 +49,46 @@ def test_asking_does_not_count_as_a_read(cache: VerifiedCache, plain_client: Any
 
 def test_version_changes_with_each_store_and_not_with_a_read(cache: VerifiedCache, plain_client: Any) -> None:
     key = store(plain_client, entry(1))
-    first = cache.recently_read(90)
+    first, _ = cache.recently_read(90)
     cache.values([key])
-    assert cache.recently_read(90) == first
+    assert cache.recently_read(90)[0] == first
     store(plain_client, key, lifetime_ms=60_001)
-    assert cache.recently_read(90) != first
+    assert cache.recently_read(90)[0] != first
 
 
-@pytest.mark.parametrize(("limit", "value"), [("_SCANS_AT_MOST", 4), ("_SCANS_AT_MOST_S", 0.0)])
-def test_large_cache_is_named_in_several_calls_of_bounded_size(
-    cache: VerifiedCache, plain_client: Any, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
-) -> None:
-    keys = {store(plain_client, entry(number)) for number in range(300)}
+@pytest.fixture
+def keys(plain_client: Any, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """More keys than one SCAN returns."""
     monkeypatch.setattr(verified, "_KEYS_PER_SCAN", 10)
-    monkeypatch.setattr(verified, limit, value)
-    calls = [cache.recently_read(90) for _ in range(100)]
+    return {store(plain_client, entry(number)) for number in range(300)}
+
+
+def test_large_cache_is_named_in_several_calls_of_bounded_size(
+    cache: VerifiedCache, keys: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verified, "_SCANS_AT_MOST_S", 0.0)
+    calls, complete = zip(*(cache.recently_read(90) for _ in range(100)), strict=True)
     assert max(map(len, calls)) < 150
     assert {key for call in calls for key in call} == keys
+    assert not any(complete)
+
+
+def test_call_after_one_that_did_not_end_finds_all_keys_again(
+    cache: VerifiedCache, keys: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as slow:
+        slow.setattr(verified, "_SCANS_AT_MOST_S", 0.0)
+        cache.recently_read(90)
+    found, complete = cache.recently_read(90)
+    assert (found.keys(), complete) == (keys, True)
+
+
+def test_number_of_keys_is_not_limited(
+    cache: VerifiedCache, plain_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verified, "_KEYS_PER_SCAN", 1)
+    keys = {store(plain_client, entry(number)) for number in range(1000)}
+    assert cache.recently_read(90)[0].keys() == keys
 
 
 def test_values_of_missing_keys_and_of_other_types_are_none(cache: VerifiedCache, plain_client: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from cacheaside.drivers.cache import verified
 from cacheaside.errors import DatabaseUnavailable
 from cacheaside.invalidation.verification import Verification
 from tests.component.support.cache_servers import CacheServer
@@ -73,6 +74,14 @@ def test_at_most_two_hundred_entries_are_loaded_and_each_query_has_its_share(sho
     assert shop.verify() == Verification(200, unchecked=101)
     assert len(shop.database.asked) == 200
     assert "price=9.99" in shop.database.asked
+
+
+def test_scan_of_the_keys_that_did_not_end_is_reported(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(1, 40):
+        shop.ask("gift", id=[str(number)])
+    monkeypatch.setattr(verified, "_KEYS_PER_SCAN", 1)
+    monkeypatch.setattr(verified, "_SCANS_AT_MOST_S", 0.0)
+    assert shop.verify().unchecked == 1
 
 
 def test_query_that_fails_does_not_keep_others_from_being_compared(shop: Shop) -> None:

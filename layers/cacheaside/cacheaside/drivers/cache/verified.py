@@ -21,8 +21,7 @@ __all__ = ["VerifiedCache"]
 
 # SCAN blocks the server. 500 keys take well under 1 ms.
 _KEYS_PER_SCAN: Final = 500
-_SCANS_AT_MOST: Final = 100
-# Normally they take less than a second together.
+# The scans of one call together: enough for some 150,000 keys.
 _SCANS_AT_MOST_S: Final = 3.0
 
 # The reply of PEXPIRETIME about a key that is gone.
@@ -36,27 +35,28 @@ class VerifiedCache(Cache):
         super().__init__(settings)
         self._scan = (0, b"0")  # the server and the cursor at which the scan continues
 
-    def recently_read(self, within_s: int) -> dict[str, int]:
-        """Return the keys of the entries that were read in the last `within_s` seconds, each with its version.
+    def recently_read(self, within_s: int) -> tuple[dict[str, int], bool]:
+        """Return the keys of the entries that were read in the last `within_s` seconds, and whether these are all.
 
-        The version changes when the entry is stored again. A call scans up to 50,000 keys of any kind, for up to 3 s,
-        and the next call continues there. If the cache does not tell which keys were read, as with an LFU policy, all
-        entries count as read. Raises CacheUnavailable.
+        Each key has a version, which changes when the entry is stored again. A call scans keys of any kind, for up
+        to 3 s, and the next call continues there. If the cache does not tell which keys were read, as with an LFU
+        policy, all entries count as read. Raises CacheUnavailable.
         """
         found: dict[str, int] = {}
         ends_s = time.monotonic() + _SCANS_AT_MOST_S
         with only_cache_unavailable():
-            servers_left = len(self._client.ask_primaries("PING"))
-            for _ in range(_SCANS_AT_MOST):
+            # A scan that continues begins in the middle of a server, and must come back to that server.
+            servers_left = len(self._client.ask_primaries("PING")) + (self._scan[1] != b"0")
+            while servers_left:
                 server, cursor = self._scan
                 reply = self._client.ask_primary(server, "SCAN", cursor, "MATCH", f"{ENTRY}*", "COUNT", _KEYS_PER_SCAN)
                 cursor, keys = _scanned(reply)
                 found.update(self._versions(self._read_of(keys, within_s)))
                 self._scan = (server + (cursor == b"0"), cursor)
                 servers_left -= cursor == b"0"
-                if servers_left == 0 or time.monotonic() > ends_s:
+                if time.monotonic() > ends_s:
                     break
-        return found
+        return found, servers_left == 0
 
     def values(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the value of each key, None if it is missing or no string. Raises CacheUnavailable."""
