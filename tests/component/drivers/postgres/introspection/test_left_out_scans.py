@@ -57,6 +57,11 @@ KEY = "id = %(id)s and day = %(day)s"
             "years:{id},{day}",
         ),
         (f"select id from years where {KEY} union all select id from two_years where {KEY}", "years:{id},{day}"),
+        (
+            "with c as not materialized (select * from checked where id = %(id)s) "
+            "select c.kind from c cross join c as d union all select kind from checked where kind is null",
+            "checked:{id}",
+        ),
         ("select * from checked where kind = 'b' or (id = %(id)s and kind = 'c')", "checked:{id}"),
         # The planner proves that nothing is read, which may end with the next change of the schema.
         ("select * from checked where false and id <> %(id)s", "checked:{id}"),

@@ -30,6 +30,8 @@ _PERMISSIONS: Final = {
 _COLUMN_OFFSET: Final = -7
 _FUNCTION_FIELDS: Final = ("funcid", "opfuncid", "aggfnoid", "winfnoid")
 _SELECT: Final = 1
+_NOT_MATERIALIZED: Final = 2
+_MORE_THAN_ANY_PLAN_HAS: Final = 1_000_000
 # The values of SQLVALUEFUNCTION from CURRENT_DATE to LOCALTIMESTAMP. The others name the role, schema and database.
 _CLOCK: Final = range(9)
 
@@ -73,6 +75,7 @@ class Expansion:
     locks: bool = False  # whether it has FOR UPDATE or the like
     writes: bool = False  # whether a part of it is no select
     clock: bool = False  # whether it has CURRENT_DATE or the like
+    copies: bool = False  # whether the plan may scan a part in more places than the statement names it
     draws: bool = False  # whether it has TABLESAMPLE without REPEATABLE
 
 
@@ -99,6 +102,8 @@ def expand(cur: cursor, tree: Tree, role: str) -> Expansion:
                     done.add((oid, context))
                     found.calls.add((context.invoker, oid))
                     rest += _body_of_function(cur, oid, context)
+    if found.copies:
+        found.references = Counter(dict.fromkeys(found.references, _MORE_THAN_ANY_PLAN_HAS))
     return found
 
 
@@ -115,6 +120,8 @@ def _note(found: Expansion, node: Node, context: _Context) -> None:
             found.locks = True
         case "SQLVALUEFUNCTION":
             found.clock |= node.number("op") in _CLOCK
+        case "COMMONTABLEEXPR":
+            found.copies |= node.number("ctematerialized") == _NOT_MATERIALIZED
         case "SETTODEFAULT":
             found.defaults = True
 
