@@ -121,7 +121,7 @@ def _note(found: Expansion, node: Node, context: _Context) -> None:
         case "SQLVALUEFUNCTION":
             found.clock |= node.number("op") in _CLOCK
         case "COMMONTABLEEXPR":
-            found.copies |= node.number("ctematerialized") == _NOT_MATERIALIZED
+            found.copies |= node.number("ctematerialized") == _NOT_MATERIALIZED and node.number("cterefcount") > 1
         case "SETTODEFAULT":
             found.defaults = True
 
