@@ -138,7 +138,7 @@ CODE: Final = (
     """create or replace function f(wanted integer) returns bigint language plpgsql stable
        as $$ begin return (select count(*) from {relation} where id >= wanted); end $$""",
     """create or replace function f(wanted bigint) returns bigint language sql stable
-       begin atomic select sum(id)::bigint from {relation} where id >= wanted; end""",
+       begin atomic select sum(id)::bigint from u where id >= wanted; end""",
     "drop function f(bigint) cascade",
     "drop function f(integer) cascade",
     "alter function f(integer) rename to former",
