@@ -89,8 +89,7 @@ def test_scan_that_the_plan_leaves_out_proves_nothing(url: str, tmp_path: Path, 
         ("select one.* from checked as one join checked as same using (id) where id = %(id)s", "checked:{id}"),
         ("select min(kind), max(kind) from checked where id = %(id)s", "checked:{id}"),
         (
-            "with part as not materialized (select * from checked where id = %(id)s)"
-            " select * from part",
+            "with part as not materialized (select * from checked where id = %(id)s) select * from part",
             "checked:{id}",
         ),
     ],
