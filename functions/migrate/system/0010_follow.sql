@@ -191,8 +191,8 @@ end
 $$;
 
 -- Drops the triggers of tables that stand behind no name any more, those that call the recorder of another table, and
--- those that a restored dump brought. While it is restored, a trigger of its is not yet enabled always: it is needed
--- once more. Then drops the recorders without a table, unless a dump could bring that back.
+-- those that a restored dump brought. A dump names each of its triggers twice: it creates it, then enables it. In between
+-- the trigger must stay. Then drops the recorders without a table, unless a dump could bring the table back.
 create function cacheaside.drop_unwanted_triggers() returns void
     language plpgsql
 as $$
@@ -224,8 +224,8 @@ begin
     for unwanted in
         select recorder as name from cacheaside.recorders
         where recorder not in (select tgfoid from pg_trigger)
-          and recorder not in (
-              select to_regprocedure(cacheaside.recorder_name(tag)) from cacheaside.sources
+          and not exists (
+              select from cacheaside.sources where recorder = to_regprocedure(cacheaside.recorder_name(tag))
           )
     loop
         execute format('drop function %s', unwanted.name);

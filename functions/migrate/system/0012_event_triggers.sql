@@ -1,7 +1,7 @@
--- Changes that fire no trigger of a table: of the schema, of partitions, of materialized views. PostgreSQL calls
--- follow_schema and follow_drop after such statements, through event triggers. They call record (0007_recorder.sql) and
--- follow (0010_follow.sql). Event triggers can be created by a superuser only, on RDS by rds_superuser. Without them,
--- the invalidate function calls follow each minute.
+-- Changes that fire no trigger of a table: of the schema, of partitions, of materialized views.
+-- PostgreSQL calls follow_schema and follow_drop after such statements, through event triggers. They call record
+-- (0007_recorder.sql) and follow (0010_follow.sql).
+-- Event triggers can be created by a superuser only, on RDS by rds_superuser. Without them, only sweeps follow.
 
 -- Whether an object has to do with a watched name: it takes the name or is known by its own, or it reads, or is a part
 -- of, something behind a name.

@@ -226,10 +226,12 @@ def test_rollback_takes_back_what_its_deployment_declared(items: Session, rolled
 
 
 def test_unwatched_name_is_forgotten(items: Session) -> None:
-    items.run("drop table items cascade; select cacheaside.unwatch('items')")
+    items.run("create view mixed as select others.id from others, customers; select cacheaside.watch('others')")
+    items.run("select cacheaside.unwatch('customers'); drop table items cascade; select cacheaside.unwatch('items')")
     items.run("create table items (id bigint primary key)")
     assert items.changes(WRITE) == []
     assert items.run("select from cacheaside.sources where tag = 'items'") == []
+    assert items.run("select to_regprocedure('cacheaside.record_items()')") == [(None,)]
 
 
 def test_without_event_triggers_the_sweep_repairs_and_records(items: Session) -> None:
