@@ -111,7 +111,7 @@ def create_table(cur: cursor, name: str, number: int) -> None:
 def drop_register(owner_url: str) -> None:
     """Drop the table and its journal, and stop watching."""
     with closing(psycopg2.connect(owner_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("select cacheaside.unwatch(%s)", [TABLE])
+        cursor.execute("select cacheaside.unwatch(tag) from cacheaside.names where tag = %s", [TABLE])
         cursor.execute(_DROP)
 
 

@@ -21,7 +21,11 @@ http_events = pytest.mark.parametrize("event", HTTP.values(), ids=[path.stem for
 
 
 def test_every_route_and_function_has_an_event() -> None:
-    assert {event["routeKey"] for event in HTTP.values()} == set(ROUTES)
+    # A HEAD route runs the code of its GET route: one event stands for all of them.
+    heads = {key for key in ROUTES if key.startswith("HEAD ")}
+    asked = {event["routeKey"] for event in HTTP.values()}
+    assert asked - heads == set(ROUTES) - heads
+    assert len(asked & heads) == 1
     assert {function_of(path) for path in EVENTS} == {*ROUTES.values(), "MigrateFunction"}
 
 

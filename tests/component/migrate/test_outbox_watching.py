@@ -258,7 +258,7 @@ def test_owner_who_is_not_superuser_gets_a_notice_instead_of_event_triggers(
         with closing(psycopg2.connect(postgres.url_for("landlord", "rented"))) as connection:
             upgrade(connection)
             assert any(
-                "no event triggers: changes of the schema are followed once a minute" in notice
+                "no event triggers: changes of the schema are followed by the next sweep" in notice
                 for notice in connection.notices
             )
         with closing(Session(postgres, "rented", "landlord")) as landlord:
