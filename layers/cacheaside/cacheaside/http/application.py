@@ -48,7 +48,8 @@ def application(logger: Logger) -> APIGatewayHttpResolver:
 
     def serve(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[str]:
         event = app.current_event
-        method, path, headers = event.http_method, event.path, event.headers
+        # API Gateway sends the names of headers in lower case. `event.headers` would copy them for each hit.
+        method, path, headers = event.http_method, event.path, event.get("headers") or {}
         allowed = next((methods for paths, methods in _ROUTES if paths.fullmatch(path)), [])
         if allowed and method not in allowed:
             return problems.method_not_allowed(", ".join(allowed), request_id())

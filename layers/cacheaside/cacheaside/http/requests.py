@@ -41,6 +41,8 @@ def query_parameters(event: APIGatewayProxyEventV2) -> dict[str, list[str]]:
 
 def _decoded(text: str) -> str:
     """Return the text without percent-encoding. Raises ValueError where a decoder would have to guess."""
+    if text.isascii() and "%" not in text and "+" not in text:
+        return text
     if _STRAY_PERCENT.search(text):
         raise ValueError
     return unquote_to_bytes(text.replace("+", " ")).decode()
