@@ -3,11 +3,24 @@
 --   key_columns  is called by create_recorder (0007_recorder.sql), and by the check
 --   all others   are called by the files below
 
+-- A tag from its parts, and its parts: a schema that is not public, a dot and a name, or a name in public.
+create function cacheaside.tag_of(schema text, name text) returns text
+    language sql immutable
+return case when schema = 'public' then name else schema || '.' || name end;
+
+create function cacheaside.schema_of(tag text) returns text
+    language sql immutable
+return case when strpos(tag, '.') > 0 then split_part(tag, '.', 1) else 'public' end;
+
+create function cacheaside.name_of(tag text) returns text
+    language sql immutable
+return substr(tag, strpos(tag, '.') + 1);
+
 -- The tag of a table: its name, with its schema if that is not public. A partition has the tag of its whole table.
 create function cacheaside.tag(relation regclass) returns text
     language sql stable
 begin atomic
-    select case when nspname = 'public' then relname else nspname || '.' || relname end
+    select cacheaside.tag_of(nspname, relname)
     from pg_class
     join pg_namespace on pg_namespace.oid = relnamespace
     where pg_class.oid = coalesce(pg_partition_root(relation), relation);
@@ -21,8 +34,8 @@ begin atomic
     from pg_class
     join pg_namespace on pg_namespace.oid = relnamespace
     where relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-      and relname = case when strpos(tag, '.') > 0 then substr(tag, strpos(tag, '.') + 1) else tag end
-      and nspname = case when strpos(tag, '.') > 0 then split_part(tag, '.', 1) else 'public' end;
+      and relname = cacheaside.name_of(tag)
+      and nspname = cacheaside.schema_of(tag);
 end;
 
 -- The schemas in which the query function looks for a name: the setting of its role in this database, of its role, or
@@ -58,14 +71,10 @@ begin atomic
     select other.relation
     from cacheaside.search_path() as schema
     cross join lateral (
-        select cacheaside.relation_of(
-            case when schema = 'public' then '' else schema || '.' end
-            || case when strpos(tag, '.') > 0 then substr(tag, strpos(tag, '.') + 1) else tag end
-        )
+        select cacheaside.relation_of(cacheaside.tag_of(schema, cacheaside.name_of(tag)))
     ) as other (relation)
     where other.relation is not null
-      and case when strpos(tag, '.') > 0 then split_part(tag, '.', 1) else 'public' end
-          in (select on_path from cacheaside.search_path() as on_path);
+      and cacheaside.schema_of(tag) in (select on_path from cacheaside.search_path() as on_path);
 end;
 
 -- What a query may mean by the name in a tag: tables and views, or functions whose bodies PostgreSQL does not know.
@@ -77,8 +86,8 @@ begin atomic
     select 'pg_proc'::regclass, pg_proc.oid
     from pg_proc
     join pg_namespace on pg_namespace.oid = pronamespace
-    where proname = substr(tag, strpos(tag, '.') + 1)
-      and nspname = case when strpos(tag, '.') > 0 then split_part(tag, '.', 1) else 'public' end;
+    where proname = cacheaside.name_of(tag)
+      and nspname = cacheaside.schema_of(tag);
 end;
 
 -- A table and its partitions of all levels.

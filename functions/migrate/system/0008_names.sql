@@ -115,6 +115,14 @@ create function cacheaside.identity(class oid, object oid) returns text
     language sql stable
 return (pg_identify_object(class, object, 0)).identity;
 
+-- The object that now has the identity of a source, or null.
+create function cacheaside.object_of(class oid, identity text) returns oid
+    language sql stable
+return case class
+    when 'pg_class'::regclass then to_regclass(identity)::oid
+    when 'pg_proc'::regclass then to_regprocedure(identity)::oid
+end;
+
 -- The tables that each source now reads, each partition as its whole table.
 create view cacheaside.tables_reached as
 select distinct
@@ -150,14 +158,8 @@ begin
         cross join cacheaside.read_by(named.class, named.object) as read
         where read.class in ('pg_class'::regclass, 'pg_proc'::regclass)
         union
-        select sources.class, now.object
-        from cacheaside.sources
-        cross join lateral (
-            select to_regclass(identity)::oid where class = 'pg_class'::regclass
-            union all
-            select to_regprocedure(identity)::oid where class = 'pg_proc'::regclass
-        ) as now (object)
-        where now.object is not null
+        select sources.class, cacheaside.object_of(sources.class, identity) from cacheaside.sources
+        where cacheaside.object_of(sources.class, identity) is not null
         union
         select reader.class, reader.object
         from source

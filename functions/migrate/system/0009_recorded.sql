@@ -93,7 +93,7 @@ found as (
     select tag, format('%s: its body is a string now, which hides what it reads', sources.identity)
     from cacheaside.sources
     join cacheaside.names using (tag)
-    join pg_proc on class = 'pg_proc'::regclass and pg_proc.oid = to_regprocedure(sources.identity)
+    join pg_proc on class = 'pg_proc'::regclass and pg_proc.oid = cacheaside.object_of(class, sources.identity)
     where prosqlbody is null
 )
 select tag, min(problem) as problem from found group by tag;
@@ -132,10 +132,7 @@ begin
         with source as materialized (
             select array[tag] as tags, class, object from cacheaside.names cross join cacheaside.objects_of(tag)
             union all
-            select array_agg(tag), class, case class
-                when 'pg_class'::regclass then to_regclass(identity)::oid
-                when 'pg_proc'::regclass then to_regprocedure(identity)::oid
-            end
+            select array_agg(tag), class, cacheaside.object_of(class, identity)
             from cacheaside.sources
             join cacheaside.names using (tag)
             group by class, identity

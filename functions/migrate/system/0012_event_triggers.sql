@@ -90,7 +90,7 @@ begin
     loop
         perform cacheaside.record_refresh(oid) from pg_class
         where changed.classid = 'pg_class'::regclass and oid = changed.objid and relkind = 'm';
-        perform cacheaside.record(case when nspname = 'public' then proname else nspname || '.' || proname end)
+        perform cacheaside.record(cacheaside.tag_of(nspname, proname))
         from pg_proc
         join pg_namespace on pg_namespace.oid = pronamespace
         where changed.classid = 'pg_proc'::regclass and pg_proc.oid = changed.objid and nspname <> 'cacheaside';
@@ -115,9 +115,7 @@ begin
     if current_setting('cacheaside.following', true) = 'on' then
         return;
     end if;
-    perform cacheaside.record(
-        case when address_names[1] = 'public' then address_names[2] else address_names[1] || '.' || address_names[2] end
-    )
+    perform cacheaside.record(cacheaside.tag_of(address_names[1], address_names[2]))
     from pg_event_trigger_dropped_objects()
     where object_type in ('materialized view', 'function', 'procedure', 'aggregate') and not is_temporary;
     if tg_tag like 'ALTER %' then  -- follow_schema comes after it
