@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
+from copy import copy
+from functools import partial
 from typing import Any, Final
 
-from cacheaside.reading.steps import Acquire, Load, Look, Release, Step, Store
+from cacheaside.reading.steps import Acquire, Load, Look, Release, Renew, Step, Store
 
 __all__ = ["ALL_STEPS", "FOREIGN_ERRORS", "RaisingServers"]
 
@@ -41,8 +43,11 @@ class RaisingServers:
     def acquire(self, step: Acquire) -> Any:
         return self._do(self._cache.acquire, step)
 
-    def load(self, step: Load) -> Any:
-        return self._do(self._database.load, step)
+    def load(self, step: Load, renew: Any = None) -> Any:
+        return self._do(partial(self._database.load, renew=renew), step)
+
+    def renew(self, step: Renew) -> Any:
+        return self._do(self._cache.renew, step)
 
     def store(self, step: Store) -> Any:
         return self._do(self._cache.store, step)
@@ -53,7 +58,8 @@ class RaisingServers:
     def _do(self, method: Any, step: Step) -> Any:
         if not isinstance(step, self._at) or self._error is None:
             return method(step)
-        error, self._error = self._error, None
+        # A copy: an error that was raised keeps its frames alive, and their connections.
+        error, self._error = copy(self._error), None
         if self._done:
             method(step)
         raise error

@@ -17,6 +17,7 @@
     ├── WaitedTooLong           another request's load takes longer than this one may wait        503
     └── DatabaseError
         ├── DatabaseUnavailable no connection, or it was lost                                     503
+        │   └── DatabaseSilent  no reply before the deadline                                      503
         ├── OutcomeUnknown      the connection was lost during the COMMIT of a command            503
         ├── Overloaded          the limit of concurrent loads without a lease is reached          503
         ├── StatementTimeout    the statement took longer than its timeout                        504
@@ -51,6 +52,7 @@ __all__ = [
     "Conflict",
     "ConstraintViolated",
     "DatabaseError",
+    "DatabaseSilent",
     "DatabaseUnavailable",
     "IdempotencyKeyInFlight",
     "IdempotencyKeyReused",
@@ -159,6 +161,10 @@ class DatabaseError(CacheasideError):
 
 class DatabaseUnavailable(DatabaseError):
     """There is no connection to PostgreSQL, or it was lost before the answer arrived."""
+
+
+class DatabaseSilent(DatabaseUnavailable):
+    """PostgreSQL did not answer before the deadline. To ask again at once would only take as long again."""
 
 
 class OutcomeUnknown(DatabaseError):

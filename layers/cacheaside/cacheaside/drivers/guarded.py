@@ -52,6 +52,10 @@ class GuardedCache:
         """See `Cache.acquire`."""
         return self._guard.call(lambda: self._cache.acquire(step))
 
+    def renew(self, step: steps.Renew) -> bool:
+        """See `Cache.renew`."""
+        return self._guard.call(lambda: self._cache.renew(step))
+
     def store(self, step: steps.Store) -> bool:
         """See `Cache.store`."""
         return self._guard.call(lambda: self._cache.store(step))
@@ -82,9 +86,9 @@ class GuardedQueries:
         self._queries = queries
         self._guard = _Guard(Breaker(DATABASE, now_ms, chance, on_change), DatabaseUnavailable, "database")
 
-    def load(self, step: steps.Load) -> steps.Loaded:
+    def load(self, step: steps.Load, renew: Callable[[], object] | None = None) -> steps.Loaded:
         """See `Queries.load`."""
-        return self._guard.call(lambda: self._queries.load(step))
+        return self._guard.call(lambda: self._queries.load(step, renew))
 
     def ping(self) -> None:
         """Ask the server itself: a health check must see its state, so the breaker neither blocks it nor counts it."""
