@@ -16,6 +16,7 @@ from cacheaside.errors import (
     DatabaseError,
     DatabaseSilent,
     DatabaseUnavailable,
+    RefusedForNow,
     StatementFailed,
     StatementTimeout,
     Unprocessable,
@@ -29,6 +30,7 @@ SHARED = [
     DatabaseSilent("no reply"),
     StatementTimeout("the statement ran into its timeout"),
     Busy("conflict"),
+    RefusedForNow("disk full", 60),
     Unprocessable("out of range"),
     StatementFailed("refused"),
     AnswerTooLarge("8,000,000 bytes"),
@@ -52,7 +54,7 @@ def left_by(error: DatabaseError, at_ms: int = START_MS) -> Any:
 def test_next_request_gets_the_same_error_without_a_load(error: DatabaseError) -> None:
     with pytest.raises(type(error)) as raised:
         Read().answer(Looked(None, left_by(error), (VERSION,)))
-    assert str(raised.value) == str(error)
+    assert (str(raised.value), vars(raised.value)) == (str(error), vars(error))
 
 
 def test_waiter_gets_the_error_of_the_load_that_it_waited_for() -> None:
