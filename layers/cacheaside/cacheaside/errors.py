@@ -14,9 +14,11 @@
     ├── IdempotencyKeyReused    the key was used for another request                              422
     ├── IdempotencyKeyInFlight  the first request with the key is still running                   409
     ├── CacheUnavailable        the cache did not answer in time, or not with a valid reply       503 of /invalidations
+    │   └── EntryTooLarge       a value in the cache is too large to pass within the time of a call
     ├── WaitedTooLong           another request's load takes longer than this one may wait        503
     └── DatabaseError
         ├── DatabaseUnavailable no connection, or it was lost                                     503
+        │   └── DatabaseSilent  because PostgreSQL did not answer before a deadline               503
         ├── OutcomeUnknown      the connection was lost during the COMMIT of a command            503
         ├── Overloaded          the limit of concurrent loads without a lease is reached          503
         ├── StatementTimeout    the statement took longer than its timeout                        504
@@ -50,7 +52,9 @@ __all__ = [
     "Conflict",
     "ConstraintViolated",
     "DatabaseError",
+    "DatabaseSilent",
     "DatabaseUnavailable",
+    "EntryTooLarge",
     "IdempotencyKeyInFlight",
     "IdempotencyKeyReused",
     "NotFound",
@@ -147,6 +151,10 @@ class CacheUnavailable(CacheasideError):
     """The cache refused the call, did not answer before the timeout, or sent an invalid reply."""
 
 
+class EntryTooLarge(CacheUnavailable):
+    """The time of a call was over while a large value was still passing. The server answers, and other values fit."""
+
+
 class WaitedTooLong(CacheasideError):
     """Another request is loading the same answer, and takes longer than this request may wait."""
 
@@ -157,6 +165,10 @@ class DatabaseError(CacheasideError):
 
 class DatabaseUnavailable(DatabaseError):
     """There is no connection to PostgreSQL, or it was lost before the answer arrived."""
+
+
+class DatabaseSilent(DatabaseUnavailable):
+    """PostgreSQL did not answer before a deadline. A refusal comes at once, so it is none of these."""
 
 
 class OutcomeUnknown(DatabaseError):
