@@ -40,7 +40,7 @@ cache = GuardedCache(Cache(settings.cache), BreakerOptions(later=probe_later, on
 queries = GuardedQueries(
     Queries(settings.database), BreakerOptions(later=probe_later, on_open=breaker_counter("Database"))
 )
-reader = Reader(cache, queries)
+reader = Reader(cache, queries, note_load=cache.note_load)
 app = application(logger)
 add_document_routes(app, catalogue)
 after_restore(cache.forget, queries.forget)

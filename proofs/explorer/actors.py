@@ -80,7 +80,7 @@ class ReadActor:
                 else (bytes([self.number, number]).ljust(TOKEN_BYTES, b"."))
             )
 
-        return ReadContext(lambda: NOW_MS, token, lambda: 0.0, lambda: 1_000_000)
+        return ReadContext(lambda: NOW_MS, lambda: NOW_MS, token, lambda: 0.0, lambda: 1_000_000)
 
 
 def _frames(path: Any, constants: tuple[object, ...]) -> Hashable:

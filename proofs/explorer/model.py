@@ -76,7 +76,7 @@ class SharedState:
     tag: bytes | None = None
     loads: int = 0
 
-    def do(self, step: steps.Step, mutant: Mutant) -> tuple[SharedState, object]:
+    def do(self, step: steps.Step | steps.Renew, mutant: Mutant) -> tuple[SharedState, object]:
         """Return the state after `step`, and the result that the read path is sent."""
         match step:
             case steps.Look():
@@ -87,6 +87,8 @@ class SharedState:
                 tag = self.tag if _is_token(self.tag) or mutant.foreign_tags else None
                 after = replace(self, lease=held or step.token, tag=tag or step.new_versions[0])
                 return after, steps.Acquired(after.lease == step.token, after._looked())
+            case steps.Renew():
+                return self, self.lease == step.token
             case steps.Load():
                 return replace(self, loads=self.loads + 1), steps.Loaded(str(self.value).encode())
             case steps.Store():
@@ -96,7 +98,7 @@ class SharedState:
                 lease = None if self.lease == step.token else self.lease
                 return replace(self, entry=entry, lease=lease), True
             case steps.Release():
-                return replace(self, lease=None if self.lease == step.token else self.lease), None
+                return replace(self, lease=step.failure if self.lease == step.token else self.lease), None
             case steps.Wait():
                 return self, None
 

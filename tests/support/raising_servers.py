@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 from typing import Any, Final
 
-from cacheaside.reading.steps import Acquire, Load, Look, Release, Step, Store
+from cacheaside.reading.steps import Acquire, Load, Look, Release, Renew, Step, Store
 
 __all__ = ["ALL_STEPS", "FOREIGN_ERRORS", "RaisingServers"]
 
@@ -41,8 +42,11 @@ class RaisingServers:
     def acquire(self, step: Acquire) -> Any:
         return self._do(self._cache.acquire, step)
 
-    def load(self, step: Load) -> Any:
-        return self._do(self._database.load, step)
+    def load(self, step: Load, renew: Any = None) -> Any:
+        return self._do(partial(self._database.load, renew=renew), step)
+
+    def renew(self, step: Renew) -> Any:
+        return self._do(self._cache.renew, step)
 
     def store(self, step: Store) -> Any:
         return self._do(self._cache.store, step)

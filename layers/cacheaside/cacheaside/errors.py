@@ -18,7 +18,7 @@
     ├── WaitedTooLong           another request's load takes longer than this one may wait        503
     └── DatabaseError
         ├── DatabaseUnavailable no connection, or it was lost                                     503
-        │   └── DatabaseSilent  because PostgreSQL did not answer before a deadline               503
+        │   └── DatabaseSilent  no reply before the deadline                                      503
         ├── OutcomeUnknown      the connection was lost during the COMMIT of a command            503
         ├── Overloaded          the limit of concurrent loads without a lease is reached          503
         ├── StatementTimeout    the statement took longer than its timeout                        504
@@ -168,7 +168,7 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class DatabaseSilent(DatabaseUnavailable):
-    """PostgreSQL did not answer before a deadline. A refusal comes at once, so it is none of these."""
+    """PostgreSQL did not answer before the deadline. To ask again at once would only take as long again."""
 
 
 class OutcomeUnknown(DatabaseError):

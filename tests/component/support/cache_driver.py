@@ -28,8 +28,8 @@ _TRIES = 10
 _AVAILABLE_WITHIN_S = 60
 
 
-def acquire_step(token: bytes, keys: Keys = KEYS, lease_ms: int = 30_000, tag_ms: int = 60_000) -> Acquire:
-    return Acquire(keys, token, lease_ms, VERSIONS[: len(keys.tags)], tag_ms)
+def acquire_step(token: bytes, keys: Keys = KEYS, tag_ms: int = 60_000) -> Acquire:
+    return Acquire(keys, token, VERSIONS[: len(keys.tags)], tag_ms)
 
 
 def cache_at(url: str, mode: CacheMode = CacheMode.NODE) -> Cache:

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from cacheaside.drivers import guarded
-from cacheaside.drivers.cache import deadline, exchange, options
+from cacheaside.drivers.cache import cache, deadline, exchange, options
 from cacheaside.drivers.postgres import commands, connection, rendering
 
 __all__ = ["lengthen_timeouts", "production_timeouts_of"]
@@ -22,6 +22,7 @@ _LONG: Final[Mapping[str, Mapping[tuple[ModuleType, str], float]]] = {
         (options, "CALL_S"): 20.0,
         (exchange, "_CONFIRM_MS"): 10_000,
         (guarded, "_LEAST_S"): 20.0,
+        (cache, "LEASE_MS"): 60_000,
     },
     "postgres": {
         (connection, "_CONNECT_S"): 30.0,

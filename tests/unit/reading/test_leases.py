@@ -43,9 +43,9 @@ class Model:
         self.shared, result = self.shared.do(step, UNCHANGED)
         return result
 
-    look = acquire = store = release = _do
+    look = acquire = renew = store = release = _do
 
-    def load(self, step: Load) -> Any:
+    def load(self, step: Load, renew: Any = None) -> Any:
         if self.database_is_down:
             raise DatabaseUnavailable("down")
         return self._do(step)
@@ -71,16 +71,13 @@ def assert_next_read_finds_no_lease(model: Model, question: Question) -> None:
 @WHEN
 @ERROR
 @pytest.mark.parametrize("at", ALL_STEPS, ids=lambda step: step.__name__)
-def test_foreign_error_at_any_step_leaves_no_lease_except_of_a_refresh_whose_load_failed(
+def test_foreign_error_at_any_step_leaves_no_lease(
     state: SharedState, at: type[Step], error: BaseException, done: bool
 ) -> None:
     model, question = Model(state, database_is_down=at is Release), Question(WAITS_FOR_NONE, {})
     with suppress(BaseException):
         read(RaisingServers(model, model, at, error, done=done), question)
-    if at is Release and state is STATES["stale"]:
-        assert model.shared.lease is not None  # the load of its refresh has failed: the lease stays until it ends
-    else:
-        assert_next_read_finds_no_lease(model, question)
+    assert_next_read_finds_no_lease(model, question)
 
 
 @STATE
@@ -105,7 +102,7 @@ def test_waiting_read_that_is_interrupted_does_not_take_the_holders_lease_away(m
 
 
 @pytest.mark.parametrize("start", ["cold", "invalidated"])
-def test_load_that_fails_leaves_no_lease_unless_an_old_answer_is_served(start: str) -> None:
+def test_load_that_fails_leaves_no_lease(start: str) -> None:
     model, question = Model(STATES[start], database_is_down=True), Question(WAITS_FOR_NONE, {})
     with pytest.raises(DatabaseUnavailable):
         read(model, question)
@@ -116,7 +113,7 @@ def test_load_that_fails_leaves_no_lease_unless_an_old_answer_is_served(start: s
 def test_clock_that_is_set_during_a_load_fails_no_read(monkeypatch: pytest.MonkeyPatch, by_ms: int) -> None:
     model, question, times = Model(SharedState()), Question(WAITS_FOR_NONE, {}), [NOW_MS]
     load = model.load
-    monkeypatch.setattr(model, "load", lambda step: (times.append(NOW_MS + by_ms), load(step))[1])
+    monkeypatch.setattr(model, "load", lambda step, renew: (times.append(NOW_MS + by_ms), load(step))[1])
     answer = Reader(model, model, lambda: times[-1]).read(question, lambda: 29_000)
     assert answer.outcome.stored
 

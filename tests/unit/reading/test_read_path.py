@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from cacheaside.catalogue.policy import LONGEST_LEASE_MS
+from cacheaside.catalogue.policy import LEASE_MS, LONGEST_LOAD_MS
 from cacheaside.errors import CacheUnavailable, DatabaseUnavailable
 from cacheaside.reading.entry import Entry, decode, encode
 from cacheaside.reading.outcome import Outcome, Source
-from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Store
+from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Renew, Store
 from tests.unit.support.one_read import NOTHING, OTHER_VERSION, POLICY, START_MS, VERSION, Read, expect, stored_entry
 
 
@@ -76,17 +76,8 @@ def test_stale_entry_that_another_request_refreshes_takes_one_round_trip() -> No
 
 
 def test_lease_that_never_ends_does_not_keep_an_answer_stale() -> None:
-    read = Read(START_MS + 60_000 + LONGEST_LEASE_MS, stale_ms=600_000)
+    read = Read(START_MS + 60_000 + LONGEST_LOAD_MS + LEASE_MS, stale_ms=600_000)
     expect(read.answer(Looked(stored_entry(), b"x" * 16, (VERSION,))), Acquire)
-
-
-def test_failed_refresh_does_not_release_the_lease() -> None:
-    read = Read(START_MS + 60_000)
-    acquire = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Acquire)
-    refresh = expect(read.answer(Acquired(True, Looked(stored_entry(), acquire.token, (VERSION,)))), Outcome).refresh
-    next(refresh.path)
-    with pytest.raises(DatabaseUnavailable):
-        refresh.path.throw(DatabaseUnavailable("down"))
 
 
 def test_cache_that_fails_at_the_election_does_not_fail_the_read() -> None:
@@ -105,11 +96,12 @@ def test_early_refresh_becomes_likelier_towards_the_end_of_freshness() -> None:
     assert isinstance(Read(START_MS + 59_000, early_refresh=0.0, chance=0.5).answer(looked), Outcome)
 
 
-def test_failed_load_serves_the_last_resort_and_keeps_the_lease_as_throttle() -> None:
+def test_failed_load_serves_the_last_resort() -> None:
     read = Read(START_MS + 80_000)
     read.answer(Looked(stored_entry(), None, (VERSION,)))
     read.answer(Acquired(True, Looked(stored_entry(), b"", (VERSION,))))
-    outcome = expect(read.answer(DatabaseUnavailable("down")), Outcome)
+    expect(read.answer(DatabaseUnavailable("down")), Release)
+    outcome = expect(read.answer(None), Outcome)
     assert (outcome.source, outcome.detail) == (Source.STALE_IF_ERROR, "stale-if-error")
 
 
@@ -147,16 +139,17 @@ def test_tag_evicted_before_the_load_makes_an_entry_that_nothing_matches() -> No
         expect(Read().answer(Looked(store.entry, None, (tag,))), Acquire)
 
 
-def test_lease_and_load_end_before_the_runtime_does() -> None:
+def test_load_ends_before_the_runtime_does_and_renews_its_lease_until_then() -> None:
     read = Read(time_left_ms=7_000)
     acquire = expect(read.answer(NOTHING), Acquire)
     load = expect(read.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
     assert load.timeout_ms == 5_000
-    assert load.timeout_ms < acquire.lease_ms <= 7_000
+    assert load.renew == Renew(acquire.keys, acquire.token)
 
 
-def test_load_that_bypasses_the_cache_is_marked_so() -> None:
-    assert expect(Read().answer(CacheUnavailable()), Load).bypass is True
+def test_load_that_bypasses_the_cache_is_marked_so_and_renews_nothing() -> None:
+    load = expect(Read().answer(CacheUnavailable()), Load)
+    assert (load.bypass, load.renew) == (True, None)
 
 
 def test_entry_stored_between_look_and_acquire_is_used_and_the_lease_released() -> None:

@@ -46,6 +46,7 @@ class Read:
         numbers = count(1)
         context = ReadContext(
             now_ms=lambda: self.now_ms,
+            elapsed_ms=lambda: self.now_ms,
             token=lambda: next(numbers).to_bytes(16, "big"),
             chance=lambda: chance,
             time_left_ms=lambda: time_left_ms,

@@ -14,17 +14,33 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-__all__ = ["LEASE_MARGIN_MS", "LONGEST_LEASE_MS", "Freshness", "Policy", "WaitedOut"]
+__all__ = [
+    "ANSWER_MARGIN_MS",
+    "FAILURE_MS",
+    "LEASE_MS",
+    "LONGEST_LOAD_MS",
+    "RENEW_EVERY_MS",
+    "Freshness",
+    "Policy",
+    "WaitedOut",
+]
 
-# The holder of a lease needs this much besides the load: two round trips to the cache, and a pause of the runtime.
-LEASE_MARGIN_MS: Final = 2_000
+# A lease is short: when its holder has died, this is how long others wait in vain. A live holder renews it during the
+# load. So two renewals in a row can get lost, and time is left to store a large answer.
+LEASE_MS: Final = 1_000
+RENEW_EVERY_MS: Final = 250
+
+# How long those who ask the same share the failure of a load, before one of them tries again.
+FAILURE_MS: Final = 1_000
+
+# A request needs this much besides the load: two round trips to the cache, and a pause of the runtime.
+ANSWER_MARGIN_MS: Final = 2_000
 
 # A waiter may take an answer that is no longer fresh when it arrives, so the cache must keep it a little longer.
 _FOR_WAITERS_MS: Final = 2_000
 
 # No request lives longer: API Gateway ends it.
-_LONGEST_LOAD_MS: Final = 30_000
-LONGEST_LEASE_MS: Final = _LONGEST_LOAD_MS + LEASE_MARGIN_MS
+LONGEST_LOAD_MS: Final = 30_000
 
 
 class Freshness(Enum):
@@ -64,7 +80,7 @@ class Policy:
     @property
     def tag_ms(self) -> int:
         """Return the lifetime of a tag: longer than that of any entry with its version. A missing tag is a miss."""
-        return 2 * self.lifetime_ms(max(self.ttl_ms, self.negative_ttl_ms)) + _LONGEST_LOAD_MS
+        return 2 * self.lifetime_ms(max(self.ttl_ms, self.negative_ttl_ms)) + LONGEST_LOAD_MS
 
     def fresh_ms(self, *, found: bool, chance: float) -> int:
         """Return how long a new answer is fresh. `found` is False for "no such row"; `chance` is in [0, 1)."""

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from cacheaside.clock import DurationClock
+from cacheaside.clock import FreezeClock
 from cacheaside.drivers.breaker import Breaker, BreakerRules
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.cache.deadline import call_deadline
@@ -34,7 +34,7 @@ from cacheaside.reading.keys import query_name
 
 __all__ = ["CACHE", "DATABASE", "PROBE_MS", "BreakerOptions", "GuardedCache", "GuardedQueries"]
 
-_S = TypeVar("_S", steps.Look, steps.Acquire, steps.Store, steps.Release)
+_S = TypeVar("_S", steps.Look, steps.Acquire, steps.Renew, steps.Store, steps.Release)
 _T = TypeVar("_T")
 
 # The longest pause is about as long as a failover.
@@ -64,7 +64,7 @@ class BreakerOptions:
 
     later: Callable[[Callable[[], None]], object] = _at_once
     on_open: Callable[[int], object] = lambda _: None
-    now_ms: Callable[[], int] = field(default_factory=DurationClock)
+    now_ms: Callable[[], int] = field(default_factory=FreezeClock)
     chance: Callable[[], float] = random.random
 
 
@@ -92,6 +92,10 @@ class GuardedCache:
     def acquire(self, step: steps.Acquire) -> steps.Acquired:
         """See `Cache.acquire`."""
         return self._run(self._cache.acquire, step)
+
+    def renew(self, step: steps.Renew) -> bool:
+        """See `Cache.renew`."""
+        return self._run(self._cache.renew, step)
 
     def store(self, step: steps.Store) -> bool:
         """See `Cache.store`."""
@@ -153,11 +157,11 @@ class GuardedQueries:
         unavailable = DatabaseUnavailable("the database did not answer lately")
         self._breakers = _Breakers(DATABASE, unavailable, self._probe, options)
 
-    def load(self, step: steps.Load) -> steps.Loaded:
+    def load(self, step: steps.Load, renew: Callable[[], object] | None = None) -> steps.Loaded:
         """See `Queries.load`."""
         breaker = self._breakers.admit("")
         try:
-            loaded = self._queries.load(step)
+            loaded = self._queries.load(step, renew)
         except DatabaseError as error:
             breaker.record(failed=isinstance(error, DatabaseSilent))
             raise

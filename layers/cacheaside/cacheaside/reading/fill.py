@@ -11,11 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from cacheaside.catalogue.policy import LEASE_MARGIN_MS
-from cacheaside.errors import CacheUnavailable
-from cacheaside.reading.entry import LOAD_MS_AT_MOST, TOKEN_BYTES, Entry, encode, entity_tag, pack
+from cacheaside.catalogue.policy import ANSWER_MARGIN_MS
+from cacheaside.errors import CacheUnavailable, DatabaseError
+from cacheaside.reading.entry import TOKEN_BYTES, Entry, encode, entity_tag, pack
+from cacheaside.reading.failure import Failure, encode_failure
 from cacheaside.reading.question import Question
-from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Looked, Release, Step, Store
+from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Looked, Release, Renew, Step, Store
 
 __all__ = ["ReadContext", "acquire", "load", "release", "store"]
 
@@ -25,6 +26,7 @@ class ReadContext:
     """The clock and the random sources of one read. They are passed in, so that a test can control them."""
 
     now_ms: Callable[[], int]  # since the epoch
+    elapsed_ms: Callable[[], int]  # by a clock that is never set
     token: Callable[[], bytes]  # 16 random bytes, never the same twice
     chance: Callable[[], float]  # in [0, 1)
     time_left_ms: Callable[[], int]  # until the runtime ends this request
@@ -33,13 +35,12 @@ class ReadContext:
 def acquire(question: Question, context: ReadContext) -> Generator[Step, Any, tuple[bytes | None, Looked]]:
     """Try to acquire the lease. Returns its token, or None if another request holds it, and the values found.
 
-    The lease outlasts the load, so a live holder does not lose it. Raises CacheUnavailable.
+    Raises CacheUnavailable.
     """
     token = context.token()
     new_versions = tuple(context.token() for _ in question.keys.tags)
-    lease_ms = _timeout_ms(question, context) + LEASE_MARGIN_MS
     try:
-        acquired: Acquired = yield Acquire(question.keys, token, lease_ms, new_versions, question.query.policy.tag_ms)
+        acquired: Acquired = yield Acquire(question.keys, token, new_versions, question.query.policy.tag_ms)
     except CacheUnavailable:
         yield from release(question, token)  # perhaps only the reply was lost
         raise
@@ -51,10 +52,19 @@ def load(
 ) -> Generator[Step, Any, Entry]:
     """Load, and return the entry, with the tag versions that were `captured` before. Raises DatabaseError.
 
-    None were captured if the load is to bypass the cache.
+    A failure releases the lease, and is left in its place. If the load is to bypass the cache, there is no lease, and
+    nothing was captured.
     """
-    created_ms = context.now_ms()
-    loaded: Loaded = yield Load(question, _timeout_ms(question, context), bypass=captured is None)
+    created_ms, began_ms = context.now_ms(), context.elapsed_ms()
+    tag_versions = tuple(map(_embeddable, captured.tags)) if captured else ()
+    renew, timeout_ms = Renew(question.keys, token) if captured else None, _timeout_ms(question, context)
+    try:
+        loaded: Loaded = yield Load(question, timeout_ms, bypass=captured is None, renew=renew)
+    except DatabaseError as error:
+        if captured is not None:
+            failure = Failure(error, token, tag_versions, question.digest)
+            yield from release(question, token, encode_failure(failure, context.now_ms()))
+        raise
     fresh_ms = question.query.policy.fresh_ms(found=loaded.body is not None, chance=context.chance())
     encoding, body = pack(loaded.body, compress=question.query.policy.compress)
     return Entry(
@@ -62,10 +72,10 @@ def load(
         encoding=encoding,
         created_ms=created_ms,
         fresh_until_ms=created_ms + fresh_ms,
-        load_ms=min(max(0, context.now_ms() - created_ms), LOAD_MS_AT_MOST),  # the clock may have been set meanwhile
+        load_ms=context.elapsed_ms() - began_ms,
         token=token,
         question=question.digest,
-        tag_versions=tuple(map(_embeddable, captured.tags)) if captured else (),
+        tag_versions=tag_versions,
         etag=entity_tag(loaded.body),
         query_string=question.query_string,
     )
@@ -82,15 +92,15 @@ def store(question: Question, entry: Entry) -> Generator[Step, Any, bool]:
     return stored
 
 
-def release(question: Question, token: bytes) -> Generator[Step, Any, None]:
+def release(question: Question, token: bytes, failure: bytes | None = None) -> Generator[Step, Any, None]:
     """Release the lease if it is still held under `token`. Never raises CacheUnavailable."""
-    with suppress(CacheUnavailable):  # then the lease expires by itself
-        yield Release(question.keys, token)
+    with suppress(CacheUnavailable):  # then the lease ends by itself
+        yield Release(question.keys, token, failure)
 
 
 def _timeout_ms(question: Question, context: ReadContext) -> int:
     """Return the query's own timeout, or less if the runtime would end this request before."""
-    return max(1, min(question.query.timeout_ms, context.time_left_ms() - LEASE_MARGIN_MS))
+    return max(1, min(question.query.timeout_ms, context.time_left_ms() - ANSWER_MARGIN_MS))
 
 
 def _embeddable(version: bytes | None) -> bytes:

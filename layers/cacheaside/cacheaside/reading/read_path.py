@@ -3,21 +3,24 @@
 This module does no I/O. `read` is a generator that yields the steps it wants done (see `steps`) and decides from their
 results. So the code that is proven against a model is the code that runs against Valkey and PostgreSQL.
 
-    Look ─┬─ fresh ───────────────────────────────────────────► HIT     ┐ one elected request refreshes
-          ├─ stale ───────────────────────────────────────────► STALE   ┘ after its answer was sent
-          └─ neither ── Acquire ──┬─ filled meanwhile ────────► HIT
-                          ▲       ├─ won ── Load ┬─ Store ────► MISS | EXPIRED
-                          │       │              └─ failed ───► STALE_IF_ERROR | error
-               lease gone │       └─ lost                ┌────► COLLAPSED
-                          └────── Wait, Look ◄─► held ───┤
-                                                         └─ waited out ──► error | Load without a lease
+    Look ─┬─ fresh ─────────────────────────────────────────► HIT     ┐ one elected request refreshes
+          ├─ stale ─────────────────────────────────────────► STALE   ┘ after its answer was sent
+          ├─ a load has just failed ────────────────────────► STALE_IF_ERROR | its error
+          └─ none ── Acquire ─┬─ filled meanwhile ──────────► HIT
+                        ▲     ├─ won ── Load, ─┬─ Store ────► MISS | EXPIRED
+                        │     │         Renew  └─ Release ──► STALE_IF_ERROR | error, which others share
+             lease gone │     └─ lost              ┌────────► COLLAPSED
+                        └──── Wait, Look ◄─► held ─┼────────► STALE_IF_ERROR | the error of the holder's load
+                                                   └────────► waited out: error | Load without a lease
 
-    CacheUnavailable at any step ── Load without a lease ─────► BYPASS
+    CacheUnavailable at any step ── Load without a lease ───► BYPASS
 
 Why no stale answer is stored: tag versions are read before the load begins. They are random, and a missing version
 equals nothing. An invalidation after that moment changes a tag, so the entry made from the load does not match. An
 invalidation before it is visible to the load, which reads the primary. Each fill has a lease token of its own, so a
-holder slower than its lease stores nothing (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, §3.2.1).
+holder that lost its lease stores nothing (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, §3.2.1).
+A lease is short, and its holder renews it while it loads (Gray, Cheriton, "Leases", SOSP 1989). A lease that has ended
+is not renewed: an entry under its token could be older than a request that saw no lease.
 
 Keys can hold any value: those of a foreign program, of a bug, of another question. A value that no fill of this
 question can have made counts as a missing one. Acquire and Store replace it.
@@ -29,9 +32,10 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any, Final
 
-from cacheaside.catalogue.policy import LEASE_MARGIN_MS, LONGEST_LEASE_MS, Freshness, WaitedOut
-from cacheaside.errors import CacheUnavailable, ConstraintViolated, DatabaseError, WaitedTooLong
+from cacheaside.catalogue.policy import ANSWER_MARGIN_MS, LEASE_MS, LONGEST_LOAD_MS, Freshness, WaitedOut
+from cacheaside.errors import CacheasideError, CacheUnavailable, ConstraintViolated, DatabaseError, WaitedTooLong
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode
+from cacheaside.reading.failure import Failure, decode_failure
 from cacheaside.reading.fill import ReadContext, acquire, load, release, store
 from cacheaside.reading.outcome import Outcome, Refresh, Source
 from cacheaside.reading.question import Question
@@ -44,6 +48,9 @@ Steps = Generator[Step, Any, Outcome]
 # Waiters look again soon at first, then less often, so that a long load does not cost a thousand looks.
 _FIRST_PAUSE_MS: Final = 10
 _LONGEST_PAUSE_MS: Final = 250
+
+# An entry is stale for longer only if its lease is one that never ends.
+_REFRESHED_WITHIN_MS: Final = LONGEST_LOAD_MS + LEASE_MS
 
 
 def read(question: Question, context: ReadContext) -> Steps:
@@ -81,7 +88,9 @@ def _elect(
 
     A look cannot tell whether a lease ever ends. So it is trusted only until the refresh should long have been done.
     """
-    if _is_held(looked) and context.now_ms() < seen.fresh_until_ms + LONGEST_LEASE_MS:
+    if _is_held(looked) and context.now_ms() < seen.fresh_until_ms + _REFRESHED_WITHIN_MS:
+        return None
+    if _failure(question, context, looked) is not None:
         return None
     with suppress(CacheUnavailable):
         token, captured = yield from acquire(question, context)
@@ -94,7 +103,7 @@ def _elect(
 
 
 def _refresh(question: Question, context: ReadContext, token: bytes, captured: Looked) -> Generator[Step, Any, bool]:
-    """Load and store again. If the load fails, the lease stays until it expires, and no request tries before that."""
+    """Load and store again. If the load fails, no request tries again for a moment."""
     entry = yield from load(question, context, token, captured)
     return (yield from store(question, entry))
 
@@ -104,8 +113,8 @@ def _load_or_wait(question: Question, context: ReadContext, looked: Looked, last
 
     It waits for a lease only if an attempt to acquire has found it alive: a look cannot tell whether a lease ever ends.
     """
-    until_ms = context.now_ms() + min(question.query.policy.wait_ms, context.time_left_ms() - LEASE_MARGIN_MS)
-    seen_fills = _fills(looked)
+    until_ms = context.elapsed_ms() + min(question.query.policy.wait_ms, context.time_left_ms() - ANSWER_MARGIN_MS)
+    seen_fills = _fills(question, context, looked)
     source = Source.MISS if _unchanged(question, context, looked) is None else Source.EXPIRED
     filled_by, pause_ms = Source.HIT, _FIRST_PAUSE_MS
     alive: bytes | None = None
@@ -113,6 +122,8 @@ def _load_or_wait(question: Question, context: ReadContext, looked: Looked, last
         while True:
             token = None
             entry = _usable(question, context, looked, seen_fills)
+            if entry is None and (failure := _failure(question, context, looked, seen_fills)) is not None:
+                return _despite(failure.error, last_resort)
             if entry is None and (looked.lease is None or looked.lease != alive):
                 token, looked = yield from acquire(question, context)
                 alive = looked.lease
@@ -123,7 +134,7 @@ def _load_or_wait(question: Question, context: ReadContext, looked: Looked, last
                 return Outcome(source=filled_by, entry=entry)
             if token is not None:
                 break
-            left_ms = until_ms - context.now_ms()
+            left_ms = until_ms - context.elapsed_ms()
             if left_ms <= 0:
                 return (yield from _waited_out(question, context, source, last_resort))
             yield Wait(min(left_ms, pause_ms // 2 + int(pause_ms * context.chance())))
@@ -148,10 +159,10 @@ def _usable(question: Question, context: ReadContext, looked: Looked, seen_fills
     return entry if fresh and entry.tag_versions == looked.tags else None
 
 
-def _fills(looked: Looked) -> frozenset[bytes]:
+def _fills(question: Question, context: ReadContext, looked: Looked) -> frozenset[bytes]:
     """Return the tokens of the fills that began before the look. It must read entry and lease at one instant."""
-    entry = decode(looked.entry) if looked.entry is not None else None
-    tokens = {looked.lease, entry.token if entry is not None else None}
+    entry, failure = _entry(question, context, looked), _left_failure(question, context, looked)
+    tokens = {looked.lease, entry.token if entry is not None else None, failure.token if failure is not None else None}
     return frozenset(token for token in tokens if token is not None)
 
 
@@ -173,6 +184,30 @@ def _is_held(looked: Looked) -> bool:
     return looked.lease is not None and len(looked.lease) == TOKEN_BYTES
 
 
+def _failure(
+    question: Question, context: ReadContext, looked: Looked, seen_fills: frozenset[bytes] | None = None
+) -> Failure | None:
+    """Return the failure that this request shares, by the same rule as an entry (see `_usable`)."""
+    failure = _left_failure(question, context, looked)
+    if failure is None or failure.tag_versions == looked.tags:
+        return failure
+    return None if seen_fills is None or failure.token in seen_fills else failure
+
+
+def _left_failure(question: Question, context: ReadContext, looked: Looked) -> Failure | None:
+    """Return the failure that a load of this question has left in place of its lease."""
+    if looked.lease is None or _is_held(looked):
+        return None
+    return decode_failure(looked.lease, question.digest, context.now_ms())
+
+
+def _despite(error: CacheasideError, last_resort: Entry | None) -> Outcome:
+    """Return the answer that is served although the load failed. Raises `error` if there is none."""
+    if last_resort is None or isinstance(error, ConstraintViolated):  # which is no failure of the database
+        raise error
+    return Outcome(source=Source.STALE_IF_ERROR, entry=last_resort, detail="stale-if-error")
+
+
 def _fill(
     question: Question,
     context: ReadContext,
@@ -185,11 +220,7 @@ def _fill(
     try:
         entry = yield from load(question, context, token, captured)
     except DatabaseError as error:
-        if last_resort is not None and not isinstance(error, ConstraintViolated):  # it is no failure of the database
-            # The lease stays until it expires, so that not every request repeats the load that failed.
-            return Outcome(source=Source.STALE_IF_ERROR, entry=last_resort, detail="stale-if-error")
-        yield from release(question, token)
-        raise
+        return _despite(error, last_resort)
     try:
         stored = yield from store(question, entry)
     except CacheUnavailable:
@@ -214,7 +245,5 @@ def _bypass(question: Question, context: ReadContext, source: Source, detail: st
     try:
         entry = yield from load(question, context, context.token(), None)
     except DatabaseError as error:
-        if last_resort is None or isinstance(error, ConstraintViolated):
-            raise
-        return Outcome(source=Source.STALE_IF_ERROR, entry=last_resort, detail="stale-if-error")
+        return _despite(error, last_resort)
     return Outcome(source=source, entry=entry, detail=detail)

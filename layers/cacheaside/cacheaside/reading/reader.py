@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
-from cacheaside.clock import epoch_ms
+from cacheaside.clock import epoch_ms, monotonic_ms
 from cacheaside.errors import CacheasideError
 from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES
@@ -47,10 +48,20 @@ class _Spent:
 class Reader:
     """Answers questions. Between two reads it keeps only its drivers, and the first level where a query has that on."""
 
-    def __init__(self, cache: EntryStore, loader: Loader, now_ms: Callable[[], int] = epoch_ms) -> None:
+    def __init__(
+        self,
+        cache: EntryStore,
+        loader: Loader,
+        now_ms: Callable[[], int] = epoch_ms,
+        elapsed_ms: Callable[[], int] = monotonic_ms,
+        note_load: Callable[[str, int], object] = lambda _name, _ms: None,
+    ) -> None:
+        """`note_load` is told the name of a query and its load time in ms, with each answer."""
         self._cache = cache
         self._loader = loader
         self._now_ms = now_ms
+        self._elapsed_ms = elapsed_ms
+        self._note_load = note_load
         self._local = LocalLevel()
 
     def read(self, question: Question, time_left_ms: Callable[[], int]) -> Answer:
@@ -61,8 +72,9 @@ class Reader:
         spent, local_ms = _Spent(), question.query.policy.local_ms
         if local_ms and (kept := self._local.get(question.keys.entry, self._now_ms())):
             return self._answer(Outcome(source=Source.LOCAL, entry=kept), spent)
-        context = ReadContext(self._now_ms, lambda: secrets.token_bytes(TOKEN_BYTES), random.random, time_left_ms)
+        context = ReadContext(self._now_ms, self._elapsed_ms, _new_token, random.random, time_left_ms)
         outcome = self._run(read(question, context), spent)
+        self._note_load(question.query.name, outcome.entry.load_ms)
         self._local.keep(question.keys.entry, outcome.entry, self._now_ms(), local_ms)
         return self._answer(outcome, spent)
 
@@ -108,7 +120,7 @@ class Reader:
                     self._cache.release(release)
             raise
 
-    def _attempt(self, step: steps.Step, spent: _Spent) -> object:
+    def _attempt(self, step: steps.Step | steps.Renew, spent: _Spent) -> object:
         """Do one step. An error is returned, because the read path decides what it means."""
         began = time.perf_counter()
         try:
@@ -117,8 +129,10 @@ class Reader:
                     return self._cache.look(step)
                 case steps.Acquire():
                     return self._cache.acquire(step)
-                case steps.Load():
-                    return self._loader.load(step)
+                case steps.Load(renew=renew):
+                    return self._loader.load(step, partial(self._attempt, renew, spent) if renew else None)
+                case steps.Renew():
+                    return self._cache.renew(step)
                 case steps.Store():
                     return self._cache.store(step)
                 case steps.Release():
@@ -131,6 +145,10 @@ class Reader:
         finally:
             took = time.perf_counter() - began
             if isinstance(step, steps.Load):
-                spent.database_s += took
-            elif not isinstance(step, steps.Wait):
+                spent.database_s += took  # with the renewals, which are short
+            elif not isinstance(step, steps.Wait | steps.Renew):
                 spent.cache_s += took
+
+
+def _new_token() -> bytes:
+    return secrets.token_bytes(TOKEN_BYTES)

@@ -6,6 +6,7 @@ thrown into the read path at that point. Drivers implement the protocols at the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +23,7 @@ __all__ = [
     "Look",
     "Looked",
     "Release",
+    "Renew",
     "Step",
     "Store",
     "Wait",
@@ -46,15 +48,14 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Acquire:
-    """Acquire the lease if it is free, give each missing tag its `new_versions`, then read entry and tags again.
+    """Acquire the lease if no live holder has it, give each missing tag its `new_versions`, then read all again.
 
-    A lease or tag that is no string of 16 bytes counts as missing, and so does a lease that never ends. Sent:
+    A lease or tag that is no string of 16 bytes counts as missing, and so does a lease that lasts too long. Sent:
     `Acquired`. Raises CacheUnavailable: it may or may not have happened.
     """
 
     keys: Keys
     token: bytes
-    lease_ms: int
     new_versions: tuple[bytes, ...]
     tag_ms: int
 
@@ -68,15 +69,28 @@ class Acquired:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """Prolong the lease if this request still holds it. Sent: whether it does. Raises CacheUnavailable.
+
+    The read path does not yield it. It is done again and again during a `Load`.
+    """
+
+    keys: Keys
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Ask PostgreSQL, which cancels the statement after `timeout_ms`. Sent: `Loaded`. Raises DatabaseError.
 
-    `bypass`: no lease is held for this load, so the whole fleet could send one at once. PostgreSQL caps such loads.
+    `renew` is done again and again meanwhile. `bypass`: no lease is held for this load, so the whole fleet could send
+    one at once. PostgreSQL caps such loads.
     """
 
     question: Question
     timeout_ms: int
     bypass: bool = False
+    renew: Renew | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +115,14 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Release the lease if this request still holds it. Sent: None. Raises CacheUnavailable."""
+    """Release the lease if this request still holds it. Sent: None. Raises CacheUnavailable.
+
+    A `failure` is left in its place for a moment: others share it, as they would share an answer.
+    """
 
     keys: Keys
     token: bytes
+    failure: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +140,7 @@ class EntryStore(Protocol):
 
     def look(self, step: Look) -> Looked: ...
     def acquire(self, step: Acquire) -> Acquired: ...
+    def renew(self, step: Renew) -> bool: ...
     def store(self, step: Store) -> bool: ...
     def release(self, step: Release) -> object: ...
 
@@ -129,4 +148,5 @@ class EntryStore(Protocol):
 class Loader(Protocol):
     """The database: one load, or DatabaseError."""
 
-    def load(self, step: Load) -> Loaded: ...
+    def load(self, step: Load, renew: Callable[[], object] | None = None) -> Loaded:
+        """Do `step`, and call `renew` each RENEW_EVERY_MS meanwhile."""

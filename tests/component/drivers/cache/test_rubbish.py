@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from cacheaside.catalogue.policy import LONGEST_LEASE_MS
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.reading.keys import tag_key
 from cacheaside.reading.steps import Look, Release, Store
@@ -44,15 +43,15 @@ NOT_A_LEASE: dict[str, Put] = {
 @pytest.mark.parametrize("put", NOT_A_LEASE.values(), ids=NOT_A_LEASE)
 def test_lease_that_is_none_does_not_keep_others_out(cache: Cache, plain_client: Any, put: Put) -> None:
     put(plain_client, KEYS.lease)
-    acquired = cache.acquire(acquire_step(MINE, lease_ms=30_000))
+    acquired = cache.acquire(acquire_step(MINE))
     assert (acquired.won, acquired.looked.lease) == (True, MINE)
     assert 0 < plain_client.pttl(KEYS.lease) <= 30_000
 
 
 def test_lease_that_is_held_is_not_taken_away_nor_shortened(cache: Cache, plain_client: Any) -> None:
-    cache.acquire(acquire_step(THEIRS, lease_ms=LONGEST_LEASE_MS))
+    cache.acquire(acquire_step(THEIRS))
     before_ms = plain_client.pttl(KEYS.lease)
-    acquired = cache.acquire(acquire_step(MINE, lease_ms=1_000))
+    acquired = cache.acquire(acquire_step(MINE))
     assert (acquired.won, acquired.looked.lease) == (False, THEIRS)
     assert 1_000 < plain_client.pttl(KEYS.lease) <= before_ms
 

@@ -74,7 +74,7 @@ def test_a_tag_that_has_a_version_keeps_it(cache: Cache, plain_client: Any) -> N
 
 
 def test_lease_tags_and_entry_expire(cache: Cache, plain_client: Any) -> None:
-    cache.acquire(acquire_step(MINE, lease_ms=30_000, tag_ms=90_000))
+    cache.acquire(acquire_step(MINE, tag_ms=90_000))
     assert 0 < plain_client.pttl(KEYS.lease) <= 30_000
     assert all(30_000 < plain_client.pttl(tag) <= 90_000 for tag in KEYS.tags)
     cache.store(Store(KEYS, MINE, b"answer", 20_000))

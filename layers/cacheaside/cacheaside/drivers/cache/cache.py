@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cacheaside.catalogue.policy import LONGEST_LEASE_MS
+from cacheaside.catalogue.policy import FAILURE_MS, LEASE_MS
 from cacheaside.drivers.cache.client import key_command, only_cache_unavailable, zeros_and_ones
 from cacheaside.drivers.cache.exchange import CacheCommand
-from cacheaside.drivers.cache.scripts import ACQUIRE, RELEASE, STORE, TAG, run_scripts
+from cacheaside.drivers.cache.scripts import ACQUIRE, RELEASE, RENEW, STORE, TAG, run_scripts
 from cacheaside.drivers.cache.tags import TagCache
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading import steps
@@ -35,7 +35,7 @@ class Cache(TagCache):
     def acquire(self, step: steps.Acquire) -> steps.Acquired:
         """Return whether the step's token now holds the lease, and the values found. Raises CacheUnavailable."""
         keys = step.keys
-        calls = [ACQUIRE.call([keys.lease, keys.entry], step.token, step.lease_ms, LONGEST_LEASE_MS)]
+        calls = [ACQUIRE.call([keys.lease, keys.entry], step.token, LEASE_MS)]
         for tag, version in zip(keys.tags, step.new_versions, strict=True):
             calls.append(TAG.call([tag], version, step.tag_ms))
         with only_cache_unavailable():
@@ -50,10 +50,17 @@ class Cache(TagCache):
             # It is not sent twice: if it has run, a second run would return 0.
             return bool(zeros_and_ones(run_scripts(self._client, [call], again=False))[0])
 
+    def renew(self, step: steps.Renew) -> bool:
+        """Return whether the step's token still holds the lease, which is prolonged then. Raises CacheUnavailable."""
+        call = RENEW.call([step.keys.lease], step.token, LEASE_MS)
+        with only_cache_unavailable():
+            return bool(zeros_and_ones(run_scripts(self._client, [call], again=True))[0])
+
     def release(self, step: steps.Release) -> None:
         """Release the lease if the step's token still holds it. Raises CacheUnavailable."""
+        left = () if step.failure is None else (step.failure, FAILURE_MS)
         with only_cache_unavailable():
-            run_scripts(self._client, [RELEASE.call([step.keys.lease], step.token)], again=True)
+            run_scripts(self._client, [RELEASE.call([step.keys.lease], step.token, *left)], again=True)
 
     def invalidate_entry(self, entry: str, lease: str) -> bool:
         """Delete one answer, and refuse a load of it that is running. Returns whether there was one."""

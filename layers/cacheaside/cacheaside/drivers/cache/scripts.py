@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError
 from cacheaside.drivers.cache.client import Client
 from cacheaside.drivers.cache.exchange import CacheCommand
 
-__all__ = ["ACQUIRE", "RELEASE", "STORE", "TAG", "Script", "run_scripts"]
+__all__ = ["ACQUIRE", "RELEASE", "RENEW", "STORE", "TAG", "Script", "run_scripts"]
 
 
 class Script:
@@ -31,11 +31,11 @@ class Script:
         return run, CacheCommand(keys[0], ("SCRIPT", "LOAD", self._text))
 
 
-# KEYS: lease, entry. ARGV: token, its lifetime in ms, the longest lifetime of a lease. Returns the lease and the entry.
-# PEXPIRE with LT changes only a longer lifetime, or none at all. A lease that has such a one would never end.
+# KEYS: lease, entry. ARGV: token, lifetime of a lease in ms. Returns the lease and the entry.
+# PEXPIRE with LT changes only a longer lifetime, or none at all. A lease that has such a one is none of ours.
 ACQUIRE: Final = Script("""
 local held = redis.pcall('GET', KEYS[1])
-if type(held) ~= 'string' or #held ~= #ARGV[1] or redis.call('PEXPIRE', KEYS[1], ARGV[3], 'LT') == 1 then
+if type(held) ~= 'string' or #held ~= #ARGV[1] or redis.call('PEXPIRE', KEYS[1], ARGV[2], 'LT') == 1 then
     held = ARGV[1]
     redis.call('SET', KEYS[1], held, 'PX', ARGV[2])
 end
@@ -64,10 +64,17 @@ redis.call('DEL', KEYS[2])
 return 1
 """)
 
-# KEYS: lease. ARGV: token. Returns 1 if it released the lease.
-RELEASE: Final = Script("""
-if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+# KEYS: lease. ARGV: token, lifetime in ms. Returns 1 if the lease is held. One that has ended does not begin again.
+RENEW: Final = Script("""
+if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0
+""")
+
+# KEYS: lease. ARGV: token, and perhaps a failure to leave, and its lifetime in ms. Returns 1 if it released the lease.
+RELEASE: Final = Script("""
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) else redis.call('DEL', KEYS[1]) end
+return 1
 """)
 
 

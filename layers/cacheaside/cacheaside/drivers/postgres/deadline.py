@@ -1,4 +1,4 @@
-"""A deadline for every wait of psycopg2. `connection` sets it, and psycopg2 calls `_wait` whenever it would block.
+"""A deadline for every wait of psycopg2, and work to do meanwhile. psycopg2 calls `_wait` whenever it would block.
 
 `statement_timeout` has no effect if the server is frozen or the network drops packets. libpq's `connect_timeout` does
 not apply to connections with a wait callback, which `_wait` is
@@ -10,8 +10,9 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg2
 from psycopg2.extensions import (
@@ -24,7 +25,7 @@ from psycopg2.extensions import (
     set_wait_callback,
 )
 
-__all__ = ["DeadlineExceeded", "wait_deadline"]
+__all__ = ["DeadlineExceeded", "during_waits", "wait_deadline"]
 
 
 class DeadlineExceeded(psycopg2.OperationalError):
@@ -32,6 +33,22 @@ class DeadlineExceeded(psycopg2.OperationalError):
 
 
 _current = threading.local()
+
+
+@dataclass(slots=True)
+class _Repeated:
+    """Work that is done again and again while psycopg2 waits."""
+
+    action: Callable[[], object]
+    every_s: float
+    due: float  # on the monotonic clock
+
+    def left_s(self) -> float:
+        """Return the seconds until it is due again, after doing it if it is due now."""
+        if time.monotonic() >= self.due:
+            self.action()
+            self.due = time.monotonic() + self.every_s
+        return self.due - time.monotonic()
 
 
 @contextmanager
@@ -45,16 +62,33 @@ def wait_deadline(seconds: float) -> Iterator[None]:
         _current.at = before
 
 
+@contextmanager
+def during_waits(action: Callable[[], object], every_s: float) -> Iterator[None]:
+    """Within this block, in this thread, call `action` each `every_s` seconds while psycopg2 waits for PostgreSQL.
+
+    It costs no thread. An exception of it ends the wait, and makes the connection unusable.
+    """
+    _current.repeated = _Repeated(action, every_s, time.monotonic() + every_s)
+    try:
+        yield
+    finally:
+        _current.repeated = None
+
+
 def _wait(conn: connection) -> None:
     at: float | None = getattr(_current, "at", None)
     if at is None and conn.status == STATUS_SETUP:
         at = _connect_timeout(conn)
+    repeated: _Repeated | None = getattr(_current, "repeated", None)
     while (state := conn.poll()) != POLL_OK:
-        left = None if at is None else max(0.0, at - time.monotonic())
+        pauses = [repeated.left_s()] if repeated is not None else []
+        if at is not None:
+            pauses.append(at - time.monotonic())
         descriptor = conn.fileno()
         reads = [descriptor] if state == POLL_READ else []
         writes = [descriptor] if state == POLL_WRITE else []
-        if not any(select.select(reads, writes, [], left)):
+        ready = any(select.select(reads, writes, [], max(0.0, min(pauses)) if pauses else None))
+        if not ready and at is not None and time.monotonic() >= at:
             raise DeadlineExceeded("timed out: the server did not answer before the deadline")
 
 

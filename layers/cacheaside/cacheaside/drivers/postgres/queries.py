@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Final
 
+from cacheaside.catalogue.policy import RENEW_EVERY_MS
 from cacheaside.drivers.postgres.connection import NO_SLOT, KeptConnection
+from cacheaside.drivers.postgres.deadline import during_waits
 from cacheaside.drivers.postgres.refused_values import blamed
 from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, rows_of
 from cacheaside.drivers.postgres.typed_sql import with_values
@@ -47,15 +51,16 @@ class Queries:
     def __init__(self, settings: DatabaseSettings) -> None:
         self._kept = KeptConnection(settings)
 
-    def load(self, step: steps.Load) -> steps.Loaded:
-        """Return the answer to a question, loaded in one read-only round trip.
+    def load(self, step: steps.Load, renew: Callable[[], object] | None = None) -> steps.Loaded:
+        """Return the answer to a question, loaded in one read-only round trip, and call `renew` now and then meanwhile.
 
         Raises DatabaseUnavailable, StatementTimeout, Unprocessable, StatementFailed, AnswerTooLarge, or Overloaded for
         a bypass.
         """
         if step.bypass:
             return self.load_capped(step, _BYPASSES_AT_MOST)
-        return self._load(step, _READ)
+        with during_waits(renew, RENEW_EVERY_MS / 1000) if renew else nullcontext():
+            return self._load(step, _READ)
 
     def load_capped(self, step: steps.Load, at_most: int) -> steps.Loaded:
         """Return the same as `load`, in one round trip too. Raises Overloaded if `at_most` others run in the fleet."""

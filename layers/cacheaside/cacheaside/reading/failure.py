@@ -1,0 +1,77 @@
+"""A failure that is shared: what the lease key holds for a moment after a load has failed.
+
+Without it, those who waited for the load would try one after the other, each until its own timeout. It is judged as an
+entry is: it embeds the tag versions from before the load, so an invalidation ends it, and the next request tries.
+
+A connection that is refused at once, or lost, is not shared. To try again costs nothing, and another sandbox may have
+a connection that works.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from cacheaside.catalogue.policy import FAILURE_MS
+from cacheaside.errors import (
+    AnswerTooLarge,
+    Busy,
+    CacheasideError,
+    DatabaseSilent,
+    StatementFailed,
+    StatementTimeout,
+    Unprocessable,
+)
+from cacheaside.reading.entry import TOKEN_BYTES
+
+__all__ = ["Failure", "decode_failure", "encode_failure"]
+
+_FORMAT: Final = "cacheaside failure 1"
+_BYTES_AT_MOST: Final = 65_536  # parsing a larger foreign value would take long
+_SHARED: Final = {
+    error.__name__: error
+    for error in (DatabaseSilent, StatementTimeout, Busy, Unprocessable, StatementFailed, AnswerTooLarge)
+}
+# The clocks of two machines differ by milliseconds. A failure with another time was not left by one of ours.
+_CLOCKS_DIFFER_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`error` is the one that the load raised, `token` that of its lease. `question` is the digest of the question."""
+
+    error: CacheasideError
+    token: bytes
+    tag_versions: tuple[bytes, ...]
+    question: bytes
+
+
+def encode_failure(failure: Failure, now_ms: int) -> bytes | None:
+    """Return the bytes of a failure that happens now, or None if it is of a kind that others do not share."""
+    name = type(failure.error).__name__
+    if name not in _SHARED:
+        return None
+    keys = [each.hex() for each in (failure.question, failure.token, *failure.tag_versions)]
+    return json.dumps([_FORMAT, now_ms, name, str(failure.error), *keys]).encode()
+
+
+def decode_failure(data: bytes, question: bytes, now_ms: int) -> Failure | None:
+    """Return the failure that `data` holds, or None if it is none of this question, or not of this moment."""
+    if len(data) > _BYTES_AT_MOST:
+        return None
+    try:
+        form, at_ms, name, message, *keys = json.loads(data)
+        asked, token, *versions = map(_key, keys)
+        found = Failure(_SHARED[name](message), token, tuple(versions), asked)
+        lasts = abs(now_ms - at_ms) <= FAILURE_MS + _CLOCKS_DIFFER_MS
+    except (ValueError, TypeError, LookupError, RecursionError):  # a lease, or a foreign value
+        return None
+    return found if form == _FORMAT and lasts and found.question == question else None
+
+
+def _key(text: str) -> bytes:
+    key = bytes.fromhex(text)
+    if len(key) != TOKEN_BYTES:
+        raise ValueError("not as long as a token")
+    return key
