@@ -11,7 +11,6 @@ import pytest
 import redis
 
 from cacheaside.drivers.cache.deadline import CALL_S
-from cacheaside.drivers.guarded import CACHE, DATABASE
 from cacheaside.reading import fill
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
@@ -73,10 +72,10 @@ def sandbox(start_sandbox: Callable[[], Sandbox]) -> Sandbox:
     return start_sandbox()
 
 
-def keep_breaker_open(driver: Any) -> None:
-    """Stop the breaker's clock: once open, it lets no probe through, however slow this machine is."""
-    now_ms = driver._guard._breaker._now_ms()
-    driver._guard._breaker._now_ms = lambda: now_ms
+def keep_breakers_open(driver: Any) -> None:
+    """Once one of its breakers is open, no probe closes it, however slow this machine is."""
+    for breaker in driver._breakers._breakers.values():
+        breaker._pause_ms = 3_600_000
 
 
 NO_FAULT = InjectedFault(Fault.NONE)
@@ -211,26 +210,41 @@ def test_cache_fault_adds_no_more_than_its_timeout(start_sandbox: Callable[[], S
     assert any(took_s() < AT_MOST_ADDED_S for _ in range(TRIES))
 
 
-def test_silent_cache_gets_no_calls_after_few_failures(sandbox: Sandbox) -> None:
+def test_silent_cache_gets_no_calls_after_two_failures_and_is_used_again_by_itself(sandbox: Sandbox) -> None:
     sandbox.prepare_entry(EntryState.FRESH)
-    keep_breaker_open(sandbox.function.cache)
+    keep_breakers_open(sandbox.function.cache)
     SILENCE.apply(sandbox.cache)
     with sandbox.production_timeouts(sandbox.cache):
-        for _ in range(CACHE.failures):
+        for _ in range(2):
             sandbox.expect(BYPASS)
     calls = sandbox.cache.connections, sandbox.cache.requests
     for _ in range(5):
         sandbox.expect(BYPASS)
     assert (sandbox.cache.connections, sandbox.cache.requests) == calls
+    NO_FAULT.apply(sandbox.cache)
+    for breaker in sandbox.function.cache._breakers._breakers.values():
+        breaker._due_ms = 0
+    sandbox.expect(BYPASS)  # and the probe has run
+    sandbox.expect(HIT)
 
 
-def test_database_that_resets_connections_gets_no_calls_after_few_failures(sandbox: Sandbox) -> None:
+def test_load_time_of_a_hit_limits_the_next_look(sandbox: Sandbox) -> None:
+    """The sandbox has loaded nothing itself: the entry tells how long its load took."""
+    sandbox.prepare_entry(EntryState.FRESH)
+    SLOW.apply(sandbox.cache)
+    with sandbox.production_timeouts(sandbox.cache):
+        sandbox.function.cache._load_s.clear()
+        assert any(sandbox.answer().cache_status.startswith("cacheaside; hit") for _ in range(TRIES))
+        for _ in range(3):
+            sandbox.expect(BYPASS)
+
+
+def test_database_that_resets_connections_is_used_again_at_once(sandbox: Sandbox) -> None:
     sandbox.prepare_entry(EntryState.COLD)
-    keep_breaker_open(sandbox.function.queries)
     RESET.apply(sandbox.database)
-    for _ in range(DATABASE.failures):
-        sandbox.expect(UNAVAILABLE)
-    calls = sandbox.database.connections, sandbox.database.requests
     for _ in range(5):
+        sandbox.client.flushall()  # a failure is shared for a second
         sandbox.expect(UNAVAILABLE)
-    assert (sandbox.database.connections, sandbox.database.requests) == calls
+    NO_FAULT.apply(sandbox.database)
+    sandbox.client.flushall()
+    sandbox.expect(MISS)
