@@ -11,7 +11,6 @@ import pytest
 import redis
 
 from cacheaside.drivers.cache.deadline import CALL_S
-from cacheaside.reading import fill
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
@@ -48,7 +47,6 @@ def start_sandbox(
     client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[], Sandbox]]:
-    monkeypatch.setattr(fill, "LEASE_MARGIN_MS", 20_000)  # a lease that is kept lasts until the next read
     with fault_proxy(one_cache.url) as (cache, cache_url), fault_proxy(postgres.url) as (database, database_url):
 
         def start() -> Sandbox:
