@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 import redis
 
+from cacheaside.drivers.cache import cache as cache_module
 from cacheaside.drivers.cache.deadline import CALL_S
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
@@ -47,6 +48,7 @@ def start_sandbox(
     client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[], Sandbox]]:
+    monkeypatch.setattr(cache_module, "FAILURE_MS", 20_000)  # a failure that is shared lasts until the next read
     with fault_proxy(one_cache.url) as (cache, cache_url), fault_proxy(postgres.url) as (database, database_url):
 
         def start() -> Sandbox:
