@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -49,6 +50,8 @@ PROBE_MS: Final = 5_000
 
 # The shortest limit of a step. On a machine with twice as many running processes as cores, 0.2 % of looks took longer.
 _LEAST_S: Final = 0.01
+# The loads that tell how long a load takes. One of a sandbox that had to connect first must not decide.
+_LOADS: Final = 5
 
 
 def _at_once(task: Callable[[], None]) -> None:
@@ -71,19 +74,23 @@ class BreakerOptions:
 class GuardedCache:
     """A `Cache` that raises CacheUnavailable at once, without a call, while the breaker of the query is open.
 
-    It cuts off each step after as long as the query's load last took: at least 10 ms, at most `CALL_S`. A value that is
-    too large says nothing about the server, so no breaker counts it.
+    It cuts off each step after as long as the query's loads take: at least 10 ms, at most `CALL_S`. A value that is too
+    large says nothing about the server, so no breaker counts it.
     """
 
     def __init__(self, cache: Cache, options: BreakerOptions | None = None) -> None:
         self._cache = cache
         self._breakers = _Breakers(CACHE, CacheUnavailable("the cache failed lately"), self._probe, options)
-        self._load_s: dict[str, float] = {}  # by query; so never more than the catalogue has
+        # By query, so never more than the catalogue has.
+        self._last_loads_ms: dict[str, deque[int]] = {}
+        self._load_s: dict[str, float] = {}  # their median
         self._is_reached = True  # no step has failed since the last one that succeeded
 
     def note_load(self, query: str, load_ms: int) -> None:
         """Take note of how long the load of an answer took that this process has returned."""
-        self._load_s[query] = load_ms / 1000
+        last = self._last_loads_ms.setdefault(query, deque(maxlen=_LOADS))
+        last.append(load_ms)
+        self._load_s[query] = sorted(last)[len(last) // 2] / 1000
 
     def look(self, step: steps.Look) -> steps.Looked:
         """See `Cache.look`."""
