@@ -19,6 +19,7 @@ from cacheaside.errors import (
     Busy,
     CacheasideError,
     DatabaseSilent,
+    EntryTooLarge,
     RefusedForNow,
     StatementFailed,
     StatementTimeout,
@@ -35,6 +36,7 @@ _SHARED: Final = {
     for error in (
         *(DatabaseSilent, StatementTimeout, Busy, RefusedForNow),
         *(Unprocessable, StatementFailed, AnswerTooLarge),
+        EntryTooLarge,  # at the store: others need not wait for an entry that does not come
     )
 }
 # The clocks of two machines differ by milliseconds. A failure with another time was not left by one of ours.
