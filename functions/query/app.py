@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.guarded import GuardedCache, GuardedQueries
+from cacheaside.drivers.guarded import PROBE_MS, BreakerOptions, GuardedCache, GuardedQueries
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.health import check_health
 from cacheaside.http.answers import respond
@@ -34,12 +34,15 @@ from query.document_routes import add_document_routes
 logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
-cache = GuardedCache(Cache(settings.cache), breaker_counter("Cache"))
-queries = GuardedQueries(Queries(settings.database), breaker_counter("Database"))
-reader = Reader(cache, queries)
+after_response = AfterResponse.start(os.environ)
+probe_later = partial(after_response.submit, needs_ms=PROBE_MS)
+cache = GuardedCache(Cache(settings.cache), BreakerOptions(later=probe_later, on_open=breaker_counter("Cache")))
+queries = GuardedQueries(
+    Queries(settings.database), BreakerOptions(later=probe_later, on_open=breaker_counter("Database"))
+)
+reader = Reader(cache, queries, note_load=cache.note_load)
 app = application(logger)
 add_document_routes(app, catalogue)
-after_response = AfterResponse.start(os.environ)
 after_restore(cache.forget, queries.forget)
 
 

@@ -69,8 +69,7 @@ def published() -> set[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     names = {literal for literal in literals if re.fullmatch(r"[A-Z][A-Za-z]+", literal)}
-    breakers = {f"{server}Breaker{state}" for server in ("Cache", "Database") for state in ("Open", "HalfOpen")}
-    return names | breakers
+    return names | {"CacheBreakerOpen", "DatabaseBreakerOpen"}
 
 
 @cache

@@ -14,6 +14,7 @@
     ├── IdempotencyKeyReused    the key was used for another request                              422
     ├── IdempotencyKeyInFlight  the first request with the key is still running                   409
     ├── CacheUnavailable        the cache did not answer in time, or not with a valid reply       503 of /invalidations
+    │   └── EntryTooLarge       a value in the cache is too large to pass within the time of a call
     ├── WaitedTooLong           another request's load takes longer than this one may wait        503
     └── DatabaseError
         ├── DatabaseUnavailable no connection, or it was lost                                     503
@@ -54,6 +55,7 @@ __all__ = [
     "DatabaseError",
     "DatabaseSilent",
     "DatabaseUnavailable",
+    "EntryTooLarge",
     "IdempotencyKeyInFlight",
     "IdempotencyKeyReused",
     "NotFound",
@@ -149,6 +151,10 @@ class IdempotencyKeyInFlight(CacheasideError):
 
 class CacheUnavailable(CacheasideError):
     """The cache refused the call, did not answer before the timeout, or sent an invalid reply."""
+
+
+class EntryTooLarge(CacheUnavailable):
+    """The time of a call was over while a large value was still passing. The server answers, and other values fit."""
 
 
 class WaitedTooLong(CacheasideError):

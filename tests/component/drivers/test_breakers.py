@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,44 +16,51 @@ from typing import Any
 
 import psycopg2
 import pytest
+import redis
 
 from cacheaside.catalogue.parameters import Parameter
-from cacheaside.drivers.breaker import BreakerState
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedQueries
+from cacheaside.drivers.guarded import CACHE, DATABASE, BreakerOptions, GuardedCache, GuardedQueries
+from cacheaside.drivers.postgres import connection
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import (
     CacheUnavailable,
     DatabaseError,
+    DatabaseSilent,
     DatabaseUnavailable,
     Overloaded,
     StatementFailed,
     StatementTimeout,
 )
-from cacheaside.reading.steps import Load, Loaded, Look
+from cacheaside.reading.steps import Load, Loaded, Look, Store
 from cacheaside.runtime.read_metrics import breaker_counter
 from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from tests.component.support.closed_port import closed_port, refusing_url
+from tests.component.support.fault_proxy import Fault, fault_proxy
 from tests.component.support.question import question
 from tests.component.support.sql import Sql
+from tests.component.support.timeouts import production_timeouts_of
 from tests.support.problem_document import check_problem
 from tests.support.wait_until import wait_until
 
 CAP = 5
-OPEN, HALF_OPEN, CLOSED = BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED
+TOKEN = b"sixteen bytes ok"
+TRIES = 10  # if this machine stops for a second
 
 
 class BreakerContext:
-    """A clock that only the test moves, a chance that never shortens a pause, and the state changes of the breaker."""
+    """A clock that only the test moves, a chance that never shortens a pause, and the pauses of the breakers."""
 
     def __init__(self) -> None:
         self.now_ms = 1_000_000
-        self.changes: list[BreakerState] = []
+        self.pauses: list[int] = []
 
     def guard(self, kind: Any, driver: Any) -> Any:
-        return kind(driver, self.changes.append, lambda: self.now_ms, lambda: 0.0)
+        """Return the guarded driver. It probes at once, in the call that is refused after a pause."""
+        options = BreakerOptions(on_open=self.pauses.append, now_ms=lambda: self.now_ms, chance=lambda: 0.0)
+        return kind(driver, options)
 
 
 @contextmanager
@@ -85,33 +94,38 @@ def rows(loaded: Loaded) -> Any:
     return json.loads(loaded.body)["data"]
 
 
+def look(query: str) -> Look:
+    return Look(question("select 1", name=query).keys)
+
+
 def test_dead_cache_gets_no_calls_from_the_third_request_on_and_is_used_again_by_itself(tmp_path: Path) -> None:
-    look = Look(question("select 1").keys)
     with ValkeyServer(tmp_path / "valkey") as server:
         settings = CacheSettings(url=server.url, authentication=Authentication.URL, region="", name="")
         breaker, port = BreakerContext(), server.port
         cache = breaker.guard(GuardedCache, Cache(settings))
-        cache.look(look)
+        cache.look(look("q"))
         server.kill()
         with closed_port(port) as listener:
-            for _ in range(CACHE.failures):
+            for _ in range(2):
                 with pytest.raises(CacheUnavailable):
-                    cache.look(look)
+                    cache.look(look("q"))
             with counted_connections(listener) as seen:
-                assert_no_calls_until_the_pause_ends(breaker, cache, look, seen)
+                assert_no_calls_until_the_pause_ends(breaker, cache, seen)
         with ValkeyServer(tmp_path / "again", port=port):
             with pytest.raises(CacheUnavailable, match="not asked again"):
-                cache.look(look)
+                cache.look(look("q"))
             breaker.now_ms += 2 * CACHE.pause_ms
+            with pytest.raises(CacheUnavailable, match="not asked again"):
+                cache.look(look("q"))  # and the probe has run
             for _ in range(3):
-                cache.look(look)
-    assert breaker.changes == [OPEN, HALF_OPEN, OPEN, HALF_OPEN, CLOSED]
+                cache.look(look("q"))
+    assert breaker.pauses == [CACHE.pause_ms, 2 * CACHE.pause_ms]
 
 
-def assert_no_calls_until_the_pause_ends(breaker: BreakerContext, cache: Any, look: Look, seen: list[object]) -> None:
+def assert_no_calls_until_the_pause_ends(breaker: BreakerContext, cache: Any, seen: list[object]) -> None:
     for _ in range(10):
         with pytest.raises(CacheUnavailable, match="not asked again"):
-            cache.look(look)
+            cache.look(look("q"))
     assert seen == []
     with pytest.raises(CacheUnavailable):
         cache.ping()
@@ -120,42 +134,173 @@ def assert_no_calls_until_the_pause_ends(breaker: BreakerContext, cache: Any, lo
     breaker.now_ms += CACHE.pause_ms
     for _ in range(10):
         with pytest.raises(CacheUnavailable):
-            cache.look(look)
-    assert 1 <= len(seen) <= 2, "one call, which the driver may try twice"
+            cache.look(look("q"))
+    assert 1 <= len(seen) <= 2, "one probe, which the driver may try twice"
 
 
-def test_dead_database_gets_no_calls_and_is_used_again_by_itself(
-    database_settings: DatabaseSettings, postgres: PostgresServer
+def test_slow_cache_is_cut_off_before_a_fast_query_and_still_serves_a_slow_one(valkey: ValkeyServer) -> None:
+    """50 ms a command: a gain for a query of 5 s, a loss for one of 2 ms."""
+    breaker = BreakerContext()
+    with fault_proxy(valkey.url) as (proxy, url):
+        settings = CacheSettings(url=url, authentication=Authentication.URL, region="", name="")
+        cache = breaker.guard(GuardedCache, Cache(settings))
+        cache.ping()
+        cache.note_load("fast", 2)
+        cache.note_load("slow", 5_000)
+        proxy.switch(Fault.SLOW_COMMANDS, latency_s=0.05)
+        with production_timeouts_of("cache"):
+            for _ in range(2):
+                with pytest.raises(CacheUnavailable, match="did not answer"):
+                    cache.look(look("fast"))
+            requests = proxy.requests
+            for _ in range(10):
+                with pytest.raises(CacheUnavailable, match="not asked again"):
+                    cache.look(look("fast"))
+            assert proxy.requests == requests
+            assert any(succeeds(lambda: cache.look(look("slow"))) for _ in range(TRIES))
+            breaker.now_ms += CACHE.pause_ms
+            for _ in range(2):  # a ping of 50 ms does not close it
+                with pytest.raises(CacheUnavailable, match="not asked again"):
+                    cache.look(look("fast"))
+        proxy.switch(Fault.NONE)
+        breaker.now_ms += 10 * CACHE.pause_ms
+        with pytest.raises(CacheUnavailable, match="not asked again"):
+            cache.look(look("fast"))
+        assert cache.look(look("fast")).entry is None
+
+
+def succeeds(act: Callable[[], object]) -> bool:
+    try:
+        act()
+    except CacheUnavailable:
+        return False
+    return True
+
+
+@pytest.fixture
+def narrow_cache(valkey: ValkeyServer, client: redis.Redis) -> Iterator[tuple[BreakerContext, Any]]:
+    """A guarded cache that can be reached at 5 MB/s, with the timeouts of production. Both queries take 2 ms."""
+    breaker = BreakerContext()
+    with fault_proxy(valkey.url) as (proxy, url):
+        cache = breaker.guard(
+            GuardedCache, Cache(CacheSettings(url=url, authentication=Authentication.URL, region="", name=""))
+        )
+        cache.ping()
+        proxy.switch(Fault.NARROW, rate=5e6)
+        with production_timeouts_of("cache"):
+            yield breaker, cache
+
+
+def test_large_answer_has_its_time(narrow_cache: tuple[BreakerContext, Any], client: redis.Redis) -> None:
+    _, cache = narrow_cache
+    answer, keys = bytes(1_400_000), look("large").keys
+    cache.note_load("large", 20)
+    client.set(keys.lease, TOKEN)
+    assert any(succeeds(lambda: cache.store(Store(keys, TOKEN, answer, 60_000))) for _ in range(TRIES))
+    assert client.get(keys.entry) == answer
+    assert any(succeeds(lambda: cache.look(Look(keys))) for _ in range(TRIES))
+
+
+def test_value_that_is_too_large_opens_no_breaker(
+    narrow_cache: tuple[BreakerContext, Any], client: redis.Redis
+) -> None:
+    breaker, cache = narrow_cache
+    large, small = look("q").keys, question("select 2", name="q").keys
+    client.set(small.entry, b"small")
+
+    healed: list[bool] = []
+
+    def opens_none() -> bool:
+        before = len(breaker.pauses)
+        guarded = breaker.guard(GuardedCache, cache._cache)
+        for _ in range(2):
+            client.set(large.entry, bytes(60_000_000))
+            assert not succeeds(lambda: guarded.look(Look(large)))
+            healed.append(not client.exists(large.entry))
+            assert not succeeds(lambda: guarded.store(Store(large, TOKEN, bytes(12_000_000), 60_000)))
+        return len(breaker.pauses) == before and succeeds(lambda: guarded.look(Look(small)))
+
+    assert any(opens_none() for _ in range(TRIES))
+    assert any(healed), "each look is slow, because nobody deletes the value"
+
+
+def test_silent_database_gets_no_calls_and_is_used_again_by_itself(
+    database_settings: DatabaseSettings, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaker = BreakerContext()
-    with closed_port() as listener:
-        url = database_settings.url.replace(f":{postgres.port}/", f":{listener.getsockname()[1]}/")
-        broken = Queries(replace(database_settings, url=url))
-        database = breaker.guard(GuardedQueries, broken)
-        for _ in range(DATABASE.failures):
-            with pytest.raises(DatabaseUnavailable):
-                database.load(load("select 1 as one"))
-        with counted_connections(listener) as seen:
+    with fault_proxy(postgres.url_for("cacheaside_query")) as (proxy, url):
+        database = breaker.guard(GuardedQueries, Queries(replace(database_settings, url=url)))
+        proxy.switch(Fault.SILENCE)
+        with monkeypatch.context() as patch:
+            patch.setattr(connection, "_CONNECT_S", 0.1)
+            for _ in range(2):
+                with pytest.raises(DatabaseSilent):
+                    database.load(load("select 1 as one"))
+        calls = proxy.connections
+        for _ in range(10):
             with pytest.raises(DatabaseUnavailable, match="not asked again"):
                 database.load(load("select 1 as one"))
-            assert seen == []
-    broken._kept._settings = database_settings  # the server is back
-    with pytest.raises(DatabaseUnavailable, match="not asked again"):
-        database.load(load("select 1 as one"))
-    breaker.now_ms += DATABASE.pause_ms
-    assert rows(database.load(load("select 1 as one"))) == [{"one": 1}]
-    assert breaker.changes == [OPEN, HALF_OPEN, CLOSED]
+        assert proxy.connections == calls
+        proxy.switch(Fault.NONE)
+        breaker.now_ms += DATABASE.pause_ms
+        with pytest.raises(DatabaseUnavailable, match="not asked again"):
+            database.load(load("select 1 as one"))  # and the probe has run
+        assert rows(database.load(load("select 1 as one"))) == [{"one": 1}]
+    assert breaker.pauses == [DATABASE.pause_ms]
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSAL, Fault.RESET, Fault.GARBAGE], ids=lambda fault: fault.name.lower())
+def test_database_that_refuses_is_asked_by_each_request_and_used_again_at_once(
+    fault: Fault, database_settings: DatabaseSettings, postgres: PostgresServer
+) -> None:
+    breaker = BreakerContext()
+    with fault_proxy(postgres.url_for("cacheaside_query")) as (proxy, url):
+        database = breaker.guard(GuardedQueries, Queries(replace(database_settings, url=url)))
+        proxy.switch(fault)
+        for _ in range(10):
+            with pytest.raises(DatabaseUnavailable):
+                database.load(load("select 1 as one"))
+        proxy.switch(Fault.NONE)
+        assert rows(database.load(load("select 1 as one"))) == [{"one": 1}]
+    assert breaker.pauses == []
+
+
+def test_postgresql_that_restarts_after_a_crash_is_used_by_every_sandbox_as_soon_as_it_is_back(tmp_path: Path) -> None:
+    with PostgresServer(tmp_path / "postgres", durable=False) as server:
+        settings = DatabaseSettings(url=server.url, authentication=Authentication.URL, region="")
+        sandboxes = [GuardedQueries(Queries(settings)) for _ in range(8)]
+        for sandbox in sandboxes:
+            sandbox.load(load("select 1 as one"))
+        failures = 0
+        with closing(psycopg2.connect(server.url)) as victim:
+            os.kill(victim.info.backend_pid, signal.SIGKILL)
+            while failures < 3 or not is_up(server):
+                for sandbox in sandboxes:
+                    try:
+                        sandbox.load(load("select 1 as one"))
+                    except DatabaseUnavailable:
+                        failures += 1
+        for sandbox in sandboxes:
+            assert rows(sandbox.load(load("select 1 as one"))) == [{"one": 1}]
+
+
+def is_up(server: PostgresServer) -> bool:
+    try:
+        psycopg2.connect(server.url).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
 
 
 def test_queries_that_fail_do_not_open_the_breaker(database_settings: DatabaseSettings) -> None:
     breaker = BreakerContext()
     database = breaker.guard(GuardedQueries, Queries(database_settings))
-    for _ in range(DATABASE.failures + 1):
+    for _ in range(3):
         with pytest.raises(StatementFailed):
             database.load(load("select 1 / 0 as impossible"))
         with pytest.raises(StatementTimeout):
             database.load(load("select pg_sleep(60)::text", timeout_ms=20))
-    assert breaker.changes == []
+    assert breaker.pauses == []
 
 
 # The cap on direct loads
@@ -282,13 +427,11 @@ def test_direct_load_cannot_write(database_settings: DatabaseSettings, postgres:
     assert isinstance(refused.value.__cause__, psycopg2.errors.ReadOnlySqlTransaction)
 
 
-def test_each_state_change_of_a_breaker_becomes_a_metric(
+def test_opening_of_a_breaker_becomes_a_metric_unless_it_is_short(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "cacheaside")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "query")
-    for state in BreakerState:
-        breaker_counter("Cache")(state)
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    names = ["CacheBreakerClosed", "CacheBreakerOpen", "CacheBreakerHalfOpen"]
-    assert [line[name] for line, name in zip(lines, names, strict=True)] == [[1.0]] * 3
+    for pause_ms in (CACHE.pause_ms, CACHE.pause_at_most_ms // 2, DATABASE.pause_ms // 2):
+        breaker_counter("Cache")(pause_ms)
+    assert [json.loads(line)["CacheBreakerOpen"] for line in capsys.readouterr().out.splitlines()] == [[1.0]] * 2

@@ -12,7 +12,6 @@ import redis
 
 from cacheaside.drivers.cache import cache as cache_module
 from cacheaside.drivers.cache.deadline import CALL_S
-from cacheaside.drivers.guarded import CACHE, DATABASE
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
@@ -30,7 +29,6 @@ EXPIRED = Expected(200, "cacheaside; fwd=stale; stored")
 BYPASS = Expected(200, "cacheaside; fwd=bypass; detail=cache-unavailable")
 NOT_STORED = Expected(200, "cacheaside; fwd=miss; detail=cache-unavailable")
 ON_ERROR = Expected(200, "cacheaside; fwd=stale; detail=stale-if-error")
-WAITED_OUT = Expected(200, "cacheaside; fwd=stale; detail=waited-out")
 UNAVAILABLE = Expected(503, "/docs#unavailable")
 
 
@@ -73,10 +71,10 @@ def sandbox(start_sandbox: Callable[[], Sandbox]) -> Sandbox:
     return start_sandbox()
 
 
-def keep_breaker_open(driver: Any) -> None:
-    """Stop the breaker's clock: once open, it lets no probe through, however slow this machine is."""
-    now_ms = driver._guard._breaker._now_ms()
-    driver._guard._breaker._now_ms = lambda: now_ms
+def keep_breakers_open(driver: Any) -> None:
+    """Once one of its breakers is open, no probe closes it, however slow this machine is."""
+    for breaker in driver._breakers._breakers.values():
+        breaker._pause_ms = 3_600_000
 
 
 NO_FAULT = InjectedFault(Fault.NONE)
@@ -146,9 +144,10 @@ def test_database_fault(sandbox: Sandbox, fault: InjectedFault, state: EntryStat
     assert (asked == 0) == (state is EntryState.FRESH or fault is REFUSAL)
     NO_FAULT.apply(sandbox.database)
     before = sandbox.database.connections  # after a fault no connection is left, and a load must open one
-    # If a load or refresh fails and an entry can be served, the lease is kept. While it lasts, no read tries again.
-    sandbox.expect({ON_ERROR: WAITED_OUT, UNAVAILABLE: MISS}.get(expected, expected))
-    assert (sandbox.database.connections == before) == (state is not EntryState.COLD)
+    # Silence is a failure that is shared. While that lasts, no read tries again. After any other, each read does.
+    is_shared = fault in (SILENCE, HALF_OPEN, DRIP)
+    sandbox.expect(expected if is_shared else {ON_ERROR: EXPIRED, UNAVAILABLE: MISS}.get(expected, expected))
+    assert (sandbox.database.connections == before) == (is_shared or state is EntryState.FRESH)
 
 
 @pytest.mark.parametrize("fault", [SILENCE, REFUSAL, RESET, GARBAGE], ids=str)
@@ -211,26 +210,40 @@ def test_cache_fault_adds_no_more_than_its_timeout(start_sandbox: Callable[[], S
     assert any(took_s() < AT_MOST_ADDED_S for _ in range(TRIES))
 
 
-def test_silent_cache_gets_no_calls_after_few_failures(sandbox: Sandbox) -> None:
+def test_silent_cache_gets_no_calls_after_two_failures_and_is_used_again_by_itself(sandbox: Sandbox) -> None:
     sandbox.prepare_entry(EntryState.FRESH)
-    keep_breaker_open(sandbox.function.cache)
+    keep_breakers_open(sandbox.function.cache)
     SILENCE.apply(sandbox.cache)
     with sandbox.production_timeouts(sandbox.cache):
-        for _ in range(CACHE.failures):
+        for _ in range(2):
             sandbox.expect(BYPASS)
     calls = sandbox.cache.connections, sandbox.cache.requests
     for _ in range(5):
         sandbox.expect(BYPASS)
     assert (sandbox.cache.connections, sandbox.cache.requests) == calls
+    NO_FAULT.apply(sandbox.cache)
+    for breaker in sandbox.function.cache._breakers._breakers.values():
+        breaker._due_ms = 0
+    sandbox.expect(BYPASS)  # and the probe has run
+    sandbox.expect(HIT)
 
 
-def test_database_that_resets_connections_gets_no_calls_after_few_failures(sandbox: Sandbox) -> None:
+def test_load_time_of_a_hit_limits_the_next_look(sandbox: Sandbox) -> None:
+    """The sandbox has loaded nothing itself: the entry tells how long its load took."""
+    sandbox.prepare_entry(EntryState.FRESH)
+    SLOW.apply(sandbox.cache)
+    with sandbox.production_timeouts(sandbox.cache):
+        sandbox.function.cache._load_s.clear()
+        sandbox.function.cache._last_loads_ms.clear()
+        assert any(sandbox.answer().cache_status.startswith("cacheaside; hit") for _ in range(TRIES))
+        for _ in range(3):
+            sandbox.expect(BYPASS)
+
+
+def test_database_that_resets_connections_is_used_again_at_once(sandbox: Sandbox) -> None:
     sandbox.prepare_entry(EntryState.COLD)
-    keep_breaker_open(sandbox.function.queries)
     RESET.apply(sandbox.database)
-    for _ in range(DATABASE.failures):
-        sandbox.expect(UNAVAILABLE)
-    calls = sandbox.database.connections, sandbox.database.requests
     for _ in range(5):
         sandbox.expect(UNAVAILABLE)
-    assert (sandbox.database.connections, sandbox.database.requests) == calls
+    NO_FAULT.apply(sandbox.database)
+    sandbox.expect(MISS)

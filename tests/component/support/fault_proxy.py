@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import threading
@@ -21,6 +22,9 @@ HOST: Final = "127.0.0.1"
 _DRIP_S: Final = 0.02
 _ALWAYS: Final = 1_000_000
 _CHUNK: Final = 65_536
+_PIECE: Final = 16_384  # what passes at once at a limited rate
+# The beginning of a command in the protocol of Redis. Values that look like one are delayed too long.
+_COMMAND: Final = re.compile(rb"\*\d+\r\n\$\d+\r\n[A-Z]")
 # The same in every run. It is not text: UTF-8 forbids its first byte.
 _NOISE: Final = b"\xfc" + shake_256(b"garbage").digest(_CHUNK)
 # Close with RST instead of FIN, as a kernel does for a killed process or a port without a listener.
@@ -32,6 +36,9 @@ class Fault(Enum):
 
     NONE = "nothing"
     LATENCY = "every request and every answer is late"
+    LATE_ANSWER = "answers are late, and requests are not"
+    SLOW_COMMANDS = "each command of a request to the cache takes long"
+    NARROW = "requests and answers pass at a limited rate"
     SILENCE = "connections are accepted and nothing passes"
     REFUSAL = "the port is closed, and open connections are reset"
     RESET = "the connection is reset once the request was forwarded"
@@ -49,16 +56,18 @@ class FaultProxy:
         self._server = (host, port)
         self._lock = threading.RLock()
         self._pairs: set[_Pair] = set()
-        self._fault, self._latency_s = Fault.NONE, 0.0
+        self._fault, self._latency_s, self._rate = Fault.NONE, 0.0, 0.0
         self._first, self._last = 0, 0  # the first and the last request that meet the fault
         self._listener = bind_port(0)
         self.port: int = self._listener.getsockname()[1]
         self._start_listening()
 
-    def switch(self, fault: Fault, *, latency_s: float = 0.0, after: int = 0, times: int = _ALWAYS) -> None:
-        """Apply `fault` to the next `times` requests, but not to the first `after` of them."""
+    def switch(
+        self, fault: Fault, *, latency_s: float = 0.0, rate: float = 0.0, after: int = 0, times: int = _ALWAYS
+    ) -> None:
+        """Apply `fault` to the next `times` requests, but not to the first `after` of them. `rate` is in bytes/s."""
         with self._lock:
-            self._fault, self._latency_s = fault, latency_s
+            self._fault, self._latency_s, self._rate = fault, latency_s, rate
             self._first, self._last = self.requests + after + 1, self.requests + after + times
         if not self._acceptor.is_alive():
             self._start_listening()
@@ -126,9 +135,11 @@ class FaultProxy:
                     continue
                 if fault is Fault.LATENCY:
                     time.sleep(self._latency_s)
+                if fault is Fault.SLOW_COMMANDS:
+                    time.sleep(self._latency_s * len(_COMMAND.findall(data)))
                 pair.muted = fault in (Fault.RESET, Fault.REFUSAL)
                 if fault is not Fault.REFUSAL:
-                    pair.server.sendall(data)
+                    _send(pair.server, data, *self._pace(fault))
                 if pair.muted:
                     pair.reset()
                     break
@@ -143,17 +154,18 @@ class FaultProxy:
                 fault = self._current()
                 if pair.muted or pair.frozen or fault is Fault.SILENCE:
                     continue
-                if fault is Fault.LATENCY:
+                if fault in (Fault.LATENCY, Fault.LATE_ANSWER):
                     time.sleep(self._latency_s)
-                step = 1 if fault is Fault.DRIP else len(data)
-                for at in range(0, len(data), step):
-                    piece = data[at : at + step]
-                    pair.client.sendall(_NOISE[: len(piece)] if fault is Fault.GARBAGE else piece)
-                    if fault is Fault.DRIP:
-                        time.sleep(_DRIP_S)
+                if fault is Fault.GARBAGE:
+                    data = _NOISE[: len(data)]
+                _send(pair.client, data, *((1, _DRIP_S) if fault is Fault.DRIP else self._pace(fault)))
         if not (pair.frozen or self._current() is Fault.SILENCE):
             with suppress(OSError):
                 pair.client.shutdown(socket.SHUT_RDWR)  # ends `_ask`, which closes both
+
+    def _pace(self, fault: Fault) -> tuple[int, float]:
+        """Return how many bytes pass at once, and the seconds that each of them takes."""
+        return (_PIECE, 1 / self._rate) if fault is Fault.NARROW else (_CHUNK, 0.0)
 
     def _count(self) -> Fault:
         """Count a request. Returns the fault that applies to it."""
@@ -167,6 +179,13 @@ class FaultProxy:
     def _current(self) -> Fault:
         with self._lock:
             return self._fault if self._first <= self.requests <= self._last else Fault.NONE
+
+
+def _send(to: socket.socket, data: bytes, piece: int, s_per_byte: float) -> None:
+    for start in range(0, len(data), piece):
+        to.sendall(data[start : start + piece])
+        if s_per_byte:
+            time.sleep(s_per_byte * min(piece, len(data) - start))
 
 
 class _Pair:

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from cacheaside.drivers import guarded
 from cacheaside.drivers.cache import cache, deadline, exchange, options
 from cacheaside.drivers.postgres import commands, connection, rendering
 
@@ -20,6 +21,7 @@ _LONG: Final[Mapping[str, Mapping[tuple[ModuleType, str], float]]] = {
         (deadline, "_OPENING_S"): 20.0,
         (options, "CALL_S"): 20.0,
         (exchange, "_CONFIRM_MS"): 10_000,
+        (guarded, "_LEAST_S"): 20.0,
         (cache, "LEASE_MS"): 60_000,
     },
     "postgres": {

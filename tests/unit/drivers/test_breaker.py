@@ -2,179 +2,131 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cacheaside.drivers.breaker import Breaker, BreakerRules, BreakerState, Ticket
+from cacheaside.drivers.breaker import Breaker, BreakerRules
 
-RULES = BreakerRules(failures=3, pause_ms=1_000, pause_at_most_ms=3_500, probe_ms=500)
+RULES = BreakerRules(pause_ms=100, pause_at_most_ms=700)
 
 
 class Server:
-    """A server behind a breaker. Time passes only by `pass_ms`."""
+    """A server behind a breaker. Time passes only by `probe_when_due`."""
 
     def __init__(self, chance: float = 0.0) -> None:
-        self.now_ms, self.chance = 1_000_000, chance
-        self.changes: list[BreakerState] = []
-        self.breaker = Breaker(RULES, lambda: self.now_ms, lambda: self.chance, self.changes.append)
+        self.now_ms = 1_000_000
+        self.pauses: list[int] = []
+        self.breaker = Breaker(RULES, lambda: self.now_ms, lambda: chance, self.pauses.append)
 
-    def admit(self) -> Ticket:
-        ticket = self.breaker.admit()
-        assert ticket is not None
-        return ticket
+    def call(self, results: str) -> None:
+        """Report a call for each letter: F for a failure."""
+        for letter in results:
+            self.breaker.record(failed=letter == "F")
 
-    def fail(self, times: int = 1) -> None:
-        for _ in range(times):
-            self.breaker.failed(self.admit())
-
-    def succeed(self) -> None:
-        self.breaker.succeeded(self.admit())
-
-    def pass_ms(self, ms: int) -> None:
-        self.now_ms += ms
-
-    def pause_ms(self) -> int:
-        """Return for how long the breaker refuses calls from now. It moves the clock by 1 ms at a time."""
-        for ms in range(100_000):
-            if self.breaker.admit() is not None:
-                return ms
+    def probe_when_due(self, *, answered: bool) -> int:
+        """Wait until a probe is due, and report its result. Returns the ms that passed."""
+        began = self.now_ms
+        while not self.breaker.is_due():
             self.now_ms += 1
-        raise AssertionError("it never admits a call again")
+        self.breaker.probed(answered=answered)
+        return self.now_ms - began
 
 
-def opened(**options: Any) -> Server:
-    server = Server(**options)
-    server.fail(RULES.failures)
-    return server
-
-
-def half_open() -> tuple[Server, Ticket]:
-    server = opened()
-    server.pass_ms(RULES.pause_ms)
-    return server, server.admit()
-
-
-def test_closed_lets_any_number_of_calls_through() -> None:
+@pytest.mark.parametrize(
+    ("results", "opens"),
+    [
+        ("FF", True),
+        ("FsF", True),
+        ("F" + "s" * 8 + "F", True),
+        ("F" + "s" * 9 + "F", False),
+        ("F", False),
+        ("s" * 50, False),
+        ("s" * 50 + "F" + "sss" + "F", True),
+    ],
+)
+def test_opens_when_two_of_the_last_ten_calls_failed(results: str, opens: bool) -> None:
     server = Server()
-    assert len({server.admit() for _ in range(5)}) == 1
-    assert (server.breaker.state, server.changes) == (BreakerState.CLOSED, [])
+    server.call(results)
+    assert server.breaker.is_open == opens
 
 
-def test_opens_at_the_third_failure_in_a_row_and_not_before() -> None:
+def test_cheap_calls_that_succeed_do_not_hide_dear_ones_that_fail() -> None:
+    """Each miss of a slow cache: its look and its release succeed, and its acquire is too slow."""
     server = Server()
-    server.fail(2)
-    assert server.breaker.state is BreakerState.CLOSED
-    server.fail()
-    assert server.breaker.state is BreakerState.OPEN
-    assert server.breaker.admit() is None
+    server.call("sFs" * 2)
+    assert server.breaker.is_open
 
 
-def test_success_resets_the_count_of_failures() -> None:
+def test_probe_is_due_when_the_pause_is_over_and_not_before() -> None:
     server = Server()
-    for _ in range(10):
-        server.fail(2)
-        server.succeed()
-    assert server.changes == []
+    assert not server.breaker.is_due()
+    server.call("FF")
+    assert server.probe_when_due(answered=True) == RULES.pause_ms
+    assert not server.breaker.is_open
 
 
-def test_open_refuses_until_the_pause_is_over() -> None:
-    assert opened().pause_ms() == RULES.pause_ms
-
-
-def test_half_open_admits_one_probe_at_a_time() -> None:
-    server, _ = half_open()
-    assert server.breaker.state is BreakerState.HALF_OPEN
-    assert [server.breaker.admit() for _ in range(5)] == [None] * 5
-
-
-def test_probe_that_succeeds_closes() -> None:
-    server, probe = half_open()
-    server.breaker.succeeded(probe)
-    assert server.breaker.state is BreakerState.CLOSED
-    server.fail(RULES.failures - 1)
-    assert server.breaker.state is BreakerState.CLOSED
-
-
-def test_probe_that_fails_opens_again_for_twice_as_long_up_to_the_limit() -> None:
-    server = opened()
-    pauses = []
-    for _ in range(4):
-        pauses.append(server.pause_ms())  # the last of its calls is the probe
-        server.pass_ms(RULES.probe_ms)
-        server.fail()
-    assert pauses == [1_000, 2_000, 3_500, 3_500]
-
-
-def test_after_closing_the_next_pause_is_the_shortest_again() -> None:
-    server, probe = half_open()
-    server.breaker.failed(probe)
-    server.pass_ms(2_000)
-    server.succeed()
-    server.fail(RULES.failures)
-    assert server.pause_ms() == RULES.pause_ms
-
-
-def test_probe_that_never_reports_is_replaced() -> None:
-    server, _lost = half_open()
-    server.pass_ms(RULES.probe_ms - 1)
-    assert server.breaker.admit() is None
-    server.pass_ms(1)
-    server.succeed()
-    assert server.breaker.state is BreakerState.CLOSED
-
-
-@pytest.mark.parametrize("report", [Breaker.succeeded, Breaker.failed])
-def test_result_of_a_replaced_probe_is_ignored(report: Any) -> None:
-    server, late = half_open()
-    server.pass_ms(RULES.probe_ms)
-    probe = server.admit()
-    report(server.breaker, late)
-    assert server.breaker.state is BreakerState.HALF_OPEN
-    server.breaker.succeeded(probe)
-    assert server.breaker.state is BreakerState.CLOSED
-
-
-@pytest.mark.parametrize("report", [Breaker.succeeded, Breaker.failed])
-def test_result_of_a_call_from_before_the_opening_is_ignored(report: Any) -> None:
+def test_probes_that_fail_double_the_pause_up_to_the_limit() -> None:
     server = Server()
-    slow = server.admit()
-    server.fail(RULES.failures)
-    report(server.breaker, slow)
-    assert server.breaker.state is BreakerState.OPEN
-    assert server.pause_ms() == RULES.pause_ms
+    server.call("FF")
+    assert [server.probe_when_due(answered=False) for _ in range(5)] == [100, 200, 400, 700, 700]
 
 
-@pytest.mark.parametrize(("chance", "pause_ms"), [(0.0, 1_000), (0.5, 750), (0.999, 501)])
+def test_server_that_answers_probes_and_fails_calls_is_asked_ever_less_often() -> None:
+    """However long after it closed: a sandbox may have one request a minute."""
+    server = Server()
+    for _ in range(5):
+        server.call("FF")
+        server.probe_when_due(answered=True)
+        server.now_ms += 60_000
+    assert server.pauses == [100, 200, 400, 700, 700]
+
+
+def test_after_ten_calls_without_opening_the_next_pause_is_the_shortest_again() -> None:
+    server = Server()
+    for results in ("FF", "F" + "s" * 8 + "F", "s" * 10 + "FF"):
+        server.call(results)
+        server.probe_when_due(answered=True)
+    assert server.pauses == [100, 200, 100]
+
+
+def test_failed_probe_that_another_breaker_asked_for_changes_nothing() -> None:
+    server = Server()
+    server.call("FF")
+    server.breaker.probed(answered=False)
+    assert server.probe_when_due(answered=True) == RULES.pause_ms
+    server.breaker.probed(answered=False)
+    assert (server.breaker.is_open, server.pauses) == (False, [100])
+
+
+def test_results_that_arrive_while_it_is_open_are_ignored() -> None:
+    server = Server()
+    server.call("FF" + "F" * 5 + "s" * 10)
+    assert server.pauses == [100]
+    server.probe_when_due(answered=True)
+    server.call("F")
+    assert not server.breaker.is_open
+
+
+@pytest.mark.parametrize(("chance", "pause_ms"), [(0.0, 100), (0.5, 75), (0.99, 51)])
 def test_jitter_only_shortens_and_at_most_by_half(chance: float, pause_ms: int) -> None:
-    assert opened(chance=chance).pause_ms() == pause_ms
+    server = Server(chance)
+    server.call("FF")
+    assert server.probe_when_due(answered=True) == pause_ms
+    assert server.pauses == [pause_ms]
 
 
-def test_clock_set_back_does_not_prolong_the_pause() -> None:
-    server = opened()
-    server.pass_ms(-3_600_000)
-    server.succeed()
-    assert server.breaker.state is BreakerState.CLOSED
-
-
-def test_frozen_sandbox_probes_when_it_thaws() -> None:
-    server = opened()
-    server.pass_ms(3_600_000)
-    server.admit()
-    assert server.breaker.state is BreakerState.HALF_OPEN
-
-
-def test_every_change_is_reported_once() -> None:
-    server, probe = half_open()
-    server.breaker.failed(probe)
-    server.pass_ms(2_000)
-    server.admit()
-    server.pass_ms(RULES.probe_ms)
-    server.succeed()
-    assert server.changes == [
-        BreakerState.OPEN,
-        BreakerState.HALF_OPEN,
-        BreakerState.OPEN,
-        BreakerState.HALF_OPEN,
-        BreakerState.CLOSED,
-    ]
+@given(st.lists(st.tuples(st.sampled_from(["record", "probed"]), st.booleans(), st.integers(0, 1_000)), max_size=60))
+def test_any_history_leaves_a_breaker_that_a_probe_can_close_and_two_failures_can_open(history: Any) -> None:
+    server = Server()
+    for kind, flag, ms in history:
+        server.now_ms += ms
+        server.call("F" if flag else "s") if kind == "record" else server.breaker.probed(answered=flag)
+    assert all(later <= 2 * earlier for earlier, later in pairwise(server.pauses))
+    server.breaker.probed(answered=True)
+    assert not server.breaker.is_open
+    server.call("FF")
+    assert server.probe_when_due(answered=True) <= RULES.pause_at_most_ms

@@ -1,28 +1,39 @@
-"""The guarded drivers: which errors open the breaker, and which show that the server answers."""
+"""The guarded drivers: which results open which breaker, how long a step may take, and when a probe runs."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from cacheaside import errors
-from cacheaside.drivers.breaker import BreakerState
-from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedQueries
+from cacheaside.drivers.cache import deadline
+from cacheaside.drivers.guarded import CACHE, DATABASE, PROBE_MS, BreakerOptions, GuardedCache, GuardedQueries
+from cacheaside.reading.keys import question_keys
+from cacheaside.reading.steps import Look
 
-CACHE_METHODS = ("look", "acquire", "store", "release")
+CACHE_METHODS = ("look", "acquire", "renew", "store", "release")
+
+
+def step(query: str) -> Any:
+    return Look(question_keys(query, b"", ()))
 
 
 class Driver:
-    """Any driver: each method raises `error`, or returns its own name."""
+    """Any driver: each method raises `error`, or returns its own name. Notes its calls and their limits in ms."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.calls: list[str] = []
+        self.limits: list[tuple[int, int]] = []  # of the call, and of opening connections
 
     def __getattr__(self, name: str) -> Any:
         def method(*_arguments: object) -> str:
             self.calls.append(name)
+            if (call := deadline._current.call) is not None:
+                self.limits.append((round(call.limit_s * 1000), round(call._opening_left_s * 1000)))
             if self.error is not None:
                 raise self.error
             return name
@@ -30,40 +41,63 @@ class Driver:
         return method
 
 
-def guarded(kind: Any, driver: Driver) -> tuple[Any, list[BreakerState]]:
-    changes: list[BreakerState] = []
-    return kind(driver, changes.append, lambda: 0, lambda: 0.0), changes
+class Sandbox:
+    """A guarded driver whose clock only the test moves, and whose tasks run when the test says so."""
 
+    def __init__(self, kind: Any, error: Exception | None = None) -> None:
+        self.driver = Driver(error)
+        self.now_ms = 1_000_000
+        self.pauses: list[int] = []
+        self.tasks: list[Callable[[], None]] = []
+        options = BreakerOptions(
+            later=self.tasks.append, on_open=self.pauses.append, now_ms=lambda: self.now_ms, chance=lambda: 0.0
+        )
+        self.guarded = kind(self.driver, options)
 
-def call(wrapper: Any, name: str, times: int = 1) -> None:
-    for _ in range(times):
-        with pytest.raises(errors.CacheasideError):
-            getattr(wrapper, name)(None)
+    def call(self, name: str, query: str = "q", times: int = 1) -> None:
+        """Call a method, which must fail."""
+        for _ in range(times):
+            with pytest.raises(errors.CacheasideError):
+                getattr(self.guarded, name)(step(query))
+
+    def run_tasks(self) -> int:
+        ran = len(self.tasks)
+        while self.tasks:
+            self.tasks.pop()()
+        return ran
 
 
 METHODS = [
-    *((GuardedCache, name, errors.CacheUnavailable, CACHE.failures) for name in CACHE_METHODS),
-    (GuardedQueries, "load", errors.DatabaseUnavailable, DATABASE.failures),
+    *((GuardedCache, name, errors.CacheUnavailable, CACHE) for name in CACHE_METHODS),
+    (GuardedQueries, "load", errors.DatabaseSilent, DATABASE),
 ]
 
 
-@pytest.mark.parametrize(("kind", "name", "error", "failures"), METHODS)
-def test_failures_of_each_method_open_the_breaker_and_stop_the_calls(
-    kind: Any, name: str, error: Any, failures: int
+@pytest.mark.parametrize(("kind", "name", "error", "rules"), METHODS)
+def test_two_failures_of_any_method_open_the_breaker_and_stop_the_calls(
+    kind: Any, name: str, error: Any, rules: Any
 ) -> None:
-    driver = Driver(error("gone"))
-    wrapper, changes = guarded(kind, driver)
-    call(wrapper, name, failures + 5)
-    assert driver.calls == [name] * failures
-    assert changes == [BreakerState.OPEN]
-    with pytest.raises(error, match="not asked again for a while"):
-        getattr(wrapper, name)(None)
+    sandbox = Sandbox(kind, error("gone"))
+    sandbox.call(name, times=7)
+    assert sandbox.driver.calls == [name] * 2
+    assert sandbox.pauses == [rules.pause_ms]
+    with pytest.raises(error.__base__ if kind is GuardedQueries else error, match="not asked again for a while"):
+        getattr(sandbox.guarded, name)(step("q"))
 
 
-@pytest.mark.parametrize(("kind", "name", "_error", "_failures"), METHODS)
-def test_each_method_returns_the_result_of_the_driver(kind: Any, name: str, _error: Any, _failures: int) -> None:
-    wrapper, _ = guarded(kind, Driver())
-    assert getattr(wrapper, name)(None) == name
+@pytest.mark.parametrize(("kind", "name", "_error", "_rules"), METHODS)
+def test_each_method_returns_the_result_of_the_driver(kind: Any, name: str, _error: Any, _rules: Any) -> None:
+    assert getattr(Sandbox(kind).guarded, name)(step("q")) == name
+
+
+def test_looks_that_succeed_do_not_hide_acquires_that_fail() -> None:
+    sandbox = Sandbox(GuardedCache)
+    for _ in range(2):
+        sandbox.driver.error = None
+        sandbox.guarded.look(step("q"))
+        sandbox.driver.error = errors.CacheUnavailable("late")
+        sandbox.call("acquire")
+    assert sandbox.pauses == [CACHE.pause_ms]
 
 
 @pytest.mark.parametrize(
@@ -74,47 +108,174 @@ def test_each_method_returns_the_result_of_the_driver(kind: Any, name: str, _err
         errors.StatementFailed,
         errors.AnswerTooLarge,
         errors.Overloaded,
+        errors.DatabaseUnavailable,
     ],
 )
-def test_refusal_by_postgresql_is_no_failure_of_the_server(error: Any) -> None:
-    driver = Driver(error("no"))
-    wrapper, changes = guarded(GuardedQueries, driver)
-    call(wrapper, "load", 20)
-    driver.error = errors.DatabaseUnavailable("gone")
-    call(wrapper, "load", DATABASE.failures - 1)
-    driver.error = error("no")
-    call(wrapper, "load")
-    driver.error = errors.DatabaseUnavailable("gone")
-    call(wrapper, "load", DATABASE.failures - 1)
-    assert changes == []
+def test_refusal_by_postgresql_opens_nothing(error: Any) -> None:
+    sandbox = Sandbox(GuardedQueries, error("no"))
+    sandbox.call("load", times=20)
+    assert (sandbox.pauses, len(sandbox.driver.calls)) == ([], 20)
 
 
-def test_bug_in_a_probe_does_not_keep_the_next_calls_from_a_server_that_answers() -> None:
-    """Whatever value of a caller it was: the breaker would refuse every other query for as long as a load may take."""
-    driver = Driver(errors.DatabaseUnavailable("gone"))
-    times = [0]
-    wrapper = GuardedQueries(driver, lambda _: None, lambda: times[-1], lambda: 0.0)
-    call(wrapper, "load", DATABASE.failures)
-    times.append(DATABASE.pause_ms)
-    driver.error = ValueError("a bug")
-    with pytest.raises(ValueError, match="a bug"):
-        wrapper.load(None)
-    driver.error = None
-    assert wrapper.load(None) == "load"
+def test_values_that_are_too_large_open_nothing_and_close_nothing() -> None:
+    sandbox = Sandbox(GuardedCache, errors.EntryTooLarge("1 GB"))
+    sandbox.call("look", times=20)
+    assert sandbox.pauses == []
+    sandbox.driver.error = errors.CacheUnavailable("gone")
+    sandbox.call("look")
+    sandbox.driver.error = errors.EntryTooLarge("1 GB")
+    sandbox.call("look", times=20)
+    sandbox.driver.error = errors.CacheUnavailable("gone")
+    sandbox.call("look")
+    assert sandbox.pauses == [CACHE.pause_ms]
+
+
+def test_each_query_has_a_breaker_of_its_own() -> None:
+    sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("late"))
+    sandbox.call("look", "fast", times=5)
+    sandbox.driver.error = None
+    assert sandbox.guarded.look(step("slow")) == "look"
+    sandbox.call("look", "fast")
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "error"),
-    [(GuardedCache, "look", errors.CacheUnavailable), (GuardedQueries, "load", errors.DatabaseUnavailable)],
+    ("loads_ms", "limit_ms"),
+    [
+        ([], 200),
+        ([0], 10),
+        ([2], 10),
+        ([50], 50),
+        ([5_000], 200),
+        ([2**32], 200),
+        ([30, 30, 300], 30),  # a sandbox that had to connect first
+        ([300] * 5 + [30] * 3, 30),
+        ([30] * 5 + [300] * 3, 200),
+    ],
 )
-def test_ping_asks_the_server_and_does_not_change_the_breaker(kind: Any, name: str, error: Any) -> None:
-    driver = Driver(error("gone"))
-    wrapper, changes = guarded(kind, driver)
+def test_a_step_may_take_as_long_as_a_load_within_bounds(loads_ms: list[int], limit_ms: int) -> None:
+    sandbox = Sandbox(GuardedCache)
+    sandbox.guarded.note_load("other", 77)
+    for load_ms in loads_ms:
+        sandbox.guarded.note_load("q", load_ms)
+    for name in CACHE_METHODS:
+        getattr(sandbox.guarded, name)(step("q"))
+    assert sandbox.driver.limits == [(limit_ms, 1_000)] * len(CACHE_METHODS)
+
+
+def test_after_a_failure_a_step_takes_no_time_for_opening_until_one_succeeds() -> None:
+    """If a silent cache accepts no connection, only the first request waits for one for a second, and probes do."""
+    sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("gone"))
+    for query in "abc":
+        sandbox.guarded.note_load(query, 50)
+        sandbox.call("look", query)
+    assert [opening_ms for _, opening_ms in sandbox.driver.limits] == [1_000, 50, 50]
+    sandbox.driver.error = None
+    for _ in range(2):
+        sandbox.guarded.look(step("b"))
+    assert [opening_ms for _, opening_ms in sandbox.driver.limits[3:]] == [50, 1_000]
+
+
+def test_opening_connections_for_longer_than_the_limit_counts_as_a_failure() -> None:
+    sandbox = Sandbox(GuardedCache)
+
+    def look(_: object) -> None:
+        call = deadline._current.call
+        assert call is not None
+        call.opening_took_s = 0.3
+
+    sandbox.driver.look = look
+    for _ in range(2):
+        sandbox.guarded.look(step("q"))
+    assert sandbox.pauses == [CACHE.pause_ms]
+
+
+PROBED = [
+    (GuardedCache, "look", errors.CacheUnavailable, CACHE),
+    (GuardedQueries, "load", errors.DatabaseSilent, DATABASE),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "error", "rules"), PROBED)
+def test_request_after_the_pause_is_refused_and_its_probe_lets_the_next_one_through(
+    kind: Any, name: str, error: Any, rules: Any
+) -> None:
+    sandbox = Sandbox(kind, error("gone"))
+    sandbox.call(name, times=2)
+    sandbox.call(name)
+    assert sandbox.tasks == []
+    sandbox.now_ms += rules.pause_ms
+    sandbox.driver.error = None
+    sandbox.call(name, times=5)
+    assert sandbox.driver.calls == [name] * 2
+    assert sandbox.run_tasks() == 1
+    assert getattr(sandbox.guarded, name)(step("q")) == name
+    assert sandbox.driver.calls == [name] * 2 + ["ping", name]
+
+
+@pytest.mark.parametrize(("kind", "name", "error", "rules"), PROBED)
+def test_probe_that_fails_begins_a_longer_pause(kind: Any, name: str, error: Any, rules: Any) -> None:
+    sandbox = Sandbox(kind, error("gone"))
+    sandbox.call(name, times=2)
+    sandbox.now_ms += rules.pause_ms
+    sandbox.call(name)
+    sandbox.run_tasks()
+    assert sandbox.pauses == [rules.pause_ms, 2 * rules.pause_ms]
+
+
+@pytest.mark.parametrize("end", ["dropped", "a bug"])
+def test_probe_that_does_not_report_is_replaced(end: str) -> None:
+    sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("gone"))
+    sandbox.call("look", times=2)
+    sandbox.now_ms += CACHE.pause_ms
+    sandbox.call("look")
+    if end == "dropped":
+        sandbox.tasks.clear()
+        sandbox.now_ms += PROBE_MS
+    else:
+        sandbox.driver.error = ValueError("a bug")
+        with pytest.raises(ValueError, match="a bug"):
+            sandbox.run_tasks()
+    sandbox.driver.error = None
+    sandbox.call("look")
+    sandbox.run_tasks()
+    assert sandbox.guarded.look(step("q")) == "look"
+
+
+def test_one_probe_serves_every_query_and_closes_those_for_which_the_cache_is_fast_enough() -> None:
+    sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("late"))
+    for query, load_ms in (("fast", 2), ("slow", 5_000)):
+        sandbox.guarded.note_load(query, load_ms)
+        sandbox.call("look", query, times=2)
+    sandbox.now_ms += CACHE.pause_ms
+    for query in ("slow", "fast"):
+        sandbox.call("look", query)
+    sandbox.driver.error = None
+    sandbox.driver.ping = lambda: time.sleep(0.05)
+    assert sandbox.run_tasks() == 1
+    assert sandbox.guarded.look(step("slow")) == "look"
+    sandbox.call("look", "fast")
+
+
+def test_database_that_refuses_a_probe_is_asked_by_the_next_request() -> None:
+    sandbox = Sandbox(GuardedQueries, errors.DatabaseSilent("gone"))
+    sandbox.call("load", times=2)
+    sandbox.now_ms += DATABASE.pause_ms
+    sandbox.driver.error = errors.DatabaseUnavailable("starting")
+    sandbox.call("load")
+    sandbox.run_tasks()
+    sandbox.driver.error = None
+    assert sandbox.guarded.load(step("q")) == "load"
+
+
+@pytest.mark.parametrize(("kind", "name", "error", "_rules"), PROBED)
+def test_ping_asks_the_server_and_does_not_change_the_breaker(kind: Any, name: str, error: Any, _rules: Any) -> None:
+    sandbox = Sandbox(kind, error("gone"))
     for _ in range(10):
         with pytest.raises(error, match="gone"):
-            wrapper.ping()
-    assert changes == []
-    call(wrapper, name, 10)
-    driver.error = None
-    wrapper.ping()  # does not raise, though the breaker is open
-    assert changes == [BreakerState.OPEN]
+            sandbox.guarded.ping()
+    assert sandbox.pauses == []
+    sandbox.call(name, times=10)
+    sandbox.driver.error = None
+    sandbox.guarded.ping()  # does not raise, though the breaker is open
+    assert len(sandbox.pauses) == 1
+    sandbox.call(name)

@@ -16,19 +16,22 @@ from cacheaside.errors import (
     DatabaseError,
     DatabaseSilent,
     DatabaseUnavailable,
+    EntryTooLarge,
+    RefusedForNow,
     StatementFailed,
     StatementTimeout,
     Unprocessable,
 )
 from cacheaside.reading.failure import Failure, decode_failure, encode_failure
 from cacheaside.reading.outcome import Outcome, Source
-from cacheaside.reading.steps import Acquire, Acquired, Load, Look, Looked, Release, Wait
+from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Wait
 from tests.unit.support.one_read import NOTHING, OTHER_VERSION, START_MS, VERSION, Read, expect, stored_entry
 
 SHARED = [
     DatabaseSilent("no reply"),
     StatementTimeout("the statement ran into its timeout"),
     Busy("conflict"),
+    RefusedForNow("disk full", 60),
     Unprocessable("out of range"),
     StatementFailed("refused"),
     AnswerTooLarge("8,000,000 bytes"),
@@ -52,7 +55,7 @@ def left_by(error: DatabaseError, at_ms: int = START_MS) -> Any:
 def test_next_request_gets_the_same_error_without_a_load(error: DatabaseError) -> None:
     with pytest.raises(type(error)) as raised:
         Read().answer(Looked(None, left_by(error), (VERSION,)))
-    assert str(raised.value) == str(error)
+    assert (str(raised.value), vars(raised.value)) == (str(error), vars(error))
 
 
 def test_waiter_gets_the_error_of_the_load_that_it_waited_for() -> None:
@@ -122,6 +125,19 @@ def test_refresh_whose_load_failed_leaves_its_failure() -> None:
     assert (release.token, release.failure is not None) == (acquire.token, True)
     with pytest.raises(StatementTimeout):
         refresh.path.throw(CacheUnavailable("no reply"))
+
+
+def test_waiter_loads_for_itself_when_the_answer_does_not_fit_into_the_cache() -> None:
+    holder, waiter = Read(), Read()
+    for read in (holder, waiter):
+        read.answer(NOTHING)
+    holder.answer(Acquired(True, Looked(None, LEASE, (VERSION,))))
+    expect(waiter.answer(Acquired(False, Looked(None, LEASE, (VERSION,)))), Wait)
+    holder.answer(Loaded(b"{}"))
+    left = expect(holder.answer(EntryTooLarge("5 MB")), Release).failure
+    assert expect(holder.answer(None), Outcome).entry.body == b"{}"
+    waiter.answer(None)
+    assert expect(waiter.answer(Looked(None, left, (VERSION,))), Load).bypass is True
 
 
 @given(st.binary(max_size=200) | st.from_regex(r"\[.{0,80}\]").map(str.encode))

@@ -1,5 +1,9 @@
 """The drivers behind circuit breakers: while a server does not answer, calls fail at once and do not wait for it.
 
+What a call to the cache may cost depends on what it saves, the load. So each query has a limit and a breaker of its
+own: a slow cache is cut off early in front of a fast query, and still serves a slow one. All breakers of a server share
+its probe. It runs after the response, so no caller waits for it.
+
 Each sandbox has breakers of its own, which see only its own calls. Breakers of a fleet could share their state only on
 another server, and that could fail like these.
 """
@@ -7,62 +11,107 @@ another server, and that could fail like these.
 from __future__ import annotations
 
 import random
+import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from cacheaside.clock import epoch_ms
-from cacheaside.drivers.breaker import Breaker, BreakerRules, BreakerState
+from cacheaside.clock import FreezeClock
+from cacheaside.drivers.breaker import Breaker, BreakerRules
 from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.deadline import call_deadline
 from cacheaside.drivers.postgres.queries import Queries
-from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable
+from cacheaside.errors import (
+    CacheasideError,
+    CacheUnavailable,
+    DatabaseError,
+    DatabaseSilent,
+    DatabaseUnavailable,
+    EntryTooLarge,
+)
 from cacheaside.reading import steps
+from cacheaside.reading.keys import query_name
 
-__all__ = ["CACHE", "DATABASE", "GuardedCache", "GuardedQueries"]
+__all__ = ["CACHE", "DATABASE", "PROBE_MS", "BreakerOptions", "GuardedCache", "GuardedQueries"]
 
+_S = TypeVar("_S", steps.Look, steps.Acquire, steps.Renew, steps.Store, steps.Release)
 _T = TypeVar("_T")
 
-# The first failure may be one dead connection. The second costs another timeout (200 ms), and shows that it is the
-# server. A probe costs one timeout too, so probes may be frequent. The longest pause is about as long as a failover.
-CACHE: Final = BreakerRules(failures=2, pause_ms=5_000, pause_at_most_ms=30_000, probe_ms=5_000)
+# The longest pause is about as long as a failover.
+CACHE: Final = BreakerRules(pause_ms=100, pause_at_most_ms=30_000)
 
 # Without the database a miss fails anyway, so a further attempt costs little, and pauses are short. They save callers
-# the 3 s of a connect without a reply, and save a starting server the connections of a whole fleet at once. A probe
-# ends with its request, which has 30 s.
-DATABASE: Final = BreakerRules(failures=3, pause_ms=2_000, pause_at_most_ms=10_000, probe_ms=30_000)
+# the 3 s of a connect without a reply. A server that refuses is asked by each request: it may be back at any moment.
+DATABASE: Final = BreakerRules(pause_ms=1_000, pause_at_most_ms=5_000)
+
+# A probe takes at most this long: it opens a connection (3 s for PostgreSQL) and sends a ping (1 s).
+PROBE_MS: Final = 5_000
+
+# The shortest limit of a step. On a machine with twice as many running processes as cores, 0.2 % of looks took longer.
+_LEAST_S: Final = 0.01
+# The loads that tell how long a load takes. One of a sandbox that had to connect first must not decide.
+_LOADS: Final = 5
+
+
+def _at_once(task: Callable[[], None]) -> None:
+    task()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerOptions:
+    """What breakers need from their surroundings. `later` runs a probe after the response, and may drop it.
+
+    `on_open` is told of each opening, with the length of the pause in ms. `now_ms` is a clock that is never set back.
+    """
+
+    later: Callable[[Callable[[], None]], object] = _at_once
+    on_open: Callable[[int], object] = lambda _: None
+    now_ms: Callable[[], int] = field(default_factory=FreezeClock)
+    chance: Callable[[], float] = random.random
 
 
 class GuardedCache:
-    """A `Cache` that raises CacheUnavailable at once, without a call, while the breaker is open."""
+    """A `Cache` that raises CacheUnavailable at once, without a call, while the breaker of the query is open.
 
-    def __init__(
-        self,
-        cache: Cache,
-        on_change: Callable[[BreakerState], object] = lambda _: None,
-        now_ms: Callable[[], int] = epoch_ms,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    It cuts off each step after as long as the query's loads take: at least 10 ms, at most `CALL_S`. A value that is too
+    large says nothing about the server, so no breaker counts it.
+    """
+
+    def __init__(self, cache: Cache, options: BreakerOptions | None = None) -> None:
         self._cache = cache
-        self._guard = _Guard(Breaker(CACHE, now_ms, chance, on_change), CacheUnavailable, "cache")
+        self._breakers = _Breakers(CACHE, CacheUnavailable("the cache failed lately"), self._probe, options)
+        # By query, so never more than the catalogue has.
+        self._last_loads_ms: dict[str, deque[int]] = {}
+        self._load_s: dict[str, float] = {}  # their median
+        self._is_reached = True  # no step has failed since the last one that succeeded
+
+    def note_load(self, query: str, load_ms: int) -> None:
+        """Take note of how long the load of an answer took that this process has returned."""
+        last = self._last_loads_ms.setdefault(query, deque(maxlen=_LOADS))
+        last.append(load_ms)
+        self._load_s[query] = sorted(last)[len(last) // 2] / 1000
 
     def look(self, step: steps.Look) -> steps.Looked:
         """See `Cache.look`."""
-        return self._guard.call(lambda: self._cache.look(step))
+        return self._run(self._cache.look, step)
 
     def acquire(self, step: steps.Acquire) -> steps.Acquired:
         """See `Cache.acquire`."""
-        return self._guard.call(lambda: self._cache.acquire(step))
+        return self._run(self._cache.acquire, step)
 
     def renew(self, step: steps.Renew) -> bool:
         """See `Cache.renew`."""
-        return self._guard.call(lambda: self._cache.renew(step))
+        return self._run(self._cache.renew, step)
 
     def store(self, step: steps.Store) -> bool:
         """See `Cache.store`."""
-        return self._guard.call(lambda: self._cache.store(step))
+        return self._run(self._cache.store, step)
 
     def release(self, step: steps.Release) -> None:
         """See `Cache.release`."""
-        return self._guard.call(lambda: self._cache.release(step))
+        return self._run(self._cache.release, step)
 
     def ping(self) -> None:
         """Ask the server itself: a health check must see its state, so the breaker neither blocks it nor counts it."""
@@ -72,23 +121,62 @@ class GuardedCache:
         """See `Cache.forget`."""
         self._cache.forget()
 
+    def _run(self, method: Callable[[_S], _T], step: _S) -> _T:
+        query = query_name(step.keys.entry)
+        breaker = self._breakers.admit(query)
+        limit_s = self._limit_s(query)
+        # After a failure, only the probe takes the time to open a slow connection.
+        try:
+            with call_deadline(limit_s, float("inf") if self._is_reached else limit_s) as call:
+                result = method(step)
+        except EntryTooLarge:
+            with suppress(CacheUnavailable):  # each look would find a foreign value of that size as slow
+                self._cache.drop_oversized(step.keys)
+            raise
+        except CacheUnavailable:
+            self._is_reached = False
+            breaker.record(failed=True)
+            raise
+        self._is_reached = True
+        breaker.record(failed=call.opening_took_s > call.limit_s)  # the caller has felt it
+        return result
+
+    def _limit_s(self, query: str) -> float:
+        return max(self._load_s.get(query, float("inf")), _LEAST_S)
+
+    def _probe(self) -> Callable[[str], bool]:
+        began = time.monotonic()
+        try:
+            with call_deadline() as call:
+                self._cache.ping()
+        except CacheUnavailable:
+            return lambda _: False
+        self._is_reached = True
+        took_s = time.monotonic() - began - call.opening_took_s
+        return lambda query: took_s <= self._limit_s(query)
+
 
 class GuardedQueries:
-    """A `Queries` that raises DatabaseUnavailable at once, without a call, while the breaker is open."""
+    """A `Queries` that raises DatabaseUnavailable at once, without a call, while the breaker is open.
 
-    def __init__(
-        self,
-        queries: Queries,
-        on_change: Callable[[BreakerState], object] = lambda _: None,
-        now_ms: Callable[[], int] = epoch_ms,
-        chance: Callable[[], float] = random.random,
-    ) -> None:
+    Only silence opens it. A refusal costs a caller nothing, and PostgreSQL may be back with the next request.
+    """
+
+    def __init__(self, queries: Queries, options: BreakerOptions | None = None) -> None:
         self._queries = queries
-        self._guard = _Guard(Breaker(DATABASE, now_ms, chance, on_change), DatabaseUnavailable, "database")
+        unavailable = DatabaseUnavailable("the database did not answer lately")
+        self._breakers = _Breakers(DATABASE, unavailable, self._probe, options)
 
     def load(self, step: steps.Load, renew: Callable[[], object] | None = None) -> steps.Loaded:
         """See `Queries.load`."""
-        return self._guard.call(lambda: self._queries.load(step, renew))
+        breaker = self._breakers.admit("")
+        try:
+            loaded = self._queries.load(step, renew)
+        except DatabaseError as error:
+            breaker.record(failed=isinstance(error, DatabaseSilent))
+            raise
+        breaker.record(failed=False)
+        return loaded
 
     def ping(self) -> None:
         """Ask the server itself: a health check must see its state, so the breaker neither blocks it nor counts it."""
@@ -98,29 +186,55 @@ class GuardedQueries:
         """See `Queries.forget`."""
         self._queries.forget()
 
-
-class _Guard:
-    """Asks the breaker before each call, and reports the result. Only the error `failure` counts as a failure."""
-
-    def __init__(self, breaker: Breaker, failure: type[CacheasideError], server: str) -> None:
-        self._breaker = breaker
-        self._failure = failure
-        self._server = server
-
-    def call(self, method: Callable[[], _T]) -> _T:
-        ticket = self._breaker.admit()
-        if ticket is None:
-            raise self._failure(f"the {self._server} did not answer lately, and is not asked again for a while")
+    def _probe(self) -> Callable[[str], bool]:
         try:
-            answer = method()
-        except self._failure:
-            self._breaker.failed(ticket)
-            raise
-        except CacheasideError:
-            self._breaker.succeeded(ticket)  # a refusal or a statement timeout: the server answers
-            raise
-        except BaseException:  # a bug, or an interrupt
-            self._breaker.abandoned(ticket)
-            raise
-        self._breaker.succeeded(ticket)
-        return answer
+            self._queries.ping()
+        except DatabaseError as error:
+            silent = isinstance(error, DatabaseSilent)
+            return lambda _: not silent
+        return lambda _: True
+
+
+class _Breakers:
+    """The breakers before one server, by name, and their one probe.
+
+    `probe` asks the server, and returns a function that tells for each name whether that closes its breaker.
+    """
+
+    def __init__(
+        self,
+        rules: BreakerRules,
+        refusal: CacheasideError,
+        probe: Callable[[], Callable[[str], bool]],
+        options: BreakerOptions | None,
+    ) -> None:
+        self._rules = rules
+        self._refusal = refusal
+        self._probe = probe
+        self._options = options or BreakerOptions()
+        self._breakers: dict[str, Breaker] = {}
+        self._probe_lost_ms = 0  # when the last probe that was submitted counts as dropped, unless it has run
+
+    def admit(self, name: str) -> Breaker:
+        """Return the breaker of that name, for the result of the call. Raises the refusal if it is open.
+
+        If its pause is over, a probe is submitted. It is not this call: no caller waits for a probe.
+        """
+        breaker = self._breakers.get(name)
+        if breaker is None:
+            options = self._options
+            breaker = self._breakers[name] = Breaker(self._rules, options.now_ms, options.chance, options.on_open)
+        if breaker.is_open:
+            if breaker.is_due() and self._options.now_ms() >= self._probe_lost_ms:
+                self._probe_lost_ms = self._options.now_ms() + PROBE_MS
+                self._options.later(self._run_probe)
+            raise type(self._refusal)(f"{self._refusal}, and is not asked again for a while")
+        return breaker
+
+    def _run_probe(self) -> None:
+        try:
+            is_closed_by = self._probe()
+            for name, breaker in self._breakers.items():
+                breaker.probed(answered=is_closed_by(name))
+        finally:
+            self._probe_lost_ms = 0

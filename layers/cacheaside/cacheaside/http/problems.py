@@ -217,8 +217,8 @@ PROBLEMS: Final = (*_BY_ERROR.values(), _NO_SUCH_ROUTE, _METHOD_NOT_ALLOWED, _IN
 
 
 def problem_of(error: Exception) -> Problem:
-    """Return the kind of problem of `error`. An unforeseen error is internal."""
-    return _BY_ERROR.get(type(error), _INTERNAL)
+    """Return the kind of problem of `error`, or of a base class of it. An unforeseen error is internal."""
+    return next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), _INTERNAL)
 
 
 def problem_response(error: Exception, request_id: str) -> Response[str]:

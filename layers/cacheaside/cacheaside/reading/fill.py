@@ -62,8 +62,7 @@ def load(
         loaded: Loaded = yield Load(question, timeout_ms, bypass=captured is None, renew=renew)
     except DatabaseError as error:
         if captured is not None:
-            failure = Failure(error, token, tag_versions, question.digest)
-            yield from release(question, token, encode_failure(failure, context.now_ms()))
+            yield from _fail(question, context, Failure(error, token, tag_versions, question.digest))
         raise
     fresh_ms = question.query.policy.fresh_ms(found=loaded.body is not None, chance=context.chance())
     encoding, body = pack(loaded.body, compress=question.query.policy.compress)
@@ -81,13 +80,13 @@ def load(
     )
 
 
-def store(question: Question, entry: Entry) -> Generator[Step, Any, bool]:
+def store(question: Question, context: ReadContext, entry: Entry) -> Generator[Step, Any, bool]:
     """Store the entry of a fill, and return whether its lease still held. Raises CacheUnavailable."""
     lifetime_ms = question.query.policy.lifetime_ms(entry.fresh_until_ms - entry.created_ms)
     try:
         stored: bool = yield Store(question.keys, entry.token, encode(entry), lifetime_ms)
-    except CacheUnavailable:
-        yield from release(question, entry.token)  # perhaps nothing was stored, and so the lease is still there
+    except CacheUnavailable as error:  # perhaps nothing was stored, and so the lease is still there
+        yield from _fail(question, context, Failure(error, entry.token, entry.tag_versions, question.digest))
         raise
     return stored
 
@@ -96,6 +95,11 @@ def release(question: Question, token: bytes, failure: bytes | None = None) -> G
     """Release the lease if it is still held under `token`. Never raises CacheUnavailable."""
     with suppress(CacheUnavailable):  # then the lease ends by itself
         yield Release(question.keys, token, failure)
+
+
+def _fail(question: Question, context: ReadContext, failure: Failure) -> Generator[Step, Any, None]:
+    """Release the lease of a fill that failed. A failure of a kind that others share is left in its place."""
+    yield from release(question, failure.token, encode_failure(failure, context.now_ms()))
 
 
 def _timeout_ms(question: Question, context: ReadContext) -> int:

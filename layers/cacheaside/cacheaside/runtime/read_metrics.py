@@ -8,7 +8,6 @@ from typing import Final
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from cacheaside.drivers.breaker import BreakerState
 from cacheaside.errors import CacheasideError, DatabaseError, Overloaded, Unprocessable, WaitedTooLong
 from cacheaside.reading.outcome import Refresh, Source
 from cacheaside.reading.question import Question
@@ -32,7 +31,8 @@ _METRICS: Final = {
 # Answers without a load of their own. The mean of FromCache is the hit ratio.
 _FROM_CACHE: Final = frozenset([Source.LOCAL, Source.HIT, Source.STALE, Source.COLLAPSED])
 
-_STATE: Final = {BreakerState.CLOSED: "Closed", BreakerState.OPEN: "Open", BreakerState.HALF_OPEN: "HalfOpen"}
+# A shorter pause of a breaker is no outage: a few late replies suffice for it.
+_OUTAGE_MS: Final = 500
 
 
 def measured_read(reader: Reader, question: Question, time_left_ms: Callable[[], int]) -> Answer:
@@ -78,17 +78,18 @@ def measured_refresh(reader: Reader, question: Question, refresh: Refresh, *, in
         _publish(metrics)
 
 
-def breaker_counter(server: str) -> Callable[[BreakerState], None]:
-    """Return a counter of a breaker's changes: CacheBreakerOpen, CacheBreakerHalfOpen, CacheBreakerClosed.
+def breaker_counter(server: str) -> Callable[[int], None]:
+    """Return a function that is told of each opening, with its pause in ms: CacheBreakerOpen, DatabaseBreakerOpen.
 
-    While a server does not answer, its breaker opens again after each probe. So, with traffic, an alarm on the sum of
-    CacheBreakerOpen per minute stays on until the server answers. It treats missing data as good.
+    While a server does not answer, breakers open again after each probe, for longer each time. So, with traffic, an
+    alarm on the sum of CacheBreakerOpen per minute stays on until the server answers. It treats missing data as good.
     """
 
-    def count(state: BreakerState) -> None:
-        metrics = EphemeralMetrics()
-        metrics.add_metric(f"{server}Breaker{_STATE[state]}", MetricUnit.Count, 1)
-        _publish(metrics)
+    def count(pause_ms: int) -> None:
+        if pause_ms >= _OUTAGE_MS:
+            metrics = EphemeralMetrics()
+            metrics.add_metric(f"{server}BreakerOpen", MetricUnit.Count, 1)
+            _publish(metrics)
 
     return count
 

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from cacheaside.drivers.cache.cluster import Cluster
+from cacheaside.drivers.cache.deadline import ValueTooLarge
 from cacheaside.drivers.cache.exchange import FAILURES, CacheCommand
 from cacheaside.drivers.cache.node import Node
-from cacheaside.errors import CacheUnavailable
+from cacheaside.errors import CacheUnavailable, EntryTooLarge
 from cacheaside.settings import CacheMode, CacheSettings
 
 __all__ = ["Client", "key_command", "only_cache_unavailable", "open_client", "zeros_and_ones"]
@@ -72,5 +73,7 @@ def only_cache_unavailable() -> Iterator[None]:
     """Raise CacheUnavailable in place of every error that a client can raise."""
     try:
         yield
+    except ValueTooLarge as error:
+        raise EntryTooLarge("the cache answers, but a value is too large for the time of a call") from error
     except FAILURES as error:
         raise CacheUnavailable("the cache did not answer") from error

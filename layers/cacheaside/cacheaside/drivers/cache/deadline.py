@@ -3,9 +3,12 @@
 A socket's own timeout limits one `recv`: a server that sends a byte at a time restarts it with every byte. Here every
 `recv` gets only the time that is left of the call:
 
-    with call_deadline():      0 ───────────────────────────────► CALL_S
+    with call_deadline():      0 ───────────────────────────────► limit ┄┄┄┄┄► 1 µs more for each byte, up to LARGE_S
         sendall, recv, recv …    each may take the time that is left at that moment
-        opening                  has OPENING_S of its own, and stops the clock of the call
+        opening                  has a limit of its own, and stops the clock of the call
+
+Bytes that keep coming are no silence: a large value takes its time. If that is over, the call raises `ValueTooLarge`,
+which says something about this value and nothing about the server.
 
 Connections are opened once in the life of a sandbox, at a cold start. TLS, AUTH and the map of a cluster then take a
 small Lambda longer than any call. If the call gave up on them, the next one would find them as slow. The name lookup
@@ -23,62 +26,135 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
+import redis
 from redis.connection import Connection, SSLConnection
 
-__all__ = ["CALL_S", "BoundedConnection", "BoundedSSLConnection", "call_deadline", "opening", "tls"]
+__all__ = [
+    "CALL_S",
+    "BoundedConnection",
+    "BoundedSSLConnection",
+    "Call",
+    "ValueTooLarge",
+    "call_deadline",
+    "opening",
+    "tls",
+    "too_large",
+]
 
 # The cache must never cost more than it saves.
 CALL_S: Final = 0.2
-# If the cache does not answer, a breaker bounds how often this is spent.
 _OPENING_S: Final = 1.0
-# How much too long a socket's timeout may be before it is worth a system call to shorten it. A hit takes no such call.
-_SLACK_S: Final = 0.02
-_FOREVER: Final = float("inf")
+# A call for a large value may take this long. At the slowest rate that earns it more time, that is 1 MB.
+_LARGE_S: Final = 1.0
+_S_PER_BYTE: Final = 1e-6
+# A call that sent and received fewer bytes was not slow because of their number.
+_LARGE: Final = 65_536
+_CHUNK: Final = 16_384
+# How much too long a socket's timeout may be before it is worth a system call to shorten it, as a share of the limit.
+_SLACK: Final = 0.1
+# This process may have been paused until after the deadline. Once in a call it then takes the bytes that have arrived.
+_GRACE_S: Final = 0.001
+_UNLIMITED: Final = float("inf")
 
 
-class _Call(threading.local):
-    deadline: float = _FOREVER  # on the monotonic clock
-    opening_s: float = 0.0  # left for opening connections
-    is_opening: bool = False
+class ValueTooLarge(redis.RedisError):
+    """The time of a call was over while the bytes of a large value were still passing."""
+
+
+class Call:
+    """The limits of one call and what is left of them. Points in time are on the monotonic clock."""
+
+    __slots__ = (
+        *("_bytes", "_deadline", "_is_graced", "_is_opening", "_latest", "_opening_left_s"),
+        *("limit_s", "opening_took_s"),
+    )
+
+    def __init__(self, limit_s: float, opening_s: float) -> None:
+        began = time.monotonic()
+        self.limit_s = limit_s
+        self.opening_took_s = 0.0
+        self._deadline, self._latest = began + limit_s, began + max(limit_s, _LARGE_S)
+        self._opening_left_s = opening_s
+        self._is_opening = self._is_graced = False
+        self._bytes = 0
+
+    @property
+    def is_large(self) -> bool:
+        """Return whether the call has passed so many bytes that they explain its time."""
+        return self._bytes >= _LARGE
 
     def left(self) -> float:
         """Return the seconds that are left, always more than 0. Raises TimeoutError when there are none."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
+        now = time.monotonic()
+        if now >= self._deadline and not self._is_graced:
+            self._is_graced = True
+            self._deadline = min(now + _GRACE_S, self._latest)
+        if now >= self._deadline:
             raise TimeoutError("the time for this call is over")
-        return left
+        return self._deadline - now
+
+    def passed(self, count: int) -> None:
+        """Extend the deadline for `count` bytes that were sent or received."""
+        self._bytes += count
+        self._deadline = min(self._deadline + count * _S_PER_BYTE, self._latest)
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """Charge this block to the time for opening. A block inside another changes nothing."""
+        if self._is_opening:
+            yield
+            return
+        began, deadline, latest = time.monotonic(), self._deadline, self._latest
+        self._is_opening = True
+        self._deadline = self._latest = began + self._opening_left_s
+        try:
+            yield
+        finally:
+            took = time.monotonic() - began
+            self._deadline, self._latest, self._is_opening = deadline + took, latest + took, False
+            self._opening_left_s -= took
+            self.opening_took_s += took
 
 
-_call: Final = _Call()
+class _Current(threading.local):
+    call: Call | None = None
+
+
+_current: Final = _Current()
 
 
 @contextmanager
-def call_deadline() -> Iterator[None]:
-    """Within this block, in this thread, all waits of bounded connections together end after `CALL_S`.
+def call_deadline(limit_s: float = _UNLIMITED, opening_s: float = _UNLIMITED) -> Iterator[Call]:
+    """Within this block, in this thread, all waits of bounded connections together end after `limit_s`.
 
-    They raise TimeoutError then, which redis-py translates to its own. Opening connections may take `_OPENING_S` more.
+    They raise TimeoutError then, which redis-py translates to its own. The limit is at most `CALL_S`, and longer only
+    for large values. Opening connections may take `opening_s` more, at most 1 s. A block inside another has no limit of
+    its own.
     """
-    _call.deadline, _call.opening_s = time.monotonic() + CALL_S, _OPENING_S
+    if _current.call is not None:
+        yield _current.call
+        return
+    call = _current.call = Call(min(limit_s, CALL_S), min(opening_s, _OPENING_S))
     try:
-        yield
+        yield call
     finally:
-        _call.deadline = _FOREVER
+        _current.call = None
 
 
 @contextmanager
 def opening() -> Iterator[None]:
-    """Charge this block to the time for opening, not to that of the call. A block inside another changes nothing."""
-    if _call.is_opening or _call.deadline == _FOREVER:
+    """Charge this block to the time for opening connections, if a call is limited."""
+    if _current.call is None:
         yield
         return
-    began, deadline = time.monotonic(), _call.deadline
-    _call.deadline, _call.is_opening = began + _call.opening_s, True
-    try:
+    with _current.call.opening():
         yield
-    finally:
-        took = time.monotonic() - began
-        _call.deadline, _call.is_opening = deadline + took, False
-        _call.opening_s -= took
+
+
+def too_large(error: redis.RedisError) -> bool:
+    """Return whether `error` ended a call because the bytes of a large value were still passing."""
+    call = _current.call
+    return isinstance(error, redis.TimeoutError) and call is not None and call.is_large
 
 
 @cache
@@ -102,20 +178,28 @@ class _Socket:
         self._socket.settimeout(seconds)
 
     def sendall(self, data: bytes) -> None:
-        self._shorten()
-        self._socket.sendall(data)
+        for start in range(0, len(data), _CHUNK):
+            chunk = data[start : start + _CHUNK]
+            call = self._shorten()
+            self._socket.sendall(chunk)
+            if call is not None:
+                call.passed(len(chunk))
 
     def recv(self, size: int) -> bytes:
-        self._shorten()
-        return self._socket.recv(size)
+        call = self._shorten()
+        data = self._socket.recv(size)
+        if call is not None:
+            call.passed(len(data))
+        return data
 
-    def _shorten(self) -> None:
-        """Set the socket's timeout to the time that is left, unless it is that or slightly longer already."""
-        if self._timeout == 0 or _call.deadline == _FOREVER:  # redis-py only checks whether there is something to read
-            return
-        left = _call.left()
-        if self._timeout is None or not 0 <= self._timeout - left <= _SLACK_S:
-            self.settimeout(left)
+    def _shorten(self) -> Call | None:
+        """Set the socket's timeout to what is left of the call, unless it is that or slightly more. Return the call."""
+        call = _current.call
+        if self._timeout != 0 and call is not None:  # with 0, redis-py only checks whether there is something to read
+            left = call.left()
+            if self._timeout is None or not 0 <= self._timeout - left <= call.limit_s * _SLACK:
+                self.settimeout(left)
+        return call
 
 
 class BoundedConnection(Connection):
@@ -132,7 +216,7 @@ class BoundedConnection(Connection):
     @property  # type: ignore[misc]  # redis-py's attribute can be set, and nothing sets it
     def socket_connect_timeout(self) -> float | None:
         """redis-py reads this for each address of the host."""
-        return self.socket_timeout if _call.deadline == _FOREVER else _call.left()
+        return self.socket_timeout if _current.call is None else _current.call.left()
 
     def _connect(self) -> _Socket:
         return _Socket(super()._connect())  # type: ignore[no-untyped-call]

@@ -9,6 +9,8 @@ import redis
 from redis.cluster import get_node_name
 from redis.exceptions import RedisClusterException
 
+from cacheaside.drivers.cache.deadline import ValueTooLarge, too_large
+
 __all__ = [
     "FAILURES",
     "Batches",
@@ -63,7 +65,8 @@ class NodeLost(redis.ConnectionError):
 def exchange(batches: Batches, *, again: bool) -> list[list[Any]]:
     """Return the replies to each batch, in order. An error that a server replied is returned as a value.
 
-    `again`: if a kept connection turns out to have died, everything is sent once more on new ones. Raises NodeLost.
+    `again`: if a kept connection turns out to have died, everything is sent once more on new ones. Raises NodeLost, or
+    ValueTooLarge.
     """
     try:
         return _exchange_once(batches)
@@ -84,6 +87,8 @@ def _exchange_once(batches: Batches) -> list[list[Any]]:
         for pool, lines in batches.items():
             replies.append([_reply(borrowed[pool]) for _ in lines])
     except (redis.ConnectionError, redis.TimeoutError) as error:
+        if too_large(error):
+            raise ValueTooLarge("the time of the call was over before a large value had passed") from error
         # A timeout is not a dead connection: asking again would only double the wait.
         died = pool in borrowed and borrowed[pool].kept and isinstance(error, redis.ConnectionError)
         raise NodeLost(pool, died) from error

@@ -17,6 +17,7 @@ from cacheaside.drivers.postgres.deadline import DeadlineExceeded, wait_deadline
 from cacheaside.drivers.postgres.refusals import READ_ONLY, refusal
 from cacheaside.errors import (
     DatabaseError,
+    DatabaseSilent,
     DatabaseUnavailable,
     Overloaded,
     StatementFailed,
@@ -71,7 +72,7 @@ class KeptConnection:
             return self.run(action, limit_s)
         except DatabaseUnavailable as error:
             # After a timeout the server may be frozen. A second attempt would only double the wait.
-            if not kept or isinstance(error.__cause__, DeadlineExceeded):
+            if not kept or isinstance(error, DatabaseSilent):
                 raise
         return self.run(action, limit_s)
 
@@ -126,7 +127,9 @@ def _token(settings: DatabaseSettings) -> str:
 
 
 def _translated(error: psycopg2.Error | UnicodeDecodeError, lost: bool) -> DatabaseError:
-    if lost or isinstance(error, DeadlineExceeded | UnicodeDecodeError):
+    if isinstance(error, DeadlineExceeded):
+        return DatabaseSilent("the database cannot be reached")
+    if lost or isinstance(error, UnicodeDecodeError):
         return DatabaseUnavailable("the database cannot be reached")
     code = error.pgcode or ""
     if code == NO_SLOT:
