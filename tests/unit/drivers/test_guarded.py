@@ -256,6 +256,19 @@ def test_one_probe_serves_every_query_and_closes_those_for_which_the_cache_is_fa
     sandbox.call("look", "fast")
 
 
+def test_probe_takes_no_longer_than_the_slowest_query_that_needs_it() -> None:
+    """Where no extension runs, the caller waits for it."""
+    sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("late"))
+    for query, load_ms in (("fast", 2), ("slower", 50), ("slow", 5_000)):
+        sandbox.guarded.note_load(query, load_ms)
+    for query in ("fast", "slower"):
+        sandbox.call("look", query, times=2)
+    sandbox.now_ms += CACHE.pause_ms
+    sandbox.call("look", "fast")
+    sandbox.run_tasks()
+    assert sandbox.driver.limits[-1] == (50, 1_000)
+
+
 def test_database_that_refuses_a_probe_is_asked_by_the_next_request() -> None:
     sandbox = Sandbox(GuardedQueries, errors.DatabaseSilent("gone"))
     sandbox.call("load", times=2)

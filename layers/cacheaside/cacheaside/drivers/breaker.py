@@ -71,7 +71,7 @@ class Breaker:
         return self.is_open and self._now_ms() >= self._due_ms
 
     def probed(self, *, answered: bool) -> None:
-        """Take the result of a probe. Before the pause is over, only a probe that was answered changes something."""
+        """Take the result of a probe while it is open. Before the pause is over, only an answer changes something."""
         if answered:
             self.is_open = False
         elif self.is_due():

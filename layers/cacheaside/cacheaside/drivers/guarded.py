@@ -144,16 +144,16 @@ class GuardedCache:
     def _limit_s(self, query: str) -> float:
         return max(self._load_s.get(query, float("inf")), _LEAST_S)
 
-    def _probe(self) -> Callable[[str], bool]:
+    def _probe(self, queries: set[str]) -> set[str]:
         began = time.monotonic()
         try:
-            with call_deadline() as call:
+            with call_deadline(max(map(self._limit_s, queries))) as call:
                 self._cache.ping()
         except CacheUnavailable:
-            return lambda _: False
+            return set()
         self._is_reached = True
         took_s = time.monotonic() - began - call.opening_took_s
-        return lambda query: took_s <= self._limit_s(query)
+        return {query for query in queries if took_s <= self._limit_s(query)}
 
 
 class GuardedQueries:
@@ -186,26 +186,27 @@ class GuardedQueries:
         """See `Queries.forget`."""
         self._queries.forget()
 
-    def _probe(self) -> Callable[[str], bool]:
+    def _probe(self, names: set[str]) -> set[str]:
         try:
             self._queries.ping()
-        except DatabaseError as error:
-            silent = isinstance(error, DatabaseSilent)
-            return lambda _: not silent
-        return lambda _: True
+        except DatabaseSilent:
+            return set()
+        except DatabaseError:
+            pass  # a refusal, which comes at once
+        return names
 
 
 class _Breakers:
     """The breakers before one server, by name, and their one probe.
 
-    `probe` asks the server, and returns a function that tells for each name whether that closes its breaker.
+    `probe` asks the server, and returns those of the names whose breakers that closes.
     """
 
     def __init__(
         self,
         rules: BreakerRules,
         refusal: CacheasideError,
-        probe: Callable[[], Callable[[str], bool]],
+        probe: Callable[[set[str]], set[str]],
         options: BreakerOptions | None,
     ) -> None:
         self._rules = rules
@@ -233,8 +234,9 @@ class _Breakers:
 
     def _run_probe(self) -> None:
         try:
-            is_closed_by = self._probe()
-            for name, breaker in self._breakers.items():
-                breaker.probed(answered=is_closed_by(name))
+            names = {name for name, breaker in self._breakers.items() if breaker.is_open}
+            answered = self._probe(names)
+            for name in names:
+                self._breakers[name].probed(answered=name in answered)
         finally:
             self._probe_lost_ms = 0
