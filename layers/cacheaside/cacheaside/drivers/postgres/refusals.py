@@ -6,11 +6,11 @@ refuses it (53300, 57P03), psycopg2 gives no SQLSTATE: the connection is lost, o
 Not in the table, because a repetition fails too: 54xxx (limits that are built in), 55000 and 55006 (an object in the
 wrong state), 58xxx and XX001 (a damaged disk or file), 08003, 08P01 and 25P02 (a bug), and 0A000 elsewhere.
 
-The codes are in appendix A of PostgreSQL's manual and in src/backend/utils/errcodes.txt. The server raises them in
-storage/lmgr/proc.c and tcop/postgres.c (55P03, 57P01), storage/lmgr/deadlock.c and predicate.c (class 40),
-tcop/utility.c (25006), utils/error/elog.c (53000 and 53100, by errno), storage/file/fd.c (53000, 53400),
-storage/lmgr/lock.c and utils/mmgr (53200), storage/lmgr/proc.c and utils/init/postinit.c (53300),
-contrib/postgres_fdw/connection.c (08001, 08006).
+The codes are in appendix A of PostgreSQL's manual. PostgreSQL raises them in src/backend: tcop/postgres.c (55P03 of
+lock_timeout, 57P01), access/heap/heapam.c (55P03 of NOWAIT), storage/lmgr/deadlock.c and predicate.c (class 40),
+tcop/utility.c (25006), utils/error/elog.c (53000 and 53100, from errno), storage/file/fd.c (53400), storage/lmgr/lock.c
+and utils/mmgr (53200), storage/lmgr/proc.c and utils/init/postinit.c (53300); and in contrib/postgres_fdw/connection.c
+(08001, 08006).
 """
 
 from __future__ import annotations
