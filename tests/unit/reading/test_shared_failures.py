@@ -39,11 +39,12 @@ SHARED = [
 LEASE = b"x" * 16
 
 
-def left_by(error: DatabaseError, at_ms: int = START_MS) -> Any:
-    """Return the value that a read leaves in place of its lease when its load fails."""
+def left_by(error: DatabaseError, at_ms: int = START_MS, took_ms: int = FAILURE_MS) -> Any:
+    """Return the value that a read leaves in place of its lease when its load fails after `took_ms`."""
     read = Read(at_ms)
     acquire = expect(read.answer(NOTHING), Acquire)
     expect(read.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
+    read.now_ms += took_ms
     release = expect(read.answer(error), Release)
     assert release.token == acquire.token
     with pytest.raises(type(error)):
@@ -90,6 +91,11 @@ def test_waiter_does_not_share_a_failure_that_began_before_it_and_was_invalidate
 
 def test_connection_that_is_refused_is_not_shared_and_leaves_nothing() -> None:
     assert left_by(DatabaseUnavailable("refused")) is None
+
+
+def test_error_of_a_callers_value_that_comes_at_once_is_not_shared() -> None:
+    assert left_by(Unprocessable("out of range"), took_ms=10) is None
+    assert left_by(StatementFailed("refused"), took_ms=10) is not None
 
 
 def test_failure_of_another_question_counts_for_nothing() -> None:

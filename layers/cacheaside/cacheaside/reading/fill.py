@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from cacheaside.catalogue.policy import ANSWER_MARGIN_MS
-from cacheaside.errors import CacheUnavailable, DatabaseError
+from cacheaside.catalogue.policy import ANSWER_MARGIN_MS, FAILURE_MS
+from cacheaside.errors import CacheUnavailable, ConstraintViolated, DatabaseError
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, encode, entity_tag, pack
 from cacheaside.reading.failure import Failure, encode_failure
 from cacheaside.reading.question import Question
@@ -61,7 +61,11 @@ def load(
     try:
         loaded: Loaded = yield Load(question, timeout_ms, bypass=captured is None, renew=renew)
     except DatabaseError as error:
-        if captured is not None:
+        # The error of a caller's value is an answer. Others share it only where they would wait long to get the same.
+        at_once = isinstance(error, ConstraintViolated) and context.elapsed_ms() - began_ms < FAILURE_MS
+        if captured is not None and at_once:
+            yield from release(question, token)
+        elif captured is not None:
             yield from _fail(question, context, Failure(error, token, tag_versions, question.digest))
         raise
     fresh_ms = question.query.policy.fresh_ms(found=loaded.body is not None, chance=context.chance())
