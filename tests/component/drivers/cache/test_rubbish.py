@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from cacheaside.catalogue.policy import LONGEST_LEASE_MS
 from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.tags import ConfirmedTagCache
 from cacheaside.reading.keys import tag_key
 from cacheaside.reading.steps import Look, Release, Store
 from local.servers.valkey import ValkeyServer
@@ -116,7 +116,7 @@ def test_tags_of_any_type_are_invalidated_and_a_replica_confirms_it(tmp_path: Pa
             wait_until(lambda: client.wait(1, 100) == 1)
             for tag, put in NOT_A_TOKEN.items():
                 put(client, tag_key(tag))
-        cache = Cache(replace(settings_of(primary), replicas=1))
+        cache = ConfirmedTagCache(settings_of(primary))
         assert cache.invalidate_tags([*NOT_A_TOKEN, "missing"]) == len(NOT_A_TOKEN)
         for server in (primary, replica):
             with client_of(server) as client:
