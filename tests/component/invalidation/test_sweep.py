@@ -230,6 +230,23 @@ def test_a_change_of_a_transaction_that_is_open_for_long_is_found_when_it_commit
         wait_until(lambda: not client.exists(PRODUCT))
 
 
+def test_a_change_of_a_prepared_transaction_is_invalidated_when_another_session_commits_it(
+    api: Any, sql: Sql, postgres: PostgresServer
+) -> None:
+    old = api.get("/queries/product?id=1")
+    with sweeping(api) as sweep:
+        sql("begin")
+        sql("update products set price = price + 1 where id = 1")
+        sql("prepare transaction 'of another service'")
+        try:
+            drains = sweep.drains
+            wait_until(lambda: sweep.drains > drains + 1)
+            assert api.get("/queries/product?id=1").body == old.body
+        finally:
+            sql("commit prepared 'of another service'")
+        wait_until(lambda: api.get("/queries/product?id=1").body != old.body)
+
+
 def test_a_connection_that_is_lost_while_it_polls_is_opened_again(api: Any, sql: Sql, client: redis.Redis) -> None:
     backends = "select pid from pg_stat_activity where usename = 'cacheaside_invalidate'"
     with sweeping(api) as sweep:
