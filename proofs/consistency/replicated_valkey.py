@@ -25,7 +25,7 @@ from local.servers.valkey import ValkeyServer
 __all__ = ["ReplicatedValkey", "execute"]
 
 _SETTINGS: Final = {"repl-diskless-sync-delay": "0"}
-_JAM: Final = "x" * 32_000_000  # more than the kernel's buffers for one connection
+_JAM: Final = "x" * 16_000_000  # more than the kernel's buffers for one connection
 _JOINED_WITHIN_S: Final = 30.0
 
 

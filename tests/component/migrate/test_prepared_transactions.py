@@ -25,7 +25,7 @@ SCHEMA = """
     create view shown as select id, value from items;
     create materialized view totals as select 1 as n;
     create function best() returns setof bigint begin atomic select id from items; end;
-    select cacheaside.watch('items'), cacheaside.watch('others'), cacheaside.watch('written'), cacheaside.watch('parts');
+    select cacheaside.watch(name) from unnest('{items,others,written,parts}'::regclass[]) as name;
 """
 WRITES = {
     "insert": ("insert into items values (1)", ["items:1"]),
