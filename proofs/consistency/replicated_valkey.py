@@ -25,7 +25,9 @@ from local.servers.valkey import ValkeyServer
 __all__ = ["ReplicatedValkey", "execute"]
 
 _SETTINGS: Final = {"repl-diskless-sync-delay": "0"}
-_JAM: Final = "x" * 16_000_000  # more than the kernel's buffers for one connection
+# Together more than the buffers of a kernel for one connection: up to 36 MB by Linux's defaults.
+_JAM: Final = "x" * 16_000_000
+_JAMS: Final = 4
 _JOINED_WITHIN_S: Final = 30.0
 
 
@@ -59,7 +61,8 @@ class ReplicatedValkey:
     def jam_replication(self) -> None:
         """Fill the connection to the replica: what is written from here on stays in the memory of the primary."""
         self.replica.freeze()
-        execute(self.primary, "SET", "jam", _JAM)
+        for _ in range(_JAMS):
+            execute(self.primary, "SET", "jam", _JAM)
 
     def await_replica(self) -> None:
         """Return when the replica is connected and has the data of the primary. Raises TimeoutError."""

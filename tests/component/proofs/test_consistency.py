@@ -177,6 +177,16 @@ def test_write_that_a_lagging_replica_has_not_seen_is_pending_until_it_is_replay
     assert replicated.read() == (1, Source.MISS)
 
 
+def test_write_that_a_connected_replica_has_not_seen_is_pending_although_nobody_named_the_replica(
+    replicated: Stepper,
+) -> None:
+    unnamed = Writer(ConfirmedTagCache(replicated.system.cache), Commands(replicated.system.command))
+    replicated.cache.jam_replication()
+    assert replicated.write(unnamed) == (1, Invalidation.PENDING)
+    replicated.cache.fail_over()
+    assert replicated.read() == (0, Source.HIT)
+
+
 def test_change_drained_shortly_before_a_failover_is_drained_again(replicated: Stepper) -> None:
     replicated.cache.cut_replication()
     replicated.write()
