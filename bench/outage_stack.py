@@ -25,7 +25,7 @@ from local.servers.valkey import ValkeyServer
 from local.template import Function, read_template
 from migrate import sample_data
 
-__all__ = ["LOAD", "SANDBOXES", "OutageStack", "outage_stack", "serving"]
+__all__ = ["SANDBOXES", "OutageStack", "ServedStack", "outage_stack", "serving"]
 
 SANDBOXES: Final = 16  # the limit of local/api/pool.py, of each function
 _WRITERS: Final = 4
@@ -42,7 +42,22 @@ _SLEEP: Final = """-- summary = "Sleeps"
 -- params.number = {{ type = "integer", default = 0, description = "which answer" }}
 select %(number)s as number, pg_sleep(%(ms)s / 1000.0)::text as slept
 """
-LOAD: Final[Mapping[str, str]] = {"load": "10s", "slow_load": "20s", "impatient_load": "2s"}  # by name, its timeout
+_TIMEOUTS: Final = {"load": "10s", "slow_load": "20s", "impatient_load": "2s"}
+# A page that depends on many tables: its answer has eight tags, so an Acquire is a pipeline of nine commands.
+_PRODUCT_PAGE: Final = """-- summary = "One product, and who bought it"
+-- ttl = "60s"
+-- stale = "10m"
+-- returns = "one"
+-- tags = ["products:{id}", "order_items", "orders", "customers", "categories", "suppliers", "reviews"]
+-- verify = false
+-- params.id = { type = "integer", min = 1, example = 1, description = "number of the product" }
+select products.id, products.name, products.price, count(distinct orders.customer_id) as buyers
+from products
+left join order_items on order_items.product_id = products.id
+left join orders on orders.id = order_items.order_id
+where products.id = %(id)s
+group by products.id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +121,10 @@ def _functions_folder(folder: Path) -> Path:
         if each.name != "catalogue":
             (folder / each.name).symlink_to(each)
     shutil.copytree(shipped / "catalogue", folder / "catalogue")
-    for name, timeout in LOAD.items():
-        (folder / "catalogue" / "queries" / f"{name}.sql").write_text(_SLEEP.format(timeout=timeout))
+    queries = folder / "catalogue" / "queries"
+    for name, timeout in _TIMEOUTS.items():
+        (queries / f"{name}.sql").write_text(_SLEEP.format(timeout=timeout))
+    (queries / "product_page.sql").write_text(_PRODUCT_PAGE)
     return folder
 
 

@@ -126,7 +126,7 @@ def _traffic() -> list[Call]:
     """Return reads and writes of random products, at fixed times."""
     chance, end_s = random.Random(11), _SETTLED_S + _MEASURED_S
     reads = [
-        Call(f"/queries/product?id={chance.randint(1, _PRODUCTS)}", at_s=number / _READS_A_SECOND)
+        Call(f"/queries/product_page?id={chance.randint(1, _PRODUCTS)}", at_s=number / _READS_A_SECOND)
         for number in range(int(end_s * _READS_A_SECOND))
     ]
     writes = [
