@@ -30,12 +30,16 @@ _GONE: Final = (ConnectionError, asyncio.IncompleteReadError)
 
 @dataclass(frozen=True, slots=True)
 class CacheFault:
-    """What happens to commands and replies. The shares are of the replies, each drawn by itself."""
+    """What happens to requests and replies. Shares are probabilities, drawn for each request or reply by itself.
 
-    command_s: float = 0.0  # the time that each command takes; those of one connection run one after the other
-    late_share: float = 0.0
-    late_s: float = 0.0
-    lost_share: float = 0.0  # the command has run; half of its reply arrives, then the connection is reset
+    A request is a command, or the pipeline of commands that arrived together. It has a reply for each command.
+    """
+
+    command_s: float = 0.0  # the time that each command takes. A pipeline takes the sum, and reaches the server then
+    late_s: float = 0.3
+    late_requests: float = 0.0  # the share that reaches the server late, perhaps after what was sent later
+    late_replies: float = 0.0
+    lost_replies: float = 0.0  # the command has run; half of its reply arrives, then the connection is reset
 
 
 class CacheProxy:
@@ -117,9 +121,16 @@ class CacheProxy:
 
     async def _forward_commands(self, waiting: asyncio.Queue[bytes | None], server: asyncio.StreamWriter) -> None:
         while command := await waiting.get():
-            await asyncio.sleep(self.fault.command_s)
-            self.commands += 1
-            server.write(command)
+            pipeline = [command]
+            while not waiting.empty() and (command := waiting.get_nowait()):
+                pipeline.append(command)
+            await asyncio.sleep(self.fault.command_s * len(pipeline))
+            if random.random() < self.fault.late_requests:
+                await asyncio.sleep(self.fault.late_s)
+            self.commands += len(pipeline)
+            server.write(b"".join(pipeline))
+            if command is None:
+                break
         with suppress(OSError):
             server.write_eof()
 
@@ -128,11 +139,11 @@ class CacheProxy:
             while True:
                 reply = await _read_value(server_sent)
                 self.replies += 1
-                if random.random() < self.fault.late_share:
+                if random.random() < self.fault.late_replies:
                     await asyncio.sleep(self.fault.late_s)
                 if client.is_closing():
                     continue
-                if random.random() < self.fault.lost_share:
+                if random.random() < self.fault.lost_replies:
                     client.write(reply[: len(reply) // 2])
                     _reset(client)
                 else:

@@ -40,7 +40,7 @@ _READS_A_SECOND: Final = 15
 _WRITES_A_SECOND: Final = 2
 _HEALTHY_S: Final = 2.0
 _FIRST_S: Final = 5.0  # after the fault began: what it costs until breakers have noticed it
-_MEASURED_S: Final = 25.0
+_MEASURED_S: Final = 20.0
 _SETTLED_S: Final = _HEALTHY_S + _FIRST_S
 
 _BEFORE_CRASH_S: Final = 3.0
@@ -59,8 +59,9 @@ _FAULTS: Final[Mapping[str, Callable[[OutageStack, ServedStack], None]]] = {
     "healthy": lambda stack, served: None,
     "dead: its port refuses": lambda stack, served: served.proxy.refuse(),
     "50 ms a command": lambda stack, served: _switch(served, CacheFault(command_s=0.05)),
-    "2 % of the replies 300 ms late": lambda stack, served: _switch(served, CacheFault(late_share=0.02, late_s=0.3)),
-    "1 % of the replies lost": lambda stack, served: _switch(served, CacheFault(lost_share=0.01)),
+    "2 % of the requests 300 ms late": lambda stack, served: _switch(served, CacheFault(late_requests=0.02)),
+    "2 % of the replies 300 ms late": lambda stack, served: _switch(served, CacheFault(late_replies=0.02)),
+    "1 % of the replies lost": lambda stack, served: _switch(served, CacheFault(lost_replies=0.01)),
     "silent: SIGSTOP": lambda stack, served: stack.valkey.freeze(),
 }
 

@@ -46,22 +46,25 @@ def test_counts_commands_and_replies(client: redis.Redis, proxy: CacheProxy, thr
     assert (proxy.commands, proxy.replies) == (4, 4)
 
 
-def test_each_command_of_a_pipeline_takes_its_time(
-    client: redis.Redis, proxy: CacheProxy, through: redis.Redis
+@pytest.mark.parametrize(
+    ("fault", "delays"),
+    [
+        (CacheFault(late_requests=1, late_s=DELAY_S), 1),
+        (CacheFault(late_replies=1, late_s=DELAY_S), 3),
+        (CacheFault(command_s=DELAY_S), 3),
+    ],
+)
+def test_a_pipeline_of_three_is_late(
+    fault: CacheFault, delays: int, client: redis.Redis, proxy: CacheProxy, through: redis.Redis
 ) -> None:
-    proxy.fault = CacheFault(command_s=DELAY_S)
-    assert seconds_of_three_commands(through) >= 3 * DELAY_S
-
-
-def test_each_late_reply_is_late(client: redis.Redis, proxy: CacheProxy, through: redis.Redis) -> None:
-    proxy.fault = CacheFault(late_share=1, late_s=DELAY_S)
-    assert seconds_of_three_commands(through) >= 3 * DELAY_S
+    proxy.fault = fault
+    assert seconds_of_three_commands(through) >= delays * DELAY_S
 
 
 def test_the_server_acts_although_the_reply_is_lost(
     client: redis.Redis, proxy: CacheProxy, through: redis.Redis
 ) -> None:
-    proxy.fault = CacheFault(lost_share=1)
+    proxy.fault = CacheFault(lost_replies=1)
     with pytest.raises(redis.ConnectionError):
         through.incr("a")
     assert client.get("a") == b"1"
