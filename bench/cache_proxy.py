@@ -30,14 +30,14 @@ _GONE: Final = (ConnectionError, asyncio.IncompleteReadError)
 
 @dataclass(frozen=True, slots=True)
 class CacheFault:
-    """What happens to requests and replies. Shares are probabilities, drawn for each request or reply by itself.
+    """What happens to commands and replies. Shares are probabilities, drawn for each of them by itself.
 
-    A request is a command, or the pipeline of commands that arrived together. It has a reply for each command.
+    A pipeline, which is the commands that arrived together, takes the sum of their times, and reaches the server then.
     """
 
-    command_s: float = 0.0  # the time that each command takes. A pipeline takes the sum, and reaches the server then
+    command_s: float = 0.0  # the time that each command takes
     late_s: float = 0.3
-    late_requests: float = 0.0  # the share that reaches the server late, perhaps after what was sent later
+    late_commands: float = 0.0  # perhaps after what the client sent later, on another connection
     late_replies: float = 0.0
     lost_replies: float = 0.0  # the command has run; half of its reply arrives, then the connection is reset
 
@@ -124,9 +124,8 @@ class CacheProxy:
             pipeline = [command]
             while not waiting.empty() and (command := waiting.get_nowait()):
                 pipeline.append(command)
-            await asyncio.sleep(self.fault.command_s * len(pipeline))
-            if random.random() < self.fault.late_requests:
-                await asyncio.sleep(self.fault.late_s)
+            late = sum(random.random() < self.fault.late_commands for _ in pipeline)
+            await asyncio.sleep(self.fault.command_s * len(pipeline) + self.fault.late_s * late)
             self.commands += len(pipeline)
             server.write(b"".join(pipeline))
             if command is None:

@@ -59,7 +59,7 @@ _FAULTS: Final[Mapping[str, Callable[[OutageStack, ServedStack], None]]] = {
     "healthy": lambda stack, served: None,
     "dead: its port refuses": lambda stack, served: served.proxy.refuse(),
     "50 ms a command": lambda stack, served: _switch(served, CacheFault(command_s=0.05)),
-    "2 % of the requests 300 ms late": lambda stack, served: _switch(served, CacheFault(late_requests=0.02)),
+    "2 % of the commands 300 ms late": lambda stack, served: _switch(served, CacheFault(late_commands=0.02)),
     "2 % of the replies 300 ms late": lambda stack, served: _switch(served, CacheFault(late_replies=0.02)),
     "1 % of the replies lost": lambda stack, served: _switch(served, CacheFault(lost_replies=0.01)),
     "silent: SIGSTOP": lambda stack, served: stack.valkey.freeze(),
