@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e consistency ddl lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov
+.PHONY: help run psql demo test check e2e consistency ddl outages lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ consistency: .venv ## writes of every kind while servers are killed and frozen; 
 EXAMPLES ?= 400
 ddl: .venv ## DDL and DML at random on a real PostgreSQL; no answer may be stale (EXAMPLES=400, each of up to 40 transactions)
 	@DDL_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet --capture=no tests/component/migrate/test_ddl_model.py
+
+outages: .venv ## what callers feel while servers and processes fail: six minutes (PART=holder|cache|restart|timeout|lock)
+	@$(BIN)/python -m bench.outages $(PART)
 
 ##@ Deploy
 
