@@ -14,7 +14,7 @@ __all__ = ["LOCAL_SETTINGS", "body_of", "client_limit_s", "lock_limit_ms", "rows
 # PostgreSQL cancels a statement at its timeout. If it is frozen or gone, the client stops waiting this much later.
 _GRACE_S: Final = 1.0
 # A query waits only for a lock that excludes readers, as DDL holds it. Ordinary DDL is done in less than this.
-_LOCK_AT_MOST_MS: Final = 2_000
+_LOCK_AT_MOST_MS: Final = 1_000
 # Lambda returns at most 6,291,556 bytes of JSON. In them the body is a string, beside some kB of headers.
 _SENT_AT_MOST: Final = 6_291_556 - 20_000
 _ESCAPED: Final = (b'"', b"\\", b"\n", b"\r", b"\t")  # each takes a byte more; JSON has no other control characters
