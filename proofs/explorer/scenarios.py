@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from proofs.explorer.model import Mutant, SharedState, stored_entry
-from proofs.explorer.search import Scenario
+from proofs.explorer.search import Faults, Scenario
 
 __all__ = ["MUTANTS", "UNCHANGED", "scenarios", "small_scenarios"]
 
@@ -22,20 +22,31 @@ MUTANTS: Final = (
     Mutant("lease acquired with SET NX", endless_leases=True),
     Mutant("tag versions set with SET NX", foreign_tags=True),
     Mutant("entry without its question", no_question=True),
+    Mutant("lease renewed without looking", blind_renewal=True),
+    Mutant("failure that outlives an invalidation", late_failure=True),
+    Mutant("lease released without looking, twice", blind_release=True),
 )
 
 
-def scenarios(readers: int, writers: int = 2, lost_keys: int = 1, overwrites: int = 0) -> list[Scenario]:
-    """Return one scenario for each content that the cache can have at the beginning."""
+def scenarios(readers: int, writers: int, **faults: int) -> list[Scenario]:
+    """Return one scenario for each content that the cache can have at the beginning. `faults` are those of `Faults`."""
+    fresh, stale, expired = (stored_entry(0, _TAG, past_ms=past_ms) for past_ms in (-1_000, 1_000, 61_000))
     initial = {
         "cold": SharedState(),
-        "a fresh entry": SharedState(entry=stored_entry(0, _TAG, fresh=True), tag=_TAG),
-        "a stale entry": SharedState(entry=stored_entry(0, _TAG, fresh=False), tag=_TAG),
-        "an invalidated entry": SharedState(entry=stored_entry(0, _TAG, fresh=True), tag=_INVALIDATED_TAG),
+        "a fresh entry": SharedState(entry=fresh, tag=_TAG),
+        "a stale entry": SharedState(entry=stale, tag=_TAG),
+        "an expired entry": SharedState(entry=expired, tag=_TAG),
+        "an invalidated entry": SharedState(entry=fresh, tag=_INVALIDATED_TAG),
     }
-    return [Scenario(name, shared, readers, writers, lost_keys, overwrites) for name, shared in initial.items()]
+    return [Scenario(name, shared, readers, writers, Faults(**faults)) for name, shared in initial.items()]
 
 
 def small_scenarios() -> list[Scenario]:
     """Return scenarios of which at least one shows the defect of each mutant, the smallest first."""
-    return [*scenarios(2, 1), *scenarios(2, 1, lost_keys=0, overwrites=1), *scenarios(3, 1)]
+    return [
+        *scenarios(2, 0, lost_replies=1),
+        *scenarios(2, 1, failed_loads=1),
+        *scenarios(2, 1, lost_keys=1),
+        *scenarios(2, 1, overwrites=1),
+        *scenarios(3, 1, lost_keys=1),
+    ]
