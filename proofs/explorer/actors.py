@@ -41,12 +41,13 @@ class ReadActor:
     oldest_allowed: int | None = None
     answer: int | None = None
     done: bool = False
+    resent: bool = False  # its step was done before
     frames: Hashable = None
 
     @property
     def identity(self) -> Hashable:
         """All that distinguishes the future of this actor from that of another one."""
-        return (self.number, self.done, self.oldest_allowed, self.answer, self.frames)
+        return (self.number, self.done, self.oldest_allowed, self.answer, self.resent, self.frames)
 
     @property
     def lease(self) -> bytes | None:
@@ -66,6 +67,13 @@ class ReadActor:
     def after(self, result: Hashable, mutant: Mutant) -> ReadActor:
         """Return this actor after its step had that result."""
         return self._run((*self.sent, result), mutant)
+
+    def sent_again(self) -> ReadActor:
+        """Return this actor with its step pending still, though it was done. Each time it gives a tag another version."""
+        if not isinstance(self.step, steps.Acquire):
+            return self
+        versions = tuple(version[:-1] + b"2" for version in self.step.new_versions)
+        return _known(replace(self, step=replace(self.step, new_versions=versions), resent=True))
 
     def _run(self, sent: tuple[object, ...], mutant: Mutant) -> ReadActor:
         """Return this actor after its generator was sent all of `sent`."""
@@ -90,7 +98,7 @@ class ReadActor:
         if isinstance(step, steps.Load):
             renew = step.renew
         frames = _frames(path, (QUESTION, POLICY, context))
-        return _known(replace(self, sent=sent, step=step, renew=renew, answer=answer, frames=frames))
+        return _known(replace(self, sent=sent, step=step, renew=renew, answer=answer, resent=False, frames=frames))
 
     def _ended(self, answer: int | None) -> ReadActor:
         return _known(replace(self, sent=(), step=None, renew=None, answer=answer, done=True, frames=None))

@@ -74,6 +74,7 @@ class Mutant:
     blind_renewal: bool = False  # a lease is renewed with SET, whoever holds it
     late_failure: bool = False  # a failure gets the tag versions of the moment when it is left
     blind_release: bool = False  # a lease is released with DEL, whoever holds it
+    repeated_versions: bool = False  # an Acquire that is sent twice gives a tag the same version twice
 
 
 class SharedState(NamedTuple):

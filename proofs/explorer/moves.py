@@ -60,7 +60,8 @@ def _moves(reader: ReadActor, shared: SharedState, mutant: Mutant) -> Iterator[M
     # The driver sends a step again if its connection turns out to have ended, but not a Store. Then the server has
     # done the first request, or never will.
     if not isinstance(step, steps.Store) and done != shared:
-        yield Move(f"{name}, to be sent again", "lost_replies", done.disturbed(), reader)
+        again = reader if mutant.repeated_versions else reader.sent_again()
+        yield Move(f"{name}, to be sent again", "lost_replies", done.disturbed(), again)
 
 
 def _violated(before: ReadActor, shared: SharedState, move: Move) -> str | None:

@@ -25,6 +25,7 @@ MUTANTS: Final = (
     Mutant("lease renewed without looking", blind_renewal=True),
     Mutant("failure that outlives an invalidation", late_failure=True),
     Mutant("lease released without looking, twice", blind_release=True),
+    Mutant("the same version of a tag, twice", repeated_versions=True),
 )
 
 
@@ -48,5 +49,6 @@ def small_scenarios() -> list[Scenario]:
         *scenarios(2, 1, failed_loads=1),
         *scenarios(2, 1, lost_keys=1),
         *scenarios(2, 1, overwrites=1),
+        *scenarios(2, 1, lost_keys=1, lost_replies=1),
         *scenarios(3, 1, lost_keys=1),
     ]
