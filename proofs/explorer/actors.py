@@ -69,7 +69,10 @@ class ReadActor:
         return self._run((*self.sent, result), mutant)
 
     def sent_again(self) -> ReadActor:
-        """Return this actor with its step pending still, though it was done. Each time it gives a tag another version."""
+        """Return this actor with its step still pending, though it was done.
+
+        An Acquire gives a tag another version each time, because the script makes it from the time as well.
+        """
         if not isinstance(self.step, steps.Acquire):
             return self
         versions = tuple(version[:-1] + b"2" for version in self.step.new_versions)
@@ -192,6 +195,7 @@ class WriteActor(NamedTuple):
         """Whether both transitions are over."""
         return bool(self.committed) and self.invalidated
 
+    @cache  # noqa: B019
     def act(self, shared: SharedState, mutant: Mutant) -> tuple[str, SharedState, WriteActor]:
         """Do the next of the two transitions. Returns its description first."""
         commit = not self.committed if not mutant.invalidate_first else self.invalidated

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
@@ -23,6 +23,7 @@ from cacheaside.reading.question import Question
 
 __all__ = [
     "ENDLESS",
+    "KEYS",
     "NOW_MS",
     "NO_TOKEN",
     "POLICY",
@@ -51,6 +52,8 @@ QUESTION: Final = Question(
     ),
     {},
 )
+
+KEYS: Final = ("entry", "lease", "tag")
 
 # Values of the adversary. The model knows the first by its bytes, and MGET replies nothing for it.
 WRONG_TYPE: Final = b"a list"
@@ -127,15 +130,10 @@ class SharedState(NamedTuple):
         """Return whether a failed load has left its failure. It ends by itself."""
         return self.lease is not None and _is_failure(self.lease)
 
-    def without(self, key: Literal["entry", "lease", "tag"]) -> SharedState:
+    def without(self, key: str) -> SharedState:
         """Return the state after that key is lost."""
-        match key:
-            case "entry":
-                return self._replace(entry=None)
-            case "lease":
-                return self._replace(lease=None)
-            case "tag":
-                return self._replace(tag=None)
+        lost: dict[str, Any] = {key: None}
+        return self._replace(**lost)
 
     def _looked(self) -> steps.Looked:
         return steps.Looked(_string(self.entry), _string(self.lease), (_string(self.tag),))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from cacheaside.reading import steps
 from proofs.explorer.actors import ReadActor, WriteActor, forget
 from proofs.explorer.adversary import NEW_READER, overwritten, stuck_reader, unhealed
-from proofs.explorer.model import Mutant, SharedState
+from proofs.explorer.model import KEYS, Mutant, SharedState
 from proofs.explorer.moves import moves
 
 __all__ = ["Exploration", "Faults", "Scenario", "SystemState", "explore"]
@@ -141,21 +141,29 @@ def _transitions(state: SystemState, mutant: Mutant) -> Iterator[Transition]:
             break
     for at, step in enumerate(late):
         after, _ = shared.do(step, mutant)
-        left = late[:at] + late[at + 1 :]
-        yield f"the {type(step).__name__.lower()} arrives", SystemState(after, readers, writers, faults, left), None
-    if shared.has_failure():  # this is no fault: it does not last
-        after = shared.without("lease").disturbed()
-        yield "the failure ends", SystemState(after, readers, writers, faults, late), None
-    if faults.lost_keys:
-        fewer = faults.without("lost_keys")
-        for key in ("entry", "lease", "tag"):
-            if getattr(shared, key) is not None:
-                after = shared.without(key).disturbed()
-                yield f"the {key} is lost", SystemState(after, readers, writers, fewer, late), None
+        others = late[:at] + late[at + 1 :]
+        yield f"the {type(step).__name__.lower()} arrives", SystemState(after, readers, writers, faults, others), None
+    for event, after, fault in _losses(shared):
+        if fault is None or faults.lost_keys:
+            left = faults if fault is None else faults.without(fault)
+            yield event, SystemState(after, readers, writers, left, late), None
     if faults.overwrites:
         fewer = faults.without("overwrites")
         for event, after in overwritten(shared, faults.overwrites, mutant):
             yield event, SystemState(after.disturbed(), readers, writers, fewer, late), None
+
+
+@cache
+def _losses(shared: SharedState) -> tuple[tuple[str, SharedState, str | None], ...]:
+    """Return every state that follows when a key is lost, with the event before it, and the kind of fault behind it."""
+    losses: list[tuple[str, SharedState, str | None]] = [
+        (f"the {key} is lost", shared.without(key).disturbed(), "lost_keys")
+        for key in KEYS
+        if getattr(shared, key) is not None
+    ]
+    if shared.has_failure():  # this is no fault: it does not last
+        losses.append(("the failure ends", shared.without("lease").disturbed(), None))
+    return tuple(losses)
 
 
 def _transitions_of_readers(state: SystemState, mutant: Mutant) -> Iterator[Transition]:
