@@ -180,8 +180,8 @@ class _Sandbox:
 
         The pool then kills the sandbox. Lambda would let the invocation end.
         """
-        message = {"event": event, "request_id": str(uuid.uuid4()), "deadline": time.time() + self._timeout}
         self._deadline = time.monotonic() + self._timeout
+        message = {"event": event, "request_id": str(uuid.uuid4()), "deadline": self._deadline}
         remaining = max(until - time.monotonic(), 0.001)
         self._socket.settimeout(min(self._timeout, remaining))
         try:

@@ -42,7 +42,7 @@ class Context:
     client_context: None = None
 
     def get_remaining_time_in_millis(self) -> int:
-        return max(0, int((self.deadline - time.time()) * 1000))
+        return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
 def main(channel_fd: int, lifeline_fd: int, handler_name: str) -> None:
@@ -95,7 +95,7 @@ class _ExtensionsApi(ThreadingTCPServer):
         return self.registered
 
     def invoke(self, message: Json) -> None:
-        deadline_ms = int(message["deadline"] * 1000)
+        deadline_ms = int((time.time() + message["deadline"] - time.monotonic()) * 1000)  # since the epoch
         self.events.put({"eventType": "INVOKE", "requestId": message["request_id"], "deadlineMs": deadline_ms})
 
     def settle(self) -> None:

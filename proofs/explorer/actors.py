@@ -75,8 +75,8 @@ class ReadActor:
         """
         if not isinstance(self.step, steps.Acquire):
             return self
-        versions = tuple(version[:-1] + b"2" for version in self.step.new_versions)
-        return _known(replace(self, step=replace(self.step, new_versions=versions), resent=True))
+        seeds = tuple(seed[:-1] + b"2" for seed in self.step.seeds)
+        return _known(replace(self, step=replace(self.step, seeds=seeds), resent=True))
 
     def _run(self, sent: tuple[object, ...], mutant: Mutant) -> ReadActor:
         """Return this actor after its generator was sent all of `sent`."""

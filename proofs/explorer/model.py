@@ -101,7 +101,7 @@ class SharedState(NamedTuple):
             case steps.Acquire():
                 held = self.lease if _is_lease(self.lease) or mutant.endless_leases else None
                 tag = self.tag if _is_token(self.tag) or mutant.foreign_tags else None
-                after = self._replace(lease=held or step.token, tag=tag or step.new_versions[0])
+                after = self._replace(lease=held or step.token, tag=tag or step.seeds[0])
                 return after, steps.Acquired(after.lease == step.token, after._looked())
             case steps.Renew():
                 return self._replace(lease=step.token) if mutant.blind_renewal else self, None

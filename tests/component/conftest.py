@@ -23,6 +23,8 @@ from tests.component.support.sql import Sql
 from tests.component.support.timeouts import lengthen_timeouts
 
 PRODUCTS: Final = 100
+# Of sandboxes that the garbage collector has not found yet. PostgreSQL has 200 slots.
+LEFT_AT_MOST: Final = 40
 
 # So that their failed assertions show values, as those of a test do.
 pytest.register_assert_rewrite(
@@ -51,6 +53,10 @@ def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
             upgrade(connection)
             sample_data.load(connection, PRODUCTS, lambda _done, _total: None)
         yield server
+        with closing(psycopg2.connect(server.url)) as connection, connection.cursor() as cursor:
+            cursor.execute("select count(*) from pg_stat_activity where backend_type = 'client backend'")
+            [(left,)] = cursor.fetchall()
+        assert left <= LEFT_AT_MOST, f"tests left {left} connections open, and the next ones may find no slot"
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from copy import copy
 from functools import partial
 from typing import Any, Final
 
@@ -57,7 +58,8 @@ class RaisingServers:
     def _do(self, method: Any, step: Step) -> Any:
         if not isinstance(step, self._at) or self._error is None:
             return method(step)
-        error, self._error = self._error, None
+        # A copy: an error that was raised keeps its frames alive, and their connections.
+        error, self._error = copy(self._error), None
         if self._done:
             method(step)
         raise error

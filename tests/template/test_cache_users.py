@@ -155,9 +155,12 @@ def test_role_may_do_this_and_not_that(server: Server, role: str, action: str) -
 
 def test_query_user_can_do_every_step_of_a_read(server: Server) -> None:
     cache = cache_of(server, "query")
-    take = steps.Acquire(KEYS, token=b"mine", lease_ms=1000, new_versions=(b"v",), tag_ms=1000)
+    take = steps.Acquire(KEYS, token=b"mine", seeds=(b"s",), tag_ms=1000)
     cache.ping()
     cache.look(steps.Look(KEYS))
+    assert cache.acquire(take).won
+    assert cache.renew(steps.Renew(KEYS, b"mine"))
+    cache.release(steps.Release(KEYS, b"mine", b"a failure"))
     assert cache.acquire(take).won
     cache.release(steps.Release(KEYS, b"mine"))
     assert cache.acquire(take).won
@@ -189,7 +192,7 @@ def test_invalidate_user_can_invalidate_and_check_the_remaining_answers(server: 
 
 def test_invalidate_user_learns_which_answers_were_read(server: Server) -> None:
     """Without permission all of them would count as read."""
-    acquire = steps.Acquire(KEYS, token=b"mine", lease_ms=1000, new_versions=(b"v",), tag_ms=1000)
+    acquire = steps.Acquire(KEYS, token=b"mine", seeds=(b"s",), tag_ms=1000)
     query = cache_of(server, "query")
     assert query.acquire(acquire).won
     assert query.store(steps.Store(KEYS, b"mine", b"answer", 60_000))
@@ -202,7 +205,7 @@ def test_invalidate_user_learns_which_answers_were_read(server: Server) -> None:
 def test_writing_users_cannot_put_an_answer_in(server: Server, role: str) -> None:
     cache = cache_of(server, role)
     with pytest.raises(CacheUnavailable):
-        cache.acquire(steps.Acquire(KEYS, token=b"mine", lease_ms=1000, new_versions=(b"v",), tag_ms=1000))
+        cache.acquire(steps.Acquire(KEYS, token=b"mine", seeds=(b"s",), tag_ms=1000))
     with pytest.raises(CacheUnavailable):
         cache.store(steps.Store(KEYS, b"mine", b"answer", 1000))
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 import pytest
 import redis
 
+from cacheaside.drivers.cache import cache as cache_module
 from cacheaside.drivers.cache.deadline import CALL_S
 from cacheaside.drivers.guarded import CACHE, DATABASE
-from cacheaside.reading import fill
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
@@ -49,7 +49,7 @@ def start_sandbox(
     client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[], Sandbox]]:
-    monkeypatch.setattr(fill, "LEASE_MARGIN_MS", 20_000)  # a lease that is kept lasts until the next read
+    monkeypatch.setattr(cache_module, "FAILURE_MS", 20_000)  # a failure that is shared lasts until the next read
     with fault_proxy(one_cache.url) as (cache, cache_url), fault_proxy(postgres.url) as (database, database_url):
 
         def start() -> Sandbox:

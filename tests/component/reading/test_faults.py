@@ -166,7 +166,7 @@ def test_nothing_set_for_a_query_stays_on_the_connection(api: Any) -> None:
 def test_answer_over_the_limit_is_500_and_not_stored(api: Any, client: Any) -> None:
     with_query(api, "huge", sql="select repeat('x', 6000000) as text")
     assert check_problem(api.get("/queries/huge"), 500)["type"] == "/docs#answer-too-large"
-    assert client.keys("cacheaside:*:{huge*") == []
+    assert client.keys("cacheaside:entry:{huge*") == []
 
 
 def test_two_rows_for_a_query_that_returns_one_is_500(api: Any) -> None:

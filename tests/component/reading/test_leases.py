@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from cacheaside.catalogue.parameters import Parameter
-from cacheaside.catalogue.policy import LONGEST_LEASE_MS, Policy
+from cacheaside.catalogue.policy import LEASE_MS, LONGEST_LOAD_MS, Policy
 from cacheaside.clock import epoch_ms
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.queries import Queries
@@ -67,7 +67,7 @@ def test_lease_that_never_ends_does_not_keep_an_answer_stale(servers: Servers, p
     cache, database = servers
     read(cache, database, ASKED, 0)
     plain_client.set(ASKED.keys.lease, b"x" * 16)
-    overdue_ms = POLICY.ttl_ms + LONGEST_LEASE_MS + 1_000
+    overdue_ms = POLICY.ttl_ms + LONGEST_LOAD_MS + LEASE_MS + 1_000
     assert read(cache, database, ASKED, overdue_ms) is Source.STALE
     assert read(cache, database, ASKED, overdue_ms) is Source.HIT
 

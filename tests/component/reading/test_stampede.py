@@ -32,11 +32,7 @@ _fork = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
-def settings(
-    cache_settings: CacheSettings, database_settings: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    # The queries below may run for two minutes, so that a slow machine fails no test.
-    monkeypatch.setattr("cacheaside.drivers.cache.cache.LONGEST_LEASE_MS", 200_000)
+def settings(cache_settings: CacheSettings, database_settings: DatabaseSettings) -> Settings:
     return Settings(database_settings, cache_settings)
 
 

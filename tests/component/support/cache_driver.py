@@ -16,11 +16,11 @@ from cacheaside.reading.steps import Acquire
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
 from tests.component.support.timeouts import production_timeouts_of
 
-__all__ = ["KEYS", "TAGS", "VERSIONS", "acquire_step", "assert_unavailable_soon", "cache_at", "retry_until_available"]
+__all__ = ["KEYS", "TAGS", "acquire_step", "assert_unavailable_soon", "cache_at", "retry_until_available"]
 
 TAGS = ("orders", "products", "customers", "products:42")
 KEYS = question_keys("top_products", bytes(16), TAGS)
-VERSIONS = tuple(bytes([number]) * 16 for number in range(1, 1 + len(TAGS)))
+SEEDS = tuple(bytes([number]) * 16 for number in range(1, 1 + len(TAGS)))
 
 _SOON_S = CALL_S + 2 * _OPENING_S
 # If this machine stops for a second, the call is tried again: a driver that waits too long does so each time.
@@ -29,7 +29,7 @@ _AVAILABLE_WITHIN_S = 60
 
 
 def acquire_step(token: bytes, keys: Keys = KEYS, tag_ms: int = 60_000) -> Acquire:
-    return Acquire(keys, token, VERSIONS[: len(keys.tags)], tag_ms)
+    return Acquire(keys, token, SEEDS[: len(keys.tags)], tag_ms)
 
 
 def cache_at(url: str, mode: CacheMode = CacheMode.NODE) -> Cache:

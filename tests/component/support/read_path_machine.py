@@ -11,12 +11,13 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from cacheaside.catalogue.policy import LEASE_MARGIN_MS, Policy, WaitedOut
+from cacheaside.catalogue.policy import FAILURE_MS, Policy, WaitedOut
+from cacheaside.drivers.cache import cache as cache_module
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable
+from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseUnavailable, StatementTimeout
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, unpack
 from cacheaside.reading.fill import ReadContext
-from cacheaside.reading.outcome import Outcome, Source
+from cacheaside.reading.outcome import Outcome
 from cacheaside.reading.question import Question
 from cacheaside.reading.read_path import read
 from cacheaside.reading.steps import Acquire, Load, Loaded, Look, Release, Step, Store, Wait
@@ -124,7 +125,9 @@ class ReadPathMachine(RuleBasedStateMachine):
         return self.begin_now(row, chance)
 
     def begin_now(self, row: int, chance: float) -> PausedRead:
-        context = ReadContext(lambda: self.now_ms, lambda: self.token(), lambda: chance, lambda: 29_000)
+        context = ReadContext(
+            lambda: self.now_ms, lambda: self.now_ms, lambda: self.token(), lambda: chance, lambda: 29_000
+        )
         path = read(QUESTIONS[row], context)
         return PausedRead(row, path, next(path), oldest_version=self.acknowledged[row])
 
@@ -167,10 +170,9 @@ class ReadPathMachine(RuleBasedStateMachine):
                     paused.step = paused.path.send(result)
             except StopIteration as end:
                 return self.ended(paused, end.value)
-            except CacheasideError:
-                # A refresh that fails keeps the lease on purpose: while it lasts, no read tries again.
-                if paused.oldest_version is not None:
-                    self.check_lease_is_released(paused)
+            except CacheasideError as error:
+                self.check_failure(paused, error)
+                self.check_lease_is_released(paused)
                 return multiple()
             if isinstance(paused.step, Wait):
                 break  # another read may be scheduled first
@@ -197,8 +199,10 @@ class ReadPathMachine(RuleBasedStateMachine):
             case Acquire():
                 return self.cache.acquire(step)
             case Load():
-                if self.database_is_down:
-                    return DatabaseUnavailable("raised by the test")
+                if step.renew is not None:
+                    self.cache.renew(step.renew)
+                if self.database_is_down:  # others share this failure, which tells the version that was not read
+                    return StatementTimeout(str(len(self.history[paused.row]) - 1))
                 return Loaded(self.history[paused.row][-1])
             case Store():
                 return self.cache.store(step)
@@ -214,8 +218,6 @@ class ReadPathMachine(RuleBasedStateMachine):
             if value.refresh is not None:
                 refresh = value.refresh.path
                 return PausedRead(paused.row, refresh, next(refresh), None, paused.tokens, paused.cache_failed)
-            if value.source is Source.STALE_IF_ERROR:
-                return multiple()  # the lease is kept, so that not every request tries the load again
         self.check_lease_is_released(paused)
         return multiple()
 
@@ -263,6 +265,10 @@ class ReadPathMachine(RuleBasedStateMachine):
             newest = max(version for version, then in enumerate(history) if then == body)
             raise TooOld(f"row {paused.row} was answered as of version {newest}, not {oldest_version} or later")
 
+    def check_failure(self, paused: PausedRead, error: CacheasideError) -> None:
+        if isinstance(error, StatementTimeout) and paused.oldest_version is not None:
+            assert int(str(error)) >= paused.oldest_version, "the failure of a load that an invalidation has ended"
+
     def check_lease_is_released(self, paused: PausedRead) -> None:
         if not paused.cache_failed:
             assert self.client.get(LEASES[paused.row]) not in paused.tokens, "the lease was not released"
@@ -280,7 +286,7 @@ class ReadPathMachine(RuleBasedStateMachine):
             self.check_entry(each, kept)
         for lease in LEASES:
             if lease in kept:
-                assert 0 <= kept[lease][1] <= TIMEOUT_MS + LEASE_MARGIN_MS
+                assert 0 <= kept[lease][1] <= max(cache_module.LEASE_MS, FAILURE_MS)
         for tag in TAGS:
             if tag in kept:
                 assert 0 <= kept[tag][1] <= max(policy.tag_ms for policy in POLICIES)

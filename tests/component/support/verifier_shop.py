@@ -89,7 +89,7 @@ class Shop:
         def now_ms() -> int:
             return self.now_ms() + self.ahead_ms
 
-        return Verifier(self.cache, self.database, self.catalogue, self.drain, now_ms, sleep, self.chance)
+        return Verifier(self.cache, self.database, self.catalogue, self.drain, now_ms, sleep, self.chance, now_ms)
 
     def verify(self) -> Verification:
         return self.verifier().verify()

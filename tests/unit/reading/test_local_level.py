@@ -34,6 +34,12 @@ def test_entry_is_not_kept_past_its_freshness() -> None:
     assert level.get("a", NOW + 500) is None
 
 
+def test_entry_is_not_kept_for_longer_because_the_clock_was_set_back() -> None:
+    level = LocalLevel()
+    level.keep("a", ENTRY, NOW, 2_000)
+    assert level.get("a", NOW - 3_600_000) is None
+
+
 def test_level_that_is_off_keeps_nothing() -> None:
     level = LocalLevel()
     level.keep("a", ENTRY, NOW, 0)

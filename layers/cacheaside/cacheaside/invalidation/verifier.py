@@ -36,7 +36,7 @@ from urllib.parse import parse_qs
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
-from cacheaside.clock import epoch_ms
+from cacheaside.clock import epoch_ms, monotonic_ms
 from cacheaside.errors import BadParameters, CacheUnavailable, DatabaseError, DatabaseUnavailable
 from cacheaside.invalidation.verification import StaleAnswer, Verification, loggable
 from cacheaside.reading import steps
@@ -96,6 +96,7 @@ class Verifier:
         now_ms: Callable[[], int] = epoch_ms,
         sleep: Callable[[float], object] = time.sleep,
         chance: Callable[[], float] = random.random,
+        elapsed_ms: Callable[[], int] = monotonic_ms,
     ) -> None:
         """`drain`: see `Drainer.drain_and_report_age`. `database` must load from the primary, not from a replica."""
         self._cache = cache
@@ -105,6 +106,7 @@ class Verifier:
         self._now_ms = now_ms
         self._sleep = sleep
         self._chance = chance
+        self._elapsed_ms = elapsed_ms
         self._known: dict[_Read, _Candidate | None] = {}
 
     def verify(self) -> Verification:
@@ -144,9 +146,9 @@ class Verifier:
         known, self._known = self._known, {}
         if due:
             self._drain()
-        ends_ms = self._now_ms() + _LOADS_AT_MOST_MS
+        ends_ms = self._elapsed_ms() + _LOADS_AT_MOST_MS
         for read in due:
-            left_ms = ends_ms - self._now_ms()
+            left_ms = ends_ms - self._elapsed_ms()
             if left_ms <= 0:
                 return
             candidate = self._known[read] = known[read] if read in known else self._candidate(read[0])
@@ -194,11 +196,11 @@ class Verifier:
 
     def _stale(self, differing: list[_Candidate]) -> list[_Candidate]:
         """Return those that can still be served when everything written before the comparison is invalidated."""
-        compared_ms = self._now_ms()
+        compared_ms = self._elapsed_ms()
         with suppress(CacheUnavailable, DatabaseError):
             for pause_s in _PAUSES_S if differing else ():
                 self._sleep(pause_s)
-                since_s = (self._now_ms() - compared_ms) / 1000
+                since_s = (self._elapsed_ms() - compared_ms) / 1000
                 all_invalidated = self._drain() <= since_s
                 differing = [candidate for candidate in differing if self._is_servable(candidate)]
                 if all_invalidated or not differing:

@@ -38,9 +38,9 @@ def acquire(question: Question, context: ReadContext) -> Generator[Step, Any, tu
     Raises CacheUnavailable.
     """
     token = context.token()
-    new_versions = tuple(context.token() for _ in question.keys.tags)
+    seeds = tuple(context.token() for _ in question.keys.tags)
     try:
-        acquired: Acquired = yield Acquire(question.keys, token, new_versions, question.query.policy.tag_ms)
+        acquired: Acquired = yield Acquire(question.keys, token, seeds, question.query.policy.tag_ms)
     except CacheUnavailable:
         yield from release(question, token)  # perhaps only the reply was lost
         raise

@@ -20,12 +20,13 @@ class LocalLevel:
     """The entries used last, each until its time is over. Not safe for several threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[int, Entry]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[int, int, Entry]] = OrderedDict()
 
     def get(self, key: str, now_ms: int) -> Entry | None:
         """Return the entry kept under `key`, or None if there is none or its time is over."""
-        until_ms, entry = self._kept.get(key, (0, None))
-        if now_ms >= until_ms:
+        since_ms, until_ms, entry = self._kept.get(key, (0, 0, None))
+        # Before it was kept means that the clock was set back, and nobody knows by how much.
+        if not since_ms <= now_ms < until_ms:
             self._kept.pop(key, None)
             return None
         self._kept.move_to_end(key)
@@ -35,7 +36,7 @@ class LocalLevel:
         """Keep `entry` for that long, or as long as it is fresh if that ends sooner."""
         if for_ms == 0:
             return
-        self._kept[key] = (min(now_ms + for_ms, entry.fresh_until_ms), entry)
+        self._kept[key] = (now_ms, min(now_ms + for_ms, entry.fresh_until_ms), entry)
         self._kept.move_to_end(key)
         if len(self._kept) > _ENTRIES_AT_MOST:
             self._kept.popitem(last=False)

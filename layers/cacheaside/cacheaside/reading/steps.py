@@ -48,15 +48,16 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Acquire:
-    """Acquire the lease if no live holder has it, give each missing tag its `new_versions`, then read all again.
+    """Acquire the lease if no live holder has it, give each missing tag a version, then read all again.
 
-    A lease or tag that is no string of 16 bytes counts as missing, and so does a lease that lasts too long. Sent:
-    `Acquired`. Raises CacheUnavailable: it may or may not have happened.
+    The server makes each version from its bytes in `seeds`, and never gives one twice. A lease or tag that is no string
+    of 16 bytes counts as missing, and so does a lease that lasts too long. Sent: `Acquired`. Raises CacheUnavailable:
+    it may or may not have happened.
     """
 
     keys: Keys
     token: bytes
-    new_versions: tuple[bytes, ...]
+    seeds: tuple[bytes, ...]
     tag_ms: int
 
 

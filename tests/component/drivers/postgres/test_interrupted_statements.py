@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
@@ -41,7 +42,7 @@ def interrupted(error: BaseException) -> Iterator[None]:
     """Raise `error` wherever this thread is, 50 ms from now: it waits for PostgreSQL then."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise error
+        raise copy(error)  # one that was raised keeps its frames alive, and their connections
 
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.05)
@@ -59,11 +60,11 @@ def test_next_statement_of_a_connection_gets_its_own_reply(
     kept = KeptConnection(database_settings)
 
     def before(cur: cursor) -> None:
-        raise error
+        raise copy(error)
 
     def unread(cur: cursor) -> None:
         cur.execute("begin; select 1")
-        raise error
+        raise copy(error)
 
     for action in (before, unread):
         with pytest.raises((type(error), CacheasideError)):
@@ -104,7 +105,7 @@ class RaisesAt:
     def _failing(self, action: Callable[[cursor], Any]) -> Callable[[cursor], Any]:
         def fail(cur: cursor) -> None:
             action(cur)
-            raise self._error
+            raise copy(self._error)
 
         return fail
 

@@ -36,8 +36,8 @@ class Cache(TagCache):
         """Return whether the step's token now holds the lease, and the values found. Raises CacheUnavailable."""
         keys = step.keys
         calls = [ACQUIRE.call([keys.lease, keys.entry], step.token, LEASE_MS)]
-        for tag, version in zip(keys.tags, step.new_versions, strict=True):
-            calls.append(TAG.call([tag], version, step.tag_ms))
+        for tag, seed in zip(keys.tags, step.seeds, strict=True):
+            calls.append(TAG.call([tag], seed, step.tag_ms))
         with only_cache_unavailable():
             (lease, entry), *tags = run_scripts(self._client, calls, again=True)
             looked = _looked([[entry, lease], tags], keys)

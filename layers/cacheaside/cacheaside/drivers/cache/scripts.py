@@ -43,12 +43,14 @@ local entry = redis.pcall('GET', KEYS[2])
 return {held, type(entry) == 'string' and entry}
 """)
 
-# KEYS: tag. ARGV: new version, lifetime in ms. Returns the version, which is the new one only if there was none.
-# Another query may have made this tag with a shorter lifetime than this entry needs.
+# KEYS: tag. ARGV: 16 random bytes, lifetime in ms. Returns the version, which is a new one only if there was none.
+# The time is a part of it, because a call may be sent twice: if an invalidation comes between, the version of before
+# must not come back. Another query may have made this tag with a shorter lifetime than this entry needs.
 TAG: Final = Script("""
 local version = redis.pcall('GET', KEYS[1])
 if type(version) ~= 'string' or #version ~= #ARGV[1] then
-    version = ARGV[1]
+    local time = redis.call('TIME')
+    version = string.sub(ARGV[1], 1, 8) .. struct.pack('>I8', time[1] * 1000000 + time[2])
     redis.call('SET', KEYS[1], version, 'PX', ARGV[2])
 else
     redis.call('PEXPIRE', KEYS[1], ARGV[2], 'GT')

@@ -1,0 +1,151 @@
+"""A process dies while it holds the lease of a load. Those who wait for the load get an answer all the same."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+
+from cacheaside.catalogue.policy import LEASE_MS, RENEW_EVERY_MS, Policy
+from cacheaside.clock import epoch_ms
+from cacheaside.drivers.cache import cache as cache_module
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.queries import Queries
+from cacheaside.reading.outcome import Source
+from cacheaside.reading.question import Question
+from cacheaside.reading.reader import Reader
+from cacheaside.reading.steps import Acquire, Load, Step, Store
+from cacheaside.settings import DatabaseSettings
+from tests.component.support.cache_servers import CacheServer, settings_of
+from tests.component.support.question import question
+from tests.component.support.sql import Sql
+from tests.support.raising_servers import RaisingServers
+from tests.support.wait_until import wait_until
+
+# As deployed: a statement may run for as long as others wait for it, and its timeout is no measure of its time.
+POLICY: Final = Policy(ttl_ms=60_000, stale_ms=60_000, stale_if_error_ms=600_000, wait_ms=10_000)
+LATER_MS: Final = {"cold": 0, "stale": POLICY.ttl_ms + 5_000, "expired": POLICY.ttl_ms + POLICY.stale_ms + 5_000}
+
+_fork = multiprocessing.get_context("fork")
+
+
+class _Death(BaseException):
+    """Kills this process in place of being raised."""
+
+
+class KillingServers(RaisingServers):
+    """Servers whose client is killed at one step."""
+
+    def _do(self, method: Any, step: Step) -> Any:
+        try:
+            return super()._do(method, step)
+        except _Death:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Sandboxes:
+    """Readers with connections of their own, in this process and in others."""
+
+    def __init__(self, server: CacheServer, database: DatabaseSettings) -> None:
+        self._server, self._database = server, database
+
+    def read(
+        self, asked: Question, later_ms: int = 0, *, dies_at: type[Step] | None = None, done: bool = False
+    ) -> Source:
+        cache: Any = Cache(settings_of(self._server))
+        database: Any = Queries(self._database)
+        try:
+            if dies_at is not None:
+                cache = database = KillingServers(cache, database, dies_at, _Death(), done=done)
+            reader = Reader(cache, database, lambda: epoch_ms() + later_ms)
+            outcome = reader.read(asked, lambda: 29_000).outcome
+            if outcome.refresh is not None:
+                reader.refresh(outcome.refresh)
+            return outcome.source
+        finally:
+            if dies_at is None:
+                cache.forget()
+                database.forget()
+
+    def start(self, asked: Question, later_ms: int = 0, **dies: Any) -> Any:
+        process = _fork.Process(target=self.read, args=[asked, later_ms], kwargs=dies)
+        process.start()
+        return process
+
+
+@pytest.fixture
+def sandboxes(
+    cache_server: CacheServer, plain_client: Any, database_settings: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> Sandboxes:
+    monkeypatch.setattr(cache_module, "LEASE_MS", LEASE_MS)  # that of production
+    return Sandboxes(cache_server, database_settings)
+
+
+@pytest.fixture
+def gate(sql: Sql) -> Iterator[None]:
+    """While it is closed, loads of `gated` wait in PostgreSQL."""
+    sql("select pg_advisory_lock(11)")
+    yield
+    sql("select pg_advisory_unlock_all()")
+
+
+def gated() -> Question:
+    mark = uuid4().hex
+    return question(f"select pg_advisory_xact_lock_shared(11)::text, '{mark}' as mark", tags=("gated",), policy=POLICY)
+
+
+@pytest.mark.parametrize("later_ms", LATER_MS.values(), ids=LATER_MS)
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", [Acquire, Load, Store], ids=lambda step: step.__name__)
+def test_next_read_answers_after_a_holder_was_killed_at_any_step(
+    sandboxes: Sandboxes, at: type[Step], done: bool, later_ms: int
+) -> None:
+    asked = question("select 1 as one", tags=("products",), policy=POLICY)
+    if later_ms:
+        sandboxes.read(asked)
+    killed = sandboxes.start(asked, later_ms, dies_at=at, done=done)
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    answered = sandboxes.read(asked, later_ms)
+    assert answered is not Source.STALE_IF_ERROR
+    assert answered is not Source.BYPASS
+
+
+def test_waiters_answer_after_a_holder_was_killed_while_postgresql_ran_its_load(
+    sandboxes: Sandboxes, sql: Sql, gate: None
+) -> None:
+    asked = gated()
+    loads = "select count(*) from pg_stat_activity where wait_event = 'advisory'"
+    holder = sandboxes.start(asked)
+    wait_until(lambda: sql(loads) == [(1,)])
+    waiters = [sandboxes.start(asked) for _ in range(3)]
+    os.kill(holder.pid, signal.SIGKILL)
+    wait_until(lambda: sql(loads) == [(2,)])  # one of those who waited loads in its place
+    sql("select pg_advisory_unlock(11)")
+    for waiter in waiters:
+        waiter.join()
+    assert [waiter.exitcode for waiter in waiters] == [0, 0, 0]
+
+
+def test_live_holder_keeps_its_lease_for_longer_than_a_lease_lasts(
+    sandboxes: Sandboxes, plain_client: Any, sql: Sql, gate: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease_ms = 2 * LEASE_MS  # this machine may stop for a second
+    monkeypatch.setattr(cache_module, "LEASE_MS", lease_ms)
+    asked = gated()
+    holder = sandboxes.start(asked)
+    wait_until(lambda: plain_client.get(asked.keys.lease) is not None)
+    token, renewed = plain_client.get(asked.keys.lease), 0
+    left_ms = plain_client.pttl(asked.keys.lease)
+    while renewed * RENEW_EVERY_MS <= lease_ms:
+        before_ms, left_ms = left_ms, plain_client.pttl(asked.keys.lease)
+        assert plain_client.get(asked.keys.lease) == token
+        renewed += left_ms > before_ms
+    sql("select pg_advisory_unlock(11)")
+    holder.join()
+    assert sandboxes.read(asked) is Source.HIT
