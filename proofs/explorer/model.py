@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from cacheaside.catalogue.policy import Policy
+from cacheaside.catalogue.policy import Freshness, Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.errors import StatementTimeout
 from cacheaside.reading import steps
@@ -39,6 +39,7 @@ __all__ = [
 NOW_MS: Final = 1_000_000
 _DAY_MS: Final = 86_400_000
 POLICY: Final = Policy(ttl_ms=60_000, stale_ms=60_000, stale_if_error_ms=120_000, negative_ttl_ms=60_000)
+_AGE_MS: Final = {Freshness.FRESH: 1_000, Freshness.STALE: 61_000, Freshness.LAST_RESORT: 121_000}
 QUESTION: Final = Question(
     Query(
         name="row",
@@ -170,7 +171,7 @@ def _is_failure(value: bytes) -> bool:
 def foreign_entries(tag: bytes | None, mutant: Mutant) -> dict[str, bytes]:
     """Return entries that no fill made. Their body is -1, and they have the version that the tag has now."""
     version = tag if tag is not None and len(tag) == TOKEN_BYTES else bytes(TOKEN_BYTES)
-    data = stored_entry(-1, version, past_ms=-1_000)
+    data = stored_entry(-1, version, Freshness.FRESH)
     entry = decode(data)
     assert entry is not None
     others = entry if mutant.no_question else replace(entry, question=b"?" * TOKEN_BYTES)
@@ -196,9 +197,9 @@ def foreign_failures(tag: bytes | None) -> dict[str, bytes]:
     return {"that of another question": others, "one from tomorrow": tomorrows, "one that is cut off": current[:-1]}
 
 
-def stored_entry(value: int, tag: bytes, *, past_ms: int) -> bytes:
-    """Return an entry with that value as the cache stores it, which has not been fresh since `past_ms`."""
-    created_ms = NOW_MS - POLICY.ttl_ms - past_ms
+def stored_entry(value: int, tag: bytes, freshness: Freshness) -> bytes:
+    """Return an entry with that value as the cache stores it."""
+    created_ms = NOW_MS - _AGE_MS[freshness]
     body = str(value).encode()
     entry = Entry(
         body=body,

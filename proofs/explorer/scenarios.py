@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from cacheaside.catalogue.policy import Freshness
 from proofs.explorer.model import Mutant, SharedState, stored_entry
 from proofs.explorer.search import Faults, Scenario
 
@@ -31,7 +32,8 @@ MUTANTS: Final = (
 
 def scenarios(readers: int, writers: int, **faults: int) -> list[Scenario]:
     """Return one scenario for each content that the cache can have at the beginning. `faults` are those of `Faults`."""
-    fresh, stale, expired = (stored_entry(0, _TAG, past_ms=past_ms) for past_ms in (-1_000, 1_000, 61_000))
+    each = (Freshness.FRESH, Freshness.STALE, Freshness.LAST_RESORT)
+    fresh, stale, expired = (stored_entry(0, _TAG, freshness) for freshness in each)
     initial = {
         "cold": SharedState(),
         "a fresh entry": SharedState(entry=fresh, tag=_TAG),
