@@ -42,12 +42,13 @@ class ReadActor:
     answer: int | None = None
     done: bool = False
     resent: bool = False  # its step was done before
+    halves: tuple[tuple[str, Any], ...] = ()  # the results of the parts of its step that are done
     frames: Hashable = None
 
     @property
     def identity(self) -> Hashable:
         """All that distinguishes the future of this actor from that of another one."""
-        return (self.number, self.done, self.oldest_allowed, self.answer, self.resent, self.frames)
+        return (self.number, self.done, self.oldest_allowed, self.answer, self.resent, self.halves, self.frames)
 
     @property
     def lease(self) -> bytes | None:
@@ -68,15 +69,19 @@ class ReadActor:
         """Return this actor after its step had that result."""
         return self._run((*self.sent, result), mutant)
 
+    def after_half(self, part: str, result: object) -> ReadActor:
+        """Return this actor after one part of its step was done."""
+        return _known(replace(self, halves=(*self.halves, (part, result))))
+
     def sent_again(self) -> ReadActor:
         """Return this actor with its step still pending, though it was done.
 
         An Acquire gives a tag another version each time, because the script makes it from the time as well.
         """
         if not isinstance(self.step, steps.Acquire):
-            return self
+            return _known(replace(self, halves=()))
         seeds = tuple(seed[:-1] + b"2" for seed in self.step.seeds)
-        return _known(replace(self, step=replace(self.step, seeds=seeds), resent=True))
+        return _known(replace(self, step=replace(self.step, seeds=seeds), resent=True, halves=()))
 
     def _run(self, sent: tuple[object, ...], mutant: Mutant) -> ReadActor:
         """Return this actor after its generator was sent all of `sent`."""
@@ -101,7 +106,9 @@ class ReadActor:
         if isinstance(step, steps.Load):
             renew = step.renew
         frames = _frames(path, (QUESTION, POLICY, context))
-        return _known(replace(self, sent=sent, step=step, renew=renew, answer=answer, resent=False, frames=frames))
+        return _known(
+            replace(self, sent=sent, step=step, renew=renew, answer=answer, resent=False, halves=(), frames=frames)
+        )
 
     def _ended(self, answer: int | None) -> ReadActor:
         return _known(replace(self, sent=(), step=None, renew=None, answer=answer, done=True, frames=None))

@@ -1,7 +1,8 @@
 """The model of Valkey and PostgreSQL: one entry, its lease, its tag, and one row in the database.
 
-Every step of the read path is atomic here, because it is one command or script in Valkey and one statement in
-PostgreSQL. States are immutable, so that the search can go back to any of them.
+Every step is atomic, because it is one command or script in Valkey and one statement in PostgreSQL. Look and Acquire
+have a part for entry and lease, and one for the tag, which a cluster has on another server. States are immutable, so
+that the search can go back to any of them.
 
 The clock stands still. A lease or a failure that ends is a lost key. So renewing a lease changes nothing here.
 """
@@ -29,10 +30,12 @@ __all__ = [
     "POLICY",
     "QUESTION",
     "WRONG_TYPE",
+    "Kept",
     "Mutant",
     "SharedState",
     "foreign_entries",
     "foreign_failures",
+    "joined",
     "stored_entry",
 ]
 
@@ -78,7 +81,12 @@ class Mutant:
     blind_renewal: bool = False  # a lease is renewed with SET, whoever holds it
     late_failure: bool = False  # a failure gets the tag versions of the moment when it is left
     blind_release: bool = False  # a lease is released with DEL, whoever holds it
+    tags_apart: bool = False  # no defect: entry and tag are read at different instants, in any order, as in a cluster
     repeated_versions: bool = False  # an Acquire that is sent twice gives a tag the same version twice
+
+
+# Entry and lease, as they were at one instant.
+Kept = tuple[bytes | None, bytes | None]
 
 
 class SharedState(NamedTuple):
@@ -96,14 +104,10 @@ class SharedState(NamedTuple):
     def do(self, step: steps.Step | steps.Renew, mutant: Mutant) -> tuple[SharedState, Hashable]:
         """Return the state after `step`, and the result that the read path is sent."""
         match step:
-            case steps.Look():
-                looked = self._looked()
-                return self, replace(looked, lease=None) if mutant.look_without_lease else looked
-            case steps.Acquire():
-                held = self.lease if _is_lease(self.lease) or mutant.endless_leases else None
-                tag = self.tag if _is_token(self.tag) or mutant.foreign_tags else None
-                after = self._replace(lease=held or step.token, tag=tag or step.seeds[0])
-                return after, steps.Acquired(after.lease == step.token, after._looked())
+            case steps.Look() | steps.Acquire():
+                after, kept = self.do_on_entry(step, mutant)
+                after, tag = after.do_on_tag(step, mutant)
+                return after, joined(step, kept, tag)
             case steps.Renew():
                 return self._replace(lease=step.token) if mutant.blind_renewal else self, None
             case steps.Load():
@@ -123,6 +127,20 @@ class SharedState(NamedTuple):
             case steps.Wait():
                 return self, None
 
+    def do_on_entry(self, step: steps.Look | steps.Acquire, mutant: Mutant) -> tuple[SharedState, Kept]:
+        """Do the part of a step that concerns entry and lease. Return the state after it, and what it found."""
+        if isinstance(step, steps.Look):
+            return self, (_string(self.entry), None if mutant.look_without_lease else _string(self.lease))
+        held = self.lease if _is_lease(self.lease) or mutant.endless_leases else None
+        return self._replace(lease=held or step.token), (_string(self.entry), _string(held or step.token))
+
+    def do_on_tag(self, step: steps.Look | steps.Acquire, mutant: Mutant) -> tuple[SharedState, bytes | None]:
+        """Do the part of a step that concerns the tag. Return the state after it, and the version."""
+        if isinstance(step, steps.Look):
+            return self, _string(self.tag)
+        tag = self.tag if _is_token(self.tag) or mutant.foreign_tags else None
+        return self._replace(tag=tag or step.seeds[0]), _string(tag or step.seeds[0])
+
     def disturbed(self) -> SharedState:
         """Return the same state after an event that justifies another load."""
         return self._replace(loads=None)
@@ -131,13 +149,14 @@ class SharedState(NamedTuple):
         """Return whether a failed load has left its failure. It ends by itself."""
         return self.lease is not None and _is_failure(self.lease)
 
+    def lease_ends(self) -> bool:
+        """Return whether the lease key is free, or will be: a lease and a failure end by themselves."""
+        return self.lease is None or _is_lease(self.lease) or self.has_failure()
+
     def without(self, key: str) -> SharedState:
         """Return the state after that key is lost."""
         lost: dict[str, Any] = {key: None}
         return self._replace(**lost)
-
-    def _looked(self) -> steps.Looked:
-        return steps.Looked(_string(self.entry), _string(self.lease), (_string(self.tag),))
 
     def _with_late_versions(self, data: bytes) -> bytes:
         entry = decode(data)
@@ -148,6 +167,12 @@ class SharedState(NamedTuple):
         failure = decode_failure(data or b"", QUESTION.digest, NOW_MS)
         assert failure is not None
         return encode_failure(replace(failure, tag_versions=(self.tag or bytes(TOKEN_BYTES),)), NOW_MS)
+
+
+def joined(step: steps.Look | steps.Acquire, kept: Kept, tag: bytes | None) -> steps.Looked | steps.Acquired:
+    """Return the result of a step from those of its two parts."""
+    looked = steps.Looked(*kept, (tag,))
+    return looked if isinstance(step, steps.Look) else steps.Acquired(looked.lease == step.token, looked)
 
 
 def _string(value: bytes | None) -> bytes | None:

@@ -8,12 +8,13 @@ from cacheaside.catalogue.policy import Freshness
 from proofs.explorer.model import Mutant, SharedState, stored_entry
 from proofs.explorer.search import Faults, Scenario
 
-__all__ = ["MUTANTS", "UNCHANGED", "all_scenarios", "scenarios", "small_scenarios"]
+__all__ = ["CLUSTER", "MUTANTS", "UNCHANGED", "all_scenarios", "scenarios", "small_scenarios"]
 
 _TAG: Final = b"T" * 16
 _INVALIDATED_TAG: Final = b"M" * 16
 
 UNCHANGED: Final = Mutant("as deployed")
+CLUSTER: Final = Mutant("as deployed, in a cluster", tags_apart=True)
 MUTANTS: Final = (
     Mutant("one token for each client", token_per_client=True),
     Mutant("tag versions read when storing", late_versions=True),
@@ -44,9 +45,9 @@ def scenarios(readers: int, writers: int, **faults: int) -> list[Scenario]:
     return [Scenario(name, shared, readers, writers, Faults(**faults)) for name, shared in initial.items()]
 
 
-def all_scenarios() -> list[Scenario]:
-    """Return all scenarios that are explored. With fewer actors, more faults are affordable, in any order."""
-    return [
+def all_scenarios() -> list[tuple[Scenario, Mutant]]:
+    """Return all scenarios that are explored, each with the system. With fewer actors, more faults are affordable."""
+    on_one_server = [
         *scenarios(3, 2, lost_keys=1),
         *scenarios(2, 2, lost_keys=3),
         *scenarios(2, 2, lost_keys=1, lost_replies=1, failed_loads=1),
@@ -56,6 +57,8 @@ def all_scenarios() -> list[Scenario]:
         *scenarios(2, 1, overwrites=2),
         *scenarios(2, 1, overwrites=1, lost_replies=1, failed_loads=1),
     ]
+    in_a_cluster = [*scenarios(2, 2, lost_keys=1), *scenarios(2, 1, lost_keys=1, lost_replies=1, failed_loads=1)]
+    return [*((each, UNCHANGED) for each in on_one_server), *((each, CLUSTER) for each in in_a_cluster)]
 
 
 def small_scenarios() -> list[Scenario]:

@@ -15,7 +15,7 @@ from cacheaside.reading import steps
 from proofs.explorer.actors import ReadActor, WriteActor, forget
 from proofs.explorer.adversary import NEW_READER, overwritten, stuck_reader, unhealed
 from proofs.explorer.model import KEYS, Mutant, SharedState
-from proofs.explorer.moves import moves
+from proofs.explorer.moves import Request, moves
 
 __all__ = ["Exploration", "Faults", "Scenario", "SystemState", "explore"]
 
@@ -46,6 +46,9 @@ class Scenario:
     writers: int
     faults: Faults
 
+    def __str__(self) -> str:
+        return f"{self.readers} readers, {self.writers} writers, {self.faults}, {self.name}"
+
 
 class SystemState(NamedTuple):
     """One state of the whole system. `late` holds requests that may still arrive, though their readers gave them up."""
@@ -54,7 +57,7 @@ class SystemState(NamedTuple):
     readers: tuple[ReadActor, ...]
     writers: tuple[WriteActor, ...]
     faults: Faults  # that may still happen
-    late: tuple[steps.Step, ...] = ()
+    late: tuple[Request, ...] = ()
 
 
 # The events that led to a state, the last one first.
@@ -139,10 +142,10 @@ def _transitions(state: SystemState, mutant: Mutant) -> Iterator[Transition]:
             yield event, SystemState(after, readers, actors, faults, late), None
         if not (writer.committed or writer.invalidated):  # symmetry, as for readers
             break
-    for at, step in enumerate(late):
-        after, _ = shared.do(step, mutant)
+    for at, request in enumerate(late):
+        after = request.arrive(shared, mutant)
         others = late[:at] + late[at + 1 :]
-        yield f"the {type(step).__name__.lower()} arrives", SystemState(after, readers, writers, faults, others), None
+        yield f"the {request} arrives", SystemState(after, readers, writers, faults, others), None
     for event, after, fault in _losses(shared):
         if fault is None or faults.lost_keys:
             left = faults if fault is None else faults.without(fault)
@@ -173,14 +176,13 @@ def _transitions_of_readers(state: SystemState, mutant: Mutant) -> Iterator[Tran
         if reader.done:
             continue
         before, behind = readers[:at], readers[at + 1 :]
-        for event, fault, after, read_actor, request, violated in moves(reader, shared, acknowledged, mutant):
+        for event, fault, after, read_actor, requests, violated in moves(reader, shared, acknowledged, mutant):
             left = faults
             if fault is not None:
                 if not getattr(faults, fault):
                     continue
                 left = faults.without(fault)
-            requests = late if request is None else (*late, request)
-            yield event, SystemState(after, (*before, read_actor, *behind), writers, left, requests), violated
+            yield event, SystemState(after, (*before, read_actor, *behind), writers, left, late + requests), violated
         if reader.oldest_allowed is None:  # symmetry: actors that have not begun are alike, so one of them is enough
             break
 
@@ -189,8 +191,7 @@ def _violated(state: SystemState, scenario: Scenario, mutant: Mutant) -> str | N
     """Return the invariant that a state violates, as a sentence, or None."""
     shared, readers, writers, faults, _ = state
     acknowledged, possible = _acknowledged(writers), scenario.faults
-    # One more read that begins now, and needs no more than a look.
-    violated = moves(NEW_READER, shared, acknowledged, mutant)[0].violated
+    violated = _violated_by_another(shared, acknowledged, mutant)
     if violated is not None:
         return violated
     ended = all(reader.done for reader in readers)
@@ -203,6 +204,17 @@ def _violated(state: SystemState, scenario: Scenario, mutant: Mutant) -> str | N
     if not possible.overwrites:
         return None
     return unhealed(shared, acknowledged, mutant) if ended else stuck_reader(shared, readers, acknowledged, mutant)
+
+
+@cache
+def _violated_by_another(shared: SharedState, acknowledged: int, mutant: Mutant) -> str | None:
+    """Return the invariant that one more read violates, if it begins now and needs no more than a look."""
+    reader = NEW_READER
+    while reader.step is None or isinstance(reader.step, steps.Look):
+        _, _, _, reader, _, violated = moves(reader, shared, acknowledged, mutant)[0]
+        if reader.done or violated is not None:
+            return violated
+    return None
 
 
 def _is_held(shared: SharedState) -> bool:
