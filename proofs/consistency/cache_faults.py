@@ -172,7 +172,8 @@ class UnnamedUnderTest(ReplicatedUnderTest):
         self.servers.await_replica()
         self.servers.jam_replication()
         try:
-            yield random.uniform(0.0, 0.4)
+            yield 0.0  # the next pause begins after the jam, which takes a while
+            yield random.uniform(0.2, 1.0)
         finally:
             self._replace_primary()
 

@@ -27,7 +27,7 @@ __all__ = ["ReplicatedValkey", "execute"]
 _SETTINGS: Final = {"repl-diskless-sync-delay": "0"}
 # Together more than the buffers of a kernel for one connection: up to 36 MB by Linux's defaults.
 _JAM: Final = "x" * 16_000_000
-_JAMS: Final = 4
+_JAMS: Final = 3
 _JOINED_WITHIN_S: Final = 30.0
 
 
