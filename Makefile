@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e consistency ddl lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov
+.PHONY: help run psql demo test check e2e consistency ddl outages lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,12 +58,15 @@ explore: .venv ## every interleaving of three readers and two writers on the pro
 	@$(BIN)/python -m proofs.explorer
 
 MINUTES ?= 2
-consistency: .venv ## writes of every kind while servers are killed and frozen; no answer may be stale (MINUTES=2, CACHE=node|cluster|pair)
+consistency: .venv ## writes of every kind while servers are killed and frozen; no answer may be stale (MINUTES=2, CACHE=node|cluster|pair|unnamed-pair)
 	@$(BIN)/python -m proofs.consistency $$(($(MINUTES) * 60)) --cache $(or $(CACHE),node)
 
 EXAMPLES ?= 400
 ddl: .venv ## DDL and DML at random on a real PostgreSQL; no answer may be stale (EXAMPLES=400, each of up to 40 transactions)
 	@DDL_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --quiet --capture=no tests/component/migrate/test_ddl_model.py
+
+outages: .venv ## what callers feel while servers and processes fail: six minutes (PART=holder|cache|restart|timeout|lock)
+	@$(BIN)/python -m bench.outages $(PART)
 
 ##@ Deploy
 

@@ -50,7 +50,7 @@ def usd(price: str, quantity: float) -> float:
 
 MICRO, MEDIUM = usd("db.t4g.micro", HOURS), usd("db.t4g.medium", 2 * HOURS)
 DISK, NODE, NODES = usd("gp3", 20), usd("cache.t4g.micro", HOURS), usd("cache.t4g.small", 2 * HOURS)
-LISTEN, SCHEDULED = (usd("Lambda GB-s", SECONDS / 60 * seconds * 0.25) for seconds in (65, 0.2))
+POLLED, SCHEDULED = (usd("Lambda GB-s", SECONDS / 60 * seconds * 0.25) for seconds in (65, 0.2))
 
 
 def bill() -> dict[str, list[float]]:
@@ -61,7 +61,7 @@ def bill() -> dict[str, list[float]]:
         "database: 730 h of db.t4g.micro; prod 2 × of db.t4g.medium": [MICRO, MICRO, MEDIUM, MEDIUM],
         "its storage: 20 GB, prod 2 ×; as much backup is free": [DISK, DISK, 2 * DISK, 2 * DISK],
         "cache: 730 h of cache.t4g.micro; prod 2 × of cache.t4g.small": [NODE, NODE, NODES, NODES],
-        "listening: 43,800 × 65 s × 0.25 GB": [LISTEN] * 4,
+        "polling: 43,800 × 65 s × 0.25 GB": [POLLED] * 4,
         "API: 262.8 million requests": [0, usd("API requests", MILLIONS)] * 2,
         "Lambda, requests: as many": [0, usd("Lambda requests", MILLIONS)] * 2,
         "Lambda, time: as many × 20 ms × 1 GB": [0, usd("Lambda GB-s", MILLIONS * 1e6 * BILLED_S)] * 2,
@@ -80,7 +80,7 @@ def options() -> list[tuple[str, str, str]]:
     nat = usd("nat", HOURS) + usd("address", HOURS)
     empty, full = usd("serverless GB", 0.1 * HOURS), usd("serverless GB", HOURS) + usd("serverless ECPU", 5 * MILLIONS)
     return [
-        ("`Invalidation=schedule`", "43,800 × 0.2 s, not 65 s, × 0.25 GB", with_sign(SCHEDULED - LISTEN)),
+        ("`Invalidation=schedule`", "43,800 × 0.2 s, not 65 s, × 0.25 GB", with_sign(SCHEDULED - POLLED)),
         ("`Egress=endpoints`", "2 endpoints × 2 zones × 730 h", with_sign(usd("endpoint", 4 * HOURS))),
         ("`Egress=nat`", "730 h of a gateway and its address; prod 2 ×", with_sign(nat, 2 * nat)),
         ("`RdsProxy=on`", "2 vCPU × 730 h, in both presets", with_sign(usd("proxy", 2 * HOURS))),

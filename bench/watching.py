@@ -1,6 +1,6 @@
 """How much watching slows down writers: `python -m bench.watching` prints the table of docs/benchmarks.md.
 
-pgbench writes to tables in three states: not watched, watched, and watched while a sweep listens and drains. The states
+pgbench writes to tables in three states: not watched, watched, and watched while a sweep polls and drains. The states
 take turns: in three rounds each is first, second and last once. A ratio compares median latencies; the table has the
 median ratio of the rounds. The drainer shares the machine with PostgreSQL, which a deployed one does not.
 """
@@ -32,7 +32,7 @@ from local.progress import Progress
 ROUNDS: Final = 3
 SECONDS: Final = 1
 SCALE: Final = 10  # of 100,000 accounts each
-STATES: Final = ("not watched", "watched", "watched, a sweep listens")
+STATES: Final = ("not watched", "watched", "watched, a sweep polls")
 TABLES: Final = ("accounts", "branches", "history", "tellers")
 
 _ACCOUNT: Final = rf"\set aid random(1, {SCALE} * 100000 - 1000)"
@@ -76,7 +76,7 @@ class PgBench:
         script.write_text(workload.script)
         for log in self._folder.glob("log*"):
             log.unlink()
-        with self._listening() if state == STATES[2] else nullcontext():
+        with self._polling() if state == STATES[2] else nullcontext():
             self._write(workload, script)
         return [int(line.split()[2]) for log in self._folder.glob("log*") for line in log.read_text().splitlines()]
 
@@ -88,8 +88,8 @@ class PgBench:
         )
 
     @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Have a sweep listen and drain during the block. At the end it drains the remaining changes."""
+    def _polling(self) -> Iterator[None]:
+        """Have a sweep poll and drain during the block. At the end it drains the remaining changes."""
         outbox = Outbox(self._settings.database)
         sweep = Sweep(outbox, Drainer(outbox, Cache(self._settings.cache)).drain, lambda: Verification(0))
         thread = Thread(target=sweep.run, args=[SECONDS + 1.0, _NoReport()])
@@ -112,6 +112,7 @@ class PgBench:
 
 
 class _NoReport:
+    def followed(self, unrecorded: int) -> None: ...
     def drained(self, drained: Drained, backlog: Backlog) -> None: ...
     def folded(self, rows: int) -> None: ...
     def verified(self, verification: Verification) -> None: ...

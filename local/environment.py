@@ -47,7 +47,7 @@ def function_environment(
     # The verifier loads answers as the query function would.
     invalidate["READ_DATABASE_USER"] = variables["QueryFunction"]["DATABASE_USER"]
     if host:
-        # `sam local` has no schedule: one event is one sweep. It should return at once and not listen for a minute.
+        # `sam local` has no schedule: one event is one sweep. It should return at once and not poll for a minute.
         invalidate["INVALIDATION"] = "schedule"
     return variables
 

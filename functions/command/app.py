@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_json
-from cacheaside.drivers.cache.tags import TagCache
+from cacheaside.drivers.cache.tags import ConfirmedTagCache
 from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.http.application import application
 from cacheaside.http.confirmations import confirm
@@ -25,7 +25,7 @@ logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 # No breaker before this cache: invalidating the old answers is worth a timeout for each command.
-writer = Writer(TagCache(settings.cache), Commands(settings.database))
+writer = Writer(ConfirmedTagCache(settings.cache), Commands(settings.database))
 app = application(logger)
 
 

@@ -1,4 +1,4 @@
-"""Invalidates cached answers after a change: on a schedule, on NOTIFY, and on POST /invalidations."""
+"""Invalidates cached answers after a change: on a schedule, by polling, and on POST /invalidations."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from cacheaside.invalidation.verifier import Verifier
 from cacheaside.runtime.sweep_metrics import measured_sweep
 from cacheaside.settings import InvalidateSettings, InvalidationMode
 
-# The schedule invokes each minute. Slightly longer than that, so that an invocation listens at any time.
-LISTEN_S = 63.0
-# Kept free for the rest of the sweep after listening.
-AFTER_LISTENING_S = 45.0
+# The schedule invokes each minute. Slightly longer than that, so that an invocation polls at any time.
+POLL_S = 63.0
+# Kept free for the rest of the sweep after polling.
+AFTER_POLLING_S = 45.0
 
 logger = Logger()
 settings = InvalidateSettings.from_environment()
@@ -49,7 +49,7 @@ def invalidate_answers() -> Response[str]:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
     if "routeKey" in event:
         return app.resolve(event, context)
-    listening = settings.mode is InvalidationMode.LISTEN
+    polling = settings.mode is InvalidationMode.POLL
     left_s = context.get_remaining_time_in_millis() / 1000
-    measured_sweep(sweep, min(LISTEN_S, left_s - AFTER_LISTENING_S) if listening else 0.0)
+    measured_sweep(sweep, min(POLL_S, left_s - AFTER_POLLING_S) if polling else 0.0)
     return None

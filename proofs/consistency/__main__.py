@@ -1,4 +1,4 @@
-"""`python -m proofs.consistency SECONDS [--cache node|cluster|pair]`: status 1 if a check failed."""
+"""`python -m proofs.consistency SECONDS [--cache node|cluster|pair|unnamed-pair]`: status 1 if a check failed."""
 
 from __future__ import annotations
 

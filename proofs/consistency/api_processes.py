@@ -17,6 +17,7 @@ from operator import lt
 from typing import Any, Final
 
 from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.tags import ConfirmedTagCache
 from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import CacheasideError
@@ -39,7 +40,7 @@ _READS_GENERATION: Final = 0.05  # the same: each change of the schema invalidat
 _HOT_ROWS: Final = 8
 
 
-class CrashingCache(Cache):
+class CrashingCache(ConfirmedTagCache):
     """Kills the process with probability `chance` after COMMIT, before the change is invalidated."""
 
     def __init__(self, settings: CacheSettings, chance: float, history: History, worker: int) -> None:

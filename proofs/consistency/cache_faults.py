@@ -15,7 +15,15 @@ from local.servers.valkey_cluster import ValkeyCluster
 from proofs.consistency.history import History
 from proofs.consistency.replicated_valkey import ReplicatedValkey, execute
 
-__all__ = ["CACHE_KINDS", "CacheFault", "CacheUnderTest", "ClusterUnderTest", "NodeUnderTest", "ReplicatedUnderTest"]
+__all__ = [
+    "CACHE_KINDS",
+    "CacheFault",
+    "CacheUnderTest",
+    "ClusterUnderTest",
+    "NodeUnderTest",
+    "ReplicatedUnderTest",
+    "UnnamedUnderTest",
+]
 
 
 class CacheFault(Enum):
@@ -151,8 +159,28 @@ class ReplicatedUnderTest(CacheUnderTest):
         self._history.complete_failover()
 
 
+class UnnamedUnderTest(ReplicatedUnderTest):
+    """The same with a replica that the settings do not name. Only a replica that is connected takes over."""
+
+    replicas = 0
+
+    def _fail_over(self) -> FaultSteps:
+        self.servers.await_replica()
+        return super()._fail_over()
+
+    def _fail_over_behind(self) -> FaultSteps:
+        self.servers.await_replica()
+        self.servers.jam_replication()
+        try:
+            yield 0.0  # the next pause begins after the jam, which takes a while
+            yield random.uniform(0.2, 1.0)
+        finally:
+            self._replace_primary()
+
+
 CACHE_KINDS: Final[Mapping[str, Callable[[Path, History], CacheUnderTest]]] = {
     "node": NodeUnderTest,
     "cluster": ClusterUnderTest,
     "pair": ReplicatedUnderTest,
+    "unnamed-pair": UnnamedUnderTest,
 }

@@ -1,4 +1,4 @@
-"""The invalidate function in listen mode, as processes. Each is invoked repeatedly, for a shorter time than on AWS."""
+"""The invalidate function while it polls, as processes. Each is invoked repeatedly, for a shorter time than on AWS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from proofs.consistency.system import SystemUnderTest
 
 __all__ = ["run_invalidate"]
 
-_LISTEN_S: Final = 5.0
+_POLL_S: Final = 5.0
 
 
 def run_invalidate(worker: int, system: SystemUnderTest, history: History, defect: Defect | None) -> None:
@@ -33,7 +33,7 @@ def run_invalidate(worker: int, system: SystemUnderTest, history: History, defec
     sweep, counts = Sweep(outbox, drainer.drain, verifier.verify), _VerifierCounts(worker, history)
     while True:
         with suppress(DatabaseError):
-            sweep.run(_LISTEN_S, counts)
+            sweep.run(_POLL_S, counts)
 
 
 def _outbox(system: SystemUnderTest, defect: Defect | None) -> Outbox:

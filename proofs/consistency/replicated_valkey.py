@@ -1,6 +1,7 @@
 """A primary with one replica, and a failover as ElastiCache does it when the primary is lost.
 
     cut_replication  no more writes reach the replica: those made from here on are lost with the primary
+    jam_replication  the same, but the replica stays connected
     fail_over        the replica becomes the primary, at the same address, with the writes that reached it
 
 Replication is asynchronous, so a failover may bring back keys that were deleted shortly before. The address moves as a
@@ -9,6 +10,7 @@ primary endpoint does, only faster: the new primary listens on the port of the o
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +25,10 @@ from local.servers.valkey import ValkeyServer
 __all__ = ["ReplicatedValkey", "execute"]
 
 _SETTINGS: Final = {"repl-diskless-sync-delay": "0"}
+# Together more than the buffers of a kernel for one connection: up to 36 MB by Linux's defaults.
+_JAM: Final = "x" * 16_000_000
+_JAMS: Final = 3
+_JOINED_WITHIN_S: Final = 30.0
 
 
 class ReplicatedValkey:
@@ -51,6 +57,20 @@ class ReplicatedValkey:
         """Stop replication from the primary to the replica until the next failover."""
         self.replica.freeze()
         execute(self.primary, "CLIENT", "KILL", "TYPE", "REPLICA")
+
+    def jam_replication(self) -> None:
+        """Fill the connection to the replica: what is written from here on stays in the memory of the primary."""
+        self.replica.freeze()
+        for _ in range(_JAMS):
+            execute(self.primary, "SET", "jam", _JAM)
+
+    def await_replica(self) -> None:
+        """Return when the replica is connected and has the data of the primary. Raises TimeoutError."""
+        deadline = time.monotonic() + _JOINED_WITHIN_S
+        while b"master_link_status:up" not in execute(self.replica, "INFO", "replication"):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the replica does not join")
+            time.sleep(0.02)
 
     def fail_over(self) -> None:
         """Kill the primary and promote the replica. Returns when that is done and a new replica is joining."""
@@ -87,4 +107,5 @@ class _Member(ValkeyServer):
 def execute(server: ValkeyServer, *words: str | int) -> Any:
     """Send one command over a connection of its own, and return the answer."""
     with closing(redis.Redis(HOST, server.port, socket_timeout=30, retry=Retry(NoBackoff(), 0))) as client:
+        client.set_response_callback("INFO", bytes)
         return client.execute_command(*words)  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ __all__ = ["SystemUnderTest", "system_under_test"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemUnderTest:
     cache: CacheSettings
-    confirmed_cache: CacheSettings  # the same, with the number of replicas that must confirm before a write is "done"
+    confirmed_cache: CacheSettings  # the same, with the number of replicas that the stack knows of
     query: DatabaseSettings
     command: DatabaseSettings
     invalidate: DatabaseSettings

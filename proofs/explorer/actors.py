@@ -1,72 +1,117 @@
-"""The actors of the model: readers, which run the production read path, and writers. `search` calls both.
+"""The actors of the model: readers, which run the production read path, and writers.
 
 A generator cannot be copied. So a read actor keeps the results that its generator was sent, and replays them from the
-beginning when the search continues from a state. Two read actors with equal generator frames are in the same state.
+beginning when the search continues from a state. Two read actors with equal generator frames are the same actor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Hashable
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from cacheaside.errors import CacheasideError, CacheUnavailable, DatabaseError
 from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES, Entry
+from cacheaside.reading.failure import Failure
 from cacheaside.reading.fill import ReadContext
 from cacheaside.reading.outcome import Outcome
 from cacheaside.reading.read_path import read
 from proofs.explorer.model import NOW_MS, POLICY, QUESTION, Mutant, SharedState
 
-__all__ = ["ReadActor", "WriteActor"]
+__all__ = ["Raised", "ReadActor", "WriteActor", "forget"]
 
-_MOST_TOKENS: Final = 6
+_MOST_TOKENS: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ReadActor:
-    """A read, and the refresh that it may be elected to.
+    """A read, and the refresh that it may be elected to. `_known` holds one object for each state of a read.
 
-    `oldest_allowed` is the newest write that was acknowledged before the read began; None before it begins.
+    `oldest_allowed` is the newest write that was acknowledged before the read began; None before it begins. `answer` is
+    the value of its answer or, if it ends with an error, the value at the moment of the load that failed.
     """
 
     number: int
     sent: tuple[object, ...] = ()
     step: steps.Step | None = None
+    renew: steps.Renew | None = None  # done at any time while it loads
     oldest_allowed: int | None = None
     answer: int | None = None
     done: bool = False
+    resent: bool = False  # its step was done before
+    halves: tuple[tuple[str, Any], ...] = ()  # the results of the parts of its step that are done
     frames: Hashable = None
 
     @property
     def identity(self) -> Hashable:
         """All that distinguishes the future of this actor from that of another one."""
-        return (self.done, self.oldest_allowed, self.answer, self.frames)
+        return (self.number, self.done, self.oldest_allowed, self.answer, self.resent, self.halves, self.frames)
 
-    def act(self, shared: SharedState, acknowledged: int, mutant: Mutant) -> tuple[SharedState, ReadActor]:
-        """Do the next step. A read begins with its first step: an earlier begin could only allow older answers."""
-        begun = self if self.oldest_allowed is not None else replace(self, oldest_allowed=acknowledged)._run((), mutant)
-        assert begun.step is not None
-        after, result = shared.do(begun.step, mutant)
-        return after, begun._run((*begun.sent, result), mutant)
+    @property
+    def lease(self) -> bytes | None:
+        """The token of the lease that it must hold while it lives: until its Store. None if it holds none."""
+        return self.renew.token if self.renew is not None and not isinstance(self.step, steps.Release) else None
+
+    def begun(self, acknowledged: int, mutant: Mutant) -> ReadActor:
+        """Return this actor, begun.
+
+        A read begins with its first step. An earlier begin could only allow older answers.
+        """
+        if self.oldest_allowed is not None:
+            return self
+        return replace(self, oldest_allowed=acknowledged)._run((), mutant)
+
+    @cache  # noqa: B019 `forget` empties it
+    def after(self, result: Hashable, mutant: Mutant) -> ReadActor:
+        """Return this actor after its step had that result."""
+        return self._run((*self.sent, result), mutant)
+
+    def after_half(self, part: str, result: object) -> ReadActor:
+        """Return this actor after one part of its step was done."""
+        return _known(replace(self, halves=(*self.halves, (part, result))))
+
+    def sent_again(self) -> ReadActor:
+        """Return this actor with its step still pending, though it was done.
+
+        An Acquire gives a tag another version each time, because the script makes it from the time as well.
+        """
+        if not isinstance(self.step, steps.Acquire):
+            return _known(replace(self, halves=()))
+        seeds = tuple(seed[:-1] + b"2" for seed in self.step.seeds)
+        return _known(replace(self, step=replace(self.step, seeds=seeds), resent=True, halves=()))
 
     def _run(self, sent: tuple[object, ...], mutant: Mutant) -> ReadActor:
         """Return this actor after its generator was sent all of `sent`."""
         context = self._context(mutant)
         path: Generator[steps.Step, Any, Any] = read(QUESTION, context)
-        answer, step = None, next(path)
+        answer, step, renew = None, next(path), None
         for result in sent:
+            # A load is one instant here, that of its snapshot. It lasts until the next step.
+            renew = step.renew if isinstance(step, steps.Load) else None
             try:
-                step = path.send(result)
+                step = _resume(path, result)
                 while isinstance(step, steps.Wait):  # no transition: others can act between any two steps anyway
                     step = next(path)
             except StopIteration as end:
                 refresh = end.value.refresh if isinstance(end.value, Outcome) else None
                 answer = int(end.value.entry.body or b"") if isinstance(end.value, Outcome) else answer
                 if refresh is None:
-                    return replace(self, sent=(), step=None, answer=answer, done=True, frames=None)
+                    return self._ended(answer)
                 path, step = refresh.path, next(refresh.path)
-        return replace(self, sent=sent, step=step, answer=answer, frames=_frames(path, (QUESTION, POLICY, context)))
+            except (DatabaseError, CacheUnavailable) as error:  # the latter only from a refresh
+                return self._ended(int(str(error)) if answer is None else answer)
+        if isinstance(step, steps.Load):
+            renew = step.renew
+        frames = _frames(path, (QUESTION, POLICY, context))
+        return _known(
+            replace(self, sent=sent, step=step, renew=renew, answer=answer, resent=False, halves=(), frames=frames)
+        )
+
+    def _ended(self, answer: int | None) -> ReadActor:
+        return _known(replace(self, sent=(), step=None, renew=None, answer=answer, done=True, frames=None))
 
     def _context(self, mutant: Mutant) -> ReadContext:
         numbers = count(1)
@@ -81,6 +126,30 @@ class ReadActor:
             )
 
         return ReadContext(lambda: NOW_MS, lambda: NOW_MS, token, lambda: 0.0, lambda: 1_000_000)
+
+
+class Raised(NamedTuple):
+    """The result of a step that failed: an error to be thrown into the read path, always a new one."""
+
+    error: type[CacheasideError]
+    message: str = ""
+
+
+def forget() -> None:
+    """Forget all actors. Else one search would hold the memory of the one before."""
+    ReadActor.after.cache_clear()
+    _KNOWN.clear()
+
+
+_KNOWN: Final[dict[Hashable, ReadActor]] = {}
+
+
+def _known(reader: ReadActor) -> ReadActor:
+    return _KNOWN.setdefault(reader.identity, reader)
+
+
+def _resume(path: Generator[steps.Step, Any, Any], result: object) -> steps.Step:
+    return path.throw(result.error(result.message)) if isinstance(result, Raised) else path.send(result)
 
 
 def _frames(path: Any, constants: tuple[object, ...]) -> Hashable:
@@ -103,15 +172,20 @@ def _frames(path: Any, constants: tuple[object, ...]) -> Hashable:
 
 
 def _hashable(value: object) -> Hashable:
-    if isinstance(value, Entry):
-        return (value.body, value.token, value.tag_versions, value.fresh_until_ms)
-    if isinstance(value, Hashable):
-        return value
-    return repr(value)
+    match value:
+        case Entry():
+            return (value.body, value.token, value.tag_versions, value.fresh_until_ms)
+        case Failure():
+            return (_hashable(value.error), value.token, value.tag_versions)
+        case Exception():
+            return (type(value), value.args)
+        case Hashable():
+            return value
+        case _:
+            return repr(value)
 
 
-@dataclass(frozen=True, slots=True)
-class WriteActor:
+class WriteActor(NamedTuple):
     """Commits one write, invalidates the tag, and is then acknowledged: two transitions, in this order."""
 
     number: int
@@ -128,9 +202,12 @@ class WriteActor:
         """Whether both transitions are over."""
         return bool(self.committed) and self.invalidated
 
-    def act(self, shared: SharedState, mutant: Mutant) -> tuple[SharedState, WriteActor]:
-        """Do the next of the two transitions."""
+    @cache  # noqa: B019
+    def act(self, shared: SharedState, mutant: Mutant) -> tuple[str, SharedState, WriteActor]:
+        """Do the next of the two transitions. Returns its description first."""
         commit = not self.committed if not mutant.invalidate_first else self.invalidated
         if commit:
-            return replace(shared, value=shared.value + 1), replace(self, committed=shared.value + 1)
-        return replace(shared, tag=None), replace(self, invalidated=True)
+            value = shared.value + 1
+            after = shared.disturbed()._replace(value=value)
+            return f"writer {self.number}: commit", after, self._replace(committed=value)
+        return f"writer {self.number}: invalidate", shared.without("tag"), self._replace(invalidated=True)

@@ -6,50 +6,65 @@ interleaving in which a reader stops after any of its steps while the others go 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import NamedTuple
 
 from cacheaside.reading import steps
-from proofs.explorer.actors import ReadActor, WriteActor
-from proofs.explorer.adversary import overwritten, stuck_reader, unhealed
-from proofs.explorer.model import Mutant, SharedState
+from proofs.explorer.actors import ReadActor, WriteActor, forget
+from proofs.explorer.adversary import NEW_READER, overwritten, stuck_reader, unhealed
+from proofs.explorer.model import KEYS, Mutant, SharedState
+from proofs.explorer.moves import Request, moves
 
-__all__ = ["Exploration", "Scenario", "SystemState", "explore"]
+__all__ = ["Exploration", "Faults", "Scenario", "SystemState", "explore"]
+
+
+class Faults(NamedTuple):
+    """How many faults of each kind may happen."""
+
+    lost_keys: int = 0  # by eviction; a lease also by its end
+    overwrites: int = 0  # by the adversary
+    lost_replies: int = 0  # the request arrives at once, later, or never, or is sent twice
+    failed_loads: int = 0
+
+    def without(self, kind: str) -> Faults:
+        """Return the faults that may still happen after one of that kind."""
+        return _without(self, kind)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in self._asdict().items() if n) or "no faults"
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """The number of actors, the initial shared state, and how many keys may be lost."""
+    """The number of actors, the initial shared state, and the faults that may happen."""
 
     name: str
     initial: SharedState
-    readers: int = 3
-    writers: int = 2
-    lost_keys: int = 1  # by eviction; a lease also by its end
-    overwrites: int = 0  # by the adversary
+    readers: int
+    writers: int
+    faults: Faults
+
+    def __str__(self) -> str:
+        return f"{self.readers} readers, {self.writers} writers, {self.faults}, {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class SystemState:
-    """One state of the whole system. `trace` lists the transitions that led to it, and is no part of its identity."""
+class SystemState(NamedTuple):
+    """One state of the whole system. `late` holds requests that may still arrive, though their readers gave them up."""
 
     shared: SharedState
     readers: tuple[ReadActor, ...]
     writers: tuple[WriteActor, ...]
-    lost_keys: int  # that may still follow
-    overwrites: int  # that may still follow
-    trace: tuple[str, ...] = ()
+    faults: Faults  # that may still happen
+    late: tuple[Request, ...] = ()
 
-    @property
-    def identity(self) -> Hashable:
-        """All that distinguishes this state from others."""
-        readers, writers = tuple(reader.identity for reader in self.readers), self.writers
-        return (self.shared, readers, writers, self.lost_keys, self.overwrites)
 
-    @property
-    def acknowledged(self) -> int:
-        """The newest write that every read which begins now must see."""
-        return max((writer.acknowledged for writer in self.writers), default=0)
+# The events that led to a state, the last one first.
+Trace = tuple["Trace", str] | None
+
+# The event, the state that follows, and the invariant that it violates.
+Transition = tuple[str, SystemState, str | None]
 
 
 @dataclass(slots=True)
@@ -58,100 +73,149 @@ class Exploration:
 
     states: int = 0
     transitions: int = 0
-    most_undisturbed_loads: int = 0  # in an interleaving without writes and lost keys
+    most_undisturbed_loads: int = 0  # where nothing but the failure of a load justified another one
     violation: tuple[str, ...] | None = None
     visited: set[int] = field(default_factory=set)
 
 
-def explore(scenario: Scenario, mutant: Mutant, *, stop_at_first: bool = True) -> Exploration:
-    """Visit every reachable state. Returns the result; ends early at the first violation if `stop_at_first`."""
+def explore(scenario: Scenario, mutant: Mutant) -> Exploration:
+    """Visit every reachable state. Returns the result; ends early at the first violation."""
+    forget()
+    moves.cache_clear()
     explored = Exploration()
     initial = SystemState(
         scenario.initial,
         tuple(ReadActor(number) for number in range(1, scenario.readers + 1)),
         tuple(WriteActor(number) for number in range(1, scenario.writers + 1)),
-        scenario.lost_keys,
-        scenario.overwrites,
+        scenario.faults,
     )
-    stack = [initial]
+    stack: list[tuple[SystemState, Trace]] = [(initial, None)]
     while stack:
-        state = stack.pop()
-        digest = hash(state.identity)
+        state, trace = stack.pop()
+        digest = hash(state)
         if digest in explored.visited:
             continue
         explored.visited.add(digest)
         explored.states += 1
-        unable = _unable_to_go_on(state, mutant) if scenario.overwrites else None
-        if unable and explored.violation is None:
-            explored.violation = (*state.trace, unable)
-            if stop_at_first:
-                return explored
-        for after in _transitions(state, mutant):
+        violated = _violated(state, scenario, mutant)
+        if violated is not None:
+            explored.violation = (*_listed(trace), violated)
+            return explored
+        for event, after, violated in _transitions(state, mutant):
             explored.transitions += 1
-            violated = _violated_invariant(state, after)
-            if violated and explored.violation is None:
-                explored.violation = (*after.trace, violated)
-                if stop_at_first:
-                    return explored
-            stack.append(after)
-        _record_loads(state, scenario, explored)
+            if violated is not None:
+                explored.violation = (*_listed(trace), event, violated)
+                return explored
+            stack.append((after, (trace, event)))
+        if state.shared.loads is not None and all(reader.done for reader in state.readers):
+            explored.most_undisturbed_loads = max(explored.most_undisturbed_loads, state.shared.loads)
     return explored
 
 
-def _transitions(state: SystemState, mutant: Mutant) -> Iterator[SystemState]:
+def _listed(trace: Trace) -> list[str]:
+    events = []
+    while trace is not None:
+        trace, event = trace
+        events.append(event)
+    return events[::-1]
+
+
+@cache
+def _without(faults: Faults, kind: str) -> Faults:
+    return faults._replace(**{kind: getattr(faults, kind) - 1})
+
+
+@cache
+def _acknowledged(writers: tuple[WriteActor, ...]) -> int:
+    """Return the newest write that every read which begins now must see."""
+    return max((writer.acknowledged for writer in writers), default=0)
+
+
+def _transitions(state: SystemState, mutant: Mutant) -> Iterator[Transition]:
     """Yield every state that can follow."""
-    for at, reader in enumerate(state.readers):
+    shared, readers, writers, faults, late = state
+    yield from _transitions_of_readers(state, mutant)
+    for at, writer in enumerate(writers):
+        if not writer.done:
+            event, after, write_actor = writer.act(shared, mutant)
+            actors = (*writers[:at], write_actor, *writers[at + 1 :])
+            yield event, SystemState(after, readers, actors, faults, late), None
+        if not (writer.committed or writer.invalidated):  # symmetry, as for readers
+            break
+    for at, request in enumerate(late):
+        after = request.arrive(shared, mutant)
+        others = late[:at] + late[at + 1 :]
+        yield f"the {request} arrives", SystemState(after, readers, writers, faults, others), None
+    for event, after, fault in _losses(shared):
+        if fault is None or faults.lost_keys:
+            left = faults if fault is None else faults.without(fault)
+            yield event, SystemState(after, readers, writers, left, late), None
+    if faults.overwrites:
+        fewer = faults.without("overwrites")
+        for event, after in overwritten(shared, faults.overwrites, mutant):
+            yield event, SystemState(after.disturbed(), readers, writers, fewer, late), None
+
+
+@cache
+def _losses(shared: SharedState) -> tuple[tuple[str, SharedState, str | None], ...]:
+    """Return every state that follows when a key is lost, with the event before it, and the kind of fault behind it."""
+    losses: list[tuple[str, SharedState, str | None]] = [
+        (f"the {key} is lost", shared.without(key).disturbed(), "lost_keys")
+        for key in KEYS
+        if getattr(shared, key) is not None
+    ]
+    if shared.has_failure():  # this is no fault: it does not last
+        losses.append(("the failure ends", shared.without("lease").disturbed(), None))
+    return tuple(losses)
+
+
+def _transitions_of_readers(state: SystemState, mutant: Mutant) -> Iterator[Transition]:
+    shared, readers, writers, faults, late = state
+    acknowledged = _acknowledged(writers)
+    for at, reader in enumerate(readers):
         if reader.done:
             continue
-        shared, read_actor = reader.act(state.shared, state.acknowledged, mutant)
-        readers = (*state.readers[:at], read_actor, *state.readers[at + 1 :])
-        action = "look" if reader.step is None else type(reader.step).__name__.lower()
-        trace = (*state.trace, f"reader {reader.number}: {action}")
-        yield replace(state, shared=shared, readers=readers, trace=trace)
+        before, behind = readers[:at], readers[at + 1 :]
+        for event, fault, after, read_actor, requests, violated in moves(reader, shared, acknowledged, mutant):
+            left = faults
+            if fault is not None:
+                if not getattr(faults, fault):
+                    continue
+                left = faults.without(fault)
+            yield event, SystemState(after, (*before, read_actor, *behind), writers, left, late + requests), violated
         if reader.oldest_allowed is None:  # symmetry: actors that have not begun are alike, so one of them is enough
             break
-    for at, writer in enumerate(state.writers):
-        if not writer.done:
-            shared, write_actor = writer.act(state.shared, mutant)
-            writers = (*state.writers[:at], write_actor, *state.writers[at + 1 :])
-            action = "commit" if write_actor.committed != writer.committed else "invalidate"
-            trace = (*state.trace, f"writer {writer.number}: {action}")
-            yield replace(state, shared=shared, writers=writers, trace=trace)
-        if writer == WriteActor(writer.number):  # symmetry, as above
-            break
-    if state.lost_keys:
-        for key in ("entry", "lease", "tag"):
-            if getattr(state.shared, key) is not None:
-                shared = state.shared.without(key)
-                trace = (*state.trace, f"the {key} is lost")
-                yield replace(state, shared=shared, lost_keys=state.lost_keys - 1, trace=trace)
-    if state.overwrites:
-        for action, shared in overwritten(state.shared, state.overwrites, mutant):
-            yield replace(state, shared=shared, overwrites=state.overwrites - 1, trace=(*state.trace, action))
 
 
-def _violated_invariant(before: SystemState, after: SystemState) -> str | None:
-    """Return the invariant that a transition violates, as a sentence, or None."""
-    for old, new in zip(before.readers, after.readers, strict=True):
-        oldest = new.oldest_allowed
-        if new.answer is not None and old.answer is None and oldest is not None and new.answer < oldest:
-            return f"reader {new.number} answers {new.answer}, though write {oldest} was acknowledged before it began"
-        stored = after.shared.entry is not before.shared.entry
-        if stored and isinstance(old.step, steps.Store) and old is not new and before.shared.lease != old.step.token:
-            return f"reader {new.number} stores without holding the lease"
+def _violated(state: SystemState, scenario: Scenario, mutant: Mutant) -> str | None:
+    """Return the invariant that a state violates, as a sentence, or None."""
+    shared, readers, writers, faults, _ = state
+    acknowledged, possible = _acknowledged(writers), scenario.faults
+    violated = _violated_by_another(shared, acknowledged, mutant)
+    if violated is not None:
+        return violated
+    ended = all(reader.done for reader in readers)
+    if faults.lost_keys == possible.lost_keys and faults.overwrites == possible.overwrites:
+        for reader in readers:
+            if reader.lease is not None and shared.lease != reader.lease:
+                return f"reader {reader.number} has lost its lease, though it is alive"
+        if ended and faults.lost_replies == possible.lost_replies and _is_held(shared):
+            return "a lease is left behind"
+    if not possible.overwrites:
+        return None
+    return unhealed(shared, acknowledged, mutant) if ended else stuck_reader(shared, readers, acknowledged, mutant)
+
+
+@cache
+def _violated_by_another(shared: SharedState, acknowledged: int, mutant: Mutant) -> str | None:
+    """Return the invariant that one more read violates, if it begins now and needs no more than a look."""
+    reader = NEW_READER
+    while reader.step is None or isinstance(reader.step, steps.Look):
+        _, _, _, reader, _, violated = moves(reader, shared, acknowledged, mutant)[0]
+        if reader.done or violated is not None:
+            return violated
     return None
 
 
-def _unable_to_go_on(state: SystemState, mutant: Mutant) -> str | None:
-    """Return a sentence if a reader waits for ever, or if the cache is of no use to those who come later."""
-    if all(reader.done for reader in state.readers):
-        return unhealed(state.shared, state.acknowledged, mutant)
-    return stuck_reader(state.shared, state.readers, state.acknowledged, mutant)
-
-
-def _record_loads(state: SystemState, scenario: Scenario, explored: Exploration) -> None:
-    if not all(reader.done for reader in state.readers):
-        return
-    undisturbed = (state.lost_keys, state.overwrites) == (scenario.lost_keys, scenario.overwrites)
-    if undisturbed and not any(writer.committed for writer in state.writers):
-        explored.most_undisturbed_loads = max(explored.most_undisturbed_loads, state.shared.loads)
+def _is_held(shared: SharedState) -> bool:
+    return shared.lease is not None and not shared.has_failure()

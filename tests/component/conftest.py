@@ -48,7 +48,8 @@ def long_timeouts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(scope="session")
 def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
-    with PostgresServer(servers_folder / "postgres", durable=False) as server:
+    settings = {"max_prepared_transactions": "10"}
+    with PostgresServer(servers_folder / "postgres", settings=settings, durable=False) as server:
         with closing(psycopg2.connect(server.url)) as connection:
             upgrade(connection)
             sample_data.load(connection, PRODUCTS, lambda _done, _total: None)
@@ -128,10 +129,9 @@ def database_settings(postgres: PostgresServer) -> DatabaseSettings:
 
 @pytest.fixture
 def outbox_settings(postgres: PostgresServer, sql: Sql) -> DatabaseSettings:
-    """The database as the invalidate function sees it: nothing is pending, no listener and no cache are known."""
+    """The database as the invalidate function sees it: nothing is pending, and no cache is known."""
     sql("truncate cacheaside.outbox, cacheaside.idempotency_keys")
     sql("update cacheaside.cache set replication_ids = ''")
-    sql("update cacheaside.listener set listening_until = '-infinity'")
     url = postgres.url_for("cacheaside_invalidate")
     return DatabaseSettings(url=url, authentication=Authentication.URL, region="")
 

@@ -11,6 +11,7 @@ from redis.exceptions import NoPermissionError
 
 from cacheaside.drivers.cache import exchange
 from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.tags import ConfirmedTagCache
 from cacheaside.drivers.cache.verified import VerifiedCache
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading import steps
@@ -50,7 +51,7 @@ ACTIONS: dict[str, set[str]] = {
     "SCAN 0": {"invalidate"},
     f"OBJECT IDLETIME {ENTRY}": {"invalidate"},
     f"PEXPIRETIME {ENTRY}": {"invalidate"},
-    "INFO replication": {"invalidate"},
+    "INFO replication": {"command", "invalidate"},
     "WAIT 0 1": {"command"},
     # Keys of other applications.
     f"GET {THEIRS}": set(),
@@ -134,8 +135,8 @@ def settings_of(server: Server, role: str, replicas: int = 0) -> CacheSettings:
     return CacheSettings(url=url, authentication=authentication, region="", name="", mode=mode, replicas=replicas)
 
 
-def cache_of(server: Server, role: str, replicas: int = 0) -> Cache:
-    return Cache(settings_of(server, role, replicas))
+def cache_of(server: Server, role: str) -> Cache:
+    return Cache(settings_of(server, role))
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -169,9 +170,10 @@ def test_query_user_can_do_every_step_of_a_read(server: Server) -> None:
 
 def test_command_user_can_invalidate_and_wait_for_replicas(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "_CONFIRM_MS", 50)  # there is no replica to wait for
-    cache_of(server, "command").invalidate_tags(["orders", "products:42"])
+    tags = ["orders", "products:42"]
+    ConfirmedTagCache(settings_of(server, "command")).invalidate_tags(tags)
     with pytest.raises(CacheUnavailable) as refused:
-        cache_of(server, "command", replicas=1).invalidate_tags(["orders", "products:42"])
+        ConfirmedTagCache(settings_of(server, "command", replicas=1)).invalidate_tags(tags)
     assert isinstance(refused.value.__cause__, exchange.NotReplicated)  # so WAIT was permitted
 
 
@@ -216,7 +218,7 @@ def test_users_find_their_way_while_a_slot_moves(server: Server, role: str) -> N
         return  # a single node has all slots
     owner = server.owner(TAG)
     to = next(node for node in server.nodes if node is not owner)
-    cache = cache_of(server, role)
+    cache = (ConfirmedTagCache if role == "command" else Cache)(settings_of(server, role))
     cache.invalidate_tags(["orders"])
     with server.moving(TAG, to):
         cache.invalidate_tags(["orders"])

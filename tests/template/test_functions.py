@@ -14,7 +14,7 @@ NAMES = ("Query", "Command", "Invalidate", "Migrate")
 # PostgreSQL on RDS allows DBInstanceClassMemory / 9531392. The system uses a part of the memory.
 CONNECTIONS = {"db.t4g.micro": 80, "db.t4g.medium": 400}
 CONNECTIONS_OF = {"QueryFunction": 1, "CommandFunction": 1}
-# Two invalidate functions (one listens, one answers the API) with two connections each, a deployment, and people.
+# Two invalidate functions (one polls, one answers the API) with two connections each, a deployment, and people.
 OTHER_CONNECTIONS = 2 * 2 + 1 + 3
 
 
@@ -65,7 +65,7 @@ def test_command_waits_for_all_replicas(stack: Stack) -> None:
         assert environment(stack, "Command")["CACHE_REPLICAS"] == cache["NumCacheClusters"] - 1
 
 
-def test_invalidate_listens_at_the_database_itself_and_reads_as_the_query_function_does(stack: Stack) -> None:
+def test_invalidate_asks_the_database_itself_and_reads_as_the_query_function_does(stack: Stack) -> None:
     assert environment(stack, "Invalidate") == everyones(stack, "Invalidate") | {
         "DATABASE_USER": "cacheaside_invalidate",
         "READ_DATABASE_USER": "cacheaside_query",
@@ -115,7 +115,7 @@ def test_a_request_ends_before_the_api_gives_up(stack: Stack) -> None:
     timeouts = {name: function["Timeout"] for name, function in stack.functions.items()}
     assert timeouts["QueryFunction"] == timeouts["CommandFunction"] == 29
     assert timeouts["MigrateFunction"] < stack.resources["Migrations"]["Properties"]["ServiceTimeout"] <= 3600
-    # On its schedule it listens for a minute. Its requests are short and end by themselves.
+    # On its schedule it polls for a minute. Its requests are short and end by themselves.
     assert 60 < timeouts["InvalidateFunction"] <= 120
 
 

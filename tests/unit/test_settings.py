@@ -90,14 +90,18 @@ def test_empty_user_and_host_leave_the_url_as_it_is() -> None:
 
 
 def test_invalidate_has_two_database_users_and_a_mode() -> None:
-    more = {"DATABASE_USER": "cacheaside_invalidate", "READ_DATABASE_USER": "reader", "INVALIDATION": "listen"}
+    more = {"DATABASE_USER": "cacheaside_invalidate", "READ_DATABASE_USER": "reader", "INVALIDATION": "poll"}
     settings = InvalidateSettings.from_environment(GOOD | more)
     assert settings.database.url.startswith("postgresql://cacheaside_invalidate@db.example:5432/")
     assert settings.queries.url.startswith("postgresql://reader@db.example:5432/")
-    assert settings.mode is InvalidationMode.LISTEN
+    assert settings.mode is InvalidationMode.POLL
     with pytest.raises(SettingsError) as caught:
         InvalidateSettings.from_environment(GOOD | {"INVALIDATION": "sometimes"})
-    assert str(caught.value).splitlines()[1:] == ["INVALIDATION must be schedule or listen, not 'sometimes'"]
+    assert str(caught.value).splitlines()[1:] == ["INVALIDATION must be schedule or poll, not 'sometimes'"]
+
+
+def test_former_name_of_the_mode_is_understood_because_deployed_stacks_set_it() -> None:
+    assert InvalidateSettings.from_environment(GOOD | {"INVALIDATION": "listen"}).mode is InvalidationMode.POLL
 
 
 def test_without_iam_neither_region_nor_name_is_needed() -> None:

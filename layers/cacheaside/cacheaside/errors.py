@@ -22,7 +22,8 @@
         ├── OutcomeUnknown      the connection was lost during the COMMIT of a command            503
         ├── Overloaded          the limit of concurrent loads without a lease is reached          503
         ├── StatementTimeout    the statement took longer than its timeout                        504
-        ├── Busy                concurrent transactions conflicted with every attempt             503
+        ├── Busy                other transactions conflict with this one, or hold a lock          503
+        ├── RefusedForNow       read-only, out of space or memory, a failover: it passes           503
         ├── ConstraintViolated  a constraint or a type forbids a value; names the columns
         │   ├── Conflict        because of stored rows                                            409
         │   └── Unprocessable   because of values in the request                                  422
@@ -62,6 +63,7 @@ __all__ = [
     "Overloaded",
     "ParameterProblem",
     "PreconditionFailed",
+    "RefusedForNow",
     "SettingsError",
     "StatementFailed",
     "StatementTimeout",
@@ -184,7 +186,18 @@ class StatementTimeout(DatabaseError):
 
 
 class Busy(DatabaseError):
-    """PostgreSQL rolled back after a conflict with other transactions (SQLSTATE 40001, 40P01). A retry may succeed."""
+    """PostgreSQL rolled back because of other transactions: a conflict, or a lock. A retry at once may succeed."""
+
+
+class RefusedForNow(DatabaseError):
+    """PostgreSQL cannot run the statement at the moment. The same statement will succeed when the reason is gone.
+
+    `retry_after_s` is the time in seconds after which a caller should try again.
+    """
+
+    def __init__(self, message: str, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ConstraintViolated(DatabaseError):

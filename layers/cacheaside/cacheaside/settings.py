@@ -46,7 +46,12 @@ class InvalidationMode(Enum):
     """When the invalidate function drains the changes of writers other than commands."""
 
     SCHEDULE = "schedule"  # each minute
-    LISTEN = "listen"  # at once: it runs continuously, and PostgreSQL notifies it
+    POLL = "poll"  # at once: it runs continuously, and looks for changes many times a second
+
+    @classmethod
+    def _missing_(cls, value: object) -> InvalidationMode | None:
+        """`listen` is the former name of `poll`, which deployed stacks may still set."""
+        return cls.POLL if value == "listen" else None
 
 
 class _FromEnvironment(ABC):
@@ -132,7 +137,7 @@ class Settings(_FromEnvironment):
 class InvalidateSettings(_FromEnvironment):
     """The settings of the invalidate function, from two more variables.
 
-    READ_DATABASE_USER is the database user of the query function, for the verifier. INVALIDATION: schedule or listen.
+    READ_DATABASE_USER is the database user of the query function, for the verifier. INVALIDATION: schedule or poll.
     """
 
     database: DatabaseSettings

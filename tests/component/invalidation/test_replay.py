@@ -4,77 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
-from cacheaside.drivers.cache import exchange
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.cache.exchange import NotReplicated
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.errors import CacheUnavailable
 from cacheaside.invalidation.drain import Drainer
-from cacheaside.reading.keys import tag_key
-from cacheaside.settings import CacheSettings, DatabaseSettings
-from local.servers.valkey import ValkeyServer
+from cacheaside.settings import DatabaseSettings
 from local.servers.valkey_cluster import ValkeyCluster
 from tests.component.support.cache_servers import settings_of
 from tests.component.support.drain_batch import drain_batch
-from tests.component.support.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.component.support.replicated_cache import Pair, replicated_pair, version
 from tests.component.support.sql import Sql
 from tests.support.wait_until import wait_until
-
-CONFIRM_MS = exchange._CONFIRM_MS
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A primary, its replica, and the network between the two."""
-
-    primary: ValkeyServer
-    replica: ValkeyServer
-    network: FaultProxy
-
-    def catch_up(self) -> None:
-        with redis.Redis.from_url(self.primary.url) as primary:
-            primary.set("last", "write")
-            wait_until(lambda: primary.wait(1, 100) == 1)
-
-    def cut_network(self) -> None:
-        """Lose all that the primary sends from now on. (A frozen replica would still receive it after it thaws.)"""
-        self.network.switch(Fault.HALF_OPEN)
-
-    def fail_over(self) -> None:
-        """Kill the primary, and make the replica the primary with the data that it has."""
-        self.primary.kill()
-        with redis.Redis.from_url(self.replica.url) as replica:
-            replica.replicaof("NO", "ONE")
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    with ExitStack() as exits:
-        primary = exits.enter_context(ValkeyServer(tmp_path / "primary", settings={"repl-diskless-sync-delay": "0"}))
-        replica = exits.enter_context(ValkeyServer(tmp_path / "replica"))
-        network, url = exits.enter_context(fault_proxy(primary.url))
-        with redis.Redis.from_url(replica.url) as client:
-            client.replicaof("127.0.0.1", url.rpartition(":")[2])
-        pair = Pair(primary, replica, network)
-        pair.catch_up()
+    with replicated_pair(tmp_path) as pair:
         yield pair
-
-
-def version(server: ValkeyServer, tag: str) -> bytes | None:
-    with redis.Redis.from_url(server.url) as client:
-        found: bytes | None = client.get(tag_key(tag))
-        return found
-
-
-# Invalidations that a failover undoes are replayed
 
 
 def test_an_old_answer_that_a_failover_brings_back_is_invalidated_again(
@@ -185,62 +136,3 @@ def same_or_none(cache: Cache, before: str) -> bool | None:
         return cache.replication_ids() == before
     except CacheUnavailable:
         return None
-
-
-# Confirmation by replicas
-
-
-def confirmed(server: ValkeyServer) -> CacheSettings:
-    return replace(settings_of(server), replicas=1)
-
-
-def test_a_write_is_done_only_once_the_replica_confirms(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = Cache(confirmed(pair.primary))
-    assert cache.invalidate_tags(["products:1"]) == 0
-    pair.replica.freeze()
-    with redis.Redis.from_url(pair.primary.url) as client:
-        client.set(tag_key("products:1"), b"version")
-    monkeypatch.setattr(exchange, "_CONFIRM_MS", CONFIRM_MS)
-    with pytest.raises(CacheUnavailable) as caught:
-        cache.invalidate_tags(["products:1"])
-    assert isinstance(caught.value.__cause__, NotReplicated)
-    pair.replica.thaw()
-    wait_until(lambda: is_confirmed(cache))
-
-
-def is_confirmed(cache: Cache) -> bool:
-    try:
-        cache.invalidate_tags(["products:1"])
-    except CacheUnavailable:
-        return False
-    return True
-
-
-def test_a_confirmed_invalidation_survives_a_failover(pair: Pair) -> None:
-    with redis.Redis.from_url(pair.primary.url) as client:
-        client.set(tag_key("products:1"), b"version")
-    wait_until(lambda: version(pair.replica, "products:1") == b"version")
-    Cache(confirmed(pair.primary)).invalidate_tags(["products:1"])
-    pair.fail_over()
-    assert version(pair.replica, "products:1") is None
-
-
-def test_without_confirmation_a_frozen_replica_is_not_noticed(pair: Pair) -> None:
-    """The invalidate function works like this, and replays instead."""
-    pair.replica.freeze()
-    with redis.Redis.from_url(pair.primary.url) as client:
-        client.set(tag_key("products:1"), b"version")
-    assert Cache(settings_of(pair.primary)).invalidate_tags(["products:1"]) == 1
-
-
-def test_each_primary_of_a_cluster_is_asked_to_confirm(
-    cache_servers: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cluster: ValkeyCluster = cache_servers("cluster-8")
-    tags = ["orders", "products", "customers", "order_items", "products:1", "products:2"]
-    assert {cluster.owner(tag_key(tag)).port for tag in tags} == {node.port for node in cluster.nodes}
-    cache = Cache(replace(settings_of(cluster), replicas=1))
-    monkeypatch.setattr(exchange, "_CONFIRM_MS", CONFIRM_MS)
-    with pytest.raises(CacheUnavailable) as caught:  # they have no replicas
-        cache.invalidate_tags(tags)
-    assert isinstance(caught.value.__cause__, NotReplicated)

@@ -1,4 +1,4 @@
-"""The invalidate function without a request: on its schedule, and while it listens for changes by other clients."""
+"""The invalidate function without a request: on its schedule, and while it polls for changes by other clients."""
 
 from __future__ import annotations
 
@@ -50,9 +50,8 @@ class ObservedSweep:
     """A sweep in a thread, with a clock that the test can stop and advance."""
 
     errors: list[Exception] = field(default_factory=list)  # that ended it
-    pauses: int = 0  # after an error
-    notified: list[bool] = field(default_factory=list)  # for each drain that found changes: by NOTIFY or by itself
-    _was_notified: bool = False
+    drains: int = 0
+    failures: int = 0  # of a server
     _ahead_s: float = 0.0
     _stopped_s: float | None = None
 
@@ -67,24 +66,17 @@ class ObservedSweep:
 
     def observe(self, module: Any) -> None:
         sweep = module.sweep
-        await_change, drain, sleep = module.outbox.await_change, sweep._drain_for, sweep._sleep
+        drain, sleep = sweep._drain_for, sweep._sleep
 
-        def awaited(seconds: float) -> bool:
-            self._was_notified = await_change(seconds)
-            return self._was_notified
+        def drained(*arguments: Any) -> Any:
+            self.drains += 1
+            return drain(*arguments)
 
-        def drained(*seconds: float) -> Any:
-            done = drain(*seconds)
-            if done.rows:
-                self.notified.append(self._was_notified)
-            return done
-
-        def paused(seconds: float) -> None:
-            self.pauses += 1
+        def slept(seconds: float) -> None:
+            self.failures += seconds >= 1
             sleep(seconds)
 
-        module.outbox.await_change = awaited
-        sweep._drain_for, sweep._sleep, sweep._now = drained, paused, self.now
+        sweep._drain_for, sweep._sleep, sweep._now = drained, slept, self.now
 
 
 @contextmanager
@@ -122,22 +114,6 @@ def metrics_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [line for line in lines if "Drained" in line or "StaleAnswers" in line]
 
 
-# A change may come while the sweep looks by itself, or while this machine stalls.
-TRIES = 10
-LISTENING = "select 1 from cacheaside.listener where listening_until > now()"
-
-
-def drained_on_notify(sweep: ObservedSweep, sql: Sql, client: redis.Redis) -> bool:
-    """Change a row while the sweep listens, and wait for its invalidation. Returns whether NOTIFY caused it."""
-    drains = len(sweep.notified)
-    client.set(PRODUCT, b"version")
-    wait_until(lambda: sql(LISTENING))
-    time.sleep(0.05)  # the sweep looks once more before it waits
-    change(sql)
-    wait_until(lambda: not client.exists(PRODUCT) and len(sweep.notified) > drains)
-    return sweep.notified[-1]
-
-
 # On the schedule
 
 
@@ -149,11 +125,12 @@ def test_a_change_by_psql_is_invalidated_on_the_schedule(api: Any, sql: Sql) -> 
     assert api.get("/queries/product?id=1").body != old.body
 
 
-def test_in_schedule_mode_the_sweep_does_not_listen(api: Any, sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = api.module("InvalidateFunction")
+def test_in_schedule_mode_the_sweep_does_not_poll(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, observed = api.module("InvalidateFunction"), ObservedSweep()
+    observed.observe(module)
     monkeypatch.setattr(module, "settings", replace(module.settings, mode=InvalidationMode.SCHEDULE))
     invoke_by_schedule(api, left_s=120)
-    assert sql("select 1 from cacheaside.listener where listening_until > '-infinity'") == []
+    assert observed.drains == 1
 
 
 def test_one_line_of_metrics_says_what_an_invocation_did(
@@ -218,53 +195,68 @@ def test_an_unavailable_cache_does_not_fail_the_invocation_and_leaves_changes_pe
     assert line["Lag"][0] > 0
 
 
-# Listening
+# Polling
 
 
-def test_a_change_is_drained_on_notify_and_not_only_found_later(api: Any, sql: Sql, client: redis.Redis) -> None:
-    with sweeping(api) as sweep:
-        drained_on_notify(sweep, sql, client)  # the first drain may come from an earlier notification
-        assert any(drained_on_notify(sweep, sql, client) for _ in range(TRIES))
-
-
-def test_under_constant_changes_the_sweep_polls_and_no_commit_has_to_notify(
+def test_a_change_is_found_by_looking_and_an_older_one_by_the_drain_of_each_second(
     api: Any, sql: Sql, client: redis.Redis
 ) -> None:
     with sweeping(api) as sweep:
-        wait_until(lambda: sql(LISTENING))
-        sweep.stop_clock()  # so that no second passes without a change
+        wait_until(lambda: sweep.drains)
+        sweep.stop_clock()  # so that no second passes
+        drains = sweep.drains
+        time.sleep(0.3)
+        assert sweep.drains == drains, "a look that finds nothing asks the cache nothing"
+        client.set(PRODUCT, b"version")
         change(sql)
-        wait_until(lambda: not sql(LISTENING))
-        for _ in range(20):
-            client.set(PRODUCT, b"version")
-            change(sql)
-            assert not sql(LISTENING)
-            wait_until(lambda: not client.exists(PRODUCT))
+        wait_until(lambda: not client.exists(PRODUCT))
+        client.set(PRODUCT, b"version")
+        sql("insert into cacheaside.outbox (change, written_at) values ('products:1', now() - interval '1 hour')")
+        time.sleep(0.3)
+        assert client.exists(PRODUCT)
         sweep.advance(1.1)
-        wait_until(lambda: sql(LISTENING))
+        wait_until(lambda: not client.exists(PRODUCT))
 
 
-def test_a_change_that_was_written_before_the_sweep_listened_is_found(
-    api: Any, sql: Sql, client: redis.Redis, postgres: PostgresServer
+def test_a_change_of_a_transaction_that_is_open_for_long_is_found_when_it_commits(
+    api: Any, sql: Sql, client: redis.Redis
 ) -> None:
     sql("begin")
     change(sql)
-    with sweeping(api):
-        wait_until(lambda: sql(LISTENING))
+    with sweeping(api) as sweep:
+        wait_until(lambda: sweep.drains > 1)
         client.set(PRODUCT, b"version")
         sql("commit")
         wait_until(lambda: not client.exists(PRODUCT))
 
 
-def test_a_connection_that_is_lost_while_it_listens_is_opened_again(api: Any, sql: Sql, client: redis.Redis) -> None:
+def test_a_change_of_a_prepared_transaction_is_invalidated_when_another_session_commits_it(
+    api: Any, sql: Sql, postgres: PostgresServer
+) -> None:
+    old = api.get("/queries/product?id=1")
+    with sweeping(api) as sweep:
+        sql("begin")
+        sql("update products set price = price + 1 where id = 1")
+        sql("prepare transaction 'of another service'")
+        try:
+            drains = sweep.drains
+            wait_until(lambda: sweep.drains > drains + 1)
+            assert api.get("/queries/product?id=1").body == old.body
+        finally:
+            sql("commit prepared 'of another service'")
+        wait_until(lambda: api.get("/queries/product?id=1").body != old.body)
+
+
+def test_a_connection_that_is_lost_while_it_polls_is_opened_again(api: Any, sql: Sql, client: redis.Redis) -> None:
     backends = "select pid from pg_stat_activity where usename = 'cacheaside_invalidate'"
     with sweeping(api) as sweep:
-        drained_on_notify(sweep, sql, client)
+        wait_until(lambda: sweep.drains)
         before = sql(backends)
         sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'cacheaside_invalidate'")
-        drained_on_notify(sweep, sql, client)
-        wait_until(lambda: not {*sql(backends)} & {*before})
-        assert any(drained_on_notify(sweep, sql, client) for _ in range(TRIES)), "the sweep listens again"
+        client.set(PRODUCT, b"version")
+        change(sql)
+        wait_until(lambda: not client.exists(PRODUCT))
+        assert not {*sql(backends)} & {*before}
     assert sweep.errors == []
 
 
@@ -283,7 +275,7 @@ def test_an_unavailable_database_is_tried_again_and_logged_once(
         api = start_api(database_url=url)
         proxy.switch(Fault.REFUSAL)
         with sweeping(api) as sweep:
-            wait_until(lambda: sweep.pauses > 2)
+            wait_until(lambda: sweep.failures > 2)
             client.set(PRODUCT, b"version")
             change(sql)
             proxy.switch(Fault.NONE)
@@ -299,19 +291,18 @@ def test_an_unavailable_cache_is_tried_again_and_logged_once(
     with ValkeyServer(tmp_path / "valkey") as server:
         api = start_api(cache_url=server.url)
         with sweeping(api) as sweep:
-            wait_until(lambda: sql(LISTENING))
+            wait_until(lambda: sweep.drains)
             with frozen(server):
                 with production_timeouts_of("cache"):
                     change(sql)
-                    wait_until(lambda: sweep.pauses > 2)
+                    wait_until(lambda: sweep.failures > 2)
                 assert pending(sql) == 1
             wait_until(lambda: pending(sql) == 0)
     assert sweep.errors == []
     assert levels(caplog) == ["WARNING", "INFO"]
 
 
-def test_a_sweep_stops_listening_in_time(api: Any, sql: Sql) -> None:
+def test_a_sweep_stops_polling_in_time(api: Any) -> None:
     began = time.monotonic()
     invoke_by_schedule(api, left_s=47)  # the sweep keeps 45 of them for the steps after it
     assert 1.5 < time.monotonic() - began < 45
-    assert api.module("InvalidateFunction").outbox._rows("select * from pg_listening_channels()") == []

@@ -235,31 +235,7 @@ def test_search_path_of_a_writer_does_not_change_which_functions_the_trigger_cal
     session.run(
         """create schema evil;
            create function evil.octet_length(text) returns integer language plpgsql as $$ begin raise 'evil'; end $$;
-           create function evil.pg_notify(text, text) returns void language plpgsql as $$ begin raise 'evil'; end $$;
-           create temporary table pg_attribute (); create temporary table outbox ();
-           update cacheaside.listener set listening_until = 'infinity'"""
+           create temporary table pg_attribute (); create temporary table outbox ()"""
     )
     session.run("set search_path = pg_temp, evil, pg_catalog, public")
     assert session.changes("update things set value = 'x' where id = 1") == ["things:1"]
-
-
-@pytest.mark.parametrize(
-    ("listening_until", "writes", "notifications"),
-    [
-        ("-infinity", "update things set value = 'x'", 0),
-        ("now() - interval '1 second'", "update things set value = 'x'", 0),
-        ("now() + interval '1 minute'", "update things set value = 'x' where id = 1", 1),
-        ("now() + interval '1 minute'", "update things set value = 'x'; delete from things; truncate things", 1),
-        ("now() + interval '1 minute'", "update things set value = 'x' where false", 0),
-        ("now() + interval '1 minute'", "begin; update things set value = 'x'; rollback", 0),
-        ("now() + interval '1 minute'", "select cacheaside.watch('things')", 1),
-    ],
-)
-def test_writer_notifies_once_and_only_while_there_is_a_listener(
-    session: Session, listening_until: str, writes: str, notifications: int
-) -> None:
-    until = listening_until if "now" in listening_until else f"'{listening_until}'"
-    session.run(f"{THINGS}; update cacheaside.listener set listening_until = {until}")
-    session.run("listen cacheaside")
-    session.another().run(writes)
-    assert session.notified == notifications

@@ -34,7 +34,6 @@ ALLOWED = [
     ("cacheaside_invalidate", "select replication_ids from cacheaside.cache for update"),
     ("cacheaside_invalidate", "update cacheaside.cache set replication_ids = 'a'"),
     ("cacheaside_invalidate", "delete from cacheaside.idempotency_keys where created_at < now()"),
-    ("cacheaside_invalidate", "listen cacheaside"),
 ]
 REFUSED = [
     *(("cacheaside_query", f"delete from {table}") for table in READ),

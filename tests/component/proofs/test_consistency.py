@@ -16,6 +16,7 @@ import redis
 
 from cacheaside.drivers.cache import exchange
 from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.tags import ConfirmedTagCache
 from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.drivers.postgres.queries import Queries
@@ -69,6 +70,7 @@ def test_no_read_is_older_than_a_write_acknowledged_before_it(run: Callable[...,
         (Defect.CHANGES_SKIPPED, "node", None),
         (Defect.TRIGGER_MISSING, "node", None),
         (Defect.DONE_UNCONFIRMED, "pair", CacheFault.FAILED_OVER_BEHIND),
+        (Defect.DONE_UNCONFIRMED, "unnamed-pair", CacheFault.FAILED_OVER_BEHIND),
     ],
 )
 def test_deliberate_defect_is_found(
@@ -95,7 +97,7 @@ class Stepper:
     def __post_init__(self) -> None:
         self._reader = Reader(Cache(self.system.cache), Queries(self.system.query))
         self._drainer = Drainer(Outbox(self.system.invalidate), Cache(self.system.cache))
-        self._writer = Writer(Cache(self.system.confirmed_cache), Commands(self.system.command))
+        self._writer = Writer(ConfirmedTagCache(self.system.confirmed_cache), Commands(self.system.command))
         self.await_replica()
         self.drain()  # to watch the table is a change, too
 
@@ -173,6 +175,16 @@ def test_write_that_a_lagging_replica_has_not_seen_is_pending_until_it_is_replay
     assert replicated.read() == (0, Source.HIT)  # the replica still has the old answer, as expected
     replicated.drain()
     assert replicated.read() == (1, Source.MISS)
+
+
+def test_write_that_a_connected_replica_has_not_seen_is_pending_although_nobody_named_the_replica(
+    replicated: Stepper,
+) -> None:
+    unnamed = Writer(ConfirmedTagCache(replicated.system.cache), Commands(replicated.system.command))
+    replicated.cache.jam_replication()
+    assert replicated.write(unnamed) == (1, Invalidation.PENDING)
+    replicated.cache.fail_over()
+    assert replicated.read() == (0, Source.HIT)
 
 
 def test_change_drained_shortly_before_a_failover_is_drained_again(replicated: Stepper) -> None:

@@ -44,7 +44,10 @@ def loads(sql: Sql, postgres: PostgresServer) -> Iterator[Callable[[str], int]]:
            language plpgsql as $$
            begin
                raise log 'counted load %%', mark;
-               perform pg_advisory_xact_lock_shared(256), pg_sleep(seconds);
+               while not pg_try_advisory_xact_lock_shared(256) loop  -- not a wait for a lock, which has a limit
+                   perform pg_sleep(0.01);
+               end loop;
+               perform pg_sleep(seconds);
                return mark;
            end $$"""
     )

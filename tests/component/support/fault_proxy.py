@@ -36,6 +36,7 @@ class Fault(Enum):
 
     NONE = "nothing"
     LATENCY = "every request and every answer is late"
+    LATE_ANSWER = "answers are late, and requests are not"
     SLOW_COMMANDS = "each command of a request to the cache takes long"
     NARROW = "requests and answers pass at a limited rate"
     SILENCE = "connections are accepted and nothing passes"
@@ -153,7 +154,7 @@ class FaultProxy:
                 fault = self._current()
                 if pair.muted or pair.frozen or fault is Fault.SILENCE:
                     continue
-                if fault is Fault.LATENCY:
+                if fault in (Fault.LATENCY, Fault.LATE_ANSWER):
                     time.sleep(self._latency_s)
                 if fault is Fault.GARBAGE:
                     data = _NOISE[: len(data)]

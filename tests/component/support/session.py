@@ -48,14 +48,6 @@ class Session:
         self._connection.notices.clear()
         return text
 
-    @property
-    def notified(self) -> int:
-        """The number of notifications since the last call."""
-        self.run("select")
-        number = len(self._connection.notifies)
-        self._connection.notifies.clear()
-        return number
-
     def another(self, role: str = "postgres") -> Session:
         return Session(self._postgres, self._database, role)
 

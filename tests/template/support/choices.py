@@ -25,7 +25,7 @@ FREE: Final = {
     "WriteAuthorization": ("iam", "jwt"),
     "Deployment": ("AllAtOnce", "Canary10Percent5Minutes", "Linear10PercentEvery1Minute"),
     "Architecture": ("arm64", "x86_64"),
-    "Invalidation": ("listen", "schedule"),
+    "Invalidation": ("poll", "schedule", "listen"),
     "SnapStart": OFF_ON,
     "ReservedConcurrency": OFF_ON,
     "OldLayers": ("Delete", "Retain"),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 import pytest
 
 from cacheaside.errors import DatabaseUnavailable
-from cacheaside.invalidation.drain import Backlog, Drained
+from cacheaside.invalidation.drain import EVER, Backlog, Drained
 from cacheaside.invalidation.sweep import Sweep
 from cacheaside.invalidation.verification import Verification
 
+JUST_NOW = datetime(2026, 11, 28, tzinfo=UTC)
+
 
 class Harness:
-    """The outbox, the verifier and the clock of a sweep. Each step takes 0.1 s, and `done` lists it.
+    """The outbox, the verifier and the clock of a sweep. Each step takes 1 ms, and `done` lists it.
 
     `failing` names steps, and the second until which each one fails.
     """
@@ -25,21 +28,27 @@ class Harness:
         self.failing = failing
         self.reachable_from = 0.0
         self.changing_until = 0.0
-        self.waited: list[float] = []
+        self.slept: list[float] = []
+        self.since: list[datetime] = []  # of each drain
         self.sweep = Sweep(self, self.drain, self.verify, lambda: self.now, self.sleep)
 
     def _do(self, step: str) -> None:
-        self.now += 0.1
+        self.now += 0.001
         self.done.append(step)
         if self.now < self.failing.get(step, 0.0):
             raise DatabaseUnavailable("the database cannot be reached")
 
     def sleep(self, seconds: float) -> None:
-        self.done.append("sleep")
+        self.slept.append(seconds)
         self.now += seconds
 
-    def drain(self, seconds: float) -> Drained:
+    def oldest_recent(self) -> datetime | None:
+        self._do("look")
+        return JUST_NOW if self.now < self.changing_until else None
+
+    def drain(self, seconds: float, since: datetime) -> Drained:
         self._do("drain")
+        self.since.append(since)
         return Drained(int(self.now < self.changing_until), replayed=0, reachable=self.now >= self.reachable_from)
 
     def follow(self) -> dict[str, str]:
@@ -58,21 +67,6 @@ class Harness:
     def fold(self) -> int:
         self._do("fold")
         return 0
-
-    def listen(self, seconds: float) -> None:
-        self._do("listen")
-
-    def stop_notifications(self) -> None:
-        self._do("stop_notifications")
-
-    def unlisten(self) -> None:
-        self._do("unlisten")
-
-    def await_change(self, seconds: float) -> bool:
-        self.waited.append(seconds)
-        self.now += seconds
-        self._do("wait")
-        return False
 
     def verify(self) -> Verification:
         self._do("verify")
@@ -96,21 +90,40 @@ class Report:
     def verified(self, verification: Verification) -> None: ...
 
 
-AFTER_LISTENING = ["drain", "follow", "prune", "prune_keys", "fold", "verify"]
+AFTER_POLLING = ["drain", "follow", "prune", "prune_keys", "fold", "verify"]
 
 
-def test_sweep_without_listening_does_each_step_once() -> None:
+def test_sweep_without_polling_does_each_step_once() -> None:
     harness = Harness()
     harness.sweep.run(0.0, Report())
-    assert harness.done == AFTER_LISTENING
+    assert harness.done == AFTER_POLLING
 
 
-def test_sweep_listens_before_it_drains_so_that_no_change_is_missed() -> None:
+def test_quiet_sweep_looks_ten_times_a_second_and_drains_all_each_second() -> None:
     harness = Harness()
     harness.sweep.run(2.0, Report())
-    listening = ["listen", "drain", "follow", "wait", "listen", "drain", "wait", "unlisten"]
-    assert harness.done == [*listening, *AFTER_LISTENING]
-    assert max(harness.waited) == 1.0
+    assert set(harness.slept[:-1]) == {0.1}
+    drains = [at for at, step in enumerate(harness.done) if step == "drain"]
+    assert harness.done[:3] == ["drain", "follow", "look"]
+    assert harness.done[drains[0] : drains[1]].count("look") in (9, 10)
+    assert set(harness.since) == {EVER}, "so the cache is asked for its ids, and old transactions are found"
+
+
+def test_changes_are_looked_for_more_often_until_a_second_has_passed_without_one() -> None:
+    harness = Harness()
+    harness.changing_until = 3.0
+    harness.sweep.run(6.0, Report())
+    quiet = harness.slept.index(0.1)
+    assert set(harness.slept[:quiet]) == {0.025}
+    assert 4.0 <= sum(harness.slept[:quiet]) + 0.002 * quiet < 4.2
+    assert JUST_NOW in harness.since, "a drain begins at the change that was found"
+
+
+def test_all_is_drained_each_second_also_while_changes_come() -> None:
+    harness = Harness()
+    harness.changing_until = 6.0
+    harness.sweep.run(6.0, Report())
+    assert harness.since.count(EVER) in (6, 7)
 
 
 def test_schema_is_followed_every_20_seconds_and_what_cannot_be_recorded_is_reported(
@@ -127,35 +140,8 @@ def test_schema_is_followed_every_20_seconds_and_what_cannot_be_recorded_is_repo
 def test_schema_that_cannot_be_followed_stops_nothing_else_and_is_reported() -> None:
     harness, report = Harness(follow=99.0), Report()
     harness.sweep.run(0.0, report)
-    assert harness.done == AFTER_LISTENING
+    assert harness.done == AFTER_POLLING
     assert report.unrecorded == [1]
-
-
-def test_notifications_are_stopped_while_changes_are_many() -> None:
-    harness = Harness()
-    harness.changing_until = 3.0
-    harness.sweep.run(6.0, Report())
-    steps = [step for step in harness.done if step in ("listen", "stop_notifications")]
-    assert steps[:3] == ["listen", "stop_notifications", "listen"], (
-        "notified of the first change, and not again until it was quiet"
-    )
-    assert "stop_notifications" not in steps[3:]
-    stopped = harness.done.index("stop_notifications")
-    listened = harness.done.index("listen", stopped)
-    between = [step for step in harness.done[stopped + 1 : listened] if step != "follow"]
-    assert between == ["wait", "drain"] * (len(between) // 2) + ["wait"]
-    assert set(harness.waited[: (listened - stopped) // 2]) == {0.025}
-    assert listened - stopped > 20
-
-
-def test_notifications_are_stopped_while_the_cache_is_unavailable() -> None:
-    harness = Harness()
-    harness.reachable_from = 5.0
-    harness.sweep.run(10.0, Report())
-    steps = [step for step in harness.done if step in ("listen", "stop_notifications")]
-    assert steps[:2] == ["listen", "stop_notifications"]
-    back = next(at for at, step in enumerate(harness.done) if step == "wait")
-    assert harness.done[:back].count("listen") == 1
 
 
 def test_rows_of_all_drains_are_reported_as_one_total() -> None:
@@ -166,26 +152,22 @@ def test_rows_of_all_drains_are_reported_as_one_total() -> None:
     assert total.rows > 10
 
 
-def test_verification_does_not_interrupt_listening() -> None:
+def test_verification_does_not_interrupt_polling() -> None:
     harness = Harness()
     harness.sweep.run(60.0, Report())
     assert harness.done.index("verify") == len(harness.done) - 1
     assert harness.now >= 60.0
 
 
-@pytest.mark.parametrize("step", ["listen", "drain"])
-def test_database_failure_is_retried_each_second_and_logged_once(step: str, caplog: pytest.LogCaptureFixture) -> None:
-    harness = Harness(**{step: 5.0})
+def test_database_failure_is_retried_each_second_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    harness = Harness(look=5.0, drain=5.0)
     caplog.set_level(logging.INFO, "cacheaside")
     harness.sweep.run(10.0, Report())
-    assert harness.done.count("sleep") in (4, 5, 6)
-    assert harness.done.count("listen") > 1, "it must listen on the new connection too"
-    levels = [record.levelname for record in caplog.records]
-    assert levels[:1] == ["WARNING"]
-    assert levels[-1:] == ["INFO"]
+    assert harness.slept.count(1.0) in (4, 5, 6)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_database_failure_after_listening_fails_the_invocation() -> None:
+def test_database_failure_after_polling_fails_the_invocation() -> None:
     with pytest.raises(DatabaseUnavailable):
         Harness(drain=99.0).sweep.run(5.0, Report())
     with pytest.raises(DatabaseUnavailable):
@@ -197,7 +179,7 @@ def test_unavailable_cache_is_retried_each_second_and_logged_once(caplog: pytest
     harness.reachable_from = 5.0
     caplog.set_level(logging.INFO, "cacheaside")
     harness.sweep.run(10.0, Report())
-    assert 4 <= harness.done.count("sleep") <= 5
+    assert 4 <= harness.slept.count(1.0) <= 5
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 

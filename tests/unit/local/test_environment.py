@@ -40,7 +40,7 @@ def test_verifier_reads_the_database_with_the_role_of_the_query_function() -> No
         assert variables["InvalidateFunction"]["READ_DATABASE_USER"] == variables["QueryFunction"]["DATABASE_USER"]
 
 
-def test_sweep_does_not_listen_in_a_container() -> None:
+def test_sweep_does_not_poll_in_a_container() -> None:
     here, inside = (function_environment(EMBEDDED, CACHE, embedded=True, host=host) for host in (None, "engine"))
     assert "INVALIDATION" not in here["InvalidateFunction"]
     assert inside["InvalidateFunction"]["INVALIDATION"] == "schedule"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cacheaside.catalogue.parameters import Parameter
+from cacheaside.catalogue.policy import Freshness
 from cacheaside.errors import CacheUnavailable, DatabaseUnavailable
 from cacheaside.reading.outcome import Source
 from cacheaside.reading.question import Question
@@ -23,8 +24,8 @@ TAG = b"T" * 16
 WAITS_FOR_NONE = replace(QUESTION.query, policy=replace(QUESTION.query.policy, wait_ms=0))
 STATES = {
     "cold": SharedState(),
-    "stale": SharedState(entry=stored_entry(0, TAG, fresh=False), tag=TAG),
-    "invalidated": SharedState(entry=stored_entry(0, TAG, fresh=True), tag=b"U" * 16),
+    "stale": SharedState(entry=stored_entry(0, TAG, Freshness.STALE), tag=TAG),
+    "invalidated": SharedState(entry=stored_entry(0, TAG, Freshness.FRESH), tag=b"U" * 16),
 }
 
 WHEN = pytest.mark.parametrize("done", [False, True], ids=["before", "after"])

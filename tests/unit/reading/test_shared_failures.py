@@ -16,19 +16,22 @@ from cacheaside.errors import (
     DatabaseError,
     DatabaseSilent,
     DatabaseUnavailable,
+    EntryTooLarge,
+    RefusedForNow,
     StatementFailed,
     StatementTimeout,
     Unprocessable,
 )
 from cacheaside.reading.failure import Failure, decode_failure, encode_failure
 from cacheaside.reading.outcome import Outcome, Source
-from cacheaside.reading.steps import Acquire, Acquired, Load, Look, Looked, Release, Wait
+from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Wait
 from tests.unit.support.one_read import NOTHING, OTHER_VERSION, START_MS, VERSION, Read, expect, stored_entry
 
 SHARED = [
     DatabaseSilent("no reply"),
     StatementTimeout("the statement ran into its timeout"),
     Busy("conflict"),
+    RefusedForNow("disk full", 60),
     Unprocessable("out of range"),
     StatementFailed("refused"),
     AnswerTooLarge("8,000,000 bytes"),
@@ -36,11 +39,12 @@ SHARED = [
 LEASE = b"x" * 16
 
 
-def left_by(error: DatabaseError, at_ms: int = START_MS) -> Any:
-    """Return the value that a read leaves in place of its lease when its load fails."""
+def left_by(error: DatabaseError, at_ms: int = START_MS, took_ms: int = FAILURE_MS) -> Any:
+    """Return the value that a read leaves in place of its lease when its load fails after `took_ms`."""
     read = Read(at_ms)
     acquire = expect(read.answer(NOTHING), Acquire)
     expect(read.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
+    read.now_ms += took_ms
     release = expect(read.answer(error), Release)
     assert release.token == acquire.token
     with pytest.raises(type(error)):
@@ -52,7 +56,7 @@ def left_by(error: DatabaseError, at_ms: int = START_MS) -> Any:
 def test_next_request_gets_the_same_error_without_a_load(error: DatabaseError) -> None:
     with pytest.raises(type(error)) as raised:
         Read().answer(Looked(None, left_by(error), (VERSION,)))
-    assert str(raised.value) == str(error)
+    assert (str(raised.value), vars(raised.value)) == (str(error), vars(error))
 
 
 def test_waiter_gets_the_error_of_the_load_that_it_waited_for() -> None:
@@ -89,6 +93,11 @@ def test_connection_that_is_refused_is_not_shared_and_leaves_nothing() -> None:
     assert left_by(DatabaseUnavailable("refused")) is None
 
 
+def test_error_of_a_callers_value_that_comes_at_once_is_not_shared() -> None:
+    assert left_by(Unprocessable("out of range"), took_ms=10) is None
+    assert left_by(StatementFailed("refused"), took_ms=10) is not None
+
+
 def test_failure_of_another_question_counts_for_nothing() -> None:
     other = Failure(SHARED[1], LEASE, (VERSION,), b"q" * 16)
     expect(Read().answer(Looked(None, encode_failure(other, START_MS), (VERSION,))), Acquire)
@@ -122,6 +131,19 @@ def test_refresh_whose_load_failed_leaves_its_failure() -> None:
     assert (release.token, release.failure is not None) == (acquire.token, True)
     with pytest.raises(StatementTimeout):
         refresh.path.throw(CacheUnavailable("no reply"))
+
+
+def test_waiter_loads_for_itself_when_the_answer_does_not_fit_into_the_cache() -> None:
+    holder, waiter = Read(), Read()
+    for read in (holder, waiter):
+        read.answer(NOTHING)
+    holder.answer(Acquired(True, Looked(None, LEASE, (VERSION,))))
+    expect(waiter.answer(Acquired(False, Looked(None, LEASE, (VERSION,)))), Wait)
+    holder.answer(Loaded(b"{}"))
+    left = expect(holder.answer(EntryTooLarge("5 MB")), Release).failure
+    assert expect(holder.answer(None), Outcome).entry.body == b"{}"
+    waiter.answer(None)
+    assert expect(waiter.answer(Looked(None, left, (VERSION,))), Load).bypass is True
 
 
 @given(st.binary(max_size=200) | st.from_regex(r"\[.{0,80}\]").map(str.encode))

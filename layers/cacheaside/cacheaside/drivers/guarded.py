@@ -14,6 +14,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -125,15 +126,17 @@ class GuardedCache:
         breaker = self._breakers.admit(query)
         limit_s = self._limit_s(query)
         # After a failure, only the probe takes the time to open a slow connection.
-        with call_deadline(limit_s, float("inf") if self._is_reached else limit_s) as call:
-            try:
+        try:
+            with call_deadline(limit_s, float("inf") if self._is_reached else limit_s) as call:
                 result = method(step)
-            except EntryTooLarge:
-                raise
-            except CacheUnavailable:
-                self._is_reached = False
-                breaker.record(failed=True)
-                raise
+        except EntryTooLarge:
+            with suppress(CacheUnavailable):  # each look would find a foreign value of that size as slow
+                self._cache.drop_oversized(step.keys)
+            raise
+        except CacheUnavailable:
+            self._is_reached = False
+            breaker.record(failed=True)
+            raise
         self._is_reached = True
         breaker.record(failed=call.opening_took_s > call.limit_s)  # the caller has felt it
         return result

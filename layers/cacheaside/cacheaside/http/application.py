@@ -37,10 +37,11 @@ def application(logger: Logger) -> APIGatewayHttpResolver:
         return str(app.lambda_context.aws_request_id)
 
     def render_error(error: Exception) -> Response[str]:
+        sqlstate = {"sqlstate": getattr(error.__cause__, "pgcode", None)}
         if problems.problem_of(error).status >= 500:
-            logger.error(str(error), exc_info=error)
+            logger.error(str(error), exc_info=error, extra=sqlstate)
         elif isinstance(error, Unprocessable):  # PostgreSQL's message holds values of the caller, which are not logged
-            logger.warning(str(error), extra={"sqlstate": getattr(error.__cause__, "pgcode", None)})
+            logger.warning(str(error), extra=sqlstate)
         return problems.problem_response(error, request_id())
 
     def render_no_route(_: NotFoundError) -> Response[str]:

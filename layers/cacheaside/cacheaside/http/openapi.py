@@ -34,7 +34,13 @@ def openapi(catalogue: Catalogue) -> dict[str, Any]:
         },
         "components": {
             "schemas": {"Problem": _PROBLEM},
-            "responses": {"Problem": {"description": "Problem details (RFC 9457)", "content": _PROBLEM_CONTENT}},
+            "responses": {
+                "Problem": {
+                    "description": "Problem details (RFC 9457)",
+                    "headers": {"Retry-After": _RETRY_AFTER},
+                    "content": _PROBLEM_CONTENT,
+                }
+            },
             "securitySchemes": {
                 "iam": {
                     "type": "apiKey",
@@ -122,6 +128,10 @@ _REPLAYED: Final = {
         "description": "This is the answer to an earlier request with the same key.",
         "schema": {"type": "string", "enum": ["true"]},
     }
+}
+_RETRY_AFTER: Final = {
+    "description": "Of most 503 and some 409: seconds to wait before the same request is sent again.",
+    "schema": {"type": "integer"},
 }
 _PROBLEM: Final = {
     "type": "object",

@@ -16,7 +16,8 @@ __all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "method_not_allowed", "no_such_r
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-# How long a caller should wait before a retry. A failover of RDS takes about a minute, and most outages take less.
+# How long a caller should wait before a retry. A failover of RDS takes about a minute, and most outages take less. A
+# RefusedForNow has a time of its own.
 _RETRY_AFTER_S: Final = "5"
 
 
@@ -148,8 +149,17 @@ _OVERLOADED: Final = Problem(
 _BUSY: Final = Problem(
     "busy",
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "Other transactions were changing the same rows",
-    "Nothing was written, after several attempts. Try again after the time in Retry-After.",
+    "Other transactions prevent this one",
+    "They were changing the same rows, or did not release a lock in time. Nothing was written, after several attempts. "
+    "Try again after the time in Retry-After.",
+    retry=True,
+)
+_REFUSED_FOR_NOW: Final = Problem(
+    "refused-for-now",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The database cannot do this at the moment",
+    "It may be in a failover, read-only, or out of space, memory or connections. Nothing was written. "
+    "Send the same request again after the time in Retry-After.",
     retry=True,
 )
 _WAITED_TOO_LONG: Final = Problem(
@@ -197,6 +207,7 @@ _BY_ERROR: Final[Mapping[type[Exception], Problem]] = {
     errors.OutcomeUnknown: _OUTCOME_UNKNOWN,
     errors.Overloaded: _OVERLOADED,
     errors.Busy: _BUSY,
+    errors.RefusedForNow: _REFUSED_FOR_NOW,
     errors.WaitedTooLong: _WAITED_TOO_LONG,
     errors.CacheUnavailable: _CACHE_UNAVAILABLE,
     errors.StatementTimeout: _TIMEOUT,
@@ -220,6 +231,8 @@ def problem_response(error: Exception, request_id: str) -> Response[str]:
     if isinstance(error, errors.ConstraintViolated):
         extra["errors"] = [{"field": field, "detail": f"{field}: {error.rule}"} for field in error.fields]
     headers = dict(error.headers) if isinstance(error, errors.NotFound) else {}
+    if isinstance(error, errors.RefusedForNow):
+        headers["Retry-After"] = str(error.retry_after_s)
     return _response(problem, detail, request_id, headers, extra)
 
 

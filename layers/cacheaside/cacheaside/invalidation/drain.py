@@ -79,13 +79,13 @@ class Drainer:
         self._cache = cache
         self._now = now
 
-    def drain(self, seconds: float = 5.0) -> Drained:
+    def drain(self, seconds: float = 5.0, since: datetime = EVER) -> Drained:
         """Drain until no row is left that can be drained, or `seconds` are over: writers may be faster than this.
 
-        Raises DatabaseError.
+        Rows that were written before `since` are omitted. Raises DatabaseError.
         """
         rows = replayed = 0
-        since, reachable = EVER, True
+        reachable = True
         deadline = self._now() + seconds
         try:
             while True:

@@ -1,13 +1,12 @@
 """A sweep: the scheduled work of one invocation of the invalidate function.
 
-    listening     quiet:  listen ──► drain ──► wait for a notification, 1 s at most  ┐ for about a minute
-                  busy:   stop notifications ──► drain, and again every 25 ms        │
-                  follow the schema every 20 s                                       ┘
-    then          drain, follow, prune, fold, verify                                   once
+    polling       look for recent changes, and drain them:  every 100 ms, or every 25 ms while changes come  ┐ for about
+                  drain all changes, and replay after a failover of the cache:  every second                 │ a minute
+                  follow the schema:  every 20 s                                                             ┘
+    then          drain, follow, prune, fold, verify                                                           once
 
-A sweep is busy from the first change until a second has passed without one, and while the cache is unavailable. In
-PostgreSQL, commits that notify wait for each other. So writers notify only while changes are few. The kernel of an
-operating system treats the interrupts of a network card in the same way.
+A look is one round trip to PostgreSQL and does not ask the cache. It does not find a transaction that took longer than
+five seconds; that waits for the drain of all changes.
 
 Event triggers follow the schema at once. The sweep does it again, because they may be missing, or may have failed.
 """
@@ -18,22 +17,24 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Final, Protocol
 
 from cacheaside.errors import DatabaseError
-from cacheaside.invalidation.drain import Backlog, Drained
+from cacheaside.invalidation.drain import EVER, Backlog, Drained
 from cacheaside.invalidation.verification import Verification
 
 __all__ = ["Sweep", "SweepReport"]
 
-# A transaction that wrote before `listen` does not notify when it commits, so the outbox is polled as well.
-_POLL_S: Final = 1.0
-_BUSY_POLL_S: Final = 0.025
-_QUIET_AFTER_S: Final = 1.0
+_LOOK_S: Final = 0.1
+_BUSY_LOOK_S: Final = 0.025
+_BUSY_FOR_S: Final = 1.0  # after a change
+_DRAIN_ALL_EVERY_S: Final = 1.0
 _FOLLOW_EVERY_S: Final = 20.0
-# Bounds one drain while listening: writers notify until it returns and notifications are stopped.
-_LISTENING_DRAIN_S: Final = 1.0
-# Bounds the drain after listening: writers may be faster, and the rest of the sweep needs time too.
+_RETRY_S: Final = 1.0
+# Bounds one drain while polling: writers may be faster, and the schema must be followed too.
+_POLLING_DRAIN_S: Final = 1.0
+# Bounds the drain after polling: writers may be faster, and the rest of the sweep needs time too.
 _DRAIN_S: Final = 30.0
 
 _log = logging.getLogger(__name__)
@@ -42,15 +43,12 @@ _log = logging.getLogger(__name__)
 class SweptOutbox(Protocol):
     """The outbox. See `cacheaside.drivers.postgres.outbox.Outbox`."""
 
+    def oldest_recent(self) -> datetime | None: ...
     def follow(self) -> Mapping[str, str]: ...
     def backlog(self) -> Backlog: ...
     def prune(self) -> None: ...
     def prune_keys(self) -> None: ...
     def fold(self) -> int: ...
-    def listen(self, seconds: float) -> None: ...
-    def stop_notifications(self) -> None: ...
-    def unlisten(self) -> None: ...
-    def await_change(self, seconds: float) -> bool: ...
 
 
 class SweepReport(Protocol):
@@ -68,7 +66,7 @@ class Sweep:
     def __init__(
         self,
         outbox: SweptOutbox,
-        drain: Callable[[float], Drained],
+        drain: Callable[[float, datetime], Drained],
         verify: Callable[[], Verification],
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -82,17 +80,14 @@ class Sweep:
         self._logged_problem = ""
         self._logged_unrecorded: Mapping[str, str] = {}
 
-    def run(self, listen_s: float, report: SweepReport) -> None:
-        """Listen and drain for `listen_s` seconds, then drain once more, follow the schema, prune, fold and verify.
+    def run(self, poll_s: float, report: SweepReport) -> None:
+        """Poll for `poll_s` seconds, then drain once more, follow the schema, prune, fold and verify.
 
         An unavailable cache is not an error: the rows stay pending until it is back. A failure of PostgreSQL is retried
-        while listening. After that it raises DatabaseError.
+        while polling. After that it raises DatabaseError.
         """
-        rows = replayed = 0
-        if listen_s > 0:
-            rows, replayed = self._listen(self._now() + listen_s)
-            self._outbox.unlisten()
-        drained = self._drain(_DRAIN_S)
+        rows, replayed = self._poll(self._now() + poll_s)
+        drained = self._drain(_DRAIN_S, EVER)
         report.followed(self._follow())
         total = replace(drained, rows=rows + drained.rows, replayed=replayed + drained.replayed)
         report.drained(total, self._outbox.backlog())
@@ -102,32 +97,31 @@ class Sweep:
         report.folded(self._outbox.fold())
         report.verified(self._verify())
 
-    def _listen(self, deadline: float) -> tuple[int, int]:
+    def _poll(self, deadline: float) -> tuple[int, int]:
         """Drain changes as they come until `deadline`. Returns the number of rows and of replays."""
         rows = replayed = 0
-        busy_until = follow_at = 0.0
+        busy_until = drain_all_at = follow_at = self._now()
         while (left := deadline - self._now()) > 0:
-            quiet = self._now() >= busy_until
+            pause_s = _RETRY_S
             try:
-                if quiet:  # each time, because another listener may have stopped notifications
-                    self._outbox.listen(left)
-                drained = self._drain(min(left, _LISTENING_DRAIN_S))
-                rows, replayed = rows + drained.rows, replayed + drained.replayed
-                busy = bool(drained.rows) or not drained.reachable
-                if quiet and busy:
-                    self._outbox.stop_notifications()
+                drains_all = self._now() >= drain_all_at
+                since = EVER if drains_all else self._outbox.oldest_recent()
+                reachable = True
+                if since is not None:
+                    drained = self._drain(min(left, _POLLING_DRAIN_S), since)
+                    rows, replayed = rows + drained.rows, replayed + drained.replayed
+                    reachable = drained.reachable
+                    busy_until = self._now() + _BUSY_FOR_S if drained.rows else busy_until
+                if drains_all:
+                    drain_all_at = self._now() + _DRAIN_ALL_EVERY_S
                 if self._now() >= follow_at:
                     follow_at = self._now() + _FOLLOW_EVERY_S
                     self._follow()
-                if busy:  # without a cache, the next drain comes after a pause
-                    busy_until = self._now() + _QUIET_AFTER_S + (0.0 if drained.reachable else _POLL_S)
-                if drained.reachable:
-                    self._outbox.await_change(min(_BUSY_POLL_S if busy or not quiet else _POLL_S, left))
-                    continue
+                if reachable:
+                    pause_s = _BUSY_LOOK_S if self._now() < busy_until else _LOOK_S
             except DatabaseError as error:
                 self._log_problem(f"{error}: trying again each second", error)
-                busy_until = 0.0  # a new connection does not listen yet
-            self._sleep(min(_POLL_S, left))
+            self._sleep(min(pause_s, left))
         return rows, replayed
 
     def _follow(self) -> int:
@@ -142,8 +136,8 @@ class Sweep:
         self._logged_unrecorded = unrecorded
         return len(unrecorded)
 
-    def _drain(self, seconds: float) -> Drained:
-        drained = self._drain_for(seconds)
+    def _drain(self, seconds: float, since: datetime) -> Drained:
+        drained = self._drain_for(seconds, since)
         self._log_problem("" if drained.reachable else "the cache cannot be reached: changes stay in the outbox")
         return drained
 

@@ -31,8 +31,8 @@ from hashlib import blake2b
 from typing import Final
 
 __all__ = [
+    "ENTRY_BYTES_AT_MOST",
     "FORMAT_VERSION",
-    "LOAD_MS_AT_MOST",
     "TOKEN_BYTES",
     "Encoding",
     "Entry",
@@ -45,7 +45,6 @@ __all__ = [
 
 FORMAT_VERSION: Final = 3
 TOKEN_BYTES: Final = 16
-LOAD_MS_AT_MOST: Final = 2**32 - 1  # the field has 4 bytes
 
 _MAGIC: Final = b"ca"
 _HEADER: Final = struct.Struct(">2sBBIQQI16s16s16sBI")
@@ -66,6 +65,8 @@ _GZIP_CONTAINER: Final = 16 + zlib.MAX_WBITS  # zlib writes no time and no name,
 
 # Lambda returns no more, so no answer unpacks to more.
 _BODY_AT_MOST: Final = 6 * 1024 * 1024
+# With its tag versions and its query string, of which API Gateway passes 10 kB.
+ENTRY_BYTES_AT_MOST: Final = _BODY_AT_MOST + 65_536
 # The headers, with their checksums, of entries whose body this process has checked, and whether the body is an answer.
 # Good or bad, it unpacks each only once.
 _checked: Final[dict[bytes, bool]] = {}

@@ -19,6 +19,8 @@ from cacheaside.errors import (
     Busy,
     CacheasideError,
     DatabaseSilent,
+    EntryTooLarge,
+    RefusedForNow,
     StatementFailed,
     StatementTimeout,
     Unprocessable,
@@ -31,7 +33,11 @@ _FORMAT: Final = "cacheaside failure 1"
 _BYTES_AT_MOST: Final = 65_536  # parsing a larger foreign value would take long
 _SHARED: Final = {
     error.__name__: error
-    for error in (DatabaseSilent, StatementTimeout, Busy, Unprocessable, StatementFailed, AnswerTooLarge)
+    for error in (
+        *(DatabaseSilent, StatementTimeout, Busy, RefusedForNow),
+        *(Unprocessable, StatementFailed, AnswerTooLarge),
+        EntryTooLarge,  # at the store: others need not wait for an entry that does not come
+    )
 }
 # The clocks of two machines differ by milliseconds. A failure with another time was not left by one of ours.
 _CLOCKS_DIFFER_MS: Final = 60_000
@@ -52,8 +58,11 @@ def encode_failure(failure: Failure, now_ms: int) -> bytes | None:
     name = type(failure.error).__name__
     if name not in _SHARED:
         return None
+    error: list[str | int] = [str(failure.error)]
+    if isinstance(failure.error, RefusedForNow):
+        error.append(failure.error.retry_after_s)
     keys = [each.hex() for each in (failure.question, failure.token, *failure.tag_versions)]
-    return json.dumps([_FORMAT, now_ms, name, str(failure.error), *keys]).encode()
+    return json.dumps([_FORMAT, now_ms, name, error, *keys]).encode()
 
 
 def decode_failure(data: bytes, question: bytes, now_ms: int) -> Failure | None:
@@ -61,9 +70,9 @@ def decode_failure(data: bytes, question: bytes, now_ms: int) -> Failure | None:
     if len(data) > _BYTES_AT_MOST:
         return None
     try:
-        form, at_ms, name, message, *keys = json.loads(data)
+        form, at_ms, name, error, *keys = json.loads(data)
         asked, token, *versions = map(_key, keys)
-        found = Failure(_SHARED[name](message), token, tuple(versions), asked)
+        found = Failure(_SHARED[name](*error), token, tuple(versions), asked)
         lasts = abs(now_ms - at_ms) <= FAILURE_MS + _CLOCKS_DIFFER_MS
     except (ValueError, TypeError, LookupError, RecursionError):  # a lease, or a foreign value
         return None

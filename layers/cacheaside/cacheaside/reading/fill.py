@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from cacheaside.catalogue.policy import ANSWER_MARGIN_MS
-from cacheaside.errors import CacheUnavailable, DatabaseError
+from cacheaside.catalogue.policy import ANSWER_MARGIN_MS, FAILURE_MS
+from cacheaside.errors import CacheUnavailable, ConstraintViolated, DatabaseError
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, encode, entity_tag, pack
 from cacheaside.reading.failure import Failure, encode_failure
 from cacheaside.reading.question import Question
@@ -61,9 +61,12 @@ def load(
     try:
         loaded: Loaded = yield Load(question, timeout_ms, bypass=captured is None, renew=renew)
     except DatabaseError as error:
-        if captured is not None:
-            failure = Failure(error, token, tag_versions, question.digest)
-            yield from release(question, token, encode_failure(failure, context.now_ms()))
+        # The error of a caller's value is an answer. Others share it only where they would wait long to get the same.
+        at_once = isinstance(error, ConstraintViolated) and context.elapsed_ms() - began_ms < FAILURE_MS
+        if captured is not None and at_once:
+            yield from release(question, token)
+        elif captured is not None:
+            yield from _fail(question, context, Failure(error, token, tag_versions, question.digest))
         raise
     fresh_ms = question.query.policy.fresh_ms(found=loaded.body is not None, chance=context.chance())
     encoding, body = pack(loaded.body, compress=question.query.policy.compress)
@@ -81,13 +84,13 @@ def load(
     )
 
 
-def store(question: Question, entry: Entry) -> Generator[Step, Any, bool]:
+def store(question: Question, context: ReadContext, entry: Entry) -> Generator[Step, Any, bool]:
     """Store the entry of a fill, and return whether its lease still held. Raises CacheUnavailable."""
     lifetime_ms = question.query.policy.lifetime_ms(entry.fresh_until_ms - entry.created_ms)
     try:
         stored: bool = yield Store(question.keys, entry.token, encode(entry), lifetime_ms)
-    except CacheUnavailable:
-        yield from release(question, entry.token)  # perhaps nothing was stored, and so the lease is still there
+    except CacheUnavailable as error:  # perhaps nothing was stored, and so the lease is still there
+        yield from _fail(question, context, Failure(error, entry.token, entry.tag_versions, question.digest))
         raise
     return stored
 
@@ -96,6 +99,11 @@ def release(question: Question, token: bytes, failure: bytes | None = None) -> G
     """Release the lease if it is still held under `token`. Never raises CacheUnavailable."""
     with suppress(CacheUnavailable):  # then the lease ends by itself
         yield Release(question.keys, token, failure)
+
+
+def _fail(question: Question, context: ReadContext, failure: Failure) -> Generator[Step, Any, None]:
+    """Release the lease of a fill that failed. A failure of a kind that others share is left in its place."""
+    yield from release(question, failure.token, encode_failure(failure, context.now_ms()))
 
 
 def _timeout_ms(question: Question, context: ReadContext) -> int:

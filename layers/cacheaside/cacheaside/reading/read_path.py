@@ -105,7 +105,7 @@ def _elect(
 def _refresh(question: Question, context: ReadContext, token: bytes, captured: Looked) -> Generator[Step, Any, bool]:
     """Load and store again. If the load fails, no request tries again for a moment."""
     entry = yield from load(question, context, token, captured)
-    return (yield from store(question, entry))
+    return (yield from store(question, context, entry))
 
 
 def _load_or_wait(question: Question, context: ReadContext, looked: Looked, last_resort: Entry | None) -> Steps:
@@ -123,7 +123,7 @@ def _load_or_wait(question: Question, context: ReadContext, looked: Looked, last
             token = None
             entry = _usable(question, context, looked, seen_fills)
             if entry is None and (failure := _failure(question, context, looked, seen_fills)) is not None:
-                return _despite(failure.error, last_resort)
+                return _shared(failure, last_resort)
             if entry is None and (looked.lease is None or looked.lease != alive):
                 token, looked = yield from acquire(question, context)
                 alive = looked.lease
@@ -201,6 +201,12 @@ def _left_failure(question: Question, context: ReadContext, looked: Looked) -> F
     return decode_failure(looked.lease, question.digest, context.now_ms())
 
 
+def _shared(failure: Failure, last_resort: Entry | None) -> Outcome:
+    if isinstance(failure.error, CacheUnavailable):  # the answer does not fit into the cache
+        raise failure.error
+    return _despite(failure.error, last_resort)
+
+
 def _despite(error: CacheasideError, last_resort: Entry | None) -> Outcome:
     """Return the answer that is served although the load failed. Raises `error` if there is none."""
     if last_resort is None or isinstance(error, ConstraintViolated):  # which is no failure of the database
@@ -222,7 +228,7 @@ def _fill(
     except DatabaseError as error:
         return _despite(error, last_resort)
     try:
-        stored = yield from store(question, entry)
+        stored = yield from store(question, context, entry)
     except CacheUnavailable:
         return Outcome(source=source, entry=entry, detail="cache-unavailable")
     return Outcome(source=source, entry=entry, stored=stored, detail=None if stored else "lease-lost")

@@ -16,11 +16,11 @@ from cacheaside.invalidation.verification import Verification
 __all__ = ["measured_sweep"]
 
 
-def measured_sweep(sweep: Sweep, listen_s: float) -> None:
+def measured_sweep(sweep: Sweep, poll_s: float) -> None:
     """Run a sweep, and publish its counts."""
     report = _SweepMetrics()
     try:
-        sweep.run(listen_s, report)
+        sweep.run(poll_s, report)
     finally:
         if report.metrics.metric_set:  # there is none if PostgreSQL failed before the first report
             report.metrics.flush_metrics()

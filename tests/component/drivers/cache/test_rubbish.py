@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.cache.tags import ConfirmedTagCache
 from cacheaside.reading.entry import TOKEN_BYTES
 from cacheaside.reading.keys import tag_key
 from cacheaside.reading.steps import Look, Release, Store
@@ -118,7 +118,7 @@ def test_tags_of_any_type_are_invalidated_and_a_replica_confirms_it(tmp_path: Pa
             wait_until(lambda: client.wait(1, 100) == 1)
             for tag, put in NOT_A_TOKEN.items():
                 put(client, tag_key(tag))
-        cache = Cache(replace(settings_of(primary), replicas=1))
+        cache = ConfirmedTagCache(settings_of(primary))
         assert cache.invalidate_tags([*NOT_A_TOKEN, "missing"]) == len(NOT_A_TOKEN)
         for server in (primary, replica):
             with client_of(server) as client:

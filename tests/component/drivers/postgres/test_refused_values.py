@@ -133,7 +133,7 @@ OURS: Final = [
     ("select owner, %(x)s as it from refusing.owned", "5"),  # a grant is missing
     ("select refusing.refuse(%(x)s::text, 'XX000') as it", "5"),
     ("select refusing.refuse(%(x)s::text, 'P0004') as it", "5"),  # an assertion
-    ("select refusing.refuse(%(x)s::text, '53100') as it", "5"),  # a full disk
+    ("select refusing.refuse(%(x)s::text, '58030') as it", "5"),  # a broken disk
     ("select nextval('refusing.ended') + %(x)s as it", "5"),  # a query writes
 ]
 SECRETS: Final = (b"select", b"SELECT", b"refusing", b"secret", b"psycopg", b"syntax", b"LINE ", b"function")

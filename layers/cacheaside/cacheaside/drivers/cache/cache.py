@@ -11,10 +11,11 @@ from typing import Any
 from cacheaside.catalogue.policy import FAILURE_MS, LEASE_MS
 from cacheaside.drivers.cache.client import key_command, only_cache_unavailable, zeros_and_ones
 from cacheaside.drivers.cache.exchange import CacheCommand
-from cacheaside.drivers.cache.scripts import ACQUIRE, RELEASE, RENEW, STORE, TAG, run_scripts
+from cacheaside.drivers.cache.scripts import ACQUIRE, DROP_OVERSIZED, RELEASE, RENEW, STORE, TAG, run_scripts
 from cacheaside.drivers.cache.tags import TagCache
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading import steps
+from cacheaside.reading.entry import ENTRY_BYTES_AT_MOST
 from cacheaside.reading.keys import Keys
 
 __all__ = ["Cache"]
@@ -61,6 +62,12 @@ class Cache(TagCache):
         left = () if step.failure is None else (step.failure, FAILURE_MS)
         with only_cache_unavailable():
             run_scripts(self._client, [RELEASE.call([step.keys.lease], step.token, *left)], again=True)
+
+    def drop_oversized(self, keys: Keys) -> None:
+        """Delete each value that is larger than any of ours. Raises CacheUnavailable."""
+        calls = [DROP_OVERSIZED.call([key], ENTRY_BYTES_AT_MOST) for key in (keys.entry, keys.lease, *keys.tags)]
+        with only_cache_unavailable():
+            run_scripts(self._client, calls, again=True)
 
     def invalidate_entry(self, entry: str, lease: str) -> bool:
         """Delete one answer, and refuse a load of it that is running. Returns whether there was one."""

@@ -14,6 +14,7 @@ from cacheaside.drivers.cache.cluster import Cluster
 from cacheaside.drivers.cache.deadline import ValueTooLarge
 from cacheaside.drivers.cache.exchange import FAILURES, CacheCommand
 from cacheaside.drivers.cache.node import Node
+from cacheaside.drivers.cache.replicas import Replicas
 from cacheaside.errors import CacheUnavailable, EntryTooLarge
 from cacheaside.settings import CacheMode, CacheSettings
 
@@ -25,14 +26,16 @@ class Client(Protocol):
 
     clustered: bool
 
-    def run(self, commands: Sequence[CacheCommand], *, again: bool = True, replicas: int = 0) -> list[Any]:
+    def run(
+        self, commands: Sequence[CacheCommand], *, again: bool = True, replicas: Replicas | None = None
+    ) -> list[Any]:
         """Return the reply to each command, or raise the first that is an error.
 
         `again`: if a kept connection turns out to have died, everything is sent once more on a new one.
-        `replicas`: so many replicas of each server must confirm the writes, or NotReplicated is raised.
+        `replicas`: those of each server must confirm the commands, which write, or NotReplicated is raised.
         """
 
-    def run_apart(self, commands: Sequence[CacheCommand], *, replicas: int = 0) -> list[Any]:
+    def run_apart(self, commands: Sequence[CacheCommand], *, replicas: Replicas | None = None) -> list[Any]:
         """Return the same as `run`, for any number of commands, with as many calls as that takes.
 
         A server that fails does not keep the others from doing their share. Then the first error is raised.

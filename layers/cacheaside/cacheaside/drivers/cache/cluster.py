@@ -21,13 +21,12 @@ from cacheaside.drivers.cache.exchange import (
     FAILURES,
     CacheCommand,
     NodeLost,
-    check_replicated,
     exchange,
     raise_errors,
     split_into_calls,
-    wait_for_replicas,
 )
 from cacheaside.drivers.cache.options import address, connection_options
+from cacheaside.drivers.cache.replicas import Replicas
 from cacheaside.settings import CacheSettings
 
 __all__ = ["Cluster"]
@@ -47,7 +46,9 @@ class Cluster:
         self._nodes: NodesManager | None = None
         self._lost: str | None = None  # the node that failed last; the others may know which server has its slots now
 
-    def run(self, commands: Sequence[CacheCommand], *, again: bool = True, replicas: int = 0) -> list[Any]:
+    def run(
+        self, commands: Sequence[CacheCommand], *, again: bool = True, replicas: Replicas | None = None
+    ) -> list[Any]:
         with call_deadline(), self._noting_lost_nodes():
             nodes = self._mapped()
             replies: dict[int | None, Any] = dict.fromkeys(range(len(commands)))
@@ -59,7 +60,7 @@ class Cluster:
                     break
             return raise_errors([replies[index] for index in range(len(commands))])
 
-    def run_apart(self, commands: Sequence[CacheCommand], *, replicas: int = 0) -> list[Any]:
+    def run_apart(self, commands: Sequence[CacheCommand], *, replicas: Replicas | None = None) -> list[Any]:
         shares: dict[str, list[int]] = {}
         with call_deadline(), self._noting_lost_nodes():
             nodes = self._mapped()
@@ -111,7 +112,7 @@ class Cluster:
         commands: Mapping[int, CacheCommand],
         replies: dict[int | None, Any],
         again: bool,
-        replicas: int,
+        replicas: Replicas | None,
     ) -> None:
         """Send each command to the server of its slot, or to the one that its last reply names. Adds to `replies`."""
         plan: dict[redis.ConnectionPool, list[tuple[int | None, tuple[Any, ...]]]] = {}
@@ -126,9 +127,9 @@ class Cluster:
                 case _:
                     lines = plan.setdefault(_pool(nodes, _owner(nodes, command.key)), [])
             lines.append((index, command.words))
-        words = {pool: [line for _, line in lines] + wait_for_replicas(replicas) for pool, lines in plan.items()}
-        for lines, got in zip(plan.values(), exchange(words, again=again), strict=True):
-            got = check_replicated(got, replicas)
+        send = replicas.exchange if replicas else exchange
+        words = {pool: [line for _, line in lines] for pool, lines in plan.items()}
+        for lines, got in zip(plan.values(), send(words, again=again), strict=True):
             replies.update((index, reply) for (index, _), reply in zip(lines, got, strict=True))
 
     def _mapped(self) -> NodesManager:

@@ -17,7 +17,6 @@ __all__ = [
     "CacheCommand",
     "NodeLost",
     "NotReplicated",
-    "check_replicated",
     "exchange",
     "raise_errors",
     "split_into_calls",
@@ -125,13 +124,3 @@ def split_into_calls(commands: Sequence[_T]) -> Iterator[Sequence[_T]]:
 def wait_for_replicas(replicas: int) -> list[tuple[Any, ...]]:
     """Return the command to send after writes, on the same connection: WAIT covers only the writes of its own."""
     return [("WAIT", replicas, _CONFIRM_MS)] if replicas else []
-
-
-def check_replicated(replies: list[Any], replicas: int) -> list[Any]:
-    """Return the replies to the writes, without that to WAIT. Raises NotReplicated, or the error that WAIT replied."""
-    if not replicas:
-        return replies
-    *written, confirmed = replies
-    if raise_errors([confirmed])[0] < replicas:
-        raise NotReplicated(f"{confirmed} of {replicas} replicas have confirmed")
-    return written

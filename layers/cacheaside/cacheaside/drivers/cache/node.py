@@ -10,15 +10,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from cacheaside.drivers.cache.deadline import call_deadline
-from cacheaside.drivers.cache.exchange import (
-    CacheCommand,
-    check_replicated,
-    exchange,
-    raise_errors,
-    split_into_calls,
-    wait_for_replicas,
-)
+from cacheaside.drivers.cache.exchange import CacheCommand, exchange, raise_errors, split_into_calls
 from cacheaside.drivers.cache.options import address, connection_options
+from cacheaside.drivers.cache.replicas import Replicas
 from cacheaside.settings import CacheSettings
 
 __all__ = ["Node"]
@@ -34,13 +28,14 @@ class Node:
         retry = Retry(NoBackoff(), 0)
         self._pool = redis.ConnectionPool(host=host, port=port, retry=retry, **connection_options(settings))
 
-    def run(self, commands: Sequence[CacheCommand], *, again: bool = True, replicas: int = 0) -> list[Any]:
-        lines = [command.words for command in commands] + wait_for_replicas(replicas)
+    def run(
+        self, commands: Sequence[CacheCommand], *, again: bool = True, replicas: Replicas | None = None
+    ) -> list[Any]:
+        send = replicas.exchange if replicas else exchange
         with call_deadline():
-            replies = exchange({self._pool: lines}, again=again)[0]
-        return check_replicated(raise_errors(replies), replicas)
+            return raise_errors(send({self._pool: [command.words for command in commands]}, again=again)[0])
 
-    def run_apart(self, commands: Sequence[CacheCommand], *, replicas: int = 0) -> list[Any]:
+    def run_apart(self, commands: Sequence[CacheCommand], *, replicas: Replicas | None = None) -> list[Any]:
         return [reply for some in split_into_calls(commands) for reply in self.run(some, replicas=replicas)]
 
     def ask_primaries(self, *words: str | bytes | int) -> list[Any]:

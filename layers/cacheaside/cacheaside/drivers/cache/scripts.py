@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError
 from cacheaside.drivers.cache.client import Client
 from cacheaside.drivers.cache.exchange import CacheCommand
 
-__all__ = ["ACQUIRE", "RELEASE", "RENEW", "STORE", "TAG", "Script", "run_scripts"]
+__all__ = ["ACQUIRE", "DROP_OVERSIZED", "RELEASE", "RENEW", "STORE", "TAG", "Script", "run_scripts"]
 
 
 class Script:
@@ -77,6 +77,13 @@ RELEASE: Final = Script("""
 if redis.pcall('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) else redis.call('DEL', KEYS[1]) end
 return 1
+""")
+
+# KEYS: a key of ours. ARGV: the most bytes that a value of ours has. Returns 1 if it deleted the value.
+DROP_OVERSIZED: Final = Script("""
+local bytes = redis.pcall('STRLEN', KEYS[1])
+if type(bytes) == 'number' and bytes > tonumber(ARGV[1]) then return redis.call('DEL', KEYS[1]) end
+return 0
 """)
 
 

@@ -11,40 +11,33 @@ from secrets import token_bytes
 from typing import Final
 
 from cacheaside.drivers.cache.client import key_command, only_cache_unavailable, open_client, zeros_and_ones
+from cacheaside.drivers.cache.replicas import Replicas
 from cacheaside.reading.entry import TOKEN_BYTES
 from cacheaside.reading.keys import tag_key
-from cacheaside.settings import CacheSettings
+from cacheaside.settings import CacheMode, CacheSettings
 
-__all__ = ["TagCache"]
+__all__ = ["ConfirmedTagCache", "TagCache"]
 
 _REPLICATION_ID: Final = re.compile(rb"^master_replid:([0-9a-f]+)\r?$", re.MULTILINE)
 
 
 class TagCache:
-    """The tags of one cache. So many replicas of each primary as the settings say must confirm an invalidation."""
+    """The tags of one cache. A failover to a replica that lags may undo an invalidation; a drainer replays it then."""
 
     def __init__(self, settings: CacheSettings) -> None:
         self._client = open_client(settings)
-        self._replicas = settings.replicas
 
     def invalidate_tags(self, tags: Sequence[str]) -> int:
         """Invalidate every answer that was made from any of `tags`. Returns how many tags any answer had.
 
         A tag is deleted, not changed: a missing tag equals nothing, and the next fill gives it a new random version. So
-        rows that are never read leave no key. Raises CacheUnavailable if a server or too few of its replicas did not
-        confirm: a replica that takes over may bring answers back. The other servers have done their share then.
+        rows that are never read leave no key. Raises CacheUnavailable if a server did not confirm. The other servers
+        have done their share then.
         """
         if not tags:
             return 0
         with only_cache_unavailable():
-            deletes = [key_command("DEL", tag_key(tag)) for tag in tags]
-            if not self._replicas:
-                return sum(zeros_and_ones(self._client.run_apart(deletes)))
-            # DEL of a key that is already gone is no write, and WAIT waits for writes only. So each tag also gets a
-            # version that no entry embeds, for a millisecond. SET with GET would do both, and fail on a list.
-            writes = [key_command("SET", tag_key(tag), token_bytes(TOKEN_BYTES), "PX", 1) for tag in tags]
-            pairs = [command for pair in zip(deletes, writes, strict=True) for command in pair]
-            return sum(zeros_and_ones(self._client.run_apart(pairs, replicas=self._replicas)[::2]))
+            return sum(zeros_and_ones(self._client.run_apart([key_command("DEL", tag_key(tag)) for tag in tags])))
 
     def replication_ids(self) -> str:
         """Return the replication ids of the primaries that answer, with commas between; "" if the cache tells none.
@@ -55,6 +48,34 @@ class TagCache:
         with only_cache_unavailable():
             answers = filter(None, self._client.ask_primaries("INFO", "replication"))
             return ",".join(sorted(filter(None, map(_replication_id, answers))))
+
+
+class ConfirmedTagCache(TagCache):
+    """The tags of one cache. An invalidation that returns is one that no failover to a connected replica undoes.
+
+    A replica that is promoted holds a prefix of its primary's writes, so it is enough that it has the last one.
+    """
+
+    def __init__(self, settings: CacheSettings) -> None:
+        super().__init__(settings)
+        # ElastiCache Serverless confirms each write only after another zone has it, and tells of no replicas.
+        self._replicas = None if settings.mode is CacheMode.SERVERLESS else Replicas(settings.replicas)
+
+    def invalidate_tags(self, tags: Sequence[str]) -> int:
+        """Return the same as `TagCache.invalidate_tags`, once all replicas have confirmed.
+
+        These are the replicas that are connected to each primary, and no fewer than the settings say. Raises
+        CacheUnavailable if a server, or one of them, did not confirm.
+        """
+        if self._replicas is None:
+            return super().invalidate_tags(tags)
+        commands = []
+        for key in map(tag_key, tags):
+            # DEL of a key that is already gone is no write, and WAIT waits for writes only. So each tag also gets a
+            # version that no entry embeds, for a millisecond. SET with GET would do both, and fail on a list.
+            commands += [key_command("DEL", key), key_command("SET", key, token_bytes(TOKEN_BYTES), "PX", 1)]
+        with only_cache_unavailable():
+            return sum(zeros_and_ones(self._client.run_apart(commands, replicas=self._replicas)[::2]))
 
 
 def _replication_id(info: bytes) -> str:

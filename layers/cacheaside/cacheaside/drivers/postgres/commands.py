@@ -1,4 +1,4 @@
-"""The database driver of commands. `Writer` calls it. Each command is one transaction, retried after a conflict.
+"""The database driver of commands. `Writer` calls it. Each command is one transaction, retried if it was in conflict.
 
     begin ─┬─ no key ──────────────────────────────────► run ───────────────── commit ─► its answer
            └─ insert the key ─┬─ it was new ───────────► run ─ store answer ── commit ─► its answer
@@ -60,8 +60,10 @@ _RUN: Final = "select cacheaside.run_command({statement})::text"
 _COMMIT: Final = "set constraints all immediate; select cacheaside.record_unrecorded(); commit"
 
 # Waits until a transaction that has inserted the same key ends. It reads nothing, so that serializable commands with
-# different keys do not conflict.
+# different keys do not conflict. Only the wait for the table has a limit: the other one is for the stored answer.
 _INSERT_KEY: Final = """
+lock table cacheaside.idempotency_keys in row exclusive mode;
+set local lock_timeout = 0;
 insert into cacheaside.idempotency_keys (key, fingerprint) values (%s, %s)
 on conflict (key) do nothing
 returning true
@@ -112,9 +114,9 @@ class Commands:
     ) -> Committed:
         """Run a command, commit, and return its answer, or the stored answer of an earlier request with its key.
 
-        All attempts together take the command's timeout at most. Raises StatementTimeout, Busy, ConstraintViolated,
-        StatementFailed, AnswerTooLarge, IdempotencyKeyReused or IdempotencyKeyInFlight: then nothing was written.
-        Raises DatabaseUnavailable, or OutcomeUnknown if the connection was lost during COMMIT.
+        All attempts together take the command's timeout at most. Raises StatementTimeout, Busy, RefusedForNow,
+        ConstraintViolated, StatementFailed, AnswerTooLarge, IdempotencyKeyReused or IdempotencyKeyInFlight: then
+        nothing was written. Raises DatabaseUnavailable, or OutcomeUnknown if the connection was lost during COMMIT.
         """
         deadline = time.monotonic() + command.timeout_ms / 1000
         for average_s in _PAUSES_S:
@@ -209,7 +211,7 @@ class Commands:
         return self._kept.run(lambda cur: _rows(cur, _local_settings(deadline) + sql, values), _wait_s(deadline))
 
     def _follow_up(self, sql: str, transaction_id: str) -> list[Row]:
-        message = LOCAL_SETTINGS.format(timeout_ms=_FOLLOW_UP_MS) + sql
+        message = _local_settings_of(_FOLLOW_UP_MS) + sql
         return self._kept.run_repeatable(
             lambda cur: _rows(cur, message, (transaction_id,)), client_limit_s(_FOLLOW_UP_MS)
         )
@@ -225,8 +227,15 @@ def _wait_s(deadline: float) -> float:
 
 
 def _local_settings(deadline: float) -> str:
-    """Return the settings with which PostgreSQL cancels the next statement at the command's deadline."""
-    return LOCAL_SETTINGS.format(timeout_ms=_left_ms(deadline))
+    """Return the settings with which PostgreSQL cancels the next statement at the command's deadline.
+
+    It cancels a wait for a lock after a quarter of the time, so that there is time for another attempt.
+    """
+    return _local_settings_of(_left_ms(deadline))
+
+
+def _local_settings_of(timeout_ms: int) -> str:
+    return LOCAL_SETTINGS.format(timeout_ms=timeout_ms, lock_ms=max(1, timeout_ms // 4))
 
 
 def _rows(cur: cursor, sql: str, values: Row | None = None) -> list[Row]:

@@ -14,8 +14,8 @@ from psycopg2.extensions import connection, cursor
 from cacheaside.drivers.iam import database_token, lambda_credentials
 from cacheaside.drivers.postgres.constraints import violation
 from cacheaside.drivers.postgres.deadline import DeadlineExceeded, wait_deadline
+from cacheaside.drivers.postgres.refusals import READ_ONLY, refusal
 from cacheaside.errors import (
-    Busy,
     DatabaseError,
     DatabaseSilent,
     DatabaseUnavailable,
@@ -32,14 +32,14 @@ _T = TypeVar("_T")
 _CONNECT_S: Final = 3.0
 _PING_S: Final = 1.0
 
-_RETRYABLE: Final = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED)
 NO_SLOT: Final = "OVRLD"  # classes of SQLSTATE from I to Z are free for applications
 
 
 class KeptConnection:
     """Runs functions of a cursor, and translates the errors of psycopg2 to those of `cacheaside.errors`.
 
-    After an error of any other kind the connection is closed, so that no later statement reads its reply.
+    After an error of any other kind the connection is closed, so that no later statement reads its reply. It is also
+    closed if PostgreSQL is read-only: a new connection may reach another server, or get other settings.
     """
 
     def __init__(self, settings: DatabaseSettings) -> None:
@@ -53,14 +53,16 @@ class KeptConnection:
                 self._connection = open_connection(self._settings)
             with wait_deadline(limit_s), self._connection.cursor() as cur:
                 return action(cur)
-        except BaseException as error:
-            lost = self._connection is None or bool(self._connection.closed)
+        # psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8.
+        except (psycopg2.Error, UnicodeDecodeError) as error:
+            translated = _translated(error, lost=self._connection is None or bool(self._connection.closed))
             # Only a reply with a SQLSTATE is complete. After any other error a part of it may be unread.
-            if lost or not getattr(error, "pgcode", None):
+            unusable = getattr(error, "pgcode", None) in (None, READ_ONLY)
+            if unusable or isinstance(translated, DatabaseUnavailable):
                 self.forget()
-            # psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8.
-            if isinstance(error, psycopg2.Error | UnicodeDecodeError):
-                raise _translated(error, lost) from error
+            raise translated from error
+        except BaseException:
+            self.forget()
             raise
 
     def run_repeatable(self, action: Callable[[cursor], _T], limit_s: float) -> _T:
@@ -136,6 +138,4 @@ def _translated(error: psycopg2.Error | UnicodeDecodeError, lost: bool) -> Datab
         return StatementTimeout("the statement ran into its timeout")
     if code.startswith(errorcodes.CLASS_INTEGRITY_CONSTRAINT_VIOLATION):
         return violation(error)
-    if code in _RETRYABLE:
-        return Busy("concurrent transactions conflicted with this one at every attempt")
-    return StatementFailed("the database refused the statement")
+    return refusal(error) or StatementFailed("the database refused the statement")

@@ -1,21 +1,20 @@
-"""The outbox driver: reads, marks, replays and prunes the changes that triggers recorded, and listens for more.
+"""The outbox driver: finds, reads, marks, replays and prunes the changes that triggers recorded.
 
     Drainer ──► batch, replay, backlog
-    Sweep ────► follow, backlog, prune, prune_keys, fold, listen, await_change, stop_notifications, unlisten
+    Sweep ────► oldest_recent, follow, backlog, prune, prune_keys, fold
 
-It uses one kept connection, which bypasses an RDS Proxy: LISTEN would pin one of the proxy's connections forever.
+It uses one kept connection.
 """
 
 from __future__ import annotations
 
-import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from psycopg2.extensions import connection, cursor
+from psycopg2.extensions import cursor
 
 from cacheaside.drivers.postgres.connection import KeptConnection
 from cacheaside.invalidation.drain import EVER, Backlog, Batch
@@ -70,6 +69,14 @@ _BACKLOG: Final = """
 select count(*), coalesce(extract(epoch from clock_timestamp() - min(written_at)), 0)::float
 from cacheaside.outbox where drained_at is null"""
 
+# The statement runs many times a second. The index keeps the entries of drained rows while any transaction is open that
+# began before them, such as a prepared one. The limit in time skips them: with 300,000 such rows the statement takes
+# 0.02 ms, and 45 ms without the limit. `clock_timestamp()` is volatile, so it could not limit the scan of the index.
+_OLDEST_RECENT: Final = """
+select written_at from cacheaside.outbox
+where drained_at is null and written_at > statement_timestamp() - interval '5 seconds'
+order by written_at limit 1"""
+
 _ROWS_AT_ONCE: Final = 10_000
 _REPETITIONS: Final = 100  # of a statement for _ROWS_AT_ONCE rows; the next sweep does the rest
 
@@ -100,19 +107,12 @@ with folded as (
 )
 select (select count(*) from folded) - (select count(*) from as_tables)"""
 
-# Neither statement writes if the row has that time already.
-_START_NOTIFYING: Final = """
-update cacheaside.listener set listening_until = clock_timestamp() + make_interval(secs => %(s)s)
-where listening_until < clock_timestamp() + make_interval(secs => %(s)s) - interval '1 second'"""
-_STOP_NOTIFYING: Final = "update cacheaside.listener set listening_until = '-infinity' where listening_until > now()"
-
 
 class Outbox:
     """The pending changes. All methods raise DatabaseError, and open a new connection if the kept one was lost."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._kept = KeptConnection(settings)
-        self._listening: connection | None = None
 
     @contextmanager
     def batch(self, at_most: int = 1_000, replication_ids: str = "", since: datetime = EVER) -> Iterator[Batch]:
@@ -133,6 +133,13 @@ class Outbox:
         with self._transaction(_RECORD_IDS, {"ids": replication_ids}) as recorded:  # empty if another drainer did it
             self._kept.run(lambda cur: cur.execute((_REPLAY if recorded else "") + "commit"), _LIMIT_S)
         return bool(recorded)
+
+    def oldest_recent(self) -> datetime | None:
+        """Return when the oldest pending row of the last 5 s was written, None if there is none.
+
+        One cheap round trip. It does not find the rows of a transaction that took longer than that to commit.
+        """
+        return next((written_at for (written_at,) in self._rows(_OLDEST_RECENT)), None)
 
     def follow(self) -> dict[str, str]:
         """Bring the triggers in line with what the watched names now stand for.
@@ -165,44 +172,6 @@ class Outbox:
                 break
             folded += fewer
         return folded
-
-    def listen(self, seconds: float) -> None:
-        """LISTEN, and have triggers notify for `seconds`. Drain after this call: earlier changes send nothing."""
-        self._kept.run_repeatable(self._listen, _LIMIT_S)
-        self._kept.run_repeatable(lambda cur: cur.execute(_START_NOTIFYING, {"s": seconds}), _LIMIT_S)
-
-    def await_change(self, seconds: float) -> bool:
-        """Return True at the next notification of a change, or False after `seconds`.
-
-        Return True at once on a new connection: notifications between the two are lost. Transactions that wrote before
-        `listen` send no notification, so `seconds` should be short.
-        """
-        return self._kept.run_repeatable(lambda cur: self._await_change(cur, seconds), seconds + _LIMIT_S)
-
-    def stop_notifications(self) -> None:
-        """Stop NOTIFY until the next `listen`: commits that notify wait for each other."""
-        self._kept.run_repeatable(lambda cur: cur.execute(_STOP_NOTIFYING), _LIMIT_S)
-
-    def unlisten(self) -> None:
-        """Stop listening. Notifications to a frozen sandbox would accumulate in PostgreSQL."""
-        self._listening = None
-        self._kept.run_repeatable(lambda cur: cur.execute("unlisten cacheaside"), _LIMIT_S)
-
-    def _listen(self, cur: cursor) -> None:
-        cur.execute("listen cacheaside")
-        self._listening = cur.connection
-
-    def _await_change(self, cur: cursor, seconds: float) -> bool:
-        if cur.connection is not self._listening:
-            self._listen(cur)
-            return True
-        notifications: list[Any] = cur.connection.notifies  # some may have arrived with earlier results
-        if not notifications:
-            select.select([cur.connection], [], [], seconds)
-            cur.connection.poll()
-        notified = bool(notifications)
-        notifications.clear()
-        return notified
 
     @contextmanager
     def _transaction(self, statement: str, values: dict[str, object]) -> Iterator[list[tuple[Any, ...]]]:

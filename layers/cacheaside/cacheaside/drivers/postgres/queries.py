@@ -10,9 +10,9 @@ from cacheaside.catalogue.policy import RENEW_EVERY_MS
 from cacheaside.drivers.postgres.connection import NO_SLOT, KeptConnection
 from cacheaside.drivers.postgres.deadline import during_waits
 from cacheaside.drivers.postgres.refused_values import blamed
-from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, rows_of
+from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, lock_limit_ms, rows_of
 from cacheaside.drivers.postgres.typed_sql import with_values
-from cacheaside.errors import ConstraintViolated, StatementFailed
+from cacheaside.errors import ConstraintViolated, RefusedForNow, StatementFailed
 from cacheaside.reading import steps
 from cacheaside.settings import DatabaseSettings
 
@@ -54,8 +54,8 @@ class Queries:
     def load(self, step: steps.Load, renew: Callable[[], object] | None = None) -> steps.Loaded:
         """Return the answer to a question, loaded in one read-only round trip, and call `renew` now and then meanwhile.
 
-        Raises DatabaseUnavailable, StatementTimeout, Unprocessable, StatementFailed, AnswerTooLarge, or Overloaded for
-        a bypass.
+        Raises DatabaseUnavailable, RefusedForNow, Busy, StatementTimeout, Unprocessable, StatementFailed,
+        AnswerTooLarge, or Overloaded for a bypass.
         """
         if step.bypass:
             return self.load_capped(step, _BYPASSES_AT_MOST)
@@ -68,10 +68,11 @@ class Queries:
 
     def _load(self, step: steps.Load, message: str, **limits: int) -> steps.Loaded:
         query = step.question.query
-        sql = message.format(timeout_ms=step.timeout_ms, sql=with_values(query, step.question.values), **limits)
+        limits |= {"timeout_ms": step.timeout_ms, "lock_ms": lock_limit_ms(step.timeout_ms)}
+        sql = message.format(sql=with_values(query, step.question.values), **limits)
         try:
             rows = self._kept.run_repeatable(lambda cur: rows_of(cur, sql), client_limit_s(step.timeout_ms))
-        except (ConstraintViolated, StatementFailed) as error:
+        except (ConstraintViolated, RefusedForNow, StatementFailed) as error:
             raise blamed(error, query, step.question.values) from error.__cause__
         return steps.Loaded(body_of(query, rows))
 

@@ -8,9 +8,9 @@
 
 Of class 22, not 2200H, 22P03 and 22P04: a sequence has ended, or a file is damaged.
 
-The others are ours: a missing table or privilege, a full disk, a bug. So is any error of a statement whose parameters
-all have their defaults, because the caller chose nothing. Class 23 is the topic of `constraints`. A read-only query can
-break only the constraint of a domain.
+The others are ours: a missing table or privilege, a bug, a query that writes. So is any error of a statement whose
+parameters all have their defaults, because the caller chose nothing. Class 23 is the topic of `constraints`, and what
+passes by itself that of `refusals`. A read-only query can break only the constraint of a domain.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from psycopg2 import errorcodes
 
 from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.statements import Statement
-from cacheaside.errors import DatabaseError, StatementFailed, Unprocessable
+from cacheaside.drivers.postgres.refusals import READ_ONLY
+from cacheaside.errors import DatabaseError, RefusedForNow, StatementFailed, Unprocessable
 
 __all__ = ["blamed"]
 
@@ -76,6 +77,8 @@ def blamed(error: DatabaseError, statement: Statement, values: Mapping[str, Valu
     """Return the error to raise for a refused statement: Unprocessable if a value may be the cause."""
     cause = error.__cause__
     if not isinstance(cause, psycopg2.Error):
+        return error
+    if isinstance(error, RefusedForNow) and cause.pgcode != READ_ONLY:  # it is ours if a read-only query writes
         return error
     chosen = any(values[name] != parameter.default for name, parameter in statement.parameters.items())
     if chosen and _is_about_a_value(cause, values):

@@ -9,23 +9,32 @@ from psycopg2.extensions import cursor
 from cacheaside.catalogue.statements import Statement
 from cacheaside.errors import AnswerTooLarge, StatementFailed
 
-__all__ = ["LOCAL_SETTINGS", "body_of", "client_limit_s", "rows_of"]
+__all__ = ["LOCAL_SETTINGS", "body_of", "client_limit_s", "lock_limit_ms", "rows_of"]
 
 # PostgreSQL cancels a statement at its timeout. If it is frozen or gone, the client stops waiting this much later.
 _GRACE_S: Final = 1.0
+# A query waits only for a lock that excludes readers, as DDL holds it. Ordinary DDL is done in less than this.
+_LOCK_AT_MOST_MS: Final = 1_000
 # Lambda returns at most 6,291,556 bytes of JSON. In them the body is a string, beside some kB of headers.
 _SENT_AT_MOST: Final = 6_291_556 - 20_000
 _ESCAPED: Final = (b'"', b"\\", b"\n", b"\r", b"\t")  # each takes a byte more; JSON has no other control characters
 # A body that is compressed to nine tenths, and then in base64, takes 1.2 times as much.
 _BODY_AT_MOST: Final = 5_000_000
 
-# Both settings end with the transaction.
-LOCAL_SETTINGS: Final = "set local statement_timeout = {timeout_ms}; set local timezone = 'UTC'; "
+# These settings end with the transaction.
+LOCAL_SETTINGS: Final = (
+    "set local statement_timeout = {timeout_ms}; set local lock_timeout = {lock_ms}; set local timezone = 'UTC'; "
+)
 
 
 def client_limit_s(timeout_ms: int) -> float:
     """Return how long the client waits for a statement that PostgreSQL itself cancels after `timeout_ms`."""
     return timeout_ms / 1000 + _GRACE_S
+
+
+def lock_limit_ms(timeout_ms: int) -> int:
+    """Return how long PostgreSQL waits for a lock within a query that it cancels after `timeout_ms`."""
+    return min(_LOCK_AT_MOST_MS, max(1, timeout_ms // 4))  # 0 would be no limit
 
 
 def rows_of(cur: cursor, sql: str) -> list[str]:
