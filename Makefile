@@ -54,7 +54,7 @@ e2e: .venv ## the HTTP contract of STACK=cacheaside-dev, of API_URL=…, or of a
 
 ##@ Prove
 
-explore: .venv ## every interleaving of three readers and two writers on the production read path: ten minutes or more
+explore: .venv ## every interleaving of a few readers, writers and faults on the production read path: ten minutes or more
 	@$(BIN)/python -m proofs.explorer
 
 MINUTES ?= 2

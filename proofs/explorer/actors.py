@@ -41,7 +41,7 @@ class ReadActor:
     oldest_allowed: int | None = None
     answer: int | None = None
     done: bool = False
-    resent: bool = False  # its step was done before
+    resent: int = 0  # how often its step was done before
     halves: tuple[tuple[str, Any], ...] = ()  # the results of the parts of its step that are done
     frames: Hashable = None
 
@@ -80,8 +80,9 @@ class ReadActor:
         """
         if not isinstance(self.step, steps.Acquire):
             return _known(replace(self, halves=()))
-        seeds = tuple(seed[:-1] + b"2" for seed in self.step.seeds)
-        return _known(replace(self, step=replace(self.step, seeds=seeds), resent=True, halves=()))
+        resent = self.resent + 1
+        seeds = tuple(seed[:-1] + bytes([resent]) for seed in self.step.seeds)
+        return _known(replace(self, step=replace(self.step, seeds=seeds), resent=resent, halves=()))
 
     def _run(self, sent: tuple[object, ...], mutant: Mutant) -> ReadActor:
         """Return this actor after its generator was sent all of `sent`."""
@@ -107,7 +108,7 @@ class ReadActor:
             renew = step.renew
         frames = _frames(path, (QUESTION, POLICY, context))
         return _known(
-            replace(self, sent=sent, step=step, renew=renew, answer=answer, resent=False, halves=(), frames=frames)
+            replace(self, sent=sent, step=step, renew=renew, answer=answer, resent=0, halves=(), frames=frames)
         )
 
     def _ended(self, answer: int | None) -> ReadActor:
