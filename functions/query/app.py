@@ -15,8 +15,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
+from cacheaside.drivers.breakers import PROBE_MS, BreakerOptions
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.guarded import PROBE_MS, BreakerOptions, GuardedCache, GuardedQueries
+from cacheaside.drivers.guarded import GuardedCache, GuardedQueries
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.health import check_health
 from cacheaside.http.answers import respond

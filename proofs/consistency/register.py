@@ -115,7 +115,7 @@ def drop_register(owner_url: str) -> None:
         cursor.execute(_DROP)
 
 
-def register_catalogue(folder: Path, ttl: str = "700ms") -> Catalogue:
+def register_catalogue(folder: Path, ttl: str) -> Catalogue:
     """Write the queries `one` and `all` and the command `increment` below `folder`, and load them as the API does."""
     times = _TIMES.format(ttl=ttl)
     queries, commands = folder / "queries", folder / "commands"

@@ -26,8 +26,7 @@ __all__ = ["ReplicatedValkey", "execute"]
 
 _SETTINGS: Final = {"repl-diskless-sync-delay": "0"}
 # Together more than the buffers of a kernel for one connection: up to 36 MB by Linux's defaults.
-_JAM: Final = "x" * 16_000_000
-_JAMS: Final = 3
+_JAM: Final = "for _ = 1, 3 do redis.call('SET', 'jam', string.rep('x', 16000000)) end"
 _JOINED_WITHIN_S: Final = 30.0
 
 
@@ -61,8 +60,7 @@ class ReplicatedValkey:
     def jam_replication(self) -> None:
         """Fill the connection to the replica: what is written from here on stays in the memory of the primary."""
         self.replica.freeze()
-        for _ in range(_JAMS):
-            execute(self.primary, "SET", "jam", _JAM)
+        execute(self.primary, "EVAL", _JAM, 0)
 
     def await_replica(self) -> None:
         """Return when the replica is connected and has the data of the primary. Raises TimeoutError."""

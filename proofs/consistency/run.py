@@ -67,7 +67,7 @@ def check_consistency(
     history, supervisor = History(), Supervisor()
     with CACHE_KINDS[kind](folder / "cache", history) as cache:
         create_register(postgres.url, trigger_missing=defect is Defect.TRIGGER_MISSING)
-        system = system_under_test(postgres, cache, register_catalogue(folder), folder)
+        system = system_under_test(postgres, cache, register_catalogue(folder, cache.ttl), folder)
         faults = FaultInjector(cache, supervisor, only)
 
         def tick(passed: float) -> None:

@@ -19,8 +19,9 @@ import pytest
 import redis
 
 from cacheaside.catalogue.parameters import Parameter
+from cacheaside.drivers.breakers import BreakerOptions
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.guarded import CACHE, DATABASE, BreakerOptions, GuardedCache, GuardedQueries
+from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedQueries
 from cacheaside.drivers.postgres import connection
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import (

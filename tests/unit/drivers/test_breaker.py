@@ -29,6 +29,7 @@ class Server:
 
     def probe_when_due(self, *, answered: bool) -> int:
         """Wait until a probe is due, and report its result. Returns the ms that passed."""
+        assert self.breaker.is_open
         began = self.now_ms
         while not self.breaker.is_due():
             self.now_ms += 1

@@ -31,7 +31,7 @@ SERVING = GROUND | {"http", "reading"}
     ("function", "folders"),
     [
         ("query", SERVING | {"clock", "health", "runtime"}),
-        ("command", SERVING | {"writing"}),
+        ("command", SERVING | {"clock", "runtime", "writing"}),
         ("invalidate", SERVING | {"clock", "invalidation", "runtime"}),
         ("migrate", GROUND | {"catalogue_check"}),
     ],

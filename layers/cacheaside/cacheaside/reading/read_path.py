@@ -161,7 +161,8 @@ def _usable(question: Question, context: ReadContext, looked: Looked, seen_fills
 
 def _fills(question: Question, context: ReadContext, looked: Looked) -> frozenset[bytes]:
     """Return the tokens of the fills that began before the look. It must read entry and lease at one instant."""
-    entry, failure = _entry(question, context, looked), _left_failure(question, context, looked)
+    entry = decode(looked.entry) if looked.entry is not None else None
+    failure = _left_failure(question, context, looked)
     tokens = {looked.lease, entry.token if entry is not None else None, failure.token if failure is not None else None}
     return frozenset(token for token in tokens if token is not None)
 
