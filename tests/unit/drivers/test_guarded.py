@@ -11,9 +11,7 @@ import pytest
 from cacheaside import errors
 from cacheaside.drivers.breakers import PROBE_MS, BreakerOptions
 from cacheaside.drivers.cache import deadline
-from cacheaside.drivers.cache.exchange import NotReplicated
 from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedQueries
-from cacheaside.drivers.guarded_tags import TAGS, GuardedTagCache
 from cacheaside.reading.keys import question_keys
 from cacheaside.reading.steps import Look
 
@@ -73,7 +71,6 @@ class Sandbox:
 METHODS = [
     *((GuardedCache, name, errors.CacheUnavailable, CACHE) for name in CACHE_METHODS),
     (GuardedQueries, "load", errors.DatabaseSilent, DATABASE),
-    (GuardedTagCache, "invalidate_tags", errors.CacheUnavailable, TAGS),
 ]
 
 
@@ -296,12 +293,3 @@ def test_ping_asks_the_server_and_does_not_change_the_breaker(kind: Any, name: s
     sandbox.guarded.ping()  # does not raise, though the breaker is open
     assert len(sandbox.pauses) == 1
     sandbox.call(name)
-
-
-def test_replicas_that_do_not_confirm_open_no_breaker() -> None:
-    """The primary, which readers ask, has invalidated the tags. A command that did not ask it would be worse."""
-    error = errors.CacheUnavailable("the cache did not answer")
-    error.__cause__ = NotReplicated("0 of 1 replicas have confirmed")
-    sandbox = Sandbox(GuardedTagCache, error)
-    sandbox.call("invalidate_tags", times=5)
-    assert (sandbox.driver.calls, sandbox.pauses) == (["invalidate_tags"] * 5, [])

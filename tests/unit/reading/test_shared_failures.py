@@ -98,6 +98,13 @@ def test_error_of_a_callers_value_that_comes_at_once_is_not_shared() -> None:
     assert left_by(StatementFailed("refused"), took_ms=10) is not None
 
 
+def test_request_with_little_time_left_does_not_speak_for_those_with_more() -> None:
+    read = Read(time_left_ms=7_000)
+    acquire = expect(read.answer(NOTHING), Acquire)
+    expect(read.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
+    assert expect(read.answer(StatementTimeout("after 5 s of 10")), Release).failure is None
+
+
 def test_failure_of_another_question_counts_for_nothing() -> None:
     other = Failure(SHARED[1], LEASE, (VERSION,), b"q" * 16)
     expect(Read().answer(Looked(None, encode_failure(other, START_MS), (VERSION,))), Acquire)

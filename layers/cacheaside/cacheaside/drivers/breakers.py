@@ -1,4 +1,4 @@
-"""The breakers before one server, and their probe, which runs after the response. `guarded` and `guarded_tags` use it.
+"""The breakers before one server, and their probe, which runs after the response. `guarded` uses it.
 
 Each sandbox has breakers of its own, which see only its own calls. Breakers of a fleet could share their state only on
 another server, and that could fail like these.

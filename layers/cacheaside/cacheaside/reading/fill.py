@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cacheaside.catalogue.policy import ANSWER_MARGIN_MS, FAILURE_MS
-from cacheaside.errors import CacheUnavailable, ConstraintViolated, DatabaseError
+from cacheaside.errors import Busy, CacheUnavailable, ConstraintViolated, DatabaseError, StatementTimeout
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, encode, entity_tag, pack
 from cacheaside.reading.failure import Failure, encode_failure
 from cacheaside.reading.question import Question
@@ -63,7 +63,9 @@ def load(
     except DatabaseError as error:
         # The error of a caller's value is an answer. Others share it only where they would wait long to get the same.
         at_once = isinstance(error, ConstraintViolated) and context.elapsed_ms() - began_ms < FAILURE_MS
-        if captured is not None and at_once:
+        # Others may have more time for their load than this request had.
+        hurried = isinstance(error, StatementTimeout | Busy) and timeout_ms < question.query.timeout_ms
+        if captured is not None and (at_once or hurried):
             yield from release(question, token)
         elif captured is not None:
             yield from _fail(question, context, Failure(error, token, tag_versions, question.digest))
