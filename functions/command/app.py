@@ -19,13 +19,14 @@ from cacheaside.http.application import application
 from cacheaside.http.confirmations import confirm
 from cacheaside.http.idempotency_header import idempotency_of
 from cacheaside.http.requests import json_object
-from cacheaside.settings import Settings
+from cacheaside.settings import CacheMode, Settings
 from cacheaside.writing.writer import Writer
 
 logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
-writer = Writer(GuardedTagCache(ConfirmedTagCache(settings.cache)), Commands(settings.database))
+tags = ConfirmedTagCache(settings.cache)
+writer = Writer(GuardedTagCache(tags) if settings.cache.mode is CacheMode.NODE else tags, Commands(settings.database))
 app = application(logger)
 
 

@@ -11,6 +11,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from redis.exceptions import ResponseError
+
 from cacheaside.clock import FreezeClock
 from cacheaside.drivers.breaker import Breaker, BreakerRules
 from cacheaside.drivers.cache.exchange import NotReplicated
@@ -24,7 +26,10 @@ TAGS: Final = BreakerRules(pause_ms=100, pause_at_most_ms=5_000)
 
 
 class GuardedTagCache:
-    """A `TagCache` that raises CacheUnavailable at once, without a call, while the breaker is open."""
+    """A `TagCache` of one server that raises CacheUnavailable at once, without a call, while the breaker is open.
+
+    Not for a cluster: one server that does not answer would keep the others from invalidating their tags.
+    """
 
     def __init__(
         self,
@@ -42,7 +47,7 @@ class GuardedTagCache:
         try:
             invalidated = self._cache.invalidate_tags(tags)
         except CacheUnavailable as error:
-            self._report(answered=isinstance(error.__cause__, NotReplicated))
+            self._report(answered=isinstance(error.__cause__, NotReplicated | ResponseError))
             raise
         self._report(answered=True)
         return invalidated
