@@ -28,7 +28,7 @@ from cacheaside.reading.reader import Reader
 from cacheaside.reading.steps import Load, Loaded
 from cacheaside.settings import CacheSettings, DatabaseSettings
 from cacheaside.writing.writer import Invalidation, Writer
-from proofs.consistency.defects import Defect, InvalidateFirstCommands, NoOpCache, OptimisticCache
+from proofs.consistency.defects import Defect, InvalidateFirstCommands, NoOpCache
 from proofs.consistency.history import ROWS, Count, History
 from proofs.consistency.register import GENERATION
 from proofs.consistency.system import SystemUnderTest
@@ -143,8 +143,6 @@ def _writer(worker: int, system: SystemUnderTest, history: History, defect: Defe
         return Writer(NoOpCache(), InvalidateFirstCommands(system.command, Cache(system.cache)))
     if defect is Defect.DONE_UNCONFIRMED:
         return Writer(Cache(system.cache), Commands(system.command))
-    if defect is Defect.DONE_UNANSWERED:
-        return Writer(OptimisticCache(system.cache), Commands(system.command))
     return Writer(cache, Commands(system.command))
 
 

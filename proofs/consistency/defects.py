@@ -17,11 +17,10 @@ from cacheaside.catalogue.tags import changed_tags
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.drivers.postgres.outbox import Outbox
-from cacheaside.errors import CacheUnavailable
 from cacheaside.invalidation.drain import Batch
 from cacheaside.settings import DatabaseSettings
 
-__all__ = ["Defect", "InvalidateFirstCommands", "LossyOutbox", "MarkFirstOutbox", "NoOpCache", "OptimisticCache"]
+__all__ = ["Defect", "InvalidateFirstCommands", "LossyOutbox", "MarkFirstOutbox", "NoOpCache"]
 
 # Keeps the race open for this long, so that other processes run into it.
 _RACE_S: Final = 0.01
@@ -30,7 +29,6 @@ _RACE_S: Final = 0.01
 class Defect(Enum):
     INVALIDATED_BEFORE_COMMIT = "commands invalidate their change before COMMIT instead of after it"
     DONE_UNCONFIRMED = 'commands answer "done" without waiting for the replica'
-    DONE_UNANSWERED = 'commands answer "done" although the cache did not answer'
     MARKED_FIRST = "the invalidate function marks changes as drained before it invalidates them"
     CHANGES_SKIPPED = "the invalidate function invalidates every other change, and marks all as drained"
     TRIGGER_MISSING = "one of the triggers is missing"
@@ -41,16 +39,6 @@ class NoOpCache:
 
     def invalidate_tags(self, tags: Sequence[str]) -> int:
         return len(tags)
-
-
-class OptimisticCache(Cache):
-    """Reports that tags are invalidated also if the cache did not answer in time."""
-
-    def invalidate_tags(self, tags: Sequence[str]) -> int:
-        try:
-            return super().invalidate_tags(tags)
-        except CacheUnavailable:
-            return len(tags)
 
 
 class InvalidateFirstCommands(Commands):
