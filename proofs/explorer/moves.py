@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from cacheaside.errors import CacheUnavailable, DatabaseUnavailable, StatementTimeout
+from cacheaside.errors import CacheUnavailable, DatabaseUnavailable, EntryTooLarge, StatementTimeout
 from cacheaside.reading import steps
 from proofs.explorer.actors import Raised, ReadActor
 from proofs.explorer.model import Mutant, SharedState, joined
@@ -69,14 +69,14 @@ def _moves(reader: ReadActor, shared: SharedState, mutant: Mutant) -> Iterator[M
             failed = reader.after(Raised(kind, str(shared.value)), mutant)
             yield Move(f"{name} fails, {kind.__name__}", "failed_loads", results[0][1], failed)
         return
-    given_up, disturbed = reader.after(Raised(CacheUnavailable), mutant), shared.disturbed()
-    if isinstance(step, steps.Look):
-        yield Move(f"{name} fails", "lost_replies", disturbed, given_up)
-        return
-    # The requests arrive at once, later, or never: nothing makes the search wait for them.
-    requests = tuple(request for request, _, _ in results)
-    yield Move(f"{name} is given up", "lost_replies", disturbed, given_up, requests)
+    # The requests arrive at once, later, or never: nothing makes the search wait for them. A Look has no effect.
+    requests = () if isinstance(step, steps.Look) else tuple(request for request, _, _ in results)
+    given_up = reader.after(Raised(CacheUnavailable), mutant)
+    yield Move(f"{name} is given up", "lost_replies", shared.disturbed(), given_up, requests)
     if isinstance(step, steps.Store):
+        too_large = reader.after(Raised(EntryTooLarge), mutant)
+        yield Move(f"{name} is given up, too large", "lost_replies", shared.disturbed(), too_large, requests)
+    if isinstance(step, steps.Look | steps.Store):
         return
     # The driver sends all parts again if a connection turns out to have ended, but not a Store. Then the server has
     # executed the first request, or never will.

@@ -81,7 +81,7 @@ def test_a_store_on_a_demoted_primary_fails_and_the_next_reaches_the_new_one(
 ) -> None:
     settings, fail_over = demoted
     cache, keys = Cache(settings), Keys("cacheaside:entry:{q}", "cacheaside:lease:{q}", ())
-    take = steps.Acquire(keys, b"mine", 60_000, (), 60_000)
+    take = steps.Acquire(keys, b"mine", (), 60_000)
     assert cache.acquire(take).won
     fail_over()
     with pytest.raises(CacheUnavailable):  # the driver cannot know whether it was stored, so it does not try again
@@ -96,7 +96,7 @@ def test_a_lease_is_not_sought_on_a_demoted_primary(
 ) -> None:
     settings, fail_over = demoted
     cache, keys = Cache(settings), Keys("cacheaside:entry:{q}", "cacheaside:lease:{q}", (tag_key("orders"),))
-    first, second = (steps.Acquire(keys, token * 16, 20_000, (token * 16,), 60_000) for token in (b"1", b"2"))
+    first, second = (steps.Acquire(keys, token * 16, (token * 16,), 60_000) for token in (b"1", b"2"))
     cache.acquire(first)
     if not held:
         cache.release(steps.Release(keys, first.token))
@@ -159,7 +159,7 @@ def test_more_tags_than_fit_in_one_call_take_several_calls(cache_server: Any, mo
     monkeypatch.setattr("cacheaside.drivers.cache.exchange._COMMANDS_PER_CALL", 2)
     cache, tags = Cache(settings_of(cache_server)), [f"products:{number}" for number in range(20)]
     keys = Keys("cacheaside:entry:{q}", "cacheaside:lease:{q}", tuple(map(tag_key, tags)))
-    cache.acquire(steps.Acquire(keys, b"mine", 60_000, tuple(tag.encode() for tag in tags), 60_000))
+    cache.acquire(steps.Acquire(keys, b"mine", tuple(tag.encode() for tag in tags), 60_000))
     assert cache.invalidate_tags(tags) == 20
     assert cache.look(steps.Look(keys)).tags == (None,) * 20
     cache.release(steps.Release(keys, b"mine"))
