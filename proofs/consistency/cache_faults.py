@@ -1,7 +1,6 @@
 """The kinds of cache that a run can test, and the faults that `fault_injection` can inject into each.
 
-All clients use the cache through a network that can be disturbed. The nodes of a cluster tell them the ports of its
-proxies.
+All clients use it through `cache_network`. The nodes of a cluster tell them the ports of the proxies.
 """
 
 from __future__ import annotations
@@ -9,27 +8,23 @@ from __future__ import annotations
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
-from bench.cache_proxy import ProxyFault
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
-from proofs.consistency.cache_network import CacheNetwork
+from proofs.consistency.cache_network import CacheNetwork, Faults, FaultSteps
 from proofs.consistency.history import History
 from proofs.consistency.replicated_valkey import ReplicatedValkey, execute
 
 __all__ = [
     "CACHE_KINDS",
-    "NETWORK_FAULTS",
     "CacheFault",
     "CacheUnderTest",
     "ClusterUnderTest",
-    "Faults",
     "NodeUnderTest",
     "ReplicatedUnderTest",
     "UnnamedUnderTest",
@@ -43,33 +38,13 @@ class CacheFault(Enum):
     REPLICA_FROZEN = "replica frozen and thawed"
     FAILED_OVER = "failed over"
     FAILED_OVER_BEHIND = "failed over to a replica that lagged"
-    SLOW = "slow: each command took 20 to 50 ms"
-    COMMANDS_LATE = "late: some commands reached it after 300 ms"
-    REPLIES_LATE = "late: some replies took 300 ms"
-    REPLIES_LOST = "disconnected: some replies were lost with their connections"
 
 
-# A fault in progress. Yields how many seconds to leave it like that; closing it ends the fault.
-FaultSteps = Iterator[float]
-# The weight and the action of each fault.
-Faults = Mapping[CacheFault, tuple[int, Callable[[], FaultSteps]]]
-
-# More than the 200 ms that the library gives a call, so what is late is also given up.
-NETWORK_FAULTS: Final[Mapping[CacheFault, Callable[[], ProxyFault]]] = {
-    CacheFault.SLOW: lambda: ProxyFault(command_s=random.uniform(0.02, 0.05)),
-    CacheFault.COMMANDS_LATE: lambda: ProxyFault(late_commands=0.05, late_s=0.3),
-    CacheFault.REPLIES_LATE: lambda: ProxyFault(late_replies=0.05, late_s=0.3),
-    CacheFault.REPLIES_LOST: lambda: ProxyFault(lost_replies=0.03),
-}
-_DISTURBED_S: Final = (0.4, 1.2)
 _ANNOUNCED_WITHIN_S: Final = 30.0
 
 
 class CacheUnderTest(ABC):
-    """One cache, which runs within a `with` block, and the network before it.
-
-    `faults` are those of its servers, `network_faults` those of the network.
-    """
+    """One cache, which runs within a `with` block, and the network before it. `faults` are those of the cache."""
 
     mode = CacheMode.NODE
     replicas = 0
@@ -80,7 +55,6 @@ class CacheUnderTest(ABC):
         self._server = server
         self._history = history
         self.network = CacheNetwork()
-        self.network_faults: Faults = {fault: (1, partial(self._disturb, fault)) for fault in NETWORK_FAULTS}
         self.faults: Faults = {
             CacheFault.KILLED: (3, self._kill),
             CacheFault.FROZEN: (3, self._freeze),
@@ -133,13 +107,6 @@ class CacheUnderTest(ABC):
     def _empty(self) -> FaultSteps:
         execute(self._target(), "FLUSHALL")
         yield 0.0
-
-    def _disturb(self, fault: CacheFault) -> FaultSteps:
-        self.network.disturb(NETWORK_FAULTS[fault]())
-        try:
-            yield random.uniform(*_DISTURBED_S)
-        finally:
-            self.network.calm()
 
 
 class NodeUnderTest(CacheUnderTest):

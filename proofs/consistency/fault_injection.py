@@ -15,7 +15,8 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Final
 
-from proofs.consistency.cache_faults import CacheFault, CacheUnderTest, Faults
+from proofs.consistency.cache_faults import CacheFault, CacheUnderTest
+from proofs.consistency.cache_network import Faults
 from proofs.consistency.supervisor import (
     API_READER,
     API_WRITER,
@@ -40,7 +41,7 @@ class FaultInjector:
     """`injected` counts the faults, by name."""
 
     def __init__(self, cache: CacheUnderTest, supervisor: Supervisor, only: CacheFault | None = None) -> None:
-        """`only`: inject no other fault into the cache."""
+        """`only`: inject no other fault into the cache, and none into its network."""
         self._cache = cache
         self._supervisor = supervisor
         self._only = only
@@ -52,9 +53,9 @@ class FaultInjector:
         Raises RuntimeError if a process ended by itself.
         """
         began = time.monotonic()
-        of_servers = self._cache_faults(self._cache.faults, self._cache.between_faults_s)
-        of_network = self._cache_faults(self._cache.network_faults, _BETWEEN_NETWORK_FAULTS_S)
-        schedules = dict.fromkeys((of_servers, of_network, self._process_faults()), began)
+        of_cache = self._drawn("cache", self._cache.faults, self._cache.between_faults_s)
+        of_network = self._drawn("network", self._cache.network.faults, _BETWEEN_NETWORK_FAULTS_S)
+        schedules = dict.fromkeys((of_cache, of_network, self._process_faults()), began)
         try:
             while (now := time.monotonic()) < began + seconds:
                 for schedule, due in schedules.items():
@@ -67,7 +68,7 @@ class FaultInjector:
                 schedule.close()
         self._supervisor.restart()
 
-    def _cache_faults(self, faults: Faults, between_s: tuple[float, float]) -> FaultSchedule:
+    def _drawn(self, of: str, faults: Faults, between_s: tuple[float, float]) -> FaultSchedule:
         names = [fault for fault in faults if self._only in (None, fault)]
         weights = [faults[fault][0] for fault in names]
         once = random.sample(names, len(names))  # each once before the random ones, so that a short run has all
@@ -75,7 +76,7 @@ class FaultInjector:
             yield random.uniform(*between_s)
             fault = once.pop() if once else random.choices(names, weights)[0]
             yield from faults[fault][1]()
-            self.injected[f"cache {fault.value}"] += 1
+            self.injected[f"{of} {fault.value}"] += 1
 
     def _process_faults(self) -> FaultSchedule:
         while True:

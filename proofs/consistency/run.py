@@ -62,7 +62,7 @@ def check_consistency(
     """Run for about `seconds`, with a cache of `kind` in `folder`, and a table that is removed at the end.
 
     `defect`: a deliberate defect, to see that it is found. Then the schema stays as it is. `only`: inject no other
-    fault into the cache. Raises RuntimeError if a process ended by itself.
+    fault into the cache, and none into its network. Raises RuntimeError if a process ended by itself.
     """
     history, supervisor = History(), Supervisor()
     with CACHE_KINDS[kind](folder / "cache", history) as cache:

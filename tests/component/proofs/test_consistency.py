@@ -29,7 +29,8 @@ from cacheaside.writing.writer import Invalidation, Writer
 from local.servers.postgres import PostgresServer
 from proofs.consistency import CacheFault, ConsistencyReport, Defect, check_consistency
 from proofs.consistency.api_processes import CrashingCache, read_values
-from proofs.consistency.cache_faults import CACHE_KINDS, NETWORK_FAULTS, ReplicatedUnderTest
+from proofs.consistency.cache_faults import CACHE_KINDS, ReplicatedUnderTest
+from proofs.consistency.cache_network import NetworkFault
 from proofs.consistency.history import Count, History, fork
 from proofs.consistency.register import create_register, drop_register, register_catalogue
 from proofs.consistency.replicated_valkey import ReplicatedValkey
@@ -60,7 +61,7 @@ def test_no_read_is_older_than_a_write_acknowledged_before_it(run: Callable[...,
     for what in (Count.READ_ALL, Count.DONE, Count.PENDING, Count.COMMITTED, Count.ROLLED_BACK, Count.SCHEMA_CHANGED):
         assert report.counts[what] > 0, report
     assert sum(report.faults.values()) > 20, report
-    assert {f"cache {fault.value}" for fault in NETWORK_FAULTS} <= report.faults.keys(), report
+    assert {f"network {fault.value}" for fault in NetworkFault} <= report.faults.keys(), report
     assert sum(report.met.values()) > 20, report
     assert report.sources["HIT"] > 200, report
 
