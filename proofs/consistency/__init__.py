@@ -11,8 +11,8 @@ are killed at random instants.
     schema_changes     swap the table, replace the view that queries read, detach and attach partitions
 
 All of them use `system` (addresses and settings), `register` (the table and its queries) and `history` (acknowledged
-writes and counters, in shared memory). Meanwhile `run` has `fault_injection` kill and freeze processes, inject the faults
-of the cache that `cache_faults` defines, and those of the network between it and its clients, `cache_network`.
+writes and counters, in shared memory). Meanwhile `run` has `fault_injection` kill and freeze processes, and inject the
+faults that `cache_faults` defines for the cache, and `cache_network` for the network between it and its clients.
 `replicated_valkey` is a primary with a replica. At the end `run` compares cache and database and returns a `report`.
 `defects` holds deliberate defects, for tests that the checks find them.
 """
