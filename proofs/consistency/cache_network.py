@@ -34,7 +34,7 @@ class NetworkFault(Enum):
     REPLIES_LOST = "lost some replies and their connections"
 
 
-_DISTURBED_S: Final = (0.4, 1.2)
+_DISTURBED_S: Final = (0.3, 0.8)
 _STOPPED_WITHIN_S: Final = 10.0
 
 
@@ -84,9 +84,9 @@ def _proxy_fault(fault: NetworkFault) -> ProxyFault:
         case NetworkFault.SLOW:
             return ProxyFault(command_s=random.uniform(0.02, 0.05))
         case NetworkFault.COMMANDS_LATE:
-            return ProxyFault(late_s=0.3, late_commands=0.05)
+            return ProxyFault(late_s=0.3, late_commands=0.03)
         case NetworkFault.REPLIES_LATE:
-            return ProxyFault(late_s=0.3, late_replies=0.05)
+            return ProxyFault(late_s=0.3, late_replies=0.03)
         case NetworkFault.REPLIES_LOST:
             return ProxyFault(lost_replies=0.03)
 

@@ -32,7 +32,7 @@ __all__ = ["FaultInjector"]
 FaultSchedule = Generator[float, None, None]
 
 _BETWEEN_PROCESS_FAULTS_S: Final = (0.1, 0.4)
-_BETWEEN_NETWORK_FAULTS_S: Final = (0.2, 1.0)
+_BETWEEN_NETWORK_FAULTS_S: Final = (0.5, 1.5)
 _FROZEN_S: Final = (0.2, 2.0)
 _FREEZES: Final = 0.5  # share of the faults of an invalidate process
 

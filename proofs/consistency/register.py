@@ -68,7 +68,7 @@ _TIMES: Final = """-- ttl = "{ttl}"
 -- jitter = 0.3
 """
 # Some loads take long enough that a process is killed, or its renewals are lost, while it loads. The lease is 1 s.
-_LOAD_TIME: Final = "pg_sleep(case when random() < 0.01 then 0.8 * random() else 0 end)"
+_LOAD_TIME: Final = "pg_sleep(case when random() < 0.005 then 0.8 * random() else 0 end)"
 _ONE: Final = """-- summary = "One row"
 {times}-- returns = "one"
 -- tags = ["register:{{id}}"]

@@ -56,14 +56,14 @@ def run(production_timeouts: None, postgres: PostgresServer, tmp_path: Path) -> 
 def test_no_read_is_older_than_a_write_acknowledged_before_it(run: Callable[..., ConsistencyReport], kind: str) -> None:
     report = run(15, kind)
     assert report.held, report
-    assert report.operations > 1_000, report
+    assert report.operations > 500, report
     # A run without faults and conflicts is no evidence.
     for what in (Count.READ_ALL, Count.DONE, Count.PENDING, Count.COMMITTED, Count.ROLLED_BACK, Count.SCHEMA_CHANGED):
         assert report.counts[what] > 0, report
     assert sum(report.faults.values()) > 20, report
     assert {f"network {fault.value}" for fault in NetworkFault} <= report.faults.keys(), report
-    assert sum(report.met.values()) > 20, report
-    assert report.sources["HIT"] > 200, report
+    assert sum(report.met.values()) > 10, report
+    assert report.sources["HIT"] > 100, report
 
 
 @pytest.mark.parametrize(("seconds", "lost", "held"), [(60, 1, True), (60, 0, False), (4, 0, True)])
