@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_json
-from cacheaside.drivers.breakers import PROBE_MS, BreakerOptions
 from cacheaside.drivers.cache.tags import ConfirmedTagCache
 from cacheaside.drivers.guarded_tags import GuardedTagCache
 from cacheaside.drivers.postgres.commands import Commands
@@ -22,18 +19,14 @@ from cacheaside.http.application import application
 from cacheaside.http.confirmations import confirm
 from cacheaside.http.idempotency_header import idempotency_of
 from cacheaside.http.requests import json_object
-from cacheaside.runtime.after_response import AfterResponse
-from cacheaside.settings import Settings
+from cacheaside.settings import CacheMode, Settings
 from cacheaside.writing.writer import Writer
 
 logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
-after_response = AfterResponse.start(os.environ)
-tags = GuardedTagCache(
-    ConfirmedTagCache(settings.cache), BreakerOptions(later=partial(after_response.submit, needs_ms=PROBE_MS))
-)
-writer = Writer(tags, Commands(settings.database))
+tags = ConfirmedTagCache(settings.cache)
+writer = Writer(GuardedTagCache(tags) if settings.cache.mode is CacheMode.NODE else tags, Commands(settings.database))
 app = application(logger)
 
 
@@ -45,7 +38,6 @@ def run_command(name: str) -> Response[str]:
     return confirm(command, writer.write(command, values, idempotency))
 
 
-@after_response.wrap
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return app.resolve(event, context)

@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
+from cacheaside.catalogue.policy import ANSWER_MARGIN_MS
 from cacheaside.drivers.breakers import PROBE_MS, BreakerOptions
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.guarded import GuardedCache, GuardedQueries
@@ -41,7 +42,7 @@ cache = GuardedCache(Cache(settings.cache), BreakerOptions(later=probe_later, on
 queries = GuardedQueries(
     Queries(settings.database), BreakerOptions(later=probe_later, on_open=breaker_counter("Database"))
 )
-reader = Reader(cache, queries, note_load=cache.note_load)
+reader = Reader(cache, queries, note_load=cache.note_load, note_overload=cache.note_overload)
 app = application(logger)
 add_document_routes(app, catalogue)
 after_restore(cache.forget, queries.forget)
@@ -54,7 +55,8 @@ def answer_query(name: str) -> Response[str]:
     answer = measured_read(reader, question, app.lambda_context.get_remaining_time_in_millis)
     if refresh := answer.outcome.refresh:
         task = partial(measured_refresh, reader, question, refresh, inline=after_response.inline)
-        after_response.submit(task, needs_ms=query.timeout_ms, on_drop=partial(reader.release, refresh))
+        needs_ms = max(query.timeout_ms, 2 * ANSWER_MARGIN_MS)
+        after_response.submit(task, needs_ms=needs_ms, on_drop=partial(reader.release, refresh))
     return respond(query, answer, app.current_event.headers)
 
 

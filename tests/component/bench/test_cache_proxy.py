@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from bench.cache_proxy import CacheProxy, ProxyFault
 from local.servers.valkey import ValkeyServer
+from tests.support.wait_until import wait_until
 
 DELAY_S = 0.1
 
@@ -68,8 +69,7 @@ def test_the_server_acts_although_the_client_is_gone(client: redis.Redis, proxy:
     proxy.fault = ProxyFault(command_s=2 * DELAY_S)
     with connected(proxy, timeout_s=DELAY_S) as impatient, pytest.raises(redis.TimeoutError):
         impatient.pipeline(transaction=False).incr("a").incr("a").execute()
-    while proxy.replies < 2:
-        time.sleep(0.01)
+    wait_until(lambda: proxy.replies >= 2)
     assert client.get("a") == b"2"
 
 

@@ -123,7 +123,7 @@ def outbox(shop: Session) -> Iterator[Outbox]:
 def test_transaction_that_stays_open_stops_nothing_else(
     shop: Session, outbox: Outbox, statements: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A deployment that replaced the tags of a source was an hour ago: whoever follows next deletes such a row.
+    # A deployment that replaced the tags of a source was an hour ago: the next call that follows deletes such a row.
     shop.run(
         """insert into cacheaside.sources (class, identity, tag, valid_until)
            values ('pg_class'::regclass, 'public.shown', 'others', now())"""

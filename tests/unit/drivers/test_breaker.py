@@ -55,7 +55,7 @@ def test_opens_when_two_of_the_last_ten_calls_failed(results: str, opens: bool) 
     assert server.breaker.is_open == opens
 
 
-def test_cheap_calls_that_succeed_do_not_hide_dear_ones_that_fail() -> None:
+def test_cheap_calls_that_succeed_do_not_hide_expensive_ones_that_fail() -> None:
     """Each miss of a slow cache: its look and its release succeed, and its acquire is too slow."""
     server = Server()
     server.call("sFs" * 2)

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from cacheaside import errors
 from cacheaside.drivers.breakers import PROBE_MS, BreakerOptions
 from cacheaside.drivers.cache import deadline
-from cacheaside.drivers.cache.exchange import NotReplicated
 from cacheaside.drivers.guarded import CACHE, DATABASE, GuardedCache, GuardedQueries
-from cacheaside.drivers.guarded_tags import TAGS, GuardedTagCache
 from cacheaside.reading.keys import question_keys
 from cacheaside.reading.steps import Look
 
-CACHE_METHODS = ("look", "acquire", "renew", "store", "release")
+COUNTED = ("look", "acquire", "store")
+CACHE_METHODS = (*COUNTED, "renew", "release")
 
 
 def step(query: str) -> Any:
@@ -71,9 +71,8 @@ class Sandbox:
 
 
 METHODS = [
-    *((GuardedCache, name, errors.CacheUnavailable, CACHE) for name in CACHE_METHODS),
+    *((GuardedCache, name, errors.CacheUnavailable, CACHE) for name in COUNTED),
     (GuardedQueries, "load", errors.DatabaseSilent, DATABASE),
-    (GuardedTagCache, "invalidate_tags", errors.CacheUnavailable, TAGS),
 ]
 
 
@@ -121,17 +120,61 @@ def test_refusal_by_postgresql_opens_nothing(error: Any) -> None:
     assert (sandbox.pauses, len(sandbox.driver.calls)) == ([], 20)
 
 
-def test_values_that_are_too_large_open_nothing_and_close_nothing() -> None:
+def test_entry_that_is_too_large_opens_nothing_and_is_left_out_for_a_while() -> None:
     sandbox = Sandbox(GuardedCache, errors.EntryTooLarge("1 GB"))
     sandbox.call("look", times=20)
+    assert (sandbox.pauses, sandbox.driver.calls) == ([], ["look", "drop_oversized"])
+    sandbox.driver.error = None
+    assert sandbox.guarded.look(Look(question_keys("q", b"small", ()))) == "look"
+    sandbox.now_ms += 10_000
+    assert sandbox.guarded.look(step("q")) == "look"
+
+
+def test_error_that_the_cache_replies_opens_nothing() -> None:
+    """A cache without memory refuses each write at once. Its answers are still hits."""
+    error = errors.CacheUnavailable("the cache did not answer")
+    error.__cause__ = OutOfMemoryError("OOM command not allowed")
+    sandbox = Sandbox(GuardedCache, error)
+    sandbox.call("acquire", times=20)
     assert sandbox.pauses == []
-    sandbox.driver.error = errors.CacheUnavailable("gone")
-    sandbox.call("look")
-    sandbox.driver.error = errors.EntryTooLarge("1 GB")
-    sandbox.call("look", times=20)
-    sandbox.driver.error = errors.CacheUnavailable("gone")
-    sandbox.call("look")
+    sandbox.driver.error = None
+    assert sandbox.guarded.look(step("q")) == "look"
+
+
+def test_release_gives_back_a_lease_though_the_step_before_it_opened_the_breaker() -> None:
+    sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("late"))
+    sandbox.call("acquire", times=2)
     assert sandbox.pauses == [CACHE.pause_ms]
+    sandbox.driver.error = None
+    sandbox.guarded.release(step("q"))
+    assert sandbox.driver.calls == ["acquire", "acquire", "release"]
+
+
+def test_renewals_that_fail_stop_neither_the_next_ones_nor_the_store() -> None:
+    sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("late"))
+    sandbox.call("renew", times=5)
+    sandbox.driver.error = None
+    assert (sandbox.guarded.renew(step("q")), sandbox.guarded.store(step("q"))) == ("renew", "store")
+
+
+def test_slow_cache_is_not_cut_off_while_postgresql_has_no_room_for_loads_of_our_own() -> None:
+    sandbox = Sandbox(GuardedCache)
+    sandbox.guarded.note_load("q", 50)
+    sandbox.guarded.note_overload()
+    sandbox.guarded.look(step("q"))
+    sandbox.now_ms += 10_000
+    sandbox.guarded.look(step("q"))
+    assert [limit_ms for limit_ms, _ in sandbox.driver.limits] == [200, 50]
+
+
+def test_second_probe_finds_nothing_to_do() -> None:
+    sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("gone"))
+    sandbox.call("look", times=2)
+    for _ in range(2):
+        sandbox.now_ms += PROBE_MS
+        sandbox.call("look")
+    sandbox.driver.error = None
+    assert sandbox.run_tasks() == 2
 
 
 def test_each_query_has_a_breaker_of_its_own() -> None:
@@ -163,7 +206,8 @@ def test_a_step_may_take_as_long_as_a_load_within_bounds(loads_ms: list[int], li
         sandbox.guarded.note_load("q", load_ms)
     for name in CACHE_METHODS:
         getattr(sandbox.guarded, name)(step("q"))
-    assert sandbox.driver.limits == [(limit_ms, 1_000)] * len(CACHE_METHODS)
+    assert [limit for limit, _ in sandbox.driver.limits] == [limit_ms] * len(CACHE_METHODS)
+    assert [opening for _, opening in sandbox.driver.limits] == [1_000] * 3 + [limit_ms, 1_000]
 
 
 def test_after_a_failure_a_step_takes_no_time_for_opening_until_one_succeeds() -> None:
@@ -296,12 +340,3 @@ def test_ping_asks_the_server_and_does_not_change_the_breaker(kind: Any, name: s
     sandbox.guarded.ping()  # does not raise, though the breaker is open
     assert len(sandbox.pauses) == 1
     sandbox.call(name)
-
-
-def test_replicas_that_do_not_confirm_open_no_breaker() -> None:
-    """The primary, which readers ask, has invalidated the tags. A command that did not ask it would be worse."""
-    error = errors.CacheUnavailable("the cache did not answer")
-    error.__cause__ = NotReplicated("0 of 1 replicas have confirmed")
-    sandbox = Sandbox(GuardedTagCache, error)
-    sandbox.call("invalidate_tags", times=5)
-    assert (sandbox.driver.calls, sandbox.pauses) == (["invalidate_tags"] * 5, [])

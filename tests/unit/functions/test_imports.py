@@ -31,7 +31,7 @@ SERVING = GROUND | {"http", "reading"}
     ("function", "folders"),
     [
         ("query", SERVING | {"clock", "health", "runtime"}),
-        ("command", SERVING | {"clock", "runtime", "writing"}),
+        ("command", SERVING | {"clock", "writing"}),
         ("invalidate", SERVING | {"clock", "invalidation", "runtime"}),
         ("migrate", GROUND | {"catalogue_check"}),
     ],

@@ -32,7 +32,7 @@ SHARED = [
     StatementTimeout("the statement ran into its timeout"),
     Busy("conflict"),
     RefusedForNow("disk full", 60),
-    Unprocessable("out of range"),
+    Unprocessable("too small", ["price"]),
     StatementFailed("refused"),
     AnswerTooLarge("8,000,000 bytes"),
 ]
@@ -89,13 +89,25 @@ def test_waiter_does_not_share_a_failure_that_began_before_it_and_was_invalidate
     expect(read.answer(Acquired(True, Looked(None, acquire.token, (OTHER_VERSION,)))), Load)
 
 
-def test_connection_that_is_refused_is_not_shared_and_leaves_nothing() -> None:
-    assert left_by(DatabaseUnavailable("refused")) is None
+def test_connection_that_is_refused_at_once_is_not_shared() -> None:
+    assert left_by(DatabaseUnavailable("refused"), took_ms=10) is None
+
+
+def test_connection_that_is_lost_late_is_shared() -> None:
+    """Such as by a query that takes too much memory: each who tries it would crash PostgreSQL again."""
+    assert left_by(DatabaseUnavailable("lost")) is not None
 
 
 def test_error_of_a_callers_value_that_comes_at_once_is_not_shared() -> None:
     assert left_by(Unprocessable("out of range"), took_ms=10) is None
     assert left_by(StatementFailed("refused"), took_ms=10) is not None
+
+
+def test_request_with_little_time_left_does_not_speak_for_those_with_more() -> None:
+    read = Read(time_left_ms=7_000)
+    acquire = expect(read.answer(NOTHING), Acquire)
+    expect(read.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
+    assert expect(read.answer(StatementTimeout("after 5 s of 10")), Release).failure is None
 
 
 def test_failure_of_another_question_counts_for_nothing() -> None:
@@ -127,9 +139,9 @@ def test_refresh_whose_load_failed_leaves_its_failure() -> None:
     acquire = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Acquire)
     refresh = expect(read.answer(Acquired(True, Looked(stored_entry(), acquire.token, (VERSION,)))), Outcome).refresh
     next(refresh.path)
-    release = expect(refresh.path.throw(SHARED[1]), Release)
+    release = expect(refresh.path.throw(DatabaseUnavailable("refused")), Release)  # no caller waits for a refresh
     assert (release.token, release.failure is not None) == (acquire.token, True)
-    with pytest.raises(StatementTimeout):
+    with pytest.raises(DatabaseUnavailable):
         refresh.path.throw(CacheUnavailable("no reply"))
 
 

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 # A lease is short: when its holder has died, this is how long others wait in vain. A live holder renews it during the
-# load. So two renewals in a row can get lost, and time is left to store a large answer.
+# load. Two renewals in a row can get lost, and the last one leaves time to store a large answer.
 LEASE_MS: Final = 1_000
 RENEW_EVERY_MS: Final = 250
 

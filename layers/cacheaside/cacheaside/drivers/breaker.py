@@ -5,9 +5,9 @@
         ▲                                           │  pause over:  │ it failed: the next pause is
         └───────── it succeeded ──────────────── probe is due ──────┘ twice as long, up to a limit
 
-All kinds of call count together, and no success deletes a failure. So cheap calls that succeed do not hide dear ones
-that fail. Results do not expire by time: a sandbox with one request a minute would never open its breaker. The first
-pause is short, so a breaker that opens by mistake costs little. If it opens again within ten calls, the pause is
+All kinds of call count together, and no success deletes a failure. So cheap calls that succeed do not hide expensive
+ones that fail. Results do not expire by time: a sandbox with one request a minute would never open its breaker. The
+first pause is short, so a breaker that opens by mistake costs little. If it opens again within ten calls, the pause is
 doubled. So a server that answers the probe and fails the calls is not asked often.
 
 It does no I/O, and it is not safe for threads. It need not be: a sandbox serves one request at a time, and its tasks

@@ -1,4 +1,4 @@
-"""The breakers before one server, and their probe, which runs after the response. `guarded` and `guarded_tags` use it.
+"""The breakers before one server, and their probe, which runs after the response. `guarded` uses it.
 
 Each sandbox has breakers of its own, which see only its own calls. Breakers of a fleet could share their state only on
 another server, and that could fail like these.
@@ -27,7 +27,7 @@ def _at_once(task: Callable[[], None]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerOptions:
-    """What breakers need from their surroundings. `later` runs a probe after the response, and may drop it.
+    """The surroundings of breakers. `later` runs a probe after the response, and may drop it.
 
     `on_open` is told of each opening, with the length of the pause in ms. `now_ms` is a clock that is never set back.
     """
@@ -63,10 +63,7 @@ class Breakers:
 
         If its pause is over, a probe is submitted. It is not this call: no caller waits for a probe.
         """
-        breaker = self._breakers.get(name)
-        if breaker is None:
-            options = self._options
-            breaker = self._breakers[name] = Breaker(self._rules, options.now_ms, options.chance, options.on_open)
+        breaker = self.named(name)
         if breaker.is_open:
             if breaker.is_due() and self._options.now_ms() >= self._probe_lost_ms:
                 self._probe_lost_ms = self._options.now_ms() + PROBE_MS
@@ -74,10 +71,18 @@ class Breakers:
             raise type(self._refusal)(f"{self._refusal}, and is not asked again for a while")
         return breaker
 
+    def named(self, name: str) -> Breaker:
+        """Return the breaker of that name, open or not."""
+        breaker = self._breakers.get(name)
+        if breaker is None:
+            options = self._options
+            breaker = self._breakers[name] = Breaker(self._rules, options.now_ms, options.chance, options.on_open)
+        return breaker
+
     def _run_probe(self) -> None:
         try:
             names = {name for name, breaker in self._breakers.items() if breaker.is_open}
-            answered = self._probe(names)
+            answered = self._probe(names) if names else set()  # another probe may have closed them
             for name in names:
                 self._breakers[name].probed(answered=name in answered)
         finally:

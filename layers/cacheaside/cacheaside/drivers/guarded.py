@@ -13,10 +13,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from cacheaside.drivers.breaker import BreakerRules
+from redis.exceptions import ResponseError
+
+from cacheaside.drivers.breaker import Breaker, BreakerRules
 from cacheaside.drivers.breakers import BreakerOptions, Breakers
 from cacheaside.drivers.cache.cache import Cache
-from cacheaside.drivers.cache.deadline import call_deadline
+from cacheaside.drivers.cache.deadline import CALL_S, call_deadline
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import (
     CacheUnavailable,
@@ -44,13 +46,19 @@ DATABASE: Final = BreakerRules(pause_ms=1_000, pause_at_most_ms=5_000)
 _LEAST_S: Final = 0.01
 # The loads that tell how long a load takes. One of a sandbox that had to connect first must not decide.
 _LOADS: Final = 5
+# How long a sandbox is patient with a slow cache after PostgreSQL had no room for a load of its own.
+_CROWDED_MS: Final = 10_000
+# How long an entry that was too large is not asked for again, and of how many entries a sandbox remembers that.
+_LEFT_OUT_MS: Final = 10_000
+_TOO_LARGE_AT_MOST: Final = 100
 
 
 class GuardedCache:
     """A `Cache` that raises CacheUnavailable at once, without a call, while the breaker of the query is open.
 
-    It cuts off each step after as long as the query's loads take: at least 10 ms, at most `CALL_S`. A value that is too
-    large says nothing about the server, so no breaker counts it.
+    It cuts off each step after as long as the query's loads take: at least 10 ms, at most `CALL_S`. No breaker counts
+    an error that the server replied: it comes at once, and hits go on. Nor a value that is too large, which says
+    nothing about the server: its entry is left out for a while.
     """
 
     def __init__(self, cache: Cache, options: BreakerOptions | None = None) -> None:
@@ -60,12 +68,19 @@ class GuardedCache:
         self._last_loads_ms: dict[str, deque[int]] = {}
         self._load_s: dict[str, float] = {}  # their median
         self._is_reached = True  # no step has failed since the last one that succeeded
+        self._now_ms = (options or BreakerOptions()).now_ms
+        self._crowded_until_ms = 0  # PostgreSQL has no room for loads that bypass the cache
+        self._too_large: dict[str, int] = {}  # until when an entry is left out, by its key
 
     def note_load(self, query: str, load_ms: int) -> None:
         """Take note of how long the load of an answer took that this process has returned."""
         last = self._last_loads_ms.setdefault(query, deque(maxlen=_LOADS))
         last.append(load_ms)
         self._load_s[query] = sorted(last)[len(last) // 2] / 1000
+
+    def note_overload(self) -> None:
+        """Take note that a load that bypassed the cache found no room: a slow answer of the cache is better for now."""
+        self._crowded_until_ms = self._now_ms() + _CROWDED_MS
 
     def look(self, step: steps.Look) -> steps.Looked:
         """See `Cache.look`."""
@@ -76,16 +91,19 @@ class GuardedCache:
         return self._run(self._cache.acquire, step)
 
     def renew(self, step: steps.Renew) -> bool:
-        """See `Cache.renew`."""
-        return self._run(self._cache.renew, step)
+        """See `Cache.renew`. No breaker counts it or stops it: no caller waits for it, since the load runs anyway."""
+        limit_s = self._limit_s(query_name(step.keys.entry))
+        with call_deadline(limit_s, min(limit_s, CALL_S)):
+            return self._cache.renew(step)
 
     def store(self, step: steps.Store) -> bool:
         """See `Cache.store`."""
         return self._run(self._cache.store, step)
 
     def release(self, step: steps.Release) -> None:
-        """See `Cache.release`."""
-        return self._run(self._cache.release, step)
+        """See `Cache.release`. No breaker stops it: it gives back the lease of a step that may have opened one."""
+        query = query_name(step.keys.entry)
+        return self._call(self._cache.release, step, query, self._breakers.named(query))
 
     def ping(self) -> None:
         """Ask the server itself: a health check must see its state, so the breaker neither blocks it nor counts it."""
@@ -96,26 +114,42 @@ class GuardedCache:
         self._cache.forget()
 
     def _run(self, method: Callable[[_S], _T], step: _S) -> _T:
-        query = query_name(step.keys.entry)
+        query, key = query_name(step.keys.entry), step.keys.entry
         breaker = self._breakers.admit(query)
+        if self._too_large and self._now_ms() < self._too_large.get(key, 0):
+            raise EntryTooLarge("the value was too large for the time of a call lately")
+        try:
+            return self._call(method, step, query, breaker)
+        except EntryTooLarge:
+            if len(self._too_large) >= _TOO_LARGE_AT_MOST:
+                self._too_large.clear()
+            self._too_large[key] = self._now_ms() + _LEFT_OUT_MS
+            # A foreign value of that size would stay. Nothing is deleted if it may be one of ours.
+            limit_s = self._limit_s(query)
+            with suppress(CacheUnavailable), call_deadline(limit_s, min(limit_s, CALL_S)):
+                self._cache.drop_oversized(step.keys)
+            raise
+
+    def _call(self, method: Callable[[_S], _T], step: _S, query: str, breaker: Breaker) -> _T:
         limit_s = self._limit_s(query)
         # After a failure, only the probe takes the time to open a slow connection.
         try:
             with call_deadline(limit_s, float("inf") if self._is_reached else limit_s) as call:
                 result = method(step)
         except EntryTooLarge:
-            with suppress(CacheUnavailable):  # each look would find a foreign value of that size as slow
-                self._cache.drop_oversized(step.keys)
             raise
-        except CacheUnavailable:
-            self._is_reached = False
-            breaker.record(failed=True)
+        except CacheUnavailable as error:
+            if not isinstance(error.__cause__, ResponseError):
+                self._is_reached = False
+                breaker.record(failed=True)
             raise
         self._is_reached = True
         breaker.record(failed=call.opening_took_s > call.limit_s)  # the caller has felt it
         return result
 
     def _limit_s(self, query: str) -> float:
+        if self._crowded_until_ms and self._now_ms() < self._crowded_until_ms:
+            return float("inf")
         return max(self._load_s.get(query, float("inf")), _LEAST_S)
 
     def _probe(self, queries: set[str]) -> set[str]:

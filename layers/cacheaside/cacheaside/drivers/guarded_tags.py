@@ -1,15 +1,20 @@
 """The cache driver of commands behind a breaker: while the cache does not answer, a command does not wait for it.
 
 A command then answers "pending" at once, as it would after its timeout, and the invalidate function drains its changes.
+When the pause is over, the next command asks the cache itself: "done" is worth the time. So it is if the cache is slow,
+or if its replicas do not confirm. Neither opens the breaker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from cacheaside.drivers.breaker import BreakerRules
-from cacheaside.drivers.breakers import BreakerOptions, Breakers
+from redis.exceptions import ResponseError
+
+from cacheaside.clock import FreezeClock
+from cacheaside.drivers.breaker import Breaker, BreakerRules
 from cacheaside.drivers.cache.exchange import NotReplicated
 from cacheaside.drivers.cache.tags import TagCache
 from cacheaside.errors import CacheUnavailable
@@ -21,29 +26,34 @@ TAGS: Final = BreakerRules(pause_ms=100, pause_at_most_ms=5_000)
 
 
 class GuardedTagCache:
-    """A `TagCache` that raises CacheUnavailable at once, without a call, while the breaker is open.
+    """A `TagCache` of one server that raises CacheUnavailable at once, without a call, while the breaker is open.
 
-    A cache that is slow is asked all the same: "done" is worth the time. So is one whose replicas do not confirm.
+    Not for a cluster: one server that does not answer would keep the others from invalidating their tags.
     """
 
-    def __init__(self, cache: TagCache, options: BreakerOptions | None = None) -> None:
+    def __init__(
+        self,
+        cache: TagCache,
+        now_ms: Callable[[], int] | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._cache = cache
-        self._breakers = Breakers(TAGS, CacheUnavailable("the cache failed lately"), self._probe, options)
+        self._breaker = Breaker(TAGS, now_ms or FreezeClock(), chance, lambda _: None)
 
     def invalidate_tags(self, tags: Sequence[str]) -> int:
         """See `TagCache.invalidate_tags`."""
-        breaker = self._breakers.admit("")
+        if self._breaker.is_open and not self._breaker.is_due():
+            raise CacheUnavailable("the cache failed lately, and is not asked again for a while")
         try:
             invalidated = self._cache.invalidate_tags(tags)
         except CacheUnavailable as error:
-            breaker.record(failed=not isinstance(error.__cause__, NotReplicated))
+            self._report(answered=isinstance(error.__cause__, NotReplicated | ResponseError))
             raise
-        breaker.record(failed=False)
+        self._report(answered=True)
         return invalidated
 
-    def _probe(self, names: set[str]) -> set[str]:
-        try:
-            self._cache.ping()
-        except CacheUnavailable:
-            return set()
-        return names
+    def _report(self, *, answered: bool) -> None:
+        if self._breaker.is_open:
+            self._breaker.probed(answered=answered)
+        else:
+            self._breaker.record(failed=not answered)

@@ -150,8 +150,8 @@ _BUSY: Final = Problem(
     "busy",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Other transactions prevent this one",
-    "They were changing the same rows, or did not release a lock in time. Nothing was written, after several attempts. "
-    "Try again after the time in Retry-After.",
+    "They were changing the same rows, or did not release a lock in time. Nothing was written, though a command was "
+    "tried several times. Try again after the time in Retry-After.",
     retry=True,
 )
 _REFUSED_FOR_NOW: Final = Problem(

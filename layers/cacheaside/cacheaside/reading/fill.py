@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from cacheaside.catalogue.policy import ANSWER_MARGIN_MS, FAILURE_MS
-from cacheaside.errors import CacheUnavailable, ConstraintViolated, DatabaseError
+from cacheaside.catalogue.policy import ANSWER_MARGIN_MS
+from cacheaside.errors import CacheUnavailable, DatabaseError
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, encode, entity_tag, pack
-from cacheaside.reading.failure import Failure, encode_failure
+from cacheaside.reading.failure import Failure, encode_failure, is_shared
 from cacheaside.reading.question import Question
 from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Looked, Release, Renew, Step, Store
 
@@ -48,12 +48,12 @@ def acquire(question: Question, context: ReadContext) -> Generator[Step, Any, tu
 
 
 def load(
-    question: Question, context: ReadContext, token: bytes, captured: Looked | None
+    question: Question, context: ReadContext, token: bytes, captured: Looked | None, *, refreshes: bool = False
 ) -> Generator[Step, Any, Entry]:
     """Load, and return the entry, with the tag versions that were `captured` before. Raises DatabaseError.
 
-    A failure releases the lease, and is left in its place. If the load is to bypass the cache, there is no lease, and
-    nothing was captured.
+    A failure releases the lease, and is left in its place if others share it. If the load is to bypass the cache, there
+    is no lease, and nothing was captured.
     """
     created_ms, began_ms = context.now_ms(), context.elapsed_ms()
     tag_versions = tuple(map(_embeddable, captured.tags)) if captured else ()
@@ -61,12 +61,11 @@ def load(
     try:
         loaded: Loaded = yield Load(question, timeout_ms, bypass=captured is None, renew=renew)
     except DatabaseError as error:
-        # The error of a caller's value is an answer. Others share it only where they would wait long to get the same.
-        at_once = isinstance(error, ConstraintViolated) and context.elapsed_ms() - began_ms < FAILURE_MS
-        if captured is not None and at_once:
-            yield from release(question, token)
-        elif captured is not None:
+        took_ms, hurried = context.elapsed_ms() - began_ms, timeout_ms < question.query.timeout_ms
+        if captured is not None and (refreshes or is_shared(error, took_ms, hurried=hurried)):
             yield from _fail(question, context, Failure(error, token, tag_versions, question.digest))
+        elif captured is not None:
+            yield from release(question, token)
         raise
     fresh_ms = question.query.policy.fresh_ms(found=loaded.body is not None, chance=context.chance())
     encoding, body = pack(loaded.body, compress=question.query.policy.compress)

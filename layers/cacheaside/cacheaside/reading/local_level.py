@@ -25,7 +25,7 @@ class LocalLevel:
     def get(self, key: str, now_ms: int) -> Entry | None:
         """Return the entry kept under `key`, or None if there is none or its time is over."""
         since_ms, until_ms, entry = self._kept.get(key, (0, 0, None))
-        # Before it was kept means that the clock was set back, and nobody knows by how much.
+        # Before it was kept: the clock was set back, by an unknown time.
         if not since_ms <= now_ms < until_ms:
             self._kept.pop(key, None)
             return None

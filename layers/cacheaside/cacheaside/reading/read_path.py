@@ -104,7 +104,7 @@ def _elect(
 
 def _refresh(question: Question, context: ReadContext, token: bytes, captured: Looked) -> Generator[Step, Any, bool]:
     """Load and store again. If the load fails, no request tries again for a moment."""
-    entry = yield from load(question, context, token, captured)
+    entry = yield from load(question, context, token, captured, refreshes=True)
     return (yield from store(question, context, entry))
 
 

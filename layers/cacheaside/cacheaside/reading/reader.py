@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from cacheaside.clock import epoch_ms, monotonic_ms
-from cacheaside.errors import CacheasideError
+from cacheaside.errors import CacheasideError, Overloaded
 from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES
 from cacheaside.reading.fill import ReadContext
@@ -55,13 +55,18 @@ class Reader:
         now_ms: Callable[[], int] = epoch_ms,
         elapsed_ms: Callable[[], int] = monotonic_ms,
         note_load: Callable[[str, int], object] = lambda _name, _ms: None,
+        note_overload: Callable[[], object] = lambda: None,
     ) -> None:
-        """`note_load` is told the name of a query and its load time in ms, with each answer."""
+        """`note_load` is told the name of a query and its load time in ms, with each answer.
+
+        `note_overload` is told when PostgreSQL had no room for a load that bypassed the cache.
+        """
         self._cache = cache
         self._loader = loader
         self._now_ms = now_ms
         self._elapsed_ms = elapsed_ms
         self._note_load = note_load
+        self._note_overload = note_overload
         self._local = LocalLevel()
 
     def read(self, question: Question, time_left_ms: Callable[[], int]) -> Answer:
@@ -141,6 +146,8 @@ class Reader:
                     time.sleep(step.ms / 1000)
                     return None
         except CacheasideError as error:
+            if isinstance(error, Overloaded):
+                self._note_overload()
             return error
         finally:
             took = time.perf_counter() - began

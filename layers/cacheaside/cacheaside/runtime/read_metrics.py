@@ -71,7 +71,7 @@ def measured_refresh(reader: Reader, question: Question, refresh: Refresh, *, in
     except Unprocessable:
         metrics.add_metric("Unprocessable", MetricUnit.Count, 1)
     except CacheasideError:
-        # The answer was sent already. Until the lease expires, no other request tries to refresh.
+        # The answer was sent already. For a second, no other request tries to refresh it.
         metrics.add_metric("RefreshFailed", MetricUnit.Count, 1)
         raise
     finally:

@@ -13,6 +13,7 @@ from cacheaside.drivers.cache.client import key_command, only_cache_unavailable,
 from cacheaside.drivers.cache.exchange import CacheCommand
 from cacheaside.drivers.cache.scripts import ACQUIRE, DROP_OVERSIZED, RELEASE, RENEW, STORE, TAG, run_scripts
 from cacheaside.drivers.cache.tags import TagCache
+from cacheaside.errors import CacheUnavailable
 from cacheaside.reading import steps
 from cacheaside.reading.entry import ENTRY_BYTES_AT_MOST
 from cacheaside.reading.keys import Keys
@@ -74,6 +75,12 @@ class Cache(TagCache):
             # The lease first: a holder that stores between the two deletions must not store an old answer.
             commands = [key_command("DEL", lease), key_command("DEL", entry)]
             return bool(zeros_and_ones(self._client.run(commands))[1])
+
+    def ping(self) -> None:
+        """Return if the cache answers, in a cluster every primary of it. Raises CacheUnavailable."""
+        with only_cache_unavailable():
+            if None in self._client.ask_primaries("PING"):
+                raise CacheUnavailable("a server of the cache did not answer")
 
     def forget(self) -> None:
         """Close all connections; the next call opens new ones. Never raises."""

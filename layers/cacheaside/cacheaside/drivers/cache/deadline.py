@@ -17,11 +17,14 @@ cannot be limited: the resolver does it.
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import ssl
+import sys
+import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
@@ -44,8 +47,8 @@ __all__ = [
 # The cache must never cost more than it saves.
 CALL_S: Final = 0.2
 _OPENING_S: Final = 1.0
-# A call for a large value may take this long. At the slowest rate that earns it more time, that is 1 MB.
-_LARGE_S: Final = 1.0
+# A call for a large value may take this long. A lease outlasts it, so a store that gives up can still tell others.
+_LARGE_S: Final = 0.6
 _S_PER_BYTE: Final = 1e-6
 # A call that sent and received fewer bytes was not slow because of their number.
 _LARGE: Final = 65_536
@@ -65,8 +68,8 @@ class Call:
     """The limits of one call and what is left of them. Points in time are on the monotonic clock."""
 
     __slots__ = (
-        *("_bytes", "_deadline", "_is_graced", "_is_opening", "_latest", "_opening_left_s"),
-        *("limit_s", "opening_took_s"),
+        *("_deadline", "_is_graced", "_is_opening", "_latest", "_opening_left_s"),
+        *("_received", "_sent", "limit_s", "opening_took_s", "unacknowledged"),
     )
 
     def __init__(self, limit_s: float, opening_s: float) -> None:
@@ -76,12 +79,17 @@ class Call:
         self._deadline, self._latest = began + limit_s, began + max(limit_s, _LARGE_S)
         self._opening_left_s = opening_s
         self._is_opening = self._is_graced = False
-        self._bytes = 0
+        self._received = self._sent = 0
+        self.unacknowledged = 0  # of the bytes sent, when the time was over
 
     @property
     def is_large(self) -> bool:
-        """Return whether the call has passed so many bytes that they explain its time."""
-        return self._bytes >= _LARGE
+        """Return whether so many bytes have passed that they explain the time of the call.
+
+        Bytes in the kernel's buffer have not passed. If all have, and there is no reply, the server is silent.
+        """
+        is_sending = self.unacknowledged > 0 and self._sent - self.unacknowledged >= _LARGE
+        return self._received >= _LARGE or is_sending
 
     def left(self) -> float:
         """Return the seconds that are left, always more than 0. Raises TimeoutError when there are none."""
@@ -93,9 +101,14 @@ class Call:
             raise TimeoutError("the time for this call is over")
         return self._deadline - now
 
-    def passed(self, count: int) -> None:
-        """Extend the deadline for `count` bytes that were sent or received."""
-        self._bytes += count
+    def received(self, count: int) -> None:
+        """Extend the deadline for `count` bytes that were received."""
+        self._received += count
+        self._deadline = min(self._deadline + count * _S_PER_BYTE, self._latest)
+
+    def sent(self, count: int) -> None:
+        """Extend the deadline for `count` bytes that were sent."""
+        self._sent += count
         self._deadline = min(self._deadline + count * _S_PER_BYTE, self._latest)
 
     @contextmanager
@@ -180,26 +193,42 @@ class _Socket:
     def sendall(self, data: bytes) -> None:
         for start in range(0, len(data), _CHUNK):
             chunk = data[start : start + _CHUNK]
-            call = self._shorten()
-            self._socket.sendall(chunk)
+            call = self._in_time(self._socket.sendall, chunk)[0]
             if call is not None:
-                call.passed(len(chunk))
+                call.sent(len(chunk))
 
     def recv(self, size: int) -> bytes:
-        call = self._shorten()
-        data = self._socket.recv(size)
+        call, received = self._in_time(self._socket.recv, size)
+        data: bytes = received
         if call is not None:
-            call.passed(len(data))
+            call.received(len(data))
         return data
 
-    def _shorten(self) -> Call | None:
-        """Set the socket's timeout to what is left of the call, unless it is that or slightly more. Return the call."""
+    def _in_time(self, method: Callable[[Any], Any], argument: Any) -> tuple[Call | None, Any]:
+        """Return the current call, and the result of `method` within its time."""
         call = _current.call
-        if self._timeout != 0 and call is not None:  # with 0, redis-py only checks whether there is something to read
-            left = call.left()
-            if self._timeout is None or not 0 <= self._timeout - left <= call.limit_s * _SLACK:
-                self.settimeout(left)
-        return call
+        if call is None or self._timeout == 0:  # with 0, redis-py only checks whether there is something to read
+            return call, method(argument)
+        try:
+            self._shorten(call)
+            return call, method(argument)
+        except TimeoutError:
+            call.unacknowledged = _unacknowledged(self._socket)
+            raise
+
+    def _shorten(self, call: Call) -> None:
+        """Set the socket's timeout to what is left of the call, unless it is that or slightly more."""
+        left = call.left()
+        if self._timeout is None or not 0 <= self._timeout - left <= call.limit_s * _SLACK:
+            self.settimeout(left)
+
+
+def _unacknowledged(sock: socket.socket) -> int:
+    """Return how many bytes the other side has not acknowledged; 0 if the system does not tell."""
+    try:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
 
 
 class BoundedConnection(Connection):

@@ -12,7 +12,6 @@ from typing import Final
 
 from cacheaside.drivers.cache.client import key_command, only_cache_unavailable, open_client, zeros_and_ones
 from cacheaside.drivers.cache.replicas import Replicas
-from cacheaside.errors import CacheUnavailable
 from cacheaside.reading.entry import TOKEN_BYTES
 from cacheaside.reading.keys import tag_key
 from cacheaside.settings import CacheMode, CacheSettings
@@ -49,12 +48,6 @@ class TagCache:
         with only_cache_unavailable():
             answers = filter(None, self._client.ask_primaries("INFO", "replication"))
             return ",".join(sorted(filter(None, map(_replication_id, answers))))
-
-    def ping(self) -> None:
-        """Return if the cache answers, in a cluster every primary of it. Raises CacheUnavailable."""
-        with only_cache_unavailable():
-            if None in self._client.ask_primaries("PING"):
-                raise CacheUnavailable("a server of the cache did not answer")
 
 
 class ConfirmedTagCache(TagCache):

@@ -22,6 +22,7 @@ from cacheaside.catalogue.parameters import Value
 from cacheaside.catalogue.statements import Command
 from cacheaside.drivers.postgres.connection import KeptConnection
 from cacheaside.drivers.postgres.constraints import columns_of
+from cacheaside.drivers.postgres.refusals import may_have_committed
 from cacheaside.drivers.postgres.refused_values import blamed
 from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, rows_of
 from cacheaside.drivers.postgres.typed_sql import literal, with_values
@@ -33,6 +34,7 @@ from cacheaside.errors import (
     IdempotencyKeyInFlight,
     IdempotencyKeyReused,
     OutcomeUnknown,
+    RefusedForNow,
     StatementFailed,
     StatementTimeout,
 )
@@ -165,7 +167,9 @@ class Commands:
                 self._fetch(_COMMIT, (), deadline)
             else:
                 self._fetch(_STORE_ANSWER + _COMMIT, (body.decode() if body else None, idempotency.key), deadline)
-        except DatabaseUnavailable as error:
+        except (DatabaseUnavailable, RefusedForNow) as error:
+            if not may_have_committed(error):
+                raise
             raise OutcomeUnknown(
                 "the connection to the database was lost during COMMIT: the command may have been carried out"
             ) from error.__cause__

@@ -12,7 +12,7 @@ from cacheaside.drivers.postgres.deadline import during_waits
 from cacheaside.drivers.postgres.refused_values import blamed
 from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, lock_limit_ms, rows_of
 from cacheaside.drivers.postgres.typed_sql import with_values
-from cacheaside.errors import ConstraintViolated, RefusedForNow, StatementFailed
+from cacheaside.errors import ConstraintViolated, OutcomeUnknown, RefusedForNow, StatementFailed
 from cacheaside.reading import steps
 from cacheaside.settings import DatabaseSettings
 
@@ -72,6 +72,8 @@ class Queries:
         sql = message.format(sql=with_values(query, step.question.values), **limits)
         try:
             rows = self._kept.run_repeatable(lambda cur: rows_of(cur, sql), client_limit_s(step.timeout_ms))
+        except OutcomeUnknown as error:  # of a COMMIT on another server, and a query changes nothing
+            raise RefusedForNow("the database cannot do this at the moment") from error.__cause__
         except (ConstraintViolated, RefusedForNow, StatementFailed) as error:
             raise blamed(error, query, step.question.values) from error.__cause__
         return steps.Loaded(body_of(query, rows))

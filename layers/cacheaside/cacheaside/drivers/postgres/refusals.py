@@ -24,7 +24,7 @@ from psycopg2 import errorcodes
 
 from cacheaside.errors import Busy, DatabaseError, DatabaseUnavailable, OutcomeUnknown, RefusedForNow
 
-__all__ = ["READ_ONLY", "refusal"]
+__all__ = ["READ_ONLY", "may_have_committed", "refusal"]
 
 READ_ONLY: Final = errorcodes.READ_ONLY_SQL_TRANSACTION
 
@@ -66,6 +66,8 @@ _REFUSALS: Final[Mapping[str, Callable[[], DatabaseError]]] = {
     errorcodes.STATEMENT_COMPLETION_UNKNOWN: _UNKNOWN,
 }
 
+_CLASSES_OF_A_LOST_CONNECTION: Final = (errorcodes.CLASS_CONNECTION_EXCEPTION, errorcodes.CLASS_OPERATOR_INTERVENTION)
+
 # A proxy may keep our session while the primary becomes a standby. These functions of PostgreSQL then refuse to begin a
 # command. A write in any read-only transaction is refused with the first code too, by another function.
 _BY_A_STANDBY: Final = frozenset(
@@ -75,6 +77,15 @@ _BY_A_STANDBY: Final = frozenset(
         (errorcodes.FEATURE_NOT_SUPPORTED, "GetSerializableTransactionSnapshot"),
     ]
 )
+
+
+def may_have_committed(error: DatabaseError) -> bool:
+    """Return whether a COMMIT that ended with this error may have been carried out, here or on another server.
+
+    So it is if the connection was lost, to PostgreSQL or from it to the server of a foreign table.
+    """
+    code = getattr(error.__cause__, "pgcode", None) or ""
+    return isinstance(error, DatabaseUnavailable) or code.startswith(_CLASSES_OF_A_LOST_CONNECTION)
 
 
 def refusal(error: psycopg2.Error) -> DatabaseError | None:
