@@ -58,7 +58,7 @@ explore: .venv ## every interleaving of a few readers, writers and faults on the
 	@$(BIN)/python -m proofs.explorer
 
 MINUTES ?= 2
-consistency: .venv ## writes of every kind while servers are killed and frozen; no answer may be stale (MINUTES=2, CACHE=node|cluster|pair|unnamed-pair)
+consistency: .venv ## writes of every kind while servers are killed and messages are lost; no answer may be stale (MINUTES=2, CACHE=node|cluster|pair|unnamed-pair)
 	@$(BIN)/python -m proofs.consistency $$(($(MINUTES) * 60)) --cache $(or $(CACHE),node)
 
 EXAMPLES ?= 400

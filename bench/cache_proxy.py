@@ -21,15 +21,16 @@ from typing import Any, Final, Self
 
 from local.servers.processes import HOST
 
-__all__ = ["CacheFault", "CacheProxy"]
+__all__ = ["CacheProxy", "ProxyFault"]
 
 # Close with RST instead of FIN, as a kernel does for a process that died.
 _RESET: Final = struct.pack("ii", 1, 0)
+_MET: Final = ("commands slowed", "commands delayed", "replies delayed", "replies lost")
 _GONE: Final = (ConnectionError, asyncio.IncompleteReadError)
 
 
 @dataclass(frozen=True, slots=True)
-class CacheFault:
+class ProxyFault:
     """What happens to commands and replies. Shares are probabilities, drawn for each of them by itself.
 
     A pipeline, which is the commands that arrived together, takes the sum of their times, and reaches the server then.
@@ -45,13 +46,15 @@ class CacheFault:
 class CacheProxy:
     """Forwards between clients and the server at `server_port`, in a thread of its own, within a `with` block.
 
-    `fault` applies to all connections at once. `commands` and `replies` are the numbers that passed so far.
+    `fault` applies to all connections at once. `commands` and `replies` are the numbers that passed so far, `met` how
+    many of them a fault slowed, delayed or lost.
     """
 
     def __init__(self, server_port: int) -> None:
-        self.fault = CacheFault()
+        self.fault = ProxyFault()
         self.commands = 0
         self.replies = 0
+        self.met = dict.fromkeys(_MET, 0)
         self.port = 0  # chosen at the start
         self._server_port = server_port
         self._clients: set[asyncio.StreamWriter] = set()
@@ -125,8 +128,11 @@ class CacheProxy:
             while not waiting.empty() and (command := waiting.get_nowait()):
                 pipeline.append(command)
             late = sum(random.random() < self.fault.late_commands for _ in pipeline)
-            await asyncio.sleep(self.fault.command_s * len(pipeline) + self.fault.late_s * late)
+            slow_s = self.fault.command_s
+            await asyncio.sleep(slow_s * len(pipeline) + self.fault.late_s * late)
             self.commands += len(pipeline)
+            self.met["commands slowed"] += len(pipeline) * (slow_s > 0)
+            self.met["commands delayed"] += late
             server.write(b"".join(pipeline))
             if command is None:
                 break
@@ -139,10 +145,12 @@ class CacheProxy:
                 reply = await _read_value(server_sent)
                 self.replies += 1
                 if random.random() < self.fault.late_replies:
+                    self.met["replies delayed"] += 1
                     await asyncio.sleep(self.fault.late_s)
                 if client.is_closing():
                     continue
                 if random.random() < self.fault.lost_replies:
+                    self.met["replies lost"] += 1
                     client.write(reply[: len(reply) // 2])
                     _reset(client)
                 else:

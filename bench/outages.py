@@ -26,7 +26,7 @@ from typing import Final
 
 import psycopg2
 
-from bench.cache_proxy import CacheFault
+from bench.cache_proxy import ProxyFault
 from bench.callers import Answer, Call, Callers, failed_share, latency_ms
 from bench.dying_holder import DyingHolder
 from bench.load_counter import LoadCounter
@@ -58,10 +58,10 @@ _HOLDERS: Final = (("load", 2, 0.001), ("load", 1_000, 0.5), ("slow_load", 5_000
 _FAULTS: Final[Mapping[str, Callable[[OutageStack, ServedStack], None]]] = {
     "healthy": lambda stack, served: None,
     "dead: its port refuses": lambda stack, served: served.proxy.refuse(),
-    "50 ms a command": lambda stack, served: _switch(served, CacheFault(command_s=0.05)),
-    "2 % of the commands 300 ms late": lambda stack, served: _switch(served, CacheFault(late_commands=0.02)),
-    "2 % of the replies 300 ms late": lambda stack, served: _switch(served, CacheFault(late_replies=0.02)),
-    "1 % of the replies lost": lambda stack, served: _switch(served, CacheFault(lost_replies=0.01)),
+    "50 ms a command": lambda stack, served: _switch(served, ProxyFault(command_s=0.05)),
+    "2 % of the commands 300 ms late": lambda stack, served: _switch(served, ProxyFault(late_commands=0.02)),
+    "2 % of the replies 300 ms late": lambda stack, served: _switch(served, ProxyFault(late_replies=0.02)),
+    "1 % of the replies lost": lambda stack, served: _switch(served, ProxyFault(lost_replies=0.01)),
     "silent: SIGSTOP": lambda stack, served: stack.valkey.freeze(),
 }
 
@@ -141,7 +141,7 @@ def _traffic() -> list[Call]:
     return sorted(reads + writes, key=lambda call: call.at_s)
 
 
-def _switch(served: ServedStack, fault: CacheFault) -> None:
+def _switch(served: ServedStack, fault: ProxyFault) -> None:
     served.proxy.fault = fault
 
 

@@ -60,6 +60,13 @@ class ValkeyServer(Server):
         # answers, that were invalidated since.
         (self.folder / "dump.rdb").unlink(missing_ok=True)
 
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Change settings of the running server, and of each later start."""
+        with redis.Redis(HOST, self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
+            for name, value in settings.items():
+                client.config_set(name, value)
+        self._settings |= settings
+
     def _prepare(self) -> None:
         pass
 

@@ -11,33 +11,56 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from operator import lt
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.cache.tags import ConfirmedTagCache
 from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.drivers.postgres.queries import Queries
-from cacheaside.errors import CacheasideError
+from cacheaside.errors import CacheasideError, WaitedTooLong
 from cacheaside.reading.entry import unpack
 from cacheaside.reading.outcome import Source
 from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
-from cacheaside.settings import CacheSettings
+from cacheaside.reading.steps import Load, Loaded
+from cacheaside.settings import CacheSettings, DatabaseSettings
 from cacheaside.writing.writer import Invalidation, Writer
 from proofs.consistency.defects import Defect, InvalidateFirstCommands, NoOpCache
 from proofs.consistency.history import ROWS, Count, History
 from proofs.consistency.register import GENERATION
 from proofs.consistency.system import SystemUnderTest
 
-__all__ = ["CrashingCache", "random_row", "read_values", "run_api_reader", "run_api_writer"]
+__all__ = ["Answered", "CrashingCache", "random_row", "read_values", "run_api_reader", "run_api_writer"]
 
 _CRASHES: Final = 0.004  # share of the writes
 _READS_ALL: Final = 0.05  # share of the reads; nearly each of these is a load
 _READS_GENERATION: Final = 0.05  # the same: each change of the schema invalidates it
 _HOT_ROWS: Final = 8
+
+
+class Answered(NamedTuple):
+    """The values that the API answers for one row or all, the answer's source, and how long the caller waited."""
+
+    values: list[int]
+    source: Source
+    ms: float
+
+
+class _RecordedQueries(Queries):
+    """Records in the history that a load is running whose lease this process holds."""
+
+    def __init__(self, settings: DatabaseSettings, history: History, reader: int) -> None:
+        super().__init__(settings)
+        self._history, self._reader = history, reader
+
+    def load(self, step: Load, renew: Callable[[], object] | None = None) -> Loaded:
+        if renew is None:
+            return super().load(step)
+        with self._history.loading(self._reader):
+            return super().load(step, renew)
 
 
 class CrashingCache(ConfirmedTagCache):
@@ -57,7 +80,8 @@ class CrashingCache(ConfirmedTagCache):
 def run_api_reader(number: int, system: SystemUnderTest, history: History) -> None:
     """Read until killed, and compare each answer with the writes that were acknowledged before the read began."""
     random.seed()
-    reader = Reader(Cache(system.cache), Queries(system.query))
+    history.count_killed_loading(number)
+    reader = Reader(Cache(system.cache), _RecordedQueries(system.query, history, number))
     rows = [Question(system.catalogue.query("one"), {"id": row}) for row in range(ROWS + 1)]
     every = Question(system.catalogue.query("all"), {})
     while True:
@@ -65,15 +89,17 @@ def run_api_reader(number: int, system: SystemUnderTest, history: History) -> No
         question = every if row is None else rows[row]
         bounds = history.read_bounds(row)
         try:
-            values, source = read_values(reader, question)
-        except CacheasideError:
+            values, source, ms = read_values(reader, question)
+        except CacheasideError as error:
             history.count(number, Count.READ_FAILED)
+            history.count(number, Count.WAITED_TOO_LONG, isinstance(error, WaitedTooLong))
             time.sleep(0.01)
             continue
         in_window = history.in_window(bounds)
         violation = _older(values, bounds.done) or (not in_window and _older(values, bounds.drained))
         history.count(number, Count.READ)
         history.count_source(number, source)
+        history.record_answered(number, ms)
         if row is None:
             history.count(number, Count.READ_ALL)
         if in_window:
@@ -120,16 +146,18 @@ def _writer(worker: int, system: SystemUnderTest, history: History, defect: Defe
     return Writer(cache, Commands(system.command))
 
 
-def read_values(reader: Reader, question: Question) -> tuple[list[int], Source]:
-    """Return the values that the API answers for one row or all, and the answer's source. Raises CacheasideError."""
-    outcome = reader.read(question, lambda: 29_000).outcome
+def read_values(reader: Reader, question: Question) -> Answered:
+    """Ask as the API does, and then run the refresh, if the answer elected this process. Raises CacheasideError."""
+    answer = reader.read(question, lambda: 29_000)
+    outcome = answer.outcome
     if outcome.refresh is not None:
         with suppress(CacheasideError):
             reader.refresh(outcome.refresh)
     if outcome.entry.body is None:
-        return [], outcome.source
+        return Answered([], outcome.source, answer.total_ms)
     data: dict[str, Any] = json.loads(unpack(outcome.entry.encoding, outcome.entry.body))["data"]
-    return (data["values"] or []) if "values" in data else [data["value"]], outcome.source
+    values = (data["values"] or []) if "values" in data else [data["value"]]
+    return Answered(values, outcome.source, answer.total_ms)
 
 
 def random_row() -> int:

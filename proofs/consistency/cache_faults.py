@@ -1,10 +1,14 @@
-"""The kinds of cache that a run can test, and the faults that `fault_injection` can inject into each."""
+"""The kinds of cache that a run can test, and the faults that `fault_injection` can inject into each.
+
+All clients use it through `cache_network`. The nodes of a cluster tell them the ports of the proxies.
+"""
 
 from __future__ import annotations
 
 import random
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Final, Self
@@ -12,6 +16,7 @@ from typing import Final, Self
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
+from proofs.consistency.cache_network import CacheNetwork, Faults, FaultSteps
 from proofs.consistency.history import History
 from proofs.consistency.replicated_valkey import ReplicatedValkey, execute
 
@@ -35,12 +40,11 @@ class CacheFault(Enum):
     FAILED_OVER_BEHIND = "failed over to a replica that lagged"
 
 
-# A fault in progress. Yields how many seconds to leave it like that; closing it ends the fault.
-FaultSteps = Iterator[float]
+_ANNOUNCED_WITHIN_S: Final = 30.0
 
 
 class CacheUnderTest(ABC):
-    """One cache, which runs within a `with` block. `faults` has the weight and the action of each fault."""
+    """One cache, which runs within a `with` block, and the network before it. `faults` are those of the cache."""
 
     mode = CacheMode.NODE
     replicas = 0
@@ -50,7 +54,8 @@ class CacheUnderTest(ABC):
     def __init__(self, server: ValkeyServer | ValkeyCluster | ReplicatedValkey, history: History) -> None:
         self._server = server
         self._history = history
-        self.faults: Mapping[CacheFault, tuple[int, Callable[[], FaultSteps]]] = {
+        self.network = CacheNetwork()
+        self.faults: Faults = {
             CacheFault.KILLED: (3, self._kill),
             CacheFault.FROZEN: (3, self._freeze),
             CacheFault.EMPTIED: (3, self._empty),
@@ -58,7 +63,7 @@ class CacheUnderTest(ABC):
 
     def settings(self, replicas: int = 0) -> CacheSettings:
         return CacheSettings(
-            url=self._server.url,
+            url=self.network.url,
             authentication=Authentication.URL,
             region="",
             name="",
@@ -68,10 +73,16 @@ class CacheUnderTest(ABC):
 
     def __enter__(self) -> Self:
         self._server.start()
+        self.network.start([node.port for node in self._nodes()])
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.network.stop()
         self._server.stop()
+
+    def _nodes(self) -> Sequence[ValkeyServer]:
+        """Return the nodes that clients use, each at an address that stays."""
+        return [self._target()]
 
     @abstractmethod
     def _target(self) -> ValkeyServer:
@@ -115,8 +126,30 @@ class ClusterUnderTest(CacheUnderTest):
         self._cluster = ValkeyCluster(folder)
         super().__init__(self._cluster, history)
 
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._announce_proxies()
+        return self
+
+    def _nodes(self) -> Sequence[ValkeyServer]:
+        return self._cluster.nodes
+
+    def _announce_proxies(self) -> None:
+        """Have each node tell clients the port of its proxy. Returns when all nodes know the ports of all proxies."""
+        for node, port in zip(self._cluster.nodes, self.network.ports, strict=True):
+            node.configure({"cluster-announce-port": str(port)})
+        deadline = time.monotonic() + _ANNOUNCED_WITHIN_S
+        while any(_announced_ports(node) != set(self.network.ports) for node in self._cluster.nodes):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the nodes do not tell each other the ports of their proxies")
+            time.sleep(0.05)
+
     def _target(self) -> ValkeyServer:
         return random.choice(self._cluster.nodes)
+
+
+def _announced_ports(node: ValkeyServer) -> set[int]:
+    return {port for _, _, (_, port, *_), *_ in execute(node, "CLUSTER", "SLOTS")}
 
 
 class ReplicatedUnderTest(CacheUnderTest):

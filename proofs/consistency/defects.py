@@ -22,8 +22,8 @@ from cacheaside.settings import DatabaseSettings
 
 __all__ = ["Defect", "InvalidateFirstCommands", "LossyOutbox", "MarkFirstOutbox", "NoOpCache"]
 
-# Keeps the race open for this long, so that other processes run into it.
-_RACE_S: Final = 0.01
+# Keeps the race open for this long, so that other processes run into it. The outbox checker looks each 20 ms.
+_RACE_S: Final = 0.05
 
 
 class Defect(Enum):

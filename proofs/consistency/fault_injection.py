@@ -1,10 +1,11 @@
-"""Injects faults at random while a run goes on: faults of the cache, and killed and frozen processes.
+"""Injects faults at random while a run goes on: faults of the cache and of its network, killed and frozen processes.
 
-Each of the two is a generator that yields how long to wait before its next fault. One loop advances both.
+Each of the three is a generator that yields how long to wait before its next fault. One loop advances all.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from proofs.consistency.cache_faults import CacheFault, CacheUnderTest
+from proofs.consistency.cache_network import Faults
 from proofs.consistency.supervisor import (
     API_READER,
     API_WRITER,
@@ -30,6 +32,7 @@ __all__ = ["FaultInjector"]
 FaultSchedule = Generator[float, None, None]
 
 _BETWEEN_PROCESS_FAULTS_S: Final = (0.1, 0.4)
+_BETWEEN_NETWORK_FAULTS_S: Final = (0.5, 1.5)
 _FROZEN_S: Final = (0.2, 2.0)
 _FREEZES: Final = 0.5  # share of the faults of an invalidate process
 
@@ -38,7 +41,7 @@ class FaultInjector:
     """`injected` counts the faults, by name."""
 
     def __init__(self, cache: CacheUnderTest, supervisor: Supervisor, only: CacheFault | None = None) -> None:
-        """`only`: inject no other fault into the cache."""
+        """`only`: inject no other fault into the cache, and none into its network."""
         self._cache = cache
         self._supervisor = supervisor
         self._only = only
@@ -50,12 +53,14 @@ class FaultInjector:
         Raises RuntimeError if a process ended by itself.
         """
         began = time.monotonic()
-        schedules = dict.fromkeys((self._cache_faults(), self._process_faults()), began)
+        of_cache = self._drawn("cache", self._cache.faults, self._cache.between_faults_s)
+        of_network = self._drawn("network", self._cache.network.faults, _BETWEEN_NETWORK_FAULTS_S)
+        schedules = dict.fromkeys((of_cache, of_network, self._process_faults()), began)
         try:
             while (now := time.monotonic()) < began + seconds:
                 for schedule, due in schedules.items():
                     if due <= now:
-                        schedules[schedule] = now + next(schedule)
+                        schedules[schedule] = now + next(schedule, math.inf)
                 tick(now - began)
                 time.sleep(0.02)
         finally:
@@ -63,15 +68,15 @@ class FaultInjector:
                 schedule.close()
         self._supervisor.restart()
 
-    def _cache_faults(self) -> FaultSchedule:
-        faults = list(self._cache.faults)
-        weights = [weight for weight, _ in self._cache.faults.values()]
-        once = random.sample(faults, len(faults))  # each once before the random ones, so that a short run has all
-        while True:
-            yield random.uniform(*self._cache.between_faults_s)
-            fault = self._only or (once.pop() if once else random.choices(faults, weights)[0])
-            yield from self._cache.faults[fault][1]()
-            self.injected[f"cache {fault.value}"] += 1
+    def _drawn(self, of: str, faults: Faults, between_s: tuple[float, float]) -> FaultSchedule:
+        names = [fault for fault in faults if self._only in (None, fault)]
+        weights = [faults[fault][0] for fault in names]
+        once = random.sample(names, len(names))  # each once before the random ones, so that a short run has all
+        while names:
+            yield random.uniform(*between_s)
+            fault = once.pop() if once else random.choices(names, weights)[0]
+            yield from faults[fault][1]()
+            self.injected[f"{of} {fault.value}"] += 1
 
     def _process_faults(self) -> FaultSchedule:
         while True:

@@ -11,7 +11,8 @@ history has two bounds: the newest acknowledged values. A read that begins later
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -50,6 +51,7 @@ class Count(Enum):
     READ = "reads"
     READ_ALL = "of them of the whole table"
     READ_FAILED = "reads that failed"
+    WAITED_TOO_LONG = "of them because another process's load took too long"
     READ_IN_WINDOW = "reads in a window between a failover and its replay"
     STALE_IN_WINDOW = "of them stale, as a failover may cause"
     VIOLATION = "violations"
@@ -58,6 +60,7 @@ class Count(Enum):
     WROTE_NOTHING = "API writes that found no row"
     WRITE_FAILED = "API writes that failed"
     KILLED_UNDRAINED = "API processes killed between COMMIT and drain"
+    KILLED_LOADING = "API processes killed during a load, with its lease"
     COMMITTED = "transactions of SQL writers, committed"
     ROLLED_BACK = "transactions of SQL writers, rolled back"
     TRANSACTION_FAILED = "transactions of SQL writers that failed"
@@ -87,6 +90,8 @@ class History:
         self._counts = fork.RawArray("q", _WORKERS * len(_COUNTS))
         self._sources = fork.RawArray("q", READERS * len(_SOURCES))
         self._failovers = fork.RawArray("q", 3)  # begun, completed with a new primary, replayed
+        self._loading = fork.RawArray("b", READERS)
+        self._longest_ms = fork.RawArray("d", READERS)
 
     def count(self, worker: int, what: Count, times: int = 1) -> None:
         self._counts[worker * len(_COUNTS) + _COUNTS.index(what)] += times
@@ -99,6 +104,28 @@ class History:
 
     def sources(self) -> dict[str, int]:
         return {source.name: sum(self._sources[at :: len(_SOURCES)]) for at, source in enumerate(_SOURCES)}
+
+    @contextmanager
+    def loading(self, reader: int) -> Iterator[None]:
+        """Record that the process loads, with the lease. A process that is killed within the block stays recorded."""
+        self._loading[reader] = True
+        try:
+            yield
+        finally:
+            self._loading[reader] = False
+
+    def count_killed_loading(self, reader: int) -> None:
+        """Count the former process of this reader, if it was killed during such a load."""
+        self.count(reader, Count.KILLED_LOADING, self._loading[reader])
+        self._loading[reader] = False
+
+    def record_answered(self, reader: int, ms: float) -> None:
+        """Record how long a caller waited for an answer."""
+        self._longest_ms[reader] = max(self._longest_ms[reader], ms)
+
+    @property
+    def longest_ms(self) -> float:
+        return float(max(self._longest_ms))
 
     def acknowledge_done(self, writer: int, row: int, value: int) -> None:
         """Record that the API said "done". `writer` counts from 0; each has its own values, which only rise."""

@@ -17,7 +17,7 @@ from cacheaside.reading.outcome import Source
 from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 from local.servers.postgres import PostgresServer
-from proofs.consistency.api_processes import read_values, run_api_reader, run_api_writer
+from proofs.consistency.api_processes import Answered, read_values, run_api_reader, run_api_writer
 from proofs.consistency.cache_faults import CACHE_KINDS, CacheFault
 from proofs.consistency.defects import Defect
 from proofs.consistency.fault_injection import FaultInjector
@@ -62,7 +62,7 @@ def check_consistency(
     """Run for about `seconds`, with a cache of `kind` in `folder`, and a table that is removed at the end.
 
     `defect`: a deliberate defect, to see that it is found. Then the schema stays as it is. `only`: inject no other
-    fault into the cache. Raises RuntimeError if a process ended by itself.
+    fault into the cache, and none into its network. Raises RuntimeError if a process ended by itself.
     """
     history, supervisor = History(), Supervisor()
     with CACHE_KINDS[kind](folder / "cache", history) as cache:
@@ -77,12 +77,13 @@ def check_consistency(
             _start(supervisor, system, history, defect)
             faults.run(seconds, tick)
             supervisor.stop(API_WRITER, SQL_WRITER, SCHEMA_CHANGER)
+            met = cache.network.calm()
             final = _final_check(system, history)
         finally:
             supervisor.stop()
             drop_register(postgres.url)
     examples = system.violations.read_text(encoding="utf-8").splitlines() if system.violations.exists() else []
-    return ConsistencyReport.of(kind, seconds, history, faults.injected, final, examples)
+    return ConsistencyReport.of(kind, seconds, history, faults.injected, met, final, examples)
 
 
 def _start(supervisor: Supervisor, system: SystemUnderTest, history: History, defect: Defect | None) -> None:
@@ -114,20 +115,20 @@ def _final_check(system: SystemUnderTest, history: History) -> FinalCheck:
         expected = [value for (value,) in cur.fetchall()]
     reader = Reader(Cache(system.cache), Queries(system.query))
     one, every = (system.catalogue.query(name) for name in ("one", "all"))
-    answers = [_read(reader, Question(every, {}))]
-    answers += [_read(reader, Question(one, {"id": row})) for row in range(ROWS + 1)]
+    questions = [Question(every, {}), *(Question(one, {"id": row}) for row in range(ROWS + 1))]
+    answers = [_read(reader, question) for question in questions]
     wanted = [expected, *([value] for value in expected)]
     return FinalCheck(
         pending=pending,
         lost=lost,
         compared=len(answers),
-        from_cache=sum(source in _FROM_CACHE for _, source in answers),
-        different=sum(values != value for (values, _), value in zip(answers, wanted, strict=True)),
+        from_cache=sum(answer.source in _FROM_CACHE for answer in answers),
+        different=sum(answer.values != values for answer, values in zip(answers, wanted, strict=True)),
         drained_s=drained_s,
     )
 
 
-def _read(reader: Reader, question: Question) -> tuple[list[int], Source]:
+def _read(reader: Reader, question: Question) -> Answered:
     """Return the answer; try again while servers are slow, since a missing answer could not be compared."""
     deadline = time.monotonic() + _READ_WITHIN_S
     while True:

@@ -11,7 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bench.cache_proxy import CacheFault, CacheProxy
+from bench.cache_proxy import CacheProxy, ProxyFault
 from local.servers.valkey import ValkeyServer
 from tests.support.wait_until import wait_until
 
@@ -52,21 +52,21 @@ def test_counts_commands_and_replies(client: redis.Redis, proxy: CacheProxy, thr
 def test_each_command_of_a_pipeline_is_delayed(
     delayed: str, client: redis.Redis, proxy: CacheProxy, through: redis.Redis
 ) -> None:
-    proxy.fault = replace(CacheFault(late_s=DELAY_S), **{delayed: DELAY_S if delayed == "command_s" else 1})
+    proxy.fault = replace(ProxyFault(late_s=DELAY_S), **{delayed: DELAY_S if delayed == "command_s" else 1})
     assert seconds_of_three_commands(through) >= 3 * DELAY_S
 
 
 def test_the_server_acts_although_the_reply_is_lost(
     client: redis.Redis, proxy: CacheProxy, through: redis.Redis
 ) -> None:
-    proxy.fault = CacheFault(lost_replies=1)
+    proxy.fault = ProxyFault(lost_replies=1)
     with pytest.raises(redis.ConnectionError):
         through.incr("a")
     assert client.get("a") == b"1"
 
 
 def test_the_server_acts_although_the_client_is_gone(client: redis.Redis, proxy: CacheProxy) -> None:
-    proxy.fault = CacheFault(command_s=2 * DELAY_S)
+    proxy.fault = ProxyFault(command_s=2 * DELAY_S)
     with connected(proxy, timeout_s=DELAY_S) as impatient, pytest.raises(redis.TimeoutError):
         impatient.pipeline(transaction=False).incr("a").incr("a").execute()
     wait_until(lambda: proxy.replies >= 2)

@@ -242,9 +242,12 @@ def test_the_cache_keeps_nothing_on_disk_and_takes_settings(folder: Path) -> Non
         with redis.from_url(server.url) as client:
             client.set("a", 1)
             assert client.config_get("maxmemory") == {"maxmemory": str(3 * 1024 * 1024)}
+            server.configure({"maxmemory": "4mb"})
+            assert client.config_get("maxmemory") == {"maxmemory": str(4 * 1024 * 1024)}
         server.restart()
         with redis.from_url(server.url) as client:
             assert client.get("a") is None
+            assert client.config_get("maxmemory") == {"maxmemory": str(4 * 1024 * 1024)}
     assert [path.name for path in server.folder.iterdir()] == ["valkey.log"]
 
 
