@@ -74,8 +74,8 @@ class Shop:
         """Read an answer `ago_ms` earlier, by a clock that advances `tick_ms` at each look. Returns the entry's key."""
         query = self.catalogue.query(name)
         question = Question(query, bind_text(query.parameters, values))
-        clock = count(epoch_ms() - ago_ms, tick_ms)
-        Reader(self.cache, self.database, lambda: next(clock)).read(question, lambda: 29_000)
+        clock, elapsed = count(epoch_ms() - ago_ms, tick_ms), count(0, tick_ms)
+        Reader(self.cache, self.database, lambda: next(clock), lambda: next(elapsed)).read(question, lambda: 29_000)
         return question.keys.entry
 
     def drain(self) -> float:
