@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.cache.tags import ConfirmedTagCache
+from cacheaside.drivers.guarded import GuardedCache, GuardedQueries
 from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import CacheasideError, WaitedTooLong
@@ -81,7 +82,7 @@ def run_api_reader(number: int, system: SystemUnderTest, history: History) -> No
     """Read until killed, and compare each answer with the writes that were acknowledged before the read began."""
     random.seed()
     history.count_killed_loading(number)
-    reader = Reader(Cache(system.cache), _RecordedQueries(system.query, history, number))
+    reader = _reader(number, system, history)
     rows = [Question(system.catalogue.query("one"), {"id": row}) for row in range(ROWS + 1)]
     every = Question(system.catalogue.query("all"), {})
     while True:
@@ -110,6 +111,18 @@ def run_api_reader(number: int, system: SystemUnderTest, history: History) -> No
             history.count(number, Count.VIOLATION)
             with system.violations.open("a", encoding="utf-8") as file:
                 file.write(f"{source.name}: row {row} read as {values}, {in_window=}, {bounds}\n")
+
+
+def _reader(number: int, system: SystemUnderTest, history: History) -> Reader:
+    """Return the reader of the function for the first process. Behind breakers it mostly bypasses a cache that fails.
+
+    The others have none, so that most reads meet the faults.
+    """
+    cache, queries = Cache(system.cache), _RecordedQueries(system.query, history, number)
+    if number > 0:
+        return Reader(cache, queries)
+    guarded = GuardedCache(cache)
+    return Reader(guarded, GuardedQueries(queries), note_load=guarded.note_load, note_overload=guarded.note_overload)
 
 
 def run_api_writer(number: int, worker: int, system: SystemUnderTest, history: History, defect: Defect | None) -> None:
