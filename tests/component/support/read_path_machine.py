@@ -337,3 +337,9 @@ class OneToken(OnlyAnswersChecked):
 
     def token(self) -> bytes:
         return b"t" * TOKEN_BYTES
+
+    def do(self, paused: PausedRead, step: Step) -> object:
+        if isinstance(step, Acquire):  # before the script, which would make another version
+            for tag in step.keys.tags:
+                self.client.set(tag, self.token(), nx=True, px=max(policy.tag_ms for policy in POLICIES))
+        return super().do(paused, step)
