@@ -144,8 +144,9 @@ def test_database_fault(sandbox: Sandbox, fault: InjectedFault, state: EntryStat
     assert (asked == 0) == (state is EntryState.FRESH or fault is REFUSAL)
     NO_FAULT.apply(sandbox.database)
     before = sandbox.database.connections  # after a fault no connection is left, and a load must open one
-    # Silence is a failure that is shared. While that lasts, no read tries again. After any other, each read does.
-    is_shared = fault in (SILENCE, HALF_OPEN, DRIP)
+    # Silence is a failure that is shared, and so is any of a refresh. While that lasts, no read tries again. After any
+    # other, each read does.
+    is_shared = fault in (SILENCE, HALF_OPEN, DRIP) or state is EntryState.STALE
     sandbox.expect(expected if is_shared else {ON_ERROR: EXPIRED, UNAVAILABLE: MISS}.get(expected, expected))
     assert (sandbox.database.connections == before) == (is_shared or state is EntryState.FRESH)
 
