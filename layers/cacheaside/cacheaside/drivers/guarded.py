@@ -42,7 +42,7 @@ CACHE: Final = BreakerRules(pause_ms=100, pause_at_most_ms=30_000)
 # the 3 s of a connect without a reply. A server that refuses is asked by each request: it may be back at any moment.
 DATABASE: Final = BreakerRules(pause_ms=1_000, pause_at_most_ms=5_000)
 
-# The shortest limit of a step. On a machine with twice as many running processes as cores, 0.2 % of looks took longer.
+# The shortest limit of a step. A shorter one would cut off calls of a healthy cache when the machine is busy.
 _LEAST_S: Final = 0.01
 # The loads that tell how long a load takes. One of a sandbox that had to connect first must not decide.
 _LOADS: Final = 5
@@ -62,13 +62,14 @@ class GuardedCache:
     """
 
     def __init__(self, cache: Cache, options: BreakerOptions | None = None) -> None:
+        options = options or BreakerOptions()
         self._cache = cache
         self._breakers = Breakers(CACHE, CacheUnavailable("the cache failed lately"), self._probe, options)
         # By query, so never more than the catalogue has.
         self._last_loads_ms: dict[str, deque[int]] = {}
         self._load_s: dict[str, float] = {}  # their median
         self._is_reached = True  # no step has failed since the last one that succeeded
-        self._now_ms = (options or BreakerOptions()).now_ms
+        self._now_ms = options.now_ms
         self._crowded_until_ms = 0  # PostgreSQL has no room for loads that bypass the cache
         self._too_large: dict[str, int] = {}  # until when an entry is left out, by its key
 
