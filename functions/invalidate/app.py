@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.logging import correlation_paths
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.drivers.cache.verified import VerifiedCache
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.drivers.postgres.queries import Queries
-from cacheaside.http.application import application
+from cacheaside.http.application import Application
 from cacheaside.http.documents import json_response
+from cacheaside.http.messages import Invocation, Request, Response
 from cacheaside.http.requests import json_object
 from cacheaside.invalidation.by_hand import invalidate
 from cacheaside.invalidation.drain import Drainer
@@ -29,7 +27,6 @@ POLL_S = 63.0
 # Kept free for the rest of the sweep after polling.
 AFTER_POLLING_S = 45.0
 
-logger = Logger()
 settings = InvalidateSettings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 cache = VerifiedCache(settings.cache)
@@ -37,18 +34,17 @@ outbox = Outbox(settings.database)
 drainer = Drainer(outbox, cache)
 verifier = Verifier(cache, Queries(settings.queries), catalogue, drainer.drain_and_report_age)
 sweep = Sweep(outbox, drainer.drain, verifier.verify)
-app = application(logger)
+app = Application(Logger())
 
 
-@app.post("/invalidations")
-def invalidate_answers() -> Response[str]:
-    return json_response({"data": invalidate(cache, catalogue, json_object(app.current_event))})
+@app.route("/invalidations")
+def invalidate_answers(request: Request) -> Response:
+    return json_response({"data": invalidate(cache, catalogue, json_object(request))})
 
 
-@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any] | None:
     if "routeKey" in event:
-        return app.resolve(event, context)
+        return app.answer(event, context)
     polling = settings.mode is InvalidationMode.POLL
     left_s = context.get_remaining_time_in_millis() / 1000
     measured_sweep(sweep, min(POLL_S, left_s - AFTER_POLLING_S) if polling else 0.0)

@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.logging import correlation_paths
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
@@ -22,51 +19,51 @@ from cacheaside.drivers.guarded import GuardedCache, GuardedQueries
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.health import check_health
 from cacheaside.http.answers import respond
-from cacheaside.http.application import READ_METHODS, application
+from cacheaside.http.application import Application
 from cacheaside.http.documents import json_response
+from cacheaside.http.messages import Invocation, Request, Response
 from cacheaside.http.requests import query_parameters
 from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 from cacheaside.runtime.after_response import AfterResponse
-from cacheaside.runtime.read_metrics import breaker_counter, measured_read, measured_refresh
+from cacheaside.runtime.read_metrics import ReadMetrics
 from cacheaside.runtime.snapshot import after_restore
 from cacheaside.settings import Settings
 from query.document_routes import add_document_routes
 
-logger = Logger()
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 after_response = AfterResponse.start(os.environ)
+metrics = ReadMetrics()
 probe_later = partial(after_response.submit, needs_ms=PROBE_MS)
-cache = GuardedCache(Cache(settings.cache), BreakerOptions(later=probe_later, on_open=breaker_counter("Cache")))
+cache = GuardedCache(Cache(settings.cache), BreakerOptions(later=probe_later, on_open=metrics.breaker_counter("Cache")))
 queries = GuardedQueries(
-    Queries(settings.database), BreakerOptions(later=probe_later, on_open=breaker_counter("Database"))
+    Queries(settings.database), BreakerOptions(later=probe_later, on_open=metrics.breaker_counter("Database"))
 )
 reader = Reader(cache, queries, note_load=cache.note_load, note_overload=cache.note_overload)
-app = application(logger)
+app = Application(Logger())
 add_document_routes(app, catalogue)
 after_restore(cache.forget, queries.forget)
 
 
-@app.route("/queries/<name>", method=READ_METHODS)
-def answer_query(name: str) -> Response[str]:
-    query = catalogue.query(name)
-    question = Question(query, bind_text(query.parameters, query_parameters(app.current_event)))
-    answer = measured_read(reader, question, app.lambda_context.get_remaining_time_in_millis)
+@app.route("/queries/{name}")
+def answer_query(request: Request) -> Response:
+    query = catalogue.query(request.name)
+    question = Question(query, bind_text(query.parameters, query_parameters(request.query_string)))
+    answer = metrics.read(reader, question, request.invocation.get_remaining_time_in_millis)
     if refresh := answer.outcome.refresh:
-        task = partial(measured_refresh, reader, question, refresh, inline=after_response.inline)
+        task = partial(metrics.refresh, reader, question, refresh, inline=after_response.inline)
         needs_ms = max(query.timeout_ms, 2 * ANSWER_MARGIN_MS)
         after_response.submit(task, needs_ms=needs_ms, on_drop=partial(reader.release, refresh))
-    return respond(query, answer, app.current_event.headers)
+    return respond(query, answer, request.headers)
 
 
-@app.route("/health", method=READ_METHODS)
-def report_health() -> Response[str]:
+@app.route("/health")
+def report_health(_: Request) -> Response:
     health = check_health(cache, queries)
     return json_response({"status": health.status, **asdict(health)}, 503 if health.status == "unavailable" else 200)
 
 
 @after_response.wrap
-@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return app.resolve(event, context)
+def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any]:
+    return app.answer(event, context)

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.http.application import READ_METHODS
+from cacheaside.http.application import Application
 from cacheaside.http.documents import json_response
 from cacheaside.http.listing import listing
+from cacheaside.http.messages import Request, Response
 from cacheaside.http.openapi import openapi
 from query import documentation, page
 
 __all__ = ["add_document_routes"]
 
 
-def add_document_routes(app: APIGatewayHttpResolver, catalogue: Catalogue) -> None:
+def add_document_routes(app: Application, catalogue: Catalogue) -> None:
     """Add the routes to `app`. Each document is made when it is requested, so that it costs a cold start nothing."""
 
-    @app.route("/", method=READ_METHODS)
-    def show_page() -> Response[str]:
+    @app.route("/")
+    def show_page(_: Request) -> Response:
         return page.html_response("cacheaside", page.asset("page.html"), page.asset("page.js"))
 
-    @app.route("/queries", method=READ_METHODS)
-    def list_queries() -> Response[str]:
+    @app.route("/queries")
+    def list_queries(_: Request) -> Response:
         return json_response({"data": listing(catalogue)})
 
-    @app.route("/openapi.json", method=READ_METHODS)
-    def describe_api() -> Response[str]:
+    @app.route("/openapi.json")
+    def describe_api(_: Request) -> Response:
         return json_response(openapi(catalogue))
 
-    @app.route("/docs", method=READ_METHODS)
-    def show_documentation() -> Response[str]:
+    @app.route("/docs")
+    def show_documentation(_: Request) -> Response:
         return page.html_response("cacheaside: documentation", documentation.documentation_body(catalogue))

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from aws_lambda_powertools.event_handler import Response
+from cacheaside.http.messages import Response
 
 __all__ = ["asset", "html_response"]
 
@@ -20,7 +20,7 @@ def asset(name: str) -> str:
     return (_ASSETS / name).read_text(encoding="utf-8")
 
 
-def html_response(title: str, body: str, script: str = "") -> Response[str]:
+def html_response(title: str, body: str, script: str = "") -> Response:
     """Return a document in the common style. Its Content-Security-Policy allows only this style and this script."""
     style = asset("style.css")
     text = Template(asset("document.html")).substitute(title=title, style=style, body=body, script=script)
@@ -35,12 +35,13 @@ def html_response(title: str, body: str, script: str = "") -> Response[str]:
         "frame-ancestors": "'none'",
     }
     headers = {
+        "Content-Type": "text/html; charset=utf-8",
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
     }
-    return Response(status_code=200, content_type="text/html; charset=utf-8", body=text, headers=headers)
+    return Response(200, headers, text)
 
 
 def _source(content: str) -> str:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 
-from aws_lambda_powertools.event_handler import Response
-
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.errors import NotFound
 from cacheaside.http.documents import JSON
 from cacheaside.http.encoding import accepts_gzip
+from cacheaside.http.messages import Response
 from cacheaside.reading.entry import Encoding, Entry, unpack
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.reader import Answer
@@ -23,7 +22,7 @@ from cacheaside.reading.reader import Answer
 __all__ = ["answer_headers", "respond"]
 
 
-def respond(query: Query, answer: Answer, request_headers: Mapping[str, str]) -> Response[str]:
+def respond(query: Query, answer: Answer, request_headers: Mapping[str, str]) -> Response:
     """Return 200 with the body, encoded as the caller accepts it. Raises NotFound, with its headers, without a row."""
     entry = answer.outcome.entry
     headers = answer_headers(query, answer)
@@ -32,11 +31,8 @@ def respond(query: Query, answer: Answer, request_headers: Mapping[str, str]) ->
     sent = entry.encoding if accepts_gzip(request_headers.get("accept-encoding", "")) else Encoding.IDENTITY
     headers |= _representation_headers(entry, sent)
     if sent is Encoding.IDENTITY:
-        return Response(200, JSON, unpack(entry.encoding, entry.body).decode(), headers)
-    # Powertools would serialize bytes of type JSON once more, so they are encoded as base64 here.
-    response = Response(200, JSON, b64encode(entry.body).decode(), headers)
-    response.base64_encoded = True
-    return response
+        return Response(200, headers, unpack(entry.encoding, entry.body).decode())
+    return Response(200, headers, b64encode(entry.body).decode(), is_base64=True)
 
 
 def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
@@ -56,8 +52,8 @@ def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
 def _representation_headers(entry: Entry, sent: Encoding) -> dict[str, str]:
     # A strong entity tag identifies the exact bytes, so each encoding has its own (RFC 9110 section 8.8.3.3).
     if sent is Encoding.IDENTITY:
-        return {"ETag": f'"{entry.etag.hex()}"'}
-    return {"ETag": f'"{entry.etag.hex()}-{sent.value}"', "Content-Encoding": sent.value}
+        return {"Content-Type": JSON, "ETag": f'"{entry.etag.hex()}"'}
+    return {"Content-Type": JSON, "ETag": f'"{entry.etag.hex()}-{sent.value}"', "Content-Encoding": sent.value}
 
 
 def _cache_status(outcome: Outcome, at_ms: int) -> str:

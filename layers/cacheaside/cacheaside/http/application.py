@@ -1,71 +1,100 @@
-"""The Powertools resolver of all HTTP functions: it answers errors, unknown paths and wrong methods in one way."""
+"""The routes of a function. Errors, unknown paths and wrong methods are answered here, for all functions in one way.
+
+API Gateway has matched the route already, so a table is enough here. Decision 0028 says what a framework costs.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 from cacheaside.errors import PreconditionFailed, Unprocessable
 from cacheaside.http import problems
 from cacheaside.http.conditions import conditional
+from cacheaside.http.messages import Invocation, Request, Response
 
-__all__ = ["READ_METHODS", "application"]
+__all__ = ["Application"]
 
-READ_METHODS: Final = ["GET", "HEAD"]
+_Answer = Callable[[Request], Response]
+
+_READ: Final = ("GET", "HEAD")
+_WRITE: Final = ("POST",)
 
 # Every route of the API, of all functions. API Gateway sends a request that fits no route to one of the functions. That
 # one must tell a wrong method (405) from a wrong path (404).
-_ROUTES: Final = [
-    (re.compile(r"/|/queries(?:/[^/\n]+)?|/health|/openapi\.json|/docs"), READ_METHODS),
-    (re.compile(r"/commands/[^/\n]+|/invalidations"), ["POST"]),
-]
+_ROUTES: Final = {
+    "/": _READ,
+    "/queries": _READ,
+    "/queries/{name}": _READ,
+    "/health": _READ,
+    "/openapi.json": _READ,
+    "/docs": _READ,
+    "/commands/{name}": _WRITE,
+    "/invalidations": _WRITE,
+}
 
 
-def application(logger: Logger) -> APIGatewayHttpResolver:
-    """Return a resolver without routes that answers errors as problem details.
+class Application:
+    """Answers events of API Gateway with the functions that `route` adds. Errors become problem details.
 
     It logs those of status 5xx as errors, and those of PostgreSQL that a caller's value caused as warnings.
     """
-    app = APIGatewayHttpResolver()
 
-    def request_id() -> str:
-        return str(app.lambda_context.aws_request_id)
+    def __init__(self, logger: Logger) -> None:
+        self._logger = logger
+        self._answers: dict[str, _Answer] = {}
 
-    def render_error(error: Exception) -> Response[str]:
-        sqlstate = {"sqlstate": getattr(error.__cause__, "pgcode", None)}
-        if problems.problem_of(error).status >= 500:
-            logger.error(str(error), exc_info=error, extra=sqlstate)
-        elif isinstance(error, Unprocessable):  # PostgreSQL's message holds values of the caller, which are not logged
-            logger.warning(str(error), extra=sqlstate)
-        return problems.problem_response(error, request_id())
+    def route(self, path: str) -> Callable[[_Answer], _Answer]:
+        """Decorate the function that answers requests to `path`, a route of the API, with the methods of the route."""
 
-    def render_no_route(_: NotFoundError) -> Response[str]:
-        return problems.no_such_route(request_id())
+        def add(answer: _Answer) -> _Answer:
+            self._answers[path] = answer
+            return answer
 
-    def serve(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> Response[str]:
-        event = app.current_event
-        # API Gateway sends the names of headers in lower case. `event.headers` would copy them for each hit.
-        method, path, headers = event.http_method, event.path, event.get("headers") or {}
-        allowed = next((methods for paths, methods in _ROUTES if paths.fullmatch(path)), [])
-        if allowed and method not in allowed:
-            return problems.method_not_allowed(", ".join(allowed), request_id())
+        return add
+
+    def answer(self, event: Mapping[str, Any], invocation: Invocation) -> dict[str, Any]:
+        """Return the response to `event`. Never raises for an event of API Gateway."""
+        request = Request(event, invocation)
+        try:
+            response = self._answer(request)
+        except Exception as error:
+            self._log(error, request)
+            response = problems.problem_response(error, invocation.aws_request_id)
+        return response.to_event()
+
+    def _answer(self, request: Request) -> Response:
+        route = _route(request.path)
+        allowed = _ROUTES.get(route, ())
+        if allowed and request.method not in allowed:
+            return problems.method_not_allowed(", ".join(allowed), request.invocation.aws_request_id)
+        answer = self._answers.get(route)
         # $default means that API Gateway found no route. It compares encoded paths, so /queries%2Fproduct has none.
-        if not allowed or event.route_key == "$default":
-            return problems.no_such_route(request_id())
-        if method in READ_METHODS:
-            return conditional(next_middleware(app), headers)
-        if "if-match" in headers:
+        if answer is None or request.event["routeKey"] == "$default":
+            return problems.no_such_route(request.invocation.aws_request_id)
+        if allowed is _READ:
+            return conditional(answer(request), request.headers)
+        if "if-match" in request.headers:
             raise PreconditionFailed("a POST route has no entity tag that If-Match could name")
-        return next_middleware(app)
+        return answer(request)
 
-    # Not used as decorators, because Powertools declares no types for these.
-    app.exception_handler(Exception)(render_error)
-    app.not_found(render_no_route)
-    # Powertools ignores the case of methods, reads routes as regular expressions, and sees a path only decoded.
-    app.use([serve])
-    return app
+    def _log(self, error: Exception, request: Request) -> None:
+        keys = {
+            "function_request_id": request.invocation.aws_request_id,
+            "correlation_id": request.event["requestContext"].get("requestId"),
+            "sqlstate": getattr(error.__cause__, "pgcode", None),
+        }
+        if problems.problem_of(error).status >= 500:
+            self._logger.error(str(error), exc_info=error, extra=keys)
+        elif isinstance(error, Unprocessable):  # PostgreSQL's message holds values of the caller, which are not logged
+            self._logger.warning(str(error), extra=keys)
+
+
+def _route(path: str) -> str:
+    """Return the key of `_ROUTES` that fits `path`, or one that is none."""
+    if path in _ROUTES:
+        return path
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{{name}}" if name and "\n" not in name else ""

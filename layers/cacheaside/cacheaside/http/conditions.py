@@ -10,9 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from aws_lambda_powertools.event_handler import Response
-
 from cacheaside.errors import PreconditionFailed
+from cacheaside.http.messages import Response
 
 __all__ = ["conditional"]
 
@@ -21,15 +20,15 @@ _TAG: Final = r'(?:W/)?"[!#-~\x80-\U0010ffff]*"'
 _LIST: Final = re.compile(rf"[ \t,]*+(?:{_TAG}(?:[ \t]*+,[ \t,]*+{_TAG})*+[ \t,]*+)?")
 
 
-def conditional(response: Response[str], request_headers: Mapping[str, str]) -> Response[str]:
+def conditional(response: Response, request_headers: Mapping[str, str]) -> Response:
     """Return the response to GET or HEAD under the conditions of the request: itself, or 304 if the caller has it.
 
     Raises PreconditionFailed. Conditions apply to a response of status 200 only (section 13.2.1).
     """
-    if response.status_code != 200:
-        return response
-    etag = str(response.headers.get("ETag", ""))
     if_match, if_none_match = request_headers.get("if-match"), request_headers.get("if-none-match")
+    if response.status != 200 or (if_match is None and if_none_match is None):
+        return response
+    etag = response.headers.get("ETag", "")
     # Strong comparison: a tag with the prefix W/ is never equal.
     if if_match is not None and not _fits(if_match, etag, _tags(if_match)):
         raise PreconditionFailed("If-Match names no entity tag of the current answer")
@@ -38,7 +37,7 @@ def conditional(response: Response[str], request_headers: Mapping[str, str]) -> 
         if_none_match, etag, [tag.removeprefix("W/") for tag in _tags(if_none_match)]
     ):
         headers = {name: value for name, value in response.headers.items() if name != "Content-Type"}
-        return Response(status_code=304, headers=headers)
+        return Response(304, headers)
     return response
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from cacheaside.catalogue.statements import Command
 from cacheaside.errors import NotFound
 from cacheaside.http.documents import JSON
+from cacheaside.http.messages import Response
 from cacheaside.writing.writer import Written
 
 __all__ = ["confirm"]
 
 
-def confirm(command: Command, written: Written) -> Response[str]:
+def confirm(command: Command, written: Written) -> Response:
     """Return 200 for a committed write: its answer, and whether the old answers are invalidated.
 
     Raises NotFound, with its headers, if the command found no row.
@@ -21,4 +20,4 @@ def confirm(command: Command, written: Written) -> Response[str]:
     if written.body is None:
         raise NotFound(f"{command.name} found no row for these parameters", headers)
     body = f'{written.body.decode().removesuffix("}")},"invalidation":"{written.invalidation.value}"}}'
-    return Response(status_code=200, content_type=JSON, body=body, headers=headers)
+    return Response(200, {"Content-Type": JSON, **headers}, body)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from aws_lambda_powertools.event_handler import Response
-
 from cacheaside import errors
+from cacheaside.http.messages import Response
 
 __all__ = ["MEDIA_TYPE", "PROBLEMS", "Problem", "method_not_allowed", "no_such_route", "problem_of", "problem_response"]
 
@@ -221,7 +220,7 @@ def problem_of(error: Exception) -> Problem:
     return next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), _INTERNAL)
 
 
-def problem_response(error: Exception, request_id: str) -> Response[str]:
+def problem_response(error: Exception, request_id: str) -> Response:
     """Return the response for `error`. Of an unforeseen error it shows only the request id, to find it in the log."""
     problem = problem_of(error)
     detail = problem.explanation if problem is _INTERNAL else str(error)
@@ -236,12 +235,12 @@ def problem_response(error: Exception, request_id: str) -> Response[str]:
     return _response(problem, detail, request_id, headers, extra)
 
 
-def no_such_route(request_id: str) -> Response[str]:
+def no_such_route(request_id: str) -> Response:
     """Return the 404 for a path that has no route."""
     return _response(_NO_SUCH_ROUTE, _NO_SUCH_ROUTE.explanation, request_id)
 
 
-def method_not_allowed(allow: str, request_id: str) -> Response[str]:
+def method_not_allowed(allow: str, request_id: str) -> Response:
     """Return the 405 for a route that takes other methods: those of `allow`, comma-separated."""
     return _response(_METHOD_NOT_ALLOWED, f"this route takes {allow}", request_id, {"Allow": allow})
 
@@ -252,7 +251,7 @@ def _response(
     request_id: str,
     headers: Mapping[str, str] | None = None,
     extra: Mapping[str, Any] | None = None,
-) -> Response[str]:
+) -> Response:
     document = {
         "type": f"/docs#{problem.slug}",
         "title": problem.title,
@@ -263,5 +262,5 @@ def _response(
     }
     retry = {"Retry-After": _RETRY_AFTER_S} if problem.retry else {}
     # No client may keep an error. A NotFound of a query brings a Cache-Control of its own.
-    all_headers = {"Cache-Control": "no-store", **retry, **(headers or {})}
-    return Response(problem.status.value, MEDIA_TYPE, json.dumps(document, ensure_ascii=False), all_headers)
+    all_headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **retry, **(headers or {})}
+    return Response(problem.status.value, all_headers, json.dumps(document, ensure_ascii=False))

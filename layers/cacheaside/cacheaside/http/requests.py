@@ -10,10 +10,9 @@ from decimal import Decimal
 from typing import Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-
 from cacheaside.catalogue.parameters import shortened
 from cacheaside.errors import BadBody, BadParameters, BodyTooLarge, ParameterProblem, UnsupportedMedia
+from cacheaside.http.messages import Request
 
 __all__ = ["IDEMPOTENCY_KEY", "json_object", "query_parameters"]
 
@@ -23,13 +22,13 @@ _BODY_AT_MOST: Final = 256 * 1024
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
-def query_parameters(event: APIGatewayProxyEventV2) -> dict[str, list[str]]:
+def query_parameters(query_string: str) -> dict[str, list[str]]:
     """Return each parameter of the URL with all its values, in order. Raises BadParameters if one cannot be decoded.
 
     It parses the raw string: API Gateway joins repeated parameters with commas, and a value may contain commas too.
     """
     parameters: dict[str, list[str]] = {}
-    for pair in filter(None, event.raw_query_string.split("&")):
+    for pair in filter(None, query_string.split("&")):
         name, _, value = pair.partition("=")
         try:
             parameters.setdefault(_decoded(name), []).append(_decoded(value))
@@ -48,19 +47,19 @@ def _decoded(text: str) -> str:
     return unquote_to_bytes(text.replace("+", " ")).decode()
 
 
-def json_object(event: APIGatewayProxyEventV2) -> dict[str, object]:
+def json_object(request: Request) -> dict[str, object]:
     """Return the JSON object of the request body. Numbers with a decimal point or an exponent are Decimal.
 
     Raises UnsupportedMedia unless the body is declared as plain JSON in UTF-8, BodyTooLarge, and BadBody unless it is a
     JSON object. Raises BadParameters if there are parameters in the URL: they would have no effect.
     """
-    if event.raw_query_string:
+    if request.query_string:
         problem = "POST takes its parameters in the body, and none in the URL"
-        raise BadParameters([ParameterProblem(event.raw_query_string.partition("=")[0][:40], problem)])
-    _check_media(event.headers)
+        raise BadParameters([ParameterProblem(request.query_string.partition("=")[0][:40], problem)])
+    _check_media(request.headers)
     try:
-        body = (event.body or "").encode()
-        body = b64decode(body) if event.is_base64_encoded else body
+        body = (request.event.get("body") or "").encode()
+        body = b64decode(body) if request.event.get("isBase64Encoded") else body
         if len(body) > _BODY_AT_MOST:
             raise BodyTooLarge(f"the body is larger than {_BODY_AT_MOST // 1024} KiB")
         parsed = json.loads(body.decode(), parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_object)

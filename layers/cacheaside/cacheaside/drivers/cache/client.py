@@ -6,8 +6,7 @@ Cache, TagCache ──► Client ─┬─ Node     one server
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from cacheaside.drivers.cache.cluster import Cluster
@@ -71,12 +70,13 @@ def zeros_and_ones(counts: list[Any]) -> list[int]:
     return counts
 
 
-@contextmanager
-def only_cache_unavailable() -> Iterator[None]:
+class only_cache_unavailable:  # noqa: N801  # as `call_deadline`
     """Raise CacheUnavailable in place of every error that a client can raise."""
-    try:
-        yield
-    except ValueTooLarge as error:
-        raise EntryTooLarge("the cache answers, but a value is too large for the time of a call") from error
-    except FAILURES as error:
-        raise CacheUnavailable("the cache did not answer") from error
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, ValueTooLarge):
+            raise EntryTooLarge("the cache answers, but a value is too large for the time of a call") from error
+        if isinstance(error, FAILURES):
+            raise CacheUnavailable("the cache did not answer") from error

@@ -25,7 +25,7 @@ from cacheaside.drivers.cache.exchange import (
     raise_errors,
     split_into_calls,
 )
-from cacheaside.drivers.cache.options import address, connection_options
+from cacheaside.drivers.cache.options import Connections, address, connection_options
 from cacheaside.drivers.cache.replicas import Replicas
 from cacheaside.settings import CacheSettings
 
@@ -139,7 +139,7 @@ class Cluster:
             with opening():
                 start = [ClusterNode(host, port)]  # type: ignore[no-untyped-call]
                 # from_url: its connections get our options alone, among them the class of connection.
-                self._nodes = NodesManager(start, from_url=True, **self._options)
+                self._nodes = NodesManager(start, from_url=True, connection_pool_class=Connections, **self._options)
         elif self._lost is not None:
             self._nodes.initialize(
                 additional_startup_nodes_info=[(host, port)],

@@ -1,10 +1,10 @@
 """A limit in time for one whole call to the cache, however many sockets and replies it takes.
 
-A socket's own timeout limits one `recv`: a server that sends a byte at a time restarts it with every byte. Here every
-`recv` gets only the time that is left of the call:
+A socket's own timeout limits one receive: a server that sends a byte at a time restarts it with every byte. Here each
+gets only the time that is left of the call:
 
     with call_deadline():      0 ───────────────────────────────► limit ┄┄┄┄┄► 1 µs more for each byte, up to LARGE_S
-        sendall, recv, recv …    each may take the time that is left at that moment
+        sendall, recv_into …     each may take the time that is left at that moment
         opening                  has a limit of its own, and stops the clock of the call
 
 Bytes that keep coming are no silence: a large value takes its time. If that is over, the call raises `ValueTooLarge`,
@@ -136,22 +136,30 @@ class _Current(threading.local):
 _current: Final = _Current()
 
 
-@contextmanager
-def call_deadline(limit_s: float = _UNLIMITED, opening_s: float = _UNLIMITED) -> Iterator[Call]:
+class call_deadline:  # noqa: N801  # a context manager, and no function only because each hit would run its generator
     """Within this block, in this thread, all waits of bounded connections together end after `limit_s`.
 
     They raise TimeoutError then, which redis-py translates to its own. The limit is at most `CALL_S`, and longer only
     for large values. Opening connections may take `opening_s` more, at most 1 s. A block inside another has no limit of
     its own.
     """
-    if _current.call is not None:
-        yield _current.call
-        return
-    call = _current.call = Call(min(limit_s, CALL_S), min(opening_s, _OPENING_S))
-    try:
-        yield call
-    finally:
-        _current.call = None
+
+    __slots__ = ("_is_outermost", "_limit_s", "_opening_s")
+
+    def __init__(self, limit_s: float = _UNLIMITED, opening_s: float = _UNLIMITED) -> None:
+        self._limit_s = limit_s
+        self._opening_s = opening_s
+
+    def __enter__(self) -> Call:
+        call = _current.call
+        self._is_outermost = call is None
+        if call is None:
+            call = _current.call = Call(min(self._limit_s, CALL_S), min(self._opening_s, _OPENING_S))
+        return call
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_outermost:
+            _current.call = None
 
 
 @contextmanager
@@ -197,17 +205,17 @@ class _Socket:
             if call is not None:
                 call.sent(len(chunk))
 
-    def recv(self, size: int) -> bytes:
-        call, received = self._in_time(self._socket.recv, size)
-        data: bytes = received
+    def recv_into(self, buffer: bytearray) -> int:
+        call, received = self._in_time(self._socket.recv_into, buffer)
+        count: int = received
         if call is not None:
-            call.received(len(data))
-        return data
+            call.received(count)
+        return count
 
     def _in_time(self, method: Callable[[Any], Any], argument: Any) -> tuple[Call | None, Any]:
         """Return the current call, and the result of `method` within its time."""
         call = _current.call
-        if call is None or self._timeout == 0:  # with 0, redis-py only checks whether there is something to read
+        if call is None:
             return call, method(argument)
         try:
             self._shorten(call)

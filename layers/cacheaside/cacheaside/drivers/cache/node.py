@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from cacheaside.drivers.cache.deadline import call_deadline
 from cacheaside.drivers.cache.exchange import CacheCommand, exchange, raise_errors, split_into_calls
-from cacheaside.drivers.cache.options import address, connection_options
+from cacheaside.drivers.cache.options import Connections, address, connection_options
 from cacheaside.drivers.cache.replicas import Replicas
 from cacheaside.settings import CacheSettings
 
@@ -26,7 +25,7 @@ class Node:
     def __init__(self, settings: CacheSettings) -> None:
         host, port = address(settings)
         retry = Retry(NoBackoff(), 0)
-        self._pool = redis.ConnectionPool(host=host, port=port, retry=retry, **connection_options(settings))
+        self._pool = Connections(host=host, port=port, retry=retry, **connection_options(settings))
 
     def run(
         self, commands: Sequence[CacheCommand], *, again: bool = True, replicas: Replicas | None = None
