@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +48,20 @@ after_restore(cache.forget, queries.forget)
 
 @app.route("/queries/{name}")
 def answer_query(request: Request) -> Response:
-    query = catalogue.query(request.name)
-    question = Question(query, bind_text(query.parameters, query_parameters(request.query_string)))
+    question = _question(request.name, request.query_string)
+    query = question.query
     answer = metrics.read(reader, question, request.invocation.get_remaining_time_in_millis)
     if refresh := answer.outcome.refresh:
         task = partial(metrics.refresh, reader, question, refresh, inline=after_response.inline)
         needs_ms = max(query.timeout_ms, 2 * ANSWER_MARGIN_MS)
         after_response.submit(task, needs_ms=needs_ms, on_drop=partial(reader.release, refresh))
     return respond(query, answer, request.headers)
+
+
+@lru_cache(maxsize=500)  # of at most 10 kB each, which is the limit of API Gateway
+def _question(name: str, query_string: str) -> Question:
+    query = catalogue.query(name)
+    return Question(query, bind_text(query.parameters, query_parameters(query_string)))
 
 
 @app.route("/health")

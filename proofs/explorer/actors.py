@@ -82,7 +82,7 @@ class ReadActor:
             return _known(replace(self, halves=()))
         resent = self.resent + 1
         seeds = tuple(seed[:-1] + bytes([resent]) for seed in self.step.seeds)
-        return _known(replace(self, step=replace(self.step, seeds=seeds), resent=resent, halves=()))
+        return _known(replace(self, step=self.step._replace(seeds=seeds), resent=resent, halves=()))
 
     def _run(self, sent: tuple[object, ...], mutant: Mutant) -> ReadActor:
         """Return this actor after its generator was sent all of `sent`."""

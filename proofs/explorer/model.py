@@ -10,7 +10,7 @@ The clock stands still. A lease or a failure that ends is a lost key. So renewin
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -161,12 +161,12 @@ class SharedState(NamedTuple):
     def _with_late_versions(self, data: bytes) -> bytes:
         entry = decode(data)
         assert entry is not None
-        return encode(replace(entry, tag_versions=(self.tag or bytes(TOKEN_BYTES),)))
+        return encode(entry._replace(tag_versions=(self.tag or bytes(TOKEN_BYTES),)))
 
     def _late_failure(self, data: bytes | None) -> bytes | None:
         failure = decode_failure(data or b"", QUESTION.digest, NOW_MS)
         assert failure is not None
-        return encode_failure(replace(failure, tag_versions=(self.tag or bytes(TOKEN_BYTES),)), NOW_MS)
+        return encode_failure(failure._replace(tag_versions=(self.tag or bytes(TOKEN_BYTES),)), NOW_MS)
 
 
 def joined(step: steps.Look | steps.Acquire, kept: Kept, tag: bytes | None) -> steps.Looked | steps.Acquired:
@@ -199,12 +199,12 @@ def foreign_entries(tag: bytes | None, mutant: Mutant) -> dict[str, bytes]:
     data = stored_entry(-1, version, Freshness.FRESH)
     entry = decode(data)
     assert entry is not None
-    others = entry if mutant.no_question else replace(entry, question=b"?" * TOKEN_BYTES)
+    others = entry if mutant.no_question else entry._replace(question=b"?" * TOKEN_BYTES)
     return {
         "that of another question": encode(others),
-        "one from tomorrow": encode(replace(entry, created_ms=NOW_MS + _DAY_MS, fresh_until_ms=NOW_MS + _DAY_MS)),
-        "one that is fresh for ever": encode(replace(entry, fresh_until_ms=2**63)),
-        "one with another body": encode(replace(entry, etag=bytes(TOKEN_BYTES))),
+        "one from tomorrow": encode(entry._replace(created_ms=NOW_MS + _DAY_MS, fresh_until_ms=NOW_MS + _DAY_MS)),
+        "one that is fresh for ever": encode(entry._replace(fresh_until_ms=2**63)),
+        "one with another body": encode(entry._replace(etag=bytes(TOKEN_BYTES))),
         "one that is cut off": data[:-1],
     }
 
@@ -214,7 +214,7 @@ def foreign_failures(tag: bytes | None) -> dict[str, bytes]:
     """Return failures that no load of this moment left. They tell of value -1, with the version that the tag has."""
     version = tag if tag is not None and len(tag) == TOKEN_BYTES else bytes(TOKEN_BYTES)
     failure = Failure(StatementTimeout("-1"), b"F" * TOKEN_BYTES, (version,), QUESTION.digest)
-    others = encode_failure(replace(failure, question=b"?" * TOKEN_BYTES), NOW_MS)
+    others = encode_failure(failure._replace(question=b"?" * TOKEN_BYTES), NOW_MS)
     tomorrows, current = encode_failure(failure, NOW_MS + _DAY_MS), encode_failure(failure, NOW_MS)
     assert others
     assert tomorrows

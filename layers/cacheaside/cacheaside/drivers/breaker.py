@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["Breaker", "BreakerRules"]
 
@@ -29,8 +28,7 @@ _FAILURES: Final = 2
 _JITTER: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerRules:
+class BreakerRules(NamedTuple):
     """For how long to open: at first `pause_ms`, at most `pause_at_most_ms`."""
 
     pause_ms: int

@@ -28,7 +28,6 @@ from cacheaside.errors import (
     EntryTooLarge,
 )
 from cacheaside.reading import steps
-from cacheaside.reading.keys import query_name
 
 __all__ = ["CACHE", "DATABASE", "GuardedCache", "GuardedQueries"]
 
@@ -93,7 +92,7 @@ class GuardedCache:
 
     def renew(self, step: steps.Renew) -> bool:
         """See `Cache.renew`. No breaker counts it or stops it: no caller waits for it, since the load runs anyway."""
-        limit_s = self._limit_s(query_name(step.keys.entry))
+        limit_s = self._limit_s(step.keys.query)
         with call_deadline(limit_s, min(limit_s, CALL_S)):
             return self._cache.renew(step)
 
@@ -103,7 +102,7 @@ class GuardedCache:
 
     def release(self, step: steps.Release) -> None:
         """See `Cache.release`. No breaker stops it: it gives back the lease of a step that may have opened one."""
-        query = query_name(step.keys.entry)
+        query = step.keys.query
         return self._call(self._cache.release, step, query, self._breakers.named(query))
 
     def ping(self) -> None:
@@ -115,7 +114,7 @@ class GuardedCache:
         self._cache.forget()
 
     def _run(self, method: Callable[[_S], _T], step: _S) -> _T:
-        query, key = query_name(step.keys.entry), step.keys.entry
+        query, key = step.keys.query, step.keys.entry
         breaker = self._breakers.admit(query)
         if self._too_large and self._now_ms() < self._too_large.get(key, 0):
             raise EntryTooLarge("the value was too large for the time of a call lately")

@@ -15,8 +15,8 @@ from cacheaside.errors import NotFound
 from cacheaside.http.documents import JSON
 from cacheaside.http.encoding import accepts_gzip
 from cacheaside.http.messages import Response
-from cacheaside.reading.entry import Encoding, Entry, unpack
-from cacheaside.reading.outcome import Outcome, Source
+from cacheaside.reading.entry import Encoding, unpack
+from cacheaside.reading.outcome import Outcome
 from cacheaside.reading.reader import Answer
 
 __all__ = ["answer_headers", "respond"]
@@ -28,10 +28,13 @@ def respond(query: Query, answer: Answer, request_headers: Mapping[str, str]) ->
     headers = answer_headers(query, answer)
     if entry.body is None:
         raise NotFound(f"{query.name} has no row for these parameters", headers)
-    sent = entry.encoding if accepts_gzip(request_headers.get("accept-encoding", "")) else Encoding.IDENTITY
-    headers |= _representation_headers(entry, sent)
-    if sent is Encoding.IDENTITY:
+    headers["Content-Type"] = JSON
+    # A strong entity tag identifies the exact bytes, so each encoding has its own (RFC 9110 section 8.8.3.3).
+    if entry.encoding is Encoding.IDENTITY or not accepts_gzip(request_headers.get("accept-encoding", "")):
+        headers["ETag"] = f'"{entry.etag.hex()}"'
         return Response(200, headers, unpack(entry.encoding, entry.body).decode())
+    headers["ETag"] = f'"{entry.etag.hex()}-gzip"'
+    headers["Content-Encoding"] = "gzip"
     return Response(200, headers, b64encode(entry.body).decode(), is_base64=True)
 
 
@@ -49,22 +52,13 @@ def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
     }
 
 
-def _representation_headers(entry: Entry, sent: Encoding) -> dict[str, str]:
-    # A strong entity tag identifies the exact bytes, so each encoding has its own (RFC 9110 section 8.8.3.3).
-    if sent is Encoding.IDENTITY:
-        return {"Content-Type": JSON, "ETag": f'"{entry.etag.hex()}"'}
-    return {"Content-Type": JSON, "ETag": f'"{entry.etag.hex()}-{sent.value}"', "Content-Encoding": sent.value}
-
-
 def _cache_status(outcome: Outcome, at_ms: int) -> str:
-    parts = ["cacheaside", outcome.source.status]
-    if outcome.source in (Source.HIT, Source.STALE, Source.LOCAL):
-        parts.append(f"ttl={outcome.entry.ttl_ms(at_ms) // 1000}")
+    status = f"cacheaside; {outcome.source.status}"
+    if outcome.source.is_hit:
+        status += f"; ttl={outcome.entry.ttl_ms(at_ms) // 1000}"
     if outcome.stored:
-        parts.append("stored")
-    if outcome.detail is not None:
-        parts.append(f"detail={outcome.detail}")
-    return "; ".join(parts)
+        status += "; stored"
+    return status if outcome.detail is None else f"{status}; detail={outcome.detail}"
 
 
 def _cache_control(policy: Policy, age_s: int, ttl_ms: int) -> str:
@@ -80,5 +74,5 @@ def _cache_control(policy: Policy, age_s: int, ttl_ms: int) -> str:
 
 
 def _server_timing(answer: Answer) -> str:
-    spent = {"cache": answer.cache_ms, "db": answer.database_ms, "total": answer.total_ms}
-    return ", ".join(f"{name};dur={ms:.2f}" for name, ms in spent.items() if ms is not None)
+    database = "" if answer.database_ms is None else f"db;dur={answer.database_ms:.2f}, "
+    return f"cache;dur={answer.cache_ms:.2f}, {database}total;dur={answer.total_ms:.2f}"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cacheaside import errors
 from cacheaside.http.messages import Response
@@ -20,8 +19,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_AFTER_S: Final = "5"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """A kind of problem. Its `slug` names the section of GET /docs that explains it."""
 
     slug: str

@@ -29,7 +29,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import chain, zip_longest
 from typing import Final, Protocol
 from urllib.parse import parse_qs
@@ -176,7 +176,7 @@ class Verifier:
             return None
         question = Question(query, values)
         is_servable = question.keys.entry == key and question.accepts(entry, self._now_ms())
-        return _Candidate(replace(entry, body=None), question) if is_servable else None
+        return _Candidate(entry._replace(body=None), question) if is_servable else None
 
     def _is_affordable(self, candidate: _Candidate, left_ms: int) -> bool:
         """Return whether to load. A load that takes more than what is left is done in proportion to that."""
@@ -191,7 +191,7 @@ class Verifier:
         """Return whether the same entry is still in the cache, and none of its tags was invalidated."""
         [data] = self._cache.values([candidate.question.keys.entry])
         entry = decode(data) if data is not None else None
-        same = entry is not None and replace(entry, body=None) == candidate.entry
+        same = entry is not None and entry._replace(body=None) == candidate.entry
         return same and self._has_current_tags(candidate)
 
     def _stale(self, differing: list[_Candidate]) -> list[_Candidate]:

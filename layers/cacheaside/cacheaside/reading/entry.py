@@ -25,10 +25,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = [
     "ENTRY_BYTES_AT_MOST",
@@ -80,8 +79,7 @@ class Encoding(Enum):
     GZIP = "gzip"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """One answer, with everything that is needed to judge and to send it.
 
     `body` is stored in `encoding`, and is None if there is no such row. `etag` is the same for every encoding.
@@ -89,7 +87,6 @@ class Entry:
     """
 
     body: bytes | None
-    encoding: Encoding = Encoding.IDENTITY
     created_ms: int
     fresh_until_ms: int
     load_ms: int
@@ -98,6 +95,7 @@ class Entry:
     etag: bytes
     question: bytes
     query_string: str
+    encoding: Encoding = Encoding.IDENTITY
 
     def age_ms(self, now_ms: int) -> int:
         """Return the age of the answer. Never negative, though the clocks of two machines differ a little."""
@@ -143,8 +141,9 @@ def encode(entry: Entry) -> bytes:
         *(entry.created_ms, entry.fresh_until_ms, entry.load_ms, entry.token, entry.question, entry.etag),
         *(len(entry.tag_versions), len(query_string)),
     )
-    data = b"".join((header, *entry.tag_versions, query_string, entry.body or b""))
-    return data[:_CHECKSUM_AT] + _checksum(data).to_bytes(4, "big") + data[_AFTER_CHECKSUM:]
+    data = bytearray().join((header, *entry.tag_versions, query_string, entry.body or b""))
+    data[_CHECKSUM_AT:_AFTER_CHECKSUM] = _checksum(data).to_bytes(4, "big")
+    return bytes(data)
 
 
 def decode(data: bytes) -> Entry | None:
@@ -203,5 +202,6 @@ def _flags(entry: Entry) -> int:
     return _HAS_BODY | _IS_GZIP if entry.encoding is Encoding.GZIP else _HAS_BODY
 
 
-def _checksum(data: bytes) -> int:
-    return zlib.crc32(data[_AFTER_CHECKSUM:], zlib.crc32(data[:_CHECKSUM_AT]))
+def _checksum(data: bytes | bytearray) -> int:
+    # Not a slice of the bytes, which would be a copy of them all.
+    return zlib.crc32(memoryview(data)[_AFTER_CHECKSUM:], zlib.crc32(data[:_CHECKSUM_AT]))

@@ -13,8 +13,7 @@ A refresh shares any failure: no caller waits for it, and each answer in the mea
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cacheaside.catalogue.policy import FAILURE_MS
 from cacheaside.errors import (
@@ -49,8 +48,7 @@ _SHARED: Final = {
 _CLOCKS_DIFFER_MS: Final = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """`error` is the one that the load raised, `token` that of its lease. `question` is the digest of the question."""
 
     error: CacheasideError

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cacheaside.catalogue.policy import ANSWER_MARGIN_MS
 from cacheaside.errors import CacheUnavailable, DatabaseError
@@ -21,8 +20,7 @@ from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Looked, Re
 __all__ = ["ReadContext", "acquire", "load", "release", "store"]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadContext:
+class ReadContext(NamedTuple):
     """The clock and the random sources of one read. They are passed in, so that a test can control them."""
 
     now_ms: Callable[[], int]  # since the epoch

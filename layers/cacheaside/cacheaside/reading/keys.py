@@ -10,8 +10,7 @@ that of the question: it covers all that changes an answer (see `Question.digest
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["ENTRY", "PREFIX", "Keys", "query_name", "question_keys", "tag_key"]
 
@@ -19,10 +18,10 @@ PREFIX: Final = "cacheaside:"
 ENTRY: Final = f"{PREFIX}entry:"
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """All keys of one question. `tags` has the order of the catalogue."""
+class Keys(NamedTuple):
+    """All keys of one question, which is one to `query`. `tags` has the order of the catalogue."""
 
+    query: str
     entry: str
     lease: str
     tags: tuple[str, ...]
@@ -31,7 +30,7 @@ class Keys:
 def question_keys(name: str, digest: bytes, tags: tuple[str, ...]) -> Keys:
     """Return the keys of the question with that digest, which is one to the query `name`."""
     slot = f"{{{name}:{digest.hex()}}}"
-    return Keys(f"{ENTRY}{slot}", f"{PREFIX}lease:{slot}", tuple(tag_key(tag) for tag in tags))
+    return Keys(name, f"{ENTRY}{slot}", f"{PREFIX}lease:{slot}", tuple(map(tag_key, tags)))
 
 
 def query_name(entry: str) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 from cacheaside.reading.entry import Entry
 from cacheaside.reading.steps import Release, Step
@@ -13,8 +12,7 @@ from cacheaside.reading.steps import Release, Step
 __all__ = ["Outcome", "Refresh", "Source"]
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(NamedTuple):
     """The fill of an elected request, to be run after its answer was sent. It holds the lease from now on."""
 
     path: Generator[Step, Any, bool]  # returns whether the entry was stored
@@ -24,35 +22,21 @@ class Refresh:
 class Source(Enum):
     """Where an answer came from."""
 
-    LOCAL = "in the memory of this process"
-    HIT = "fresh in the cache"
-    STALE = "past its time to live, while one request refreshes it"
-    COLLAPSED = "the load of another request, which this one waited for"
-    MISS = "a load: nothing usable was in the cache"
-    EXPIRED = "a load: the entry in the cache was past its time"
-    STALE_IF_ERROR = "past its time, because the load failed"
-    BYPASS = "a load: the cache was unavailable"
+    LOCAL = "in the memory of this process", "hit", True
+    HIT = "fresh in the cache", "hit", True
+    STALE = "past its time to live, while one request refreshes it", "hit", True  # its ttl is negative
+    COLLAPSED = "the load of another request, which this one waited for", "fwd=miss; collapsed", False
+    MISS = "a load: nothing usable was in the cache", "fwd=miss", False
+    EXPIRED = "a load: the entry in the cache was past its time", "fwd=stale", False
+    STALE_IF_ERROR = "past its time, because the load failed", "fwd=stale", False
+    BYPASS = "a load: the cache was unavailable", "fwd=bypass", False
 
-    @property
-    def status(self) -> str:
-        """The words of Cache-Status for it (RFC 9211 section 2)."""
-        return _STATUS[self]
-
-
-_STATUS: Final = {
-    Source.LOCAL: "hit",
-    Source.HIT: "hit",
-    Source.STALE: "hit",  # its ttl is negative
-    Source.COLLAPSED: "fwd=miss; collapsed",
-    Source.MISS: "fwd=miss",
-    Source.EXPIRED: "fwd=stale",
-    Source.STALE_IF_ERROR: "fwd=stale",
-    Source.BYPASS: "fwd=bypass",
-}
+    def __init__(self, _meaning: str, status: str, is_hit: bool) -> None:
+        self.status = status  # the words of Cache-Status for it (RFC 9211 section 2)
+        self.is_hit = is_hit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """An answer. `stored`: other requests can read it now. `detail` is for people, and for Cache-Status."""
 
     source: Source

@@ -7,9 +7,8 @@ import secrets
 import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cacheaside.clock import epoch_ms, monotonic_ms
 from cacheaside.errors import CacheasideError, Overloaded
@@ -27,8 +26,7 @@ __all__ = ["Answer", "Reader"]
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An outcome, its moment, and the time it took. `database_ms` is None if PostgreSQL was not asked."""
 
     outcome: Outcome
@@ -38,11 +36,12 @@ class Answer:
     total_ms: float
 
 
-@dataclass(slots=True)
 class _Spent:
-    cache_s: float = 0.0
-    database_s: float = 0.0
-    began: float = field(default_factory=time.perf_counter)
+    __slots__ = ("began", "cache_s", "database_s")
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.cache_s = self.database_s = 0.0
 
 
 class Reader:

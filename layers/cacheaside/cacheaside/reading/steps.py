@@ -7,8 +7,7 @@ thrown into the read path at that point. Drivers implement the protocols at the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cacheaside.reading.keys import Keys
 from cacheaside.reading.question import Question
@@ -30,15 +29,13 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """Read entry, lease and tags at one instant. Sent: `Looked`. Raises CacheUnavailable."""
 
     keys: Keys
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(NamedTuple):
     """The values found; None for a key that is missing, or no string. `tags` has the order of `Keys.tags`."""
 
     entry: bytes | None
@@ -46,8 +43,7 @@ class Looked:
     tags: tuple[bytes | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Acquire:
+class Acquire(NamedTuple):
     """Acquire the lease if no live holder has it, give each missing tag a version, then read all again.
 
     The server makes each version from its bytes in `seeds`, and never gives one twice. A lease or tag that is no string
@@ -61,16 +57,14 @@ class Acquire:
     tag_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Acquired:
+class Acquired(NamedTuple):
     """`won`: this request holds the lease. `looked`: the values found right after."""
 
     won: bool
     looked: Looked
 
 
-@dataclass(frozen=True, slots=True)
-class Renew:
+class Renew(NamedTuple):
     """Prolong the lease if this request still holds it. Sent: whether it does. Raises CacheUnavailable.
 
     The read path does not yield it. It is done again and again during a `Load`.
@@ -80,8 +74,7 @@ class Renew:
     token: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(NamedTuple):
     """Ask PostgreSQL, which cancels the statement after `timeout_ms`. Sent: `Loaded`. Raises DatabaseError.
 
     `renew` is done again and again meanwhile. `bypass`: no lease is held for this load, so the whole fleet could send
@@ -94,15 +87,13 @@ class Load:
     renew: Renew | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """The answer, ready to send. `body` is None if a query that returns one row found none."""
 
     body: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(NamedTuple):
     """Write the entry if this request still holds the lease, and release the lease, in one atomic step.
 
     Sent: True if written, False if the lease had moved on. Raises CacheUnavailable: it may or may not have happened.
@@ -114,8 +105,7 @@ class Store:
     lifetime_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """Release the lease if this request still holds it. Sent: None. Raises CacheUnavailable.
 
     A `failure` is left in its place for a moment: others share it, as they would share an answer.
@@ -126,8 +116,7 @@ class Release:
     failure: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Do nothing for `ms`. Sent: None."""
 
     ms: int

@@ -34,7 +34,7 @@ from functools import wraps
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from queue import Queue
 from threading import Thread
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 __all__ = ["AfterResponse", "InvocationContext"]
 
@@ -142,8 +142,7 @@ class AfterResponse:
                 _log.exception("a task after the response failed")
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
+class _Task(NamedTuple):
     run: Callable[[], object]
     needs_ms: int
     on_drop: Callable[[], object]

@@ -6,7 +6,7 @@ redis-py's own defaults would wait from 3 s (refused) to 60 s (silent) before th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from cacheaside.catalogue.policy import FAILURE_MS, LEASE_MS
 from cacheaside.drivers.cache.client import key_command, only_cache_unavailable, zeros_and_ones
@@ -19,6 +19,8 @@ from cacheaside.reading.entry import ENTRY_BYTES_AT_MOST
 from cacheaside.reading.keys import Keys
 
 __all__ = ["Cache"]
+
+_STRING_OR_MISSING: Final = {bytes, type(None)}
 
 
 class Cache(TagCache):
@@ -93,8 +95,7 @@ class Cache(TagCache):
 
 
 def _looked(replies: list[Any], keys: Keys) -> steps.Looked:
-    values = [value for reply in replies for value in reply]
-    if len(values) != 2 + len(keys.tags) or not all(value is None or isinstance(value, bytes) for value in values):
+    values = replies[0] if len(replies) == 1 else [value for reply in replies for value in reply]
+    if len(values) != 2 + len(keys.tags) or not {type(value) for value in values} <= _STRING_OR_MISSING:
         raise ValueError("not the values of the keys")
-    entry, lease, *tags = values
-    return steps.Looked(entry, lease, tuple(tags))
+    return steps.Looked(values[0], values[1], tuple(values[2:]))

@@ -18,6 +18,7 @@ cannot be limited: the resolver does it.
 from __future__ import annotations
 
 import fcntl
+import select
 import socket
 import ssl
 import sys
@@ -190,6 +191,8 @@ class _Socket:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._timeout = sock.gettimeout()
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -197,6 +200,10 @@ class _Socket:
     def settimeout(self, seconds: float | None) -> None:
         self._timeout = seconds
         self._socket.settimeout(seconds)
+
+    def is_quiet(self) -> bool:
+        """Return whether there is nothing to read: neither a reply that nobody expects, nor the connection's end."""
+        return not self._poll.poll(0)
 
     def sendall(self, data: bytes) -> None:
         for start in range(0, len(data), _CHUNK):
@@ -254,6 +261,10 @@ class BoundedConnection(Connection):
     def socket_connect_timeout(self) -> float | None:
         """redis-py reads this for each address of the host."""
         return self.socket_timeout if _current.call is None else _current.call.left()
+
+    def is_quiet(self) -> bool:
+        """Return whether the connection is open, and there is nothing to read."""
+        return self._sock is not None and self._sock.is_quiet()
 
     def _connect(self) -> _Socket:
         return _Socket(super()._connect())  # type: ignore[no-untyped-call]

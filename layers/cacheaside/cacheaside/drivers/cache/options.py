@@ -29,7 +29,7 @@ class Connections(redis.ConnectionPool):
         self._in_use_connections.add(connection)
         try:
             connection.connect()
-            if not _is_quiet(connection):
+            if not connection.is_quiet():
                 connection.disconnect()  # type: ignore[no-untyped-call]
                 connection.connect()
         except BaseException:
@@ -40,14 +40,6 @@ class Connections(redis.ConnectionPool):
     def release(self, connection: BoundedConnection) -> None:  # type: ignore[override]  # of any kind
         self._in_use_connections.discard(connection)
         self._available_connections.append(connection)
-
-
-def _is_quiet(connection: BoundedConnection) -> bool:
-    """Return whether there is nothing to read: neither the end of the connection, nor a reply that nobody expects."""
-    try:
-        return not connection.can_read()
-    except (redis.ConnectionError, redis.TimeoutError, OSError):
-        return False
 
 
 def address(settings: CacheSettings) -> tuple[str, int]:
