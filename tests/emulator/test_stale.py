@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import redis
 
 from cacheaside.reading.entry import decode, encode
@@ -21,7 +19,7 @@ def test_stale_answer_is_refreshed_after_it_was_sent(lambdas: Emulator, stack: S
         entry = decode(client.get(key))
         assert entry is not None
         past_ms = entry.fresh_until_ms - entry.created_ms + 1_000
-        old = replace(entry, created_ms=entry.created_ms - past_ms, fresh_until_ms=entry.fresh_until_ms - past_ms)
+        old = entry._replace(created_ms=entry.created_ms - past_ms, fresh_until_ms=entry.fresh_until_ms - past_ms)
         client.set(key, encode(old), px=600_000)
 
         stale = lambdas.invoke(EVENT)

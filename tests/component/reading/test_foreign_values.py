@@ -100,23 +100,23 @@ def test_entry_of_another_question_is_a_miss(api: Any, client: Any, target: str)
     theirs = decode(data)
     assert mine is not None
     assert theirs is not None
-    client.set(entry, encode(replace(theirs, tag_versions=mine.tag_versions)), px=60_000)
+    client.set(entry, encode(theirs._replace(tag_versions=mine.tag_versions)), px=60_000)
     assert_heals(api, target, right)
 
 
 BOMB = zlib.compress(bytes(8_000_000), 9, 31)  # larger than any answer
 
 FORGERIES: dict[str, Callable[[Entry], Entry]] = {
-    "not gzip": lambda entry: replace(entry, body=b"not gzip"),
-    "cut off": lambda entry: replace(entry, body=entry.body and entry.body[:-20]),
-    "bomb": lambda entry: replace(entry, body=BOMB),
-    "another body": lambda entry: replace(entry, body=gzip.compress(b'{"data":[]}')),
-    "not UTF-8": lambda entry: replace(entry, body=gzip.compress(b"\xff"), etag=entity_tag(b"\xff")),
-    "from tomorrow": lambda entry: replace(
-        entry, created_ms=entry.created_ms + 86_400_000, fresh_until_ms=entry.fresh_until_ms + 86_400_000
+    "not gzip": lambda entry: entry._replace(body=b"not gzip"),
+    "cut off": lambda entry: entry._replace(body=entry.body and entry.body[:-20]),
+    "bomb": lambda entry: entry._replace(body=BOMB),
+    "another body": lambda entry: entry._replace(body=gzip.compress(b'{"data":[]}')),
+    "not UTF-8": lambda entry: entry._replace(body=gzip.compress(b"\xff"), etag=entity_tag(b"\xff")),
+    "from tomorrow": lambda entry: entry._replace(
+        created_ms=entry.created_ms + 86_400_000, fresh_until_ms=entry.fresh_until_ms + 86_400_000
     ),
-    "fresh for ever": lambda entry: replace(entry, fresh_until_ms=2**63),
-    "of no row": lambda entry: replace(entry, body=None),
+    "fresh for ever": lambda entry: entry._replace(fresh_until_ms=2**63),
+    "of no row": lambda entry: entry._replace(body=None),
 }
 
 

@@ -109,7 +109,7 @@ class Sandbox:
             self.client.delete(key)
         else:
             by = state.value
-            older = replace(entry, created_ms=entry.created_ms - by, fresh_until_ms=entry.fresh_until_ms - by)
+            older = entry._replace(created_ms=entry.created_ms - by, fresh_until_ms=entry.fresh_until_ms - by)
             self.client.set(key, encode(older), keepttl=True)
 
     def expect(self, expected: Expected) -> float:

@@ -328,7 +328,7 @@ class VersionsAtStore(OnlyAnswersChecked):
             for tag in step.keys.tags:
                 self.client.set(tag, self.token(), nx=True, px=max(policy.tag_ms for policy in POLICIES))
             versions = tuple(self.client.get(tag) for tag in step.keys.tags)
-            step = replace(step, entry=encode(replace(entry, tag_versions=versions)))
+            step = replace(step, entry=encode(entry._replace(tag_versions=versions)))
         return super().do(paused, step)
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64decode
-from dataclasses import replace
 
 import pytest
-from aws_lambda_powertools.event_handler import Response
 
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.errors import CacheasideError, NotFound
 from cacheaside.http.answers import answer_headers, respond
 from cacheaside.http.conditions import conditional
+from cacheaside.http.messages import Response
 from cacheaside.http.problems import PROBLEMS, problem_of, problem_response
 from cacheaside.reading.entry import Encoding, Entry, entity_tag, pack
 from cacheaside.reading.outcome import Outcome, Source
@@ -44,13 +43,13 @@ def headers(outcome: Outcome, client_ms: int = 0, database_ms: float | None = No
 
 BODY = b'{"data":[' + b",".join(b'{"id":%d,"name":"mug"}' % number for number in range(100)) + b"]}"
 TAG = entity_tag(BODY).hex()
-PLAIN = replace(ENTRY, body=BODY, etag=entity_tag(BODY))
-PACKED = replace(PLAIN, encoding=Encoding.GZIP, body=pack(BODY)[1])
+PLAIN = ENTRY._replace(body=BODY, etag=entity_tag(BODY))
+PACKED = PLAIN._replace(encoding=Encoding.GZIP, body=pack(BODY)[1])
 ACCEPTS_GZIP = ["gzip", "gzip, deflate, br", "GZIP;q=0.5", "*", "identity;q=0.1, gzip"]
 ACCEPTS_NO_GZIP = [None, "", "br", "identity", "gzip;q=0", "gzip;q=0, *", "gzip;q=0.1, identity"]
 
 
-def answered(entry: Entry, accept_encoding: str | None, if_none_match: str | None = None) -> Response[str]:
+def answered(entry: Entry, accept_encoding: str | None, if_none_match: str | None = None) -> Response:
     policy = Policy(ttl_ms=60_000)
     query = Query(name="q", summary="", sql="", returns="one", timeout_ms=1, tags=(), parameters={}, policy=policy)
     answer = Answer(Outcome(source=Source.HIT, entry=entry), NOW, 0.5, None, 1.25)
@@ -98,7 +97,7 @@ def test_client_may_keep_no_answer_unless_the_query_allows_it() -> None:
 def test_client_keeps_an_answer_for_the_time_that_is_left_when_it_arrives(
     fresh_for_s: int, client_s: int, left_s: int, windows: tuple[int, int]
 ) -> None:
-    entry = replace(ENTRY, fresh_until_ms=NOW + fresh_for_s * 1000)
+    entry = ENTRY._replace(fresh_until_ms=NOW + fresh_for_s * 1000)
     for source in Source:
         answer = headers(Outcome(source=source, entry=entry), client_ms=client_s * 1000)
         max_age, *others = (int(directive.partition("=")[2]) for directive in answer["Cache-Control"].split(", "))
@@ -109,7 +108,7 @@ def test_client_keeps_an_answer_for_the_time_that_is_left_when_it_arrives(
 @pytest.mark.parametrize("accepted", ACCEPTS_GZIP)
 def test_compressed_body_is_sent_as_stored_if_the_caller_accepts_it(accepted: str) -> None:
     response = answered(PACKED, accepted)
-    assert response.base64_encoded
+    assert response.is_base64
     assert b64decode(str(response.body)) == PACKED.body
     assert response.headers["Content-Encoding"] == "gzip"
     assert response.headers["ETag"] == f'"{TAG}-gzip"'
@@ -122,7 +121,7 @@ def test_compressed_body_is_sent_as_stored_if_the_caller_accepts_it(accepted: st
 )
 def test_plain_body_is_sent_if_gzip_is_not_accepted_or_not_stored(entry: Entry, accepted: str | None) -> None:
     response = answered(entry, accepted)
-    assert (response.body, response.base64_encoded) == (BODY.decode(), False)
+    assert (response.body, response.is_base64) == (BODY.decode(), False)
     assert "Content-Encoding" not in response.headers
     assert response.headers["ETag"] == f'"{TAG}"'
     assert response.headers["Vary"] == "Accept-Encoding"
@@ -131,24 +130,24 @@ def test_plain_body_is_sent_if_gzip_is_not_accepted_or_not_stored(entry: Entry, 
 @pytest.mark.parametrize("accepted", [None, "gzip"])
 def test_if_none_match_is_compared_with_the_encoding_to_send(accepted: str | None) -> None:
     same, other = (f'"{TAG}-gzip"', f'"{TAG}"') if accepted else (f'"{TAG}"', f'"{TAG}-gzip"')
-    assert answered(PACKED, accepted, other).status_code == 200
+    assert answered(PACKED, accepted, other).status == 200
     whole = answered(PACKED, accepted)
     for condition in (same, f"W/{same}", f"{other}, {same}", "*"):
         unchanged = answered(PACKED, accepted, condition)
-        assert (unchanged.status_code, unchanged.body) == (304, None)
+        assert (unchanged.status, unchanged.body) == (304, "")
         assert {**unchanged.headers, "Content-Type": "application/json"} == whole.headers
-        assert not unchanged.base64_encoded
+        assert not unchanged.is_base64
 
 
 def test_not_found_has_vary_and_no_entity_tag() -> None:
     with pytest.raises(NotFound) as absent:
-        answered(replace(ENTRY, body=None), "gzip")
+        answered(ENTRY._replace(body=None), "gzip")
     assert absent.value.headers["Vary"] == "Accept-Encoding"
     assert not {"ETag", "Content-Encoding"} & absent.value.headers.keys()
 
 
 def test_body_that_is_not_gzip_is_an_error_only_if_it_must_be_unpacked() -> None:
-    broken = replace(PACKED, body=b"not gzip")
+    broken = PACKED._replace(body=b"not gzip")
     assert b64decode(str(answered(broken, "gzip").body)) == b"not gzip"
     with pytest.raises(zlib.error):
         answered(broken, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import quote, quote_plus
 
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +14,7 @@ TEXT = st.text(st.characters(codec="utf-8"))
 
 
 def parsed(query_string: str) -> dict[str, list[str]]:
-    return query_parameters(APIGatewayProxyEventV2({"rawQueryString": query_string}))
+    return query_parameters(query_string)
 
 
 @given(TEXT, st.lists(TEXT, min_size=1))

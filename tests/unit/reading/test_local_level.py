@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cacheaside.reading.entry import Entry, entity_tag
 from cacheaside.reading.local_level import LocalLevel
 
@@ -30,7 +28,7 @@ def test_entry_is_kept_for_its_time_and_no_longer() -> None:
 
 def test_entry_is_not_kept_past_its_freshness() -> None:
     level = LocalLevel()
-    level.keep("a", replace(ENTRY, fresh_until_ms=NOW + 500), NOW, 2_000)
+    level.keep("a", ENTRY._replace(fresh_until_ms=NOW + 500), NOW, 2_000)
     assert level.get("a", NOW + 500) is None
 
 

@@ -112,7 +112,7 @@ ENTRY = Entry(
 
 
 def accepts(**changes: Any) -> bool:
-    return Question(QUERY, VALUES).accepts(replace(ENTRY, **changes), NOW_MS)
+    return Question(QUERY, VALUES).accepts(ENTRY._replace(**changes), NOW_MS)
 
 
 def test_own_entry_is_accepted_also_from_a_clock_that_is_a_second_ahead() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cacheaside.catalogue.policy import LEASE_MS, LONGEST_LOAD_MS
@@ -89,7 +87,7 @@ def test_cache_that_fails_at_the_election_does_not_fail_the_read() -> None:
 
 
 def test_early_refresh_becomes_likelier_towards_the_end_of_freshness() -> None:
-    entry = replace(decode(stored_entry()), load_ms=5_000)
+    entry = decode(stored_entry())._replace(load_ms=5_000)
     looked = Looked(encode(entry), None, (VERSION,))
     assert isinstance(Read(START_MS + 10_000, early_refresh=1.0, chance=0.5).answer(looked), Outcome)
     assert isinstance(Read(START_MS + 59_000, early_refresh=1.0, chance=0.5).answer(looked), Acquire)

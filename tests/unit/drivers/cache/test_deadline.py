@@ -121,7 +121,7 @@ def test_each_chunk_that_is_sent_extends_the_time(clock: Clock) -> None:
         clock.pass_s(len(data) / (5 * MB))
         sent.append(len(data))
 
-    plain = SimpleNamespace(gettimeout=lambda: CALL_S, settimeout=lambda _: None, sendall=sendall)
+    plain = SimpleNamespace(fileno=lambda: 0, gettimeout=lambda: CALL_S, settimeout=lambda _: None, sendall=sendall)
     with call_deadline(0.01) as call:
         deadline._Socket(plain).sendall(bytes(int(1.4 * MB)))  # type: ignore[arg-type]
         assert sum(sent) == 1.4 * MB
