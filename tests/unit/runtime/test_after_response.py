@@ -22,7 +22,7 @@ def runtime() -> Iterator[Runtime]:
 @pytest.fixture(autouse=True)
 def slow_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     """Allow the stand-in to be slow on a busy machine."""
-    monkeypatch.setattr("cacheaside.runtime.after_response._REGISTER_S", 30)
+    monkeypatch.setattr("cacheaside.runtime.extension._REGISTER_S", 30)
 
 
 @pytest.fixture

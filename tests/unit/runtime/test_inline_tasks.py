@@ -47,7 +47,7 @@ def test_outside_lambda_the_tasks_of_a_handler_that_raises_run_too() -> None:
 def test_refused_registration_makes_tasks_inline_and_is_logged(
     refusal: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cacheaside.runtime.after_response._REGISTER_S", 30)
+    monkeypatch.setattr("cacheaside.runtime.extension._REGISTER_S", 30)
     with serving(Runtime(**refusal)) as runtime:
         queue = AfterResponse.start(runtime.environment)
         logging_handler(runtime, queue, lambda: runtime.log.append("task"))({}, Context())
@@ -64,7 +64,7 @@ def test_refused_connection_makes_tasks_inline() -> None:
 
 
 def test_api_that_does_not_answer_makes_tasks_inline_after_a_short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cacheaside.runtime.after_response._REGISTER_S", 0.1)
+    monkeypatch.setattr("cacheaside.runtime.extension._REGISTER_S", 0.1)
     started = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = "{}:{}".format(*silent.getsockname())

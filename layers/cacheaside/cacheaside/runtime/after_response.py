@@ -19,33 +19,26 @@ With SnapStart, the thread waits for its event while Lambda takes the snapshot, 
 only when every registered extension has asked, and the snapshot contains both the server and the socket. This follows
 from the snapshot code of Lambda's emulator (its rapid/start.go). No document promises it. If the socket is dead after a
 restore, the first invocation runs its tasks inline, as after any other failure to get an event.
-
-The API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Standard library only.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import wraps
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPException
 from queue import Queue
 from threading import Thread
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
+
+from cacheaside.runtime.extension import Extension
 
 __all__ = ["AfterResponse", "InvocationContext"]
 
 _E = TypeVar("_E")
 _C = TypeVar("_C", bound="InvocationContext")
 _R = TypeVar("_R")
-
-_NAME: Final = "cacheaside"
-_API: Final = "/2020-01-01/extension"
-_IDENTIFIER: Final = "Lambda-Extension-Identifier"
-_REGISTER_S: Final = 2.0  # the API is in the sandbox itself, and init as a whole has 10 s
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +73,7 @@ class AfterResponse:
         after_response = cls()
         if address := environment.get("AWS_LAMBDA_RUNTIME_API"):
             try:
-                extension = _Extension.register(address)
+                extension = Extension.register(address)
             except (OSError, HTTPException) as error:
                 _log.warning("tasks will delay the response: no extension could be registered: %r", error)
             else:
@@ -113,7 +106,7 @@ class AfterResponse:
 
         return wrapped
 
-    def _loop(self, extension: _Extension) -> None:
+    def _loop(self, extension: Extension) -> None:
         """Run the thread. Each INVOKE belongs to one call of the handler. The call may end before INVOKE arrives."""
         while True:
             if not self.inline:
@@ -146,41 +139,3 @@ class _Task(NamedTuple):
     run: Callable[[], object]
     needs_ms: int
     on_drop: Callable[[], object]
-
-
-@dataclass(frozen=True, slots=True)
-class _Extension:
-    """The two calls of the Extensions API. Each opens a connection, because the sandbox may freeze between them."""
-
-    address: str
-    identifier: str
-
-    @classmethod
-    def register(cls, address: str) -> _Extension:
-        """Register for INVOKE, the only event of internal extensions. Raises OSError, or HTTPException if refused."""
-        headers = {"Lambda-Extension-Name": _NAME, "Content-Type": "application/json"}
-        body = json.dumps({"events": ["INVOKE"]})
-        response = _call(HTTPConnection(address, timeout=_REGISTER_S), "POST", "register", headers, body)
-        identifier = response.getheader(_IDENTIFIER)
-        if identifier is None:
-            raise HTTPException(f"registered without {_IDENTIFIER}")
-        return cls(address, identifier)
-
-    def await_invoke(self) -> None:
-        """Ask for the next event, and return when an invocation begins. Raises OSError or HTTPException."""
-        # No timeout: the sandbox may be frozen for hours meanwhile.
-        _call(HTTPConnection(self.address), "GET", "event/next", {_IDENTIFIER: self.identifier})
-
-
-def _call(
-    connection: HTTPConnection, method: str, path: str, headers: Mapping[str, str], body: str | None = None
-) -> HTTPResponse:
-    try:
-        connection.request(method, f"{_API}/{path}", body, headers)
-        response = connection.getresponse()
-        text = response.read()
-        if response.status != 200:
-            raise HTTPException(f"{response.status} {text.decode(errors='replace')}")
-        return response
-    finally:
-        connection.close()
