@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_json
 from cacheaside.drivers.cache.tags import ConfirmedTagCache
@@ -24,7 +22,7 @@ settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 tags = ConfirmedTagCache(settings.cache)
 writer = Writer(GuardedTagCache(tags) if settings.cache.mode is CacheMode.NODE else tags, Commands(settings.database))
-app = Application(Logger())
+app = Application()
 
 
 @app.route("/commands/{name}")

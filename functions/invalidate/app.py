@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.drivers.cache.verified import VerifiedCache
 from cacheaside.drivers.postgres.outbox import Outbox
@@ -34,7 +32,7 @@ outbox = Outbox(settings.database)
 drainer = Drainer(outbox, cache)
 verifier = Verifier(cache, Queries(settings.queries), catalogue, drainer.drain_and_report_age)
 sweep = Sweep(outbox, drainer.drain, verifier.verify)
-app = Application(Logger())
+app = Application()
 
 
 @app.route("/invalidations")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.catalogue.parameters import bind_text
 from cacheaside.catalogue.policy import ANSWER_MARGIN_MS
 from cacheaside.drivers.breakers import PROBE_MS, BreakerOptions
 from cacheaside.drivers.cache.cache import Cache
@@ -22,8 +19,7 @@ from cacheaside.http.answers import respond
 from cacheaside.http.application import Application
 from cacheaside.http.documents import json_response
 from cacheaside.http.messages import Invocation, Request, Response
-from cacheaside.http.requests import query_parameters
-from cacheaside.reading.question import Question
+from cacheaside.http.questions import Questions
 from cacheaside.reading.reader import Reader
 from cacheaside.runtime.after_response import AfterResponse
 from cacheaside.runtime.read_metrics import ReadMetrics
@@ -41,14 +37,15 @@ queries = GuardedQueries(
     Queries(settings.database), BreakerOptions(later=probe_later, on_open=metrics.breaker_counter("Database"))
 )
 reader = Reader(cache, queries, note_load=cache.note_load, note_overload=cache.note_overload)
-app = Application(Logger())
+questions = Questions(catalogue)
+app = Application()
 add_document_routes(app, catalogue)
 after_restore(cache.forget, queries.forget)
 
 
 @app.route("/queries/{name}")
 def answer_query(request: Request) -> Response:
-    question = _question(request.name, request.query_string)
+    question = questions.of(request.name, request.query_string)
     query = question.query
     answer = metrics.read(reader, question, request.invocation.get_remaining_time_in_millis)
     if refresh := answer.outcome.refresh:
@@ -56,12 +53,6 @@ def answer_query(request: Request) -> Response:
         needs_ms = max(query.timeout_ms, 2 * ANSWER_MARGIN_MS)
         after_response.submit(task, needs_ms=needs_ms, on_drop=partial(reader.release, refresh))
     return respond(query, answer, request.headers)
-
-
-@lru_cache(maxsize=500)  # of at most 10 kB each, which is the limit of API Gateway
-def _question(name: str, query_string: str) -> Question:
-    query = catalogue.query(name)
-    return Question(query, bind_text(query.parameters, query_parameters(query_string)))
 
 
 @app.route("/health")

@@ -28,7 +28,7 @@ Servers = Iterator[Server]
 PASSWORD = "in-place-of-a-token"
 ROLES = ("query", "command", "invalidate")
 ENTRY, LEASE, TAG, THEIRS = "cacheaside:entry:{q}", "cacheaside:lease:{q}", tag_key("orders"), "another-application"
-KEYS = Keys(ENTRY, LEASE, (TAG,))
+KEYS = Keys("q", ENTRY, LEASE, (TAG,))
 
 # Command -> the roles that may send it. Other roles get NOPERM. Any other answer of the server means permission.
 ACTIONS: dict[str, set[str]] = {

@@ -34,7 +34,7 @@ from cacheaside.errors import (
     StatementTimeout,
 )
 from cacheaside.reading.steps import Load, Loaded, Look, Store
-from cacheaside.runtime.read_metrics import breaker_counter
+from cacheaside.runtime.read_metrics import ReadMetrics
 from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
@@ -445,5 +445,5 @@ def test_opening_of_a_breaker_becomes_a_metric_unless_it_is_short(
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "cacheaside")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "query")
     for pause_ms in (CACHE.pause_ms, CACHE.pause_at_most_ms // 2, DATABASE.pause_ms // 2):
-        breaker_counter("Cache")(pause_ms)
+        ReadMetrics().breaker_counter("Cache")(pause_ms)
     assert [json.loads(line)["CacheBreakerOpen"] for line in capsys.readouterr().out.splitlines()] == [[1.0]] * 2

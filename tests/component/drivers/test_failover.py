@@ -80,7 +80,7 @@ def test_a_store_on_a_demoted_primary_fails_and_the_next_reaches_the_new_one(
     demoted: tuple[CacheSettings, Callable[[], None]],
 ) -> None:
     settings, fail_over = demoted
-    cache, keys = Cache(settings), Keys("cacheaside:entry:{q}", "cacheaside:lease:{q}", ())
+    cache, keys = Cache(settings), Keys("q", "cacheaside:entry:{q}", "cacheaside:lease:{q}", ())
     take = steps.Acquire(keys, b"mine", (), 60_000)
     assert cache.acquire(take).won
     fail_over()
@@ -95,7 +95,7 @@ def test_a_lease_is_not_sought_on_a_demoted_primary(
     demoted: tuple[CacheSettings, Callable[[], None]], held: bool
 ) -> None:
     settings, fail_over = demoted
-    cache, keys = Cache(settings), Keys("cacheaside:entry:{q}", "cacheaside:lease:{q}", (tag_key("orders"),))
+    cache, keys = Cache(settings), Keys("q", "cacheaside:entry:{q}", "cacheaside:lease:{q}", (tag_key("orders"),))
     first, second = (steps.Acquire(keys, token * 16, (token * 16,), 60_000) for token in (b"1", b"2"))
     cache.acquire(first)
     if not held:
@@ -158,7 +158,7 @@ def test_an_unavailable_node_does_not_keep_changes_from_the_others(
 def test_more_tags_than_fit_in_one_call_take_several_calls(cache_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cacheaside.drivers.cache.exchange._COMMANDS_PER_CALL", 2)
     cache, tags = Cache(settings_of(cache_server)), [f"products:{number}" for number in range(20)]
-    keys = Keys("cacheaside:entry:{q}", "cacheaside:lease:{q}", tuple(map(tag_key, tags)))
+    keys = Keys("q", "cacheaside:entry:{q}", "cacheaside:lease:{q}", tuple(map(tag_key, tags)))
     cache.acquire(steps.Acquire(keys, b"mine", tuple(tag.encode() for tag in tags), 60_000))
     assert cache.invalidate_tags(tags) == 20
     assert cache.look(steps.Look(keys)).tags == (None,) * 20

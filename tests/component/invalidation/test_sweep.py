@@ -166,7 +166,7 @@ def test_an_answer_that_no_trigger_invalidated_is_published_as_stale_with_its_qu
         invoke_by_schedule(api, left_s=29)
     finally:
         sql("select cacheaside.watch('products')")
-    by_query, line = metrics_of(capsys)
+    line, by_query = metrics_of(capsys)
     assert line["StaleAfterSeconds"][0] > 0
     assert (by_query["query"], by_query["StaleAnswers"]) == ("product", [1.0])
     assert by_query["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"], ["query"]]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from http.client import HTTPException
 from threading import Thread
 
 import pytest
 
-from cacheaside.runtime.extension import Extension
+from cacheaside.runtime.extension import Extension, Refused
 
 EVENT = b'{"eventType":"INVOKE"}'
 OK = b"HTTP/1.1 200 OK\r\n"
+REGISTERED = OK + b"Lambda-Extension-Identifier: the-id\r\nContent-Length: 0\r\n\r\n"
 
 
 class Server:
@@ -27,7 +27,7 @@ class Server:
 
     def serve(self, *connections: list[bytes]) -> None:
         def run() -> None:
-            for replies in connections:
+            for replies in ([REGISTERED], *connections):
                 connection, _ = self._socket.accept()
                 with connection:
                     self.requests.append([])
@@ -47,20 +47,31 @@ def server() -> Iterator[Server]:
         yield server
 
 
+def registered(server: Server) -> Extension:
+    """Return an extension that has registered, on a connection that the server then closed."""
+    extension = Extension(server.address)
+    extension.register()
+    return extension
+
+
 def sized(body: bytes = EVENT) -> bytes:
     return OK + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def test_events_are_asked_for_on_one_connection(server: Server) -> None:
     server.serve([sized(), sized(), sized()])
-    extension = Extension(server.address, "the-id")
+    extension = registered(server)
     for _ in range(3):
         extension.await_invoke()
-    (requests,) = server.requests
-    assert requests == [
-        b"GET /2020-01-01/extension/event/next HTTP/1.1\r\n"
-        b"Host: %s\r\nLambda-Extension-Identifier: the-id\r\n\r\n" % server.address.encode()
-    ] * 3
+    _, requests = server.requests
+    assert (
+        requests
+        == [
+            b"GET /2020-01-01/extension/event/next HTTP/1.1\r\n"
+            b"Host: %s\r\nLambda-Extension-Identifier: the-id\r\n\r\n" % server.address.encode()
+        ]
+        * 3
+    )
 
 
 def chunked() -> bytes:
@@ -70,10 +81,10 @@ def chunked() -> bytes:
 @pytest.mark.parametrize("response", [sized, chunked, lambda: sized(b"x" * 100_000)])
 def test_the_next_response_begins_where_the_last_one_ended(server: Server, response: Callable[[], bytes]) -> None:
     server.serve([response(), response()])
-    extension = Extension(server.address, "the-id")
+    extension = registered(server)
     for _ in range(2):
         extension.await_invoke()
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -87,26 +98,29 @@ def test_the_next_response_begins_where_the_last_one_ended(server: Server, respo
 )
 def test_after_the_end_of_a_connection_the_next_event_comes_on_a_new_one(server: Server, last: bytes) -> None:
     server.serve([last], [sized()])
-    extension = Extension(server.address, "the-id")
+    extension = registered(server)
     for _ in range(2):
         extension.await_invoke()
-    assert [len(requests) for requests in server.requests] == [1, 1]
+    assert [len(requests) for requests in server.requests] == [1, 1, 1]
 
 
 def test_a_refusal_is_raised_with_its_reason(server: Server) -> None:
     server.serve([b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!"])
-    with pytest.raises(HTTPException, match="403 no!"):
-        Extension(server.address, "the-id").await_invoke()
+    with pytest.raises(Refused, match="403 no!"):
+        registered(server).await_invoke()
 
 
 def test_a_server_that_is_gone_or_speaks_no_http_is_an_error(server: Server) -> None:
-    server.serve([b"SSH-2.0\r\n"], [])
-    extension = Extension(server.address, "the-id")
-    with pytest.raises(OSError, match="no HTTP"):
+    server.serve([b"SSH-2.0\r\n"])
+    extension = registered(server)
+    with pytest.raises(Refused, match="no HTTP"):
+        extension.await_invoke()
+    server.close()
+    with pytest.raises(OSError, match="refused"):
         extension.await_invoke()
 
 
 def test_a_length_that_is_no_number_is_an_error(server: Server) -> None:
     server.serve([OK + b"Content-Length: x\r\n\r\n"])
-    with pytest.raises(HTTPException, match="no number"):
-        Extension(server.address, "the-id").await_invoke()
+    with pytest.raises(Refused, match="invalid literal"):
+        registered(server).await_invoke()

@@ -6,14 +6,16 @@ API Gateway has matched the route already, so a table is enough here. Decision 0
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
-
-from aws_lambda_powertools import Logger
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from cacheaside.errors import PreconditionFailed, Unprocessable
 from cacheaside.http import problems
 from cacheaside.http.conditions import conditional
 from cacheaside.http.messages import Invocation, Request, Response
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
 
 __all__ = ["Application"]
 
@@ -42,8 +44,7 @@ class Application:
     It logs those of status 5xx as errors, and those of PostgreSQL that a caller's value caused as warnings.
     """
 
-    def __init__(self, logger: Logger) -> None:
-        self._logger = logger
+    def __init__(self) -> None:
         self._answers: dict[str, _Answer] = {}
 
     def route(self, path: str) -> Callable[[_Answer], _Answer]:
@@ -61,7 +62,7 @@ class Application:
         try:
             response = self._answer(request)
         except Exception as error:
-            self._log(error, request)
+            _log(error, request)
             response = problems.problem_response(error, invocation.aws_request_id)
         return response.to_event()
 
@@ -80,16 +81,25 @@ class Application:
             raise PreconditionFailed("a POST route has no entity tag that If-Match could name")
         return answer(request)
 
-    def _log(self, error: Exception, request: Request) -> None:
-        keys = {
-            "function_request_id": request.invocation.aws_request_id,
-            "correlation_id": request.event["requestContext"].get("requestId"),
-            "sqlstate": getattr(error.__cause__, "pgcode", None),
-        }
-        if problems.problem_of(error).status >= 500:
-            self._logger.error(str(error), exc_info=error, extra=keys)
-        elif isinstance(error, Unprocessable):  # PostgreSQL's message holds values of the caller, which are not logged
-            self._logger.warning(str(error), extra=keys)
+
+@cache
+def _logger() -> Logger:
+    """Imported for the first error: most sandboxes log none, and a cold start should not wait for it."""
+    from aws_lambda_powertools import Logger
+
+    return Logger()
+
+
+def _log(error: Exception, request: Request) -> None:
+    keys = {
+        "function_request_id": request.invocation.aws_request_id,
+        "correlation_id": request.event["requestContext"].get("requestId"),
+        "sqlstate": getattr(error.__cause__, "pgcode", None),
+    }
+    if problems.problem_of(error).status >= 500:
+        _logger().error(str(error), exc_info=error, extra=keys)
+    elif isinstance(error, Unprocessable):  # PostgreSQL's message holds values of the caller, which are not logged
+        _logger().warning(str(error), extra=keys)
 
 
 def _route(path: str) -> str:

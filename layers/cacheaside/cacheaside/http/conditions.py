@@ -17,7 +17,7 @@ __all__ = ["conditional"]
 
 _TAG: Final = r'(?:W/)?"[!#-~\x80-\U0010ffff]*"'
 # Quantifiers that never backtrack (*+), because a caller chooses the text.
-_LIST: Final = re.compile(rf"[ \t,]*+(?:{_TAG}(?:[ \t]*+,[ \t,]*+{_TAG})*+[ \t,]*+)?")
+_LIST: Final = rf"[ \t,]*+(?:{_TAG}(?:[ \t]*+,[ \t,]*+{_TAG})*+[ \t,]*+)?"
 
 
 def conditional(response: Response, request_headers: Mapping[str, str]) -> Response:
@@ -50,4 +50,4 @@ def _tags(field: str) -> list[str]:
 
     So If-None-Match gets the whole answer, and If-Match gets 412. API Gateway joins several lines with commas.
     """
-    return re.findall(_TAG, field) if _LIST.fullmatch(field) else []
+    return re.findall(_TAG, field) if re.fullmatch(_LIST, field) else []

@@ -27,12 +27,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import wraps
-from http.client import HTTPException
 from queue import Queue
 from threading import Thread
 from typing import NamedTuple, Protocol, TypeVar
 
-from cacheaside.runtime.extension import Extension
+from cacheaside.runtime.extension import Extension, Refused
 
 __all__ = ["AfterResponse", "InvocationContext"]
 
@@ -73,8 +72,9 @@ class AfterResponse:
         after_response = cls()
         if address := environment.get("AWS_LAMBDA_RUNTIME_API"):
             try:
-                extension = Extension.register(address)
-            except (OSError, HTTPException) as error:
+                extension = Extension(address)
+                extension.register()
+            except (OSError, Refused) as error:
                 _log.warning("tasks will delay the response: no extension could be registered: %r", error)
             else:
                 after_response.inline = False
@@ -112,7 +112,7 @@ class AfterResponse:
             if not self.inline:
                 try:
                     extension.await_invoke()
-                except (OSError, HTTPException) as error:
+                except (OSError, Refused) as error:
                     # Nothing asks for events now, so Lambda replaces the sandbox when the function's timeout is over.
                     # Until then, this thread still runs tasks that wait for it. Later handlers run their own.
                     self.inline = True

@@ -31,12 +31,12 @@ def cache(cluster: ValkeyCluster) -> Cache:
 
 def keys_on(cluster: ValkeyCluster, node: int) -> Keys:
     """Return the keys of an answer without tags, in a slot of this node."""
-    candidates = (Keys(f"cacheaside:entry:{{{n}}}", f"cacheaside:lease:{{{n}}}", ()) for n in range(1000))
+    candidates = (Keys("q", f"cacheaside:entry:{{{n}}}", f"cacheaside:lease:{{{n}}}", ()) for n in range(1000))
     return next(keys for keys in candidates if cluster.owner(keys.entry) is cluster.nodes[node])
 
 
 def test_a_slot_that_moves_is_followed(cluster: ValkeyCluster, cache: Cache) -> None:
-    keys = Keys("cacheaside:entry:{moving}", "cacheaside:lease:{moving}", (tag_key("orders"),))
+    keys = Keys("q", "cacheaside:entry:{moving}", "cacheaside:lease:{moving}", (tag_key("orders"),))
     for token in (b"there", b"and back"):
         cache.acquire(acquire_step(token, keys))
         cache.store(Store(keys, token, b"answer", 60_000))

@@ -1,0 +1,34 @@
+"""The questions of requests: name and query string of a URL, bound to a query of the catalogue."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.parameters import bind_text
+from cacheaside.http.requests import query_parameters
+from cacheaside.reading.question import Question
+
+__all__ = ["Questions"]
+
+# API Gateway passes at most 10 kB of a query string, so these are a few MB at most.
+_KEPT_AT_MOST: Final = 500
+
+
+class Questions:
+    """Parses requests. It keeps questions with their keys: most requests of a sandbox ask what others asked before."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._kept: dict[tuple[str, str], Question] = {}
+
+    def of(self, name: str, query_string: str) -> Question:
+        """Return the question of `GET /queries/{name}?{query_string}`. Raises UnknownStatement or BadParameters."""
+        query = self._catalogue.query(name)
+        question = self._kept.get((name, query_string))
+        if question is None or question.query is not query:
+            question = Question(query, bind_text(query.parameters, query_parameters(query_string)))
+            if len(self._kept) >= _KEPT_AT_MOST:
+                self._kept.clear()
+            self._kept[name, query_string] = question
+        return question
