@@ -146,7 +146,7 @@ def test_refusal_that_lasts_is_500(api: Api, sql: Sql) -> None:
 
 def test_log_has_the_sqlstate_of_a_refusal(api: Api, sql: Sql) -> None:
     records: list[logging.LogRecord] = []
-    handler, logger = logging.Handler(), api.module("CommandFunction").logger
+    handler, logger = logging.Handler(), application._logger()
     handler.emit = records.append  # type: ignore[method-assign]
     logger.addHandler(handler)
     refuse_with(sql, "53100")

@@ -152,7 +152,7 @@ def schema(postgres: PostgresServer) -> Iterator[None]:
 def log(api: Api) -> Iterator[list[logging.LogRecord]]:
     """What the query function logs."""
     records: list[logging.LogRecord] = []
-    handler, logger = logging.Handler(), api.module("QueryFunction").logger
+    handler, logger = logging.Handler(), application._logger()
     handler.emit = records.append  # type: ignore[method-assign]
     logger.addHandler(handler)
     yield records
@@ -246,7 +246,7 @@ def test_refresh_that_meets_a_callers_error_is_no_error_in_the_log(
     ask(x=4)
     sql("update refusing.changing set divisor = 0")
     assert ask(x=4).json["data"] == [{"it": 4}]  # at once; it is refreshed after that
-    wait_until(lambda: '"Unprocessable":[1.0]' in capsys.readouterr().out)
+    wait_until(lambda: '"Unprocessable":[1]' in capsys.readouterr().out)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
