@@ -84,6 +84,7 @@ def options() -> list[tuple[str, str, str]]:
         ("`Egress=endpoints`", "2 endpoints × 2 zones × 730 h", with_sign(usd("endpoint", 4 * HOURS))),
         ("`Egress=nat`", "730 h of a gateway and its address; prod 2 ×", with_sign(nat, 2 * nat)),
         ("`RdsProxy=on`", "2 vCPU × 730 h, in both presets", with_sign(usd("proxy", 2 * HOURS))),
+        ("`CacheType=cluster`", "3 shards, so 2 more nodes; prod 4", with_sign(2 * NODE, 2 * NODES)),
         ("`CacheType=serverless`, idle", "0.1 GB × 730 h, and no node", with_sign(empty - NODE, empty - NODES)),
         ("the same, 100/s", "1 GB × 730 h, 5 ECPUs a request, and no node", with_sign(full - NODE, full - NODES)),
         ("`CacheEngine=redis`", "nodes cost a quarter more", with_sign(NODE / 4, NODES / 4)),

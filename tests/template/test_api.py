@@ -115,6 +115,7 @@ def test_outputs(stack: Stack) -> None:
     host = {"new": "Database.Endpoint.Address", "existing": "db.example"}[stack.parameters["DatabaseSource"]]
     cache = {
         "node": "Cache.PrimaryEndPoint.Address",
+        "cluster": "CacheCluster.ConfigurationEndPoint.Address",
         "serverless": "CacheServerless.Endpoint.Address",
         "existing": "cache.example",
     }[stack.parameters["CacheType"]]

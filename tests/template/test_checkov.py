@@ -34,11 +34,15 @@ def checkov() -> Path:
 
 @pytest.fixture(scope="module")
 def results(checkov: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """All results, none skipped, for the template, for its translation, and for the stacks of two choices."""
+    """All results, none skipped, for the template, for its translation, and for the stacks of three choices."""
     folder = tmp_path_factory.mktemp("checkov")
     (folder / "template.yaml").write_text(TEMPLATE.read_text())
     (folder / "translated.json").write_text(json.dumps(translated()))
-    stacks = {"prod": stack_of(**EVERYTHING), "serverless": stack_of(CacheType="serverless", Egress="endpoints")}
+    stacks = {
+        "prod": stack_of(**EVERYTHING),
+        "cluster": stack_of(CacheType="cluster"),
+        "serverless": stack_of(CacheType="serverless", Egress="endpoints"),
+    }
     for name, stack in stacks.items():
         document = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": stack.resources}
         (folder / f"{name}.json").write_text(json.dumps(document))
@@ -46,7 +50,7 @@ def results(checkov: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     # Not in the project's folder: there checkov would find our configuration by itself.
     checked = tools.run(checkov, "--directory", folder, *options, folder=folder)
     found: dict[str, Any] = json.loads(checked.stdout)["results"]
-    assert len({check["file_path"] for check in found["passed_checks"]}) == 4
+    assert len({check["file_path"] for check in found["passed_checks"]}) == 2 + len(stacks)
     assert not found["parsing_errors"]
     return found
 

@@ -90,11 +90,44 @@ def test_prod_survives_a_zone_and_dev_is_cheap(stage: str, redundant: bool) -> N
     assert cache["NumCacheClusters"] == (2 if redundant else 1)
 
 
+@pytest.mark.parametrize(("stage", "replicas"), [("dev", 0), ("prod", 1)])
+def test_cluster_has_the_chosen_shards_and_in_prod_a_replica_of_each_in_another_zone(stage: str, replicas: int) -> None:
+    cluster = stack_of(Stage=stage, CacheType="cluster", CacheShards="7").resources["CacheCluster"]["Properties"]
+    assert (cluster["NumNodeGroups"], cluster["ReplicasPerNodeGroup"]) == ("7", replicas)
+    assert cluster["MultiAZEnabled"] == (replicas > 0)
+    assert cluster["AutomaticFailoverEnabled"] is True  # ElastiCache refuses a cluster without it
+
+
+@pytest.mark.parametrize(("engine", "group"), [("valkey", "valkey8"), ("redis", "redis7")])
+def test_parameter_group_makes_it_a_cluster_and_fits_the_engine(engine: str, group: str) -> None:
+    cluster = stack_of(CacheType="cluster", CacheEngine=engine).resources["CacheCluster"]["Properties"]
+    assert cluster["CacheParameterGroupName"] == f"default.{group}.cluster.on"
+    assert engine + cluster["EngineVersion"].partition(".")[0] == group
+
+
+def test_more_shards_are_added_to_the_cluster_that_exists() -> None:
+    few, many = (stack_of(CacheType="cluster", CacheShards=shards).resources["CacheCluster"] for shards in "36")
+    assert few["UpdatePolicy"] == many["UpdatePolicy"] == {"UseOnlineResharding": True}
+    changed = {name for name in few["Properties"] if few["Properties"][name] != many["Properties"][name]}
+    assert changed == {"NumNodeGroups"}  # a failed deployment would undo others, and leave the shards as they are
+
+
+def test_cluster_differs_from_a_node_in_its_shards_only() -> None:
+    """A change between the two creates another cache: ElastiCache cannot make a node of a cluster."""
+    node, cluster = (stack_of(CacheType=kind, Stage="prod").resources for kind in ("node", "cluster"))
+    one, other = node["Cache"]["Properties"], cluster["CacheCluster"]["Properties"]
+    shared = one.keys() & other.keys()
+    assert {name: one[name] for name in shared} == {name: other[name] for name in shared}
+    assert one.keys() - shared == {"NumCacheClusters"}
+    assert other.keys() - shared == {"NumNodeGroups", "ReplicasPerNodeGroup", "CacheParameterGroupName"}
+    assert "Cache" not in cluster
+
+
 def test_existing_resources_are_not_created(stack: Stack) -> None:
     new = {
         "AWS::RDS::DBInstance": stack.parameters["DatabaseSource"] == "new",
         "AWS::RDS::DBProxy": stack.parameters["RdsProxy"] == "on",
-        "AWS::ElastiCache::ReplicationGroup": stack.parameters["CacheType"] == "node",
+        "AWS::ElastiCache::ReplicationGroup": stack.parameters["CacheType"] in ("node", "cluster"),
         "AWS::ElastiCache::ServerlessCache": stack.parameters["CacheType"] == "serverless",
         "AWS::ElastiCache::UserGroup": stack.parameters["CacheType"] != "existing",
         "AWS::EC2::VPC": stack.parameters["VpcId"] == "",

@@ -28,6 +28,7 @@ def everyones(stack: Stack, name: str) -> dict[str, Any]:
     database = {"new": "Database.Endpoint.Address", "existing": "db.example"}[choice["DatabaseSource"]]
     cache, cache_name, mode = {
         "node": ("Cache.PrimaryEndPoint.Address", "Cache", "node"),
+        "cluster": ("CacheCluster.ConfigurationEndPoint.Address", "CacheCluster", "cluster"),
         "serverless": ("CacheServerless.Endpoint.Address", "CacheServerless", "serverless"),
         "existing": ("cache.example", "theirs", choice["CacheMode"]),
     }[choice["CacheType"]]
@@ -55,14 +56,15 @@ def test_query_gets_its_users(stack: Stack) -> None:
 
 def test_command_waits_for_the_replicas_of_a_cache_that_has_some(stack: Stack) -> None:
     own = {"DATABASE_USER": "cacheaside_command", "CACHE_USER": "CommandCacheUser"}
-    replicas = 1 if stack.parameters["CacheType"] == "node" and stack.parameters["Stage"] == "prod" else 0
-    expected = everyones(stack, "Command") | own | through_proxy(stack) | {"CACHE_REPLICAS": replicas}
+    has_some = stack.parameters["CacheType"] in ("node", "cluster") and stack.parameters["Stage"] == "prod"
+    expected = everyones(stack, "Command") | own | through_proxy(stack) | {"CACHE_REPLICAS": int(has_some)}
     assert environment(stack, "Command") == expected
 
 
 def test_command_waits_for_all_replicas(stack: Stack) -> None:
     for cache in stack.of_type("AWS::ElastiCache::ReplicationGroup").values():
-        assert environment(stack, "Command")["CACHE_REPLICAS"] == cache["NumCacheClusters"] - 1
+        replicas = cache["ReplicasPerNodeGroup"] if "NumNodeGroups" in cache else cache["NumCacheClusters"] - 1
+        assert environment(stack, "Command")["CACHE_REPLICAS"] == replicas
 
 
 def test_invalidate_asks_the_database_itself_and_reads_as_the_query_function_does(stack: Stack) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.template import test_api as api
+from tests.template import test_data as data
+from tests.template import test_functions as functions
 from tests.template import test_modes as modes
 from tests.template import test_network as network
 from tests.template import test_operations as operations
@@ -113,6 +115,34 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
         "dbuser:${Id}/*",
         permissions.test_every_statement_names_its_resource,
         {},
+    ),
+    (
+        "a cluster that functions take for a node",
+        "CACHE_MODE: !If [NewCache, !Ref CacheType, !Ref CacheMode]",
+        "CACHE_MODE: !If [ClusterCache, node, !If [NewCache, !Ref CacheType, !Ref CacheMode]]",
+        functions.test_query_gets_its_users,
+        {"CacheType": "cluster"},
+    ),
+    (
+        "commands that do not wait for the replicas of a cluster",
+        "CACHE_REPLICAS: !If [NewNodes,",
+        "CACHE_REPLICAS: !If [NodeCache,",
+        functions.test_command_waits_for_all_replicas,
+        {"CacheType": "cluster", "Stage": "prod"},
+    ),
+    (
+        "a cache that talks without TLS too",
+        "      TransitEncryptionMode: required\n",
+        "      TransitEncryptionMode: preferred\n",
+        data.test_cache_takes_tokens_over_tls_only,
+        {"CacheType": "cluster"},
+    ),
+    (
+        "a dashboard that searches the nodes of all caches",
+        "{AWS/ElastiCache,CacheClusterId,CacheNodeId} CacheClusterId=${Id}",
+        "{AWS/ElastiCache,CacheClusterId,CacheNodeId} CacheNodeId=0001",
+        operations.test_dashboard_finds_all_nodes_of_the_cache_by_its_name,
+        {"CacheType": "cluster"},
     ),
     (
         "an alarm on an unpublished metric",

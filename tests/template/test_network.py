@@ -9,7 +9,7 @@ from tests.template.support.network import EXISTING_CACHE, EXISTING_DATABASE, IN
 from tests.template.support.stack import Stack, stack_of
 
 SERVING = ("QueryFunction", "CommandFunction", "InvalidateFunction")
-CACHES = {"node": "Cache", "serverless": "CacheServerless", "existing": EXISTING_CACHE}
+CACHES = {"node": "Cache", "cluster": "CacheCluster", "serverless": "CacheServerless", "existing": EXISTING_CACHE}
 
 
 def expected(stack: Stack) -> set[Edge]:

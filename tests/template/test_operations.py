@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from cacheaside.invalidation import verifier
 from cacheaside.invalidation.verification import StaleAnswer
-from tests.template.support.stack import ROOT, Stack
+from tests.template.support.stack import ROOT, Stack, stack_of
 
 RUNBOOK = ROOT / "docs" / "operations.md"
 PUBLISHERS = (ROOT / "layers" / "cacheaside" / "cacheaside" / "runtime").glob("*_metrics.py")
@@ -34,22 +34,27 @@ ALWAYS = {
 WITH = {
     "Database": {"database-cpu", "database-storage", "database-connections"},
     "Cache": {"cache-memory", "cache-evictions"},
+    "CacheCluster": {"shard-memory", "shard-cpu"},
     "CacheServerless": {"cache-throttles"},
 }
-# The dimensions with which AWS publishes its own metrics.
-OF_AWS = {
-    "AWS/ApiGateway": {"4xx": {"ApiId"}, "5xx": {"ApiId"}, "Count": {"ApiId"}, "Latency": {"ApiId"}},
-    "AWS/Lambda": {name: {"FunctionName"} for name in ("Errors", "Throttles", "ConcurrentExecutions")},
+# The sets of dimensions with which AWS publishes its own metrics.
+NODE = {"CacheClusterId", "CacheNodeId"}
+OF_AWS: dict[str, dict[str, list[set[str]]]] = {
+    "AWS/ApiGateway": {name: [{"ApiId"}] for name in ("4xx", "5xx", "Count", "Latency")},
+    "AWS/Lambda": {name: [{"FunctionName"}] for name in ("Errors", "Throttles", "ConcurrentExecutions")},
     "AWS/RDS": {
-        name: {"DBInstanceIdentifier"} for name in ("CPUUtilization", "FreeStorageSpace", "DatabaseConnections")
+        name: [{"DBInstanceIdentifier"}] for name in ("CPUUtilization", "FreeStorageSpace", "DatabaseConnections")
     },
     "AWS/ElastiCache": {
-        "DatabaseMemoryUsagePercentage": {"CacheClusterId", "CacheNodeId"},
-        "Evictions": {"CacheClusterId", "CacheNodeId"},
-        "ThrottledCmds": {"clusterId"},
-        "ElastiCacheProcessingUnits": {"clusterId"},
+        "DatabaseMemoryUsagePercentage": [NODE],
+        "DatabaseMemoryUsageCountedForEvictPercentage": [NODE, {"ReplicationGroupId"}],
+        "EngineCPUUtilization": [NODE, {"ReplicationGroupId", "Role"}],
+        "Evictions": [NODE],
+        "ThrottledCmds": [{"clusterId"}],
+        "ElastiCacheProcessingUnits": [{"clusterId"}],
     },
 }
+SEARCH = re.compile(r"""SEARCH\('\{([^,]+),([\w,]+)\} (\w+)=(\S+) MetricName="(\w+)"', '(?:Maximum|Sum)', 60\)""")
 
 
 class Metric(NamedTuple):
@@ -93,9 +98,16 @@ def widgets(stack: Stack) -> list[dict[str, Any]]:
 
 
 def metrics_in(widget: dict[str, Any]) -> Iterator[Metric]:
-    """Return the metrics of a widget. "." repeats the value above; "..." repeats the start of the line above."""
+    """Return the metrics of a widget. "." repeats the value above; "..." repeats the start of the line above.
+
+    A search names one of its dimensions. The others have the value "*".
+    """
     above: list[str] = []
     for line in widget["properties"].get("metrics", []):
+        if "expression" in line[0]:
+            ((namespace, dimensions, given, value, name),) = SEARCH.findall(line[0]["expression"])
+            yield Metric(namespace, name, dict.fromkeys(dimensions.split(","), "*") | {given: value})
+            continue
         given = [item for item in line if isinstance(item, str)]
         if given[0] == "...":
             given = above[: len(above) - len(given) + 1] + given[1:]
@@ -106,7 +118,7 @@ def metrics_in(widget: dict[str, Any]) -> Iterator[Metric]:
 
 def is_published(metric: Metric, stack: Stack) -> bool:
     if metric.namespace in OF_AWS:
-        return OF_AWS[metric.namespace][metric.name] == metric.dimensions.keys()
+        return metric.dimensions.keys() in OF_AWS[metric.namespace][metric.name]
     services = {f["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for f in stack.functions.values()}
     namespaces = {f["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] for f in stack.functions.values()}
     return (
@@ -158,6 +170,28 @@ def test_alarms_and_dashboard_use_published_metrics(stack: Stack) -> None:
     for widget in widgets(stack):
         title = widget["properties"]["title"]
         assert not [metric for metric in metrics_in(widget) if not is_published(metric, stack)], title
+
+
+def test_dashboard_finds_all_nodes_of_the_cache_by_its_name(stack: Stack) -> None:
+    (widget,) = [widget for widget in widgets(stack) if widget["properties"]["title"] == "Cache"]
+    searched = [metric for metric in metrics_in(widget) if metric.dimensions.keys() == NODE]
+    cache = stack.functions["QueryFunction"]["Environment"]["Variables"]["CACHE_NAME"]
+    assert [metric.dimensions for metric in searched] == [{"CacheClusterId": cache, "CacheNodeId": "*"}] * 3
+
+
+def test_alarms_of_a_cluster_look_at_all_its_shards() -> None:
+    """Those of a node name its nodes. The names of a cluster's nodes depend on the number of shards."""
+    stack = stack_of(CacheType="cluster", Stage="prod")
+    watched = {
+        metric.name: metric.dimensions
+        for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()
+        for metric in metrics_of(alarm)
+        if metric.namespace == "AWS/ElastiCache"
+    }
+    assert watched == {
+        "DatabaseMemoryUsageCountedForEvictPercentage": {"ReplicationGroupId": "CacheCluster"},
+        "EngineCPUUtilization": {"ReplicationGroupId": "CacheCluster", "Role": "Primary"},
+    }
 
 
 def test_an_expression_uses_every_metric_that_is_fetched_for_it(stack: Stack) -> None:

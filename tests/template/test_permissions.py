@@ -112,7 +112,8 @@ def test_the_proxy_signs_in_as_query_and_command_only(stack: Stack) -> None:
     ("choice", "cache"),
     [
         ({}, f"arn:aws:elasticache:{ACCOUNT}:replicationgroup:Cache"),
-        ({"CacheType": "serverless"}, "CacheServerless.ARN"),
+        ({"CacheType": "cluster"}, f"arn:aws:elasticache:{ACCOUNT}:replicationgroup:CacheCluster"),
+        ({"CacheType": "serverless"}, f"arn:aws:elasticache:{ACCOUNT}:serverlesscache:CacheServerless"),
         ({"CacheType": "existing"}, f"arn:aws:elasticache:{ACCOUNT}:replicationgroup:theirs"),
         ({"CacheType": "existing", "CacheMode": "cluster"}, f"arn:aws:elasticache:{ACCOUNT}:replicationgroup:theirs"),
         ({"CacheType": "existing", "CacheMode": "serverless"}, f"arn:aws:elasticache:{ACCOUNT}:serverlesscache:theirs"),

@@ -13,7 +13,7 @@ OFF_ON: Final = ("off", "on")
 CORE: Final = {
     "VPC": ("new", "existing"),
     "DatabaseSource": ("new", "existing"),
-    "CacheType": ("node", "serverless", "existing"),
+    "CacheType": ("node", "cluster", "serverless", "existing"),
     "Egress": ("isolated", "endpoints", "nat"),
     "RdsProxy": OFF_ON,
     "Stage": ("dev", "prod"),
@@ -51,6 +51,7 @@ JWT: Final = {"JwtIssuer": "https://issuer.example", "JwtAudience": "shop,office
 _MEANS: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("VPC", "existing"): EXISTING_VPC,
     ("DatabaseSource", "existing"): EXISTING_DATABASE,
+    ("CacheType", "cluster"): {"CacheShards": "5"},
     ("CacheType", "existing"): EXISTING_CACHE,
     ("ReadAuthorization", "jwt"): JWT,
     ("WriteAuthorization", "jwt"): JWT,

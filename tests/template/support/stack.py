@@ -129,6 +129,8 @@ def _read(name: str, value: str, parameter: Mapping[str, Any]) -> str | list[str
         raise Refused(f"{name} looks like {parameter['AllowedPattern']}")
     if parameter["Type"] == "Number" and float(value) < parameter.get("MinValue", 0):
         raise Refused(f"{name} is at least {parameter['MinValue']}")
+    if parameter["Type"] == "Number" and float(value) > parameter.get("MaxValue", float("inf")):
+        raise Refused(f"{name} is at most {parameter['MaxValue']}")
     return value.split(",") if parameter["Type"] == "CommaDelimitedList" else value
 
 
