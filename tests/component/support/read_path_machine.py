@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
 from typing import Any, Final
@@ -328,7 +328,7 @@ class VersionsAtStore(OnlyAnswersChecked):
             for tag in step.keys.tags:
                 self.client.set(tag, self.token(), nx=True, px=max(policy.tag_ms for policy in POLICIES))
             versions = tuple(self.client.get(tag) for tag in step.keys.tags)
-            step = replace(step, entry=encode(entry._replace(tag_versions=versions)))
+            step = step._replace(entry=encode(entry._replace(tag_versions=versions)))
         return super().do(paused, step)
 
 

@@ -15,6 +15,7 @@ import pytest
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.drivers.postgres.rendering import lock_limit_ms
 from cacheaside.errors import RefusedForNow
+from cacheaside.http import application
 from local.servers.postgres import PostgresServer
 from tests.component.support.api import Api
 from tests.component.support.declared import declared_command, declared_query

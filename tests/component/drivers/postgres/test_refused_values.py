@@ -12,6 +12,7 @@ from typing import Any, Final
 import psycopg2
 import pytest
 
+from cacheaside.http import application
 from local.servers.postgres import PostgresServer
 from tests.component.support.api import Api
 from tests.component.support.declared import declared, declared_command, declared_query
