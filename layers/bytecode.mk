@@ -10,7 +10,7 @@ COMPILER := $(shell for python in python$(RUNTIME) $(PYTHON); do \
   $$python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(RUNTIME)")' 2>/dev/null && echo $$python && break; \
   done)
 
-# $(1): the built folder, $(2): where Lambda mounts it, which is the place that tracebacks name.
+# $(1): the built folder, $(2): where Lambda mounts it, which the bytecode names in place of the build's folder.
 #
 # Python compares unchecked bytecode with no source, so the times of the files do not matter. -I keeps out this machine's
 # settings, such as PYTHONPYCACHEPREFIX. One process compiles all files in order, so the same sources and the same Python
