@@ -6,10 +6,10 @@ An error in a file is reported here and not to a caller. The message names the f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Self, cast, get_args
+from typing import Any, Final, NamedTuple, Self, cast, get_args
 
 from cacheaside.catalogue.durations import parse_duration_ms
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value
@@ -38,8 +38,7 @@ _PARAMETER_KEYS: Final = frozenset(
 _TIMEOUT_AT_MOST_MS: Final = 25_000
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalogue(NamedTuple):
     """All queries and commands by name."""
 
     queries: Mapping[str, Query]
