@@ -6,7 +6,6 @@ An error in a file is reported here and not to a caller. The message names the f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, cast, get_args
@@ -210,7 +209,7 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
         )
         # The parameter checks its own default and example, so it must exist before they are read.
         default, example = (_sample(parameter, options, key) for key in ("default", "example"))
-        return replace(parameter, default=default, example=example)
+        return parameter._replace(default=default, example=example)
     except (ValueError, TypeError) as error:
         raise file.error(key, f"{key}: {error}") from None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -125,8 +124,7 @@ SCALAR_TYPES: Final[Mapping[str, _Type]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One declared parameter. The lengths limit the characters of a text, or the items of a list."""
 
     name: str
