@@ -1,5 +1,10 @@
-"""Checks the packaged template and artifacts: all files that Lambda needs, no others, and within its size limit."""
+"""Checks the packaged template and artifacts: all files that Lambda needs, no others, and within its size limit.
 
+Bytecode is no file of the checkout. The build makes it of each module, or of none if it has no Python of the functions'
+version. Lambda's Python compares it with no source, so this module does.
+"""
+
+import _imp
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +18,11 @@ from local.deployment.package import Artifact, Package
 from local.errors import LocalError
 
 __all__ = ["LIMIT_BYTES", "check_artifacts", "check_template"]
+
+# What the bytecode of Python 3.13 begins with (magic number, "hash-based and unchecked"), and how its files are named.
+_MAGIC = (3571).to_bytes(2, "little") + b"\r\n"
+_UNCHECKED = (0b01).to_bytes(4, "little")
+_SUFFIX = ".cpython-313.pyc"
 
 # Lambda's quota for a function with its layers, unpacked.
 LIMIT_BYTES = 250 * 1024 * 1024
@@ -74,7 +84,7 @@ def _check_library(layers: Path, artifact: Artifact) -> str:
 
 
 def _check_dependencies(layers: Path, artifact: Artifact) -> str:
-    _no_bytecode(artifact)
+    _check_bytecode(artifact)
     pins = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", (layers / "dependencies/requirements.txt").read_text(), re.M)
     for name, version in pins:
         metadata = f"python/{re.sub(r'[-.]+', '_', name)}-{version}.dist-info/METADATA"
@@ -87,24 +97,34 @@ def _check_dependencies(layers: Path, artifact: Artifact) -> str:
 
 
 def _same_files(artifact: Artifact, folder: Path, prefix: str) -> None:
-    """Raise `LocalError` unless the artifact holds, under `prefix`, exactly the files of `folder`."""
-    _no_bytecode(artifact)
+    """Raise `LocalError` unless the artifact holds, under `prefix`, the files of `folder`, and else only bytecode."""
+    bytecode = _check_bytecode(artifact)
     paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    expected = {prefix + path.relative_to(folder).as_posix(): path for path in paths}
-    if different := expected.keys() ^ artifact.sizes.keys():
+    expected = {prefix + path.relative_to(folder).as_posix(): path for path in paths if path != folder / "Makefile"}
+    if different := expected.keys() ^ (artifact.sizes.keys() - bytecode):
         raise LocalError(f"{folder.name} and its package do not have the same files: {', '.join(sorted(different))}")
     for name, path in expected.items():
         if artifact.read(name) != path.read_bytes():
             raise LocalError(f"{name} in the package differs from the checkout")
 
 
-def _no_bytecode(artifact: Artifact) -> None:
-    bytecode = [name for name in artifact.sizes if "__pycache__" in name or name.endswith(".pyc")]
-    if bytecode:
-        raise LocalError(
-            f"{', '.join(artifact.names)}: bytecode was packaged, {bytecode[0]}: delete it in the checkout, "
-            "and run Python there through make, which keeps it elsewhere"
-        )
+def _check_bytecode(artifact: Artifact) -> set[str]:
+    """Return the names of the bytecode. Raises `LocalError` if it is not that of the packaged modules."""
+    packaged = {name for name in artifact.sizes if name.endswith(".pyc")}
+    modules = {_bytecode_of(name): name for name in artifact.sizes if name.endswith(".py")}
+    if packaged and (different := packaged ^ modules.keys()):
+        raise LocalError(f"{', '.join(artifact.names)}: not every module has bytecode and vice versa: {min(different)}")
+    for name in packaged:
+        source = artifact.read(modules[name])
+        expected = _MAGIC + _UNCHECKED + _imp.source_hash(int.from_bytes(_MAGIC, "little"), source)
+        if not artifact.read(name).startswith(expected):
+            raise LocalError(f"{', '.join(artifact.names)}: {name} is not of {modules[name]}, or not of Python 3.13")
+    return packaged
+
+
+def _bytecode_of(module: str) -> str:
+    folder, slash, file = module.rpartition("/")
+    return f"{folder}{slash}__pycache__/{file.removesuffix('.py')}{_SUFFIX}"
 
 
 def _by_type(package: Package, kind: str) -> list[Artifact]:

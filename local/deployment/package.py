@@ -38,26 +38,21 @@ class Artifact:
     @cached_property
     def sizes(self) -> Mapping[str, int]:
         """The unpacked size of each file. Raises `LocalError` if `content` is no zip."""
-        with self._opened() as archive:
-            return {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
+        return {info.filename: info.file_size for info in self._archive.infolist() if not info.is_dir()}
 
     def read(self, name: str) -> bytes:
-        with self._opened() as archive:
-            return archive.read(name)
+        return self._archive.read(name)
 
     def unpack(self, folder: Path) -> Path:
-        with self._opened() as archive:
-            archive.extractall(folder)
+        self._archive.extractall(folder)
         return folder
 
-    @contextmanager
-    def _opened(self) -> Iterator[ZipFile]:
+    @cached_property
+    def _archive(self) -> ZipFile:
         try:
-            archive = ZipFile(BytesIO(self.content))
+            return ZipFile(BytesIO(self.content))
         except BadZipFile as error:
             raise LocalError(f"the upload for {', '.join(self.names)} is no zip: {error}") from None
-        with archive:
-            yield archive
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ or credentials. PostgreSQL's own message is in `__cause__`, for the log.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 __all__ = [
     "AnswerTooLarge",
@@ -104,8 +104,7 @@ class NotFound(CacheasideError):
         self.headers = headers or {}
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterProblem:
+class ParameterProblem(NamedTuple):
     """The error in one parameter. `detail` describes the correct form."""
 
     parameter: str

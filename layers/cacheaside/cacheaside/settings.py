@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from cacheaside.errors import SettingsError
@@ -25,6 +23,7 @@ __all__ = [
 ]
 
 _E = TypeVar("_E", bound=Enum)
+_T = TypeVar("_T")
 
 
 class Authentication(Enum):
@@ -54,24 +53,7 @@ class InvalidationMode(Enum):
         return cls.POLL if value == "listen" else None
 
 
-class _FromEnvironment(ABC):
-    __slots__ = ()
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
-        variables = _Variables(environment)
-        settings = cls._read(variables)
-        variables.raise_problems()
-        return settings
-
-    @classmethod
-    @abstractmethod
-    def _read(cls, variables: _Variables) -> Self: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseSettings(_FromEnvironment):
+class DatabaseSettings(NamedTuple):
     """How to reach PostgreSQL: DATABASE_URL, AUTHENTICATION, AWS_REGION.
 
     DATABASE_USER and DATABASE_HOST, if set, replace the user and the host in the URL.
@@ -80,6 +62,11 @@ class DatabaseSettings(_FromEnvironment):
     url: str
     authentication: Authentication
     region: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
+        return _read_all(cls._read, environment)
 
     @classmethod
     def _read(cls, variables: _Variables, user: str = "DATABASE_USER") -> Self:
@@ -92,8 +79,7 @@ class DatabaseSettings(_FromEnvironment):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheSettings:
+class CacheSettings(NamedTuple):
     """How to reach the cache: CACHE_URL, CACHE_MODE, AUTHENTICATION, AWS_REGION, CACHE_NAME (its AWS name, for IAM).
 
     CACHE_USER, if set, replaces the user in the URL. CACHE_REPLICAS is the number of replicas of each primary that must
@@ -121,20 +107,23 @@ class CacheSettings:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Settings(_FromEnvironment):
+class Settings(NamedTuple):
     """The settings of a function that uses the database and the cache."""
 
     database: DatabaseSettings
     cache: CacheSettings
 
     @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
+        return _read_all(cls._read, environment)
+
+    @classmethod
     def _read(cls, variables: _Variables) -> Self:
         return cls(DatabaseSettings._read(variables), CacheSettings._read(variables))
 
 
-@dataclass(frozen=True, slots=True)
-class InvalidateSettings(_FromEnvironment):
+class InvalidateSettings(NamedTuple):
     """The settings of the invalidate function, from two more variables.
 
     READ_DATABASE_USER is the database user of the query function, for the verifier. INVALIDATION: schedule or poll.
@@ -144,6 +133,11 @@ class InvalidateSettings(_FromEnvironment):
     queries: DatabaseSettings
     cache: CacheSettings
     mode: InvalidationMode
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
+        return _read_all(cls._read, environment)
 
     @classmethod
     def _read(cls, variables: _Variables) -> Self:
@@ -199,6 +193,13 @@ class _Variables:
         if self._problems:
             lines = [f"{name} {problem}" for name, problem in self._problems.items()]
             raise SettingsError("\n".join(["the environment is not complete:", *lines]))
+
+
+def _read_all(read: Callable[[_Variables], _T], environment: Mapping[str, str]) -> _T:
+    variables = _Variables(environment)
+    settings = read(variables)
+    variables.raise_problems()
+    return settings
 
 
 def _with_user_and_host(url: str, user: str, host: str = "") -> str:

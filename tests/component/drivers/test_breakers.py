@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +229,7 @@ def test_silent_database_gets_no_calls_and_is_used_again_by_itself(
 ) -> None:
     breaker = BreakerContext()
     with fault_proxy(postgres.url_for("cacheaside_query")) as (proxy, url):
-        database = breaker.guard(GuardedQueries, Queries(replace(database_settings, url=url)))
+        database = breaker.guard(GuardedQueries, Queries(database_settings._replace(url=url)))
         proxy.switch(Fault.SILENCE)
         with monkeypatch.context() as patch:
             patch.setattr(connection, "_CONNECT_S", 0.1)
@@ -256,7 +255,7 @@ def test_database_that_refuses_is_asked_by_each_request_and_used_again_at_once(
 ) -> None:
     breaker = BreakerContext()
     with fault_proxy(postgres.url_for("cacheaside_query")) as (proxy, url):
-        database = breaker.guard(GuardedQueries, Queries(replace(database_settings, url=url)))
+        database = breaker.guard(GuardedQueries, Queries(database_settings._replace(url=url)))
         proxy.switch(fault)
         for _ in range(10):
             with pytest.raises(DatabaseUnavailable):
@@ -433,7 +432,7 @@ def test_overloaded_answer_has_retry_after(
 
 
 def test_direct_load_cannot_write(database_settings: DatabaseSettings, postgres: PostgresServer) -> None:
-    owner = Queries(replace(database_settings, url=postgres.url))
+    owner = Queries(database_settings._replace(url=postgres.url))
     with pytest.raises(StatementFailed) as refused:
         owner.load(load("select nextval('orders_id_seq') as n", bypass=True))
     assert isinstance(refused.value.__cause__, psycopg2.errors.ReadOnlySqlTransaction)

@@ -61,7 +61,7 @@ def demoted(tmp_path: Path) -> Iterator[tuple[CacheSettings, Callable[[], None]]
             with redis.Redis.from_url(former.url) as client:
                 client.replicaof("127.0.0.1", str(new.port))
 
-        yield replace(settings_of(former), url=url), fail_over
+        yield settings_of(former)._replace(url=url), fail_over
 
 
 def test_a_kept_connection_to_a_demoted_primary_is_replaced(

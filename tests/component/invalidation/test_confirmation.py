@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def is_confirmed(cache: TagCache, *tags: str) -> bool:
 @pytest.mark.parametrize("earlier", [0, 1], ids=["its first write", "a later write"])
 @pytest.mark.parametrize("named", [0, 1])
 def test_no_write_is_done_while_a_replica_does_not_confirm(pair: Pair, named: int, earlier: int) -> None:
-    cache = ConfirmedTagCache(replace(settings_of(pair.primary), replicas=named))
+    cache = ConfirmedTagCache(settings_of(pair.primary)._replace(replicas=named))
     for _ in range(earlier):
         wait_until(lambda: is_confirmed(cache))
     with frozen(pair.replica):
@@ -81,7 +80,7 @@ def test_a_tag_that_another_client_has_deleted_is_not_confirmed_before_the_repli
 
 @pytest.mark.usefixtures("production_limit")
 def test_fewer_replicas_than_the_settings_say_are_too_few(pair: Pair) -> None:
-    cache = ConfirmedTagCache(replace(settings_of(pair.primary), replicas=2))
+    cache = ConfirmedTagCache(settings_of(pair.primary)._replace(replicas=2))
     assert not is_confirmed(cache)
     assert is_confirmed(ConfirmedTagCache(settings_of(pair.primary)))
 
@@ -108,7 +107,7 @@ def test_a_replica_that_joins_later_must_confirm_too(pair: Pair, tmp_path: Path)
 
 def test_an_invalidation_is_one_exchange_unless_there_are_more_replicas_than_the_last_time(pair: Pair) -> None:
     with fault_proxy(pair.primary.url) as (proxy, url):
-        cache = ConfirmedTagCache(replace(settings_of(pair.primary), url=url))
+        cache = ConfirmedTagCache(settings_of(pair.primary)._replace(url=url))
 
         def exchanges() -> int:
             before = proxy.requests
@@ -144,7 +143,7 @@ TAGS = ["orders", "products", "customers", "order_items", "products:1", "product
 def test_each_primary_of_a_cluster_is_asked_to_confirm(cache_servers: Callable[[str], Any]) -> None:
     cluster: ValkeyCluster = cache_servers("cluster-8")
     assert {cluster.owner(tag_key(tag)).port for tag in TAGS} == {node.port for node in cluster.nodes}
-    assert not is_confirmed(ConfirmedTagCache(replace(settings_of(cluster), replicas=1)), *TAGS)
+    assert not is_confirmed(ConfirmedTagCache(settings_of(cluster)._replace(replicas=1)), *TAGS)
     assert is_confirmed(ConfirmedTagCache(settings_of(cluster)), *TAGS)
 
 
@@ -182,5 +181,5 @@ def test_a_serverless_cache_is_not_asked_because_it_replicates_before_it_answers
     cache_servers: Callable[[str], Any],
 ) -> None:
     cluster: ValkeyCluster = cache_servers("cluster-8")
-    cache = ConfirmedTagCache(replace(settings_of(cluster), mode=CacheMode.SERVERLESS, replicas=1))
+    cache = ConfirmedTagCache(settings_of(cluster)._replace(mode=CacheMode.SERVERLESS, replicas=1))
     assert is_confirmed(cache, *TAGS)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -272,7 +271,7 @@ def test_a_repeated_request_still_finds_the_tables_of_its_folded_rows(
     sql("insert into cacheaside.idempotency_keys values ('sent', '', '7', null, clock_timestamp() - interval '1 hour')")
     outbox.fold()
     assert sql("select change from cacheaside.outbox where transaction_id = '7'") == [], "the rows must be folded"
-    commands = Commands(replace(outbox_settings, url=postgres.url_for("cacheaside_command")))
+    commands = Commands(outbox_settings._replace(url=postgres.url_for("cacheaside_command")))
     assert "orders" in commands.changes("7")
 
 

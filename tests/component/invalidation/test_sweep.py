@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def test_a_change_by_psql_is_invalidated_on_the_schedule(api: Any, sql: Sql) -> 
 def test_in_schedule_mode_the_sweep_does_not_poll(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     module, observed = api.module("InvalidateFunction"), ObservedSweep()
     observed.observe(module)
-    monkeypatch.setattr(module, "settings", replace(module.settings, mode=InvalidationMode.SCHEDULE))
+    monkeypatch.setattr(module, "settings", module.settings._replace(mode=InvalidationMode.SCHEDULE))
     invoke_by_schedule(api, left_s=120)
     assert observed.drains == 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,7 @@ LONGER_THAN_THE_INVOCATION_MS: Final = 29_500
 
 
 def always_stale(api: Api, **changes: int) -> Callable[..., Answer]:
-    policy = replace(api.module("QueryFunction").catalogue.query("product").policy, ttl_ms=1, stale_ms=600_000)
+    policy = api.module("QueryFunction").catalogue.query("product").policy._replace(ttl_ms=1, stale_ms=600_000)
     return declared_query(api, "select %(x)s as it", {"policy": policy, **changes}, x="integer")
 
 

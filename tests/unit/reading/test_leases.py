@@ -22,7 +22,7 @@ from tests.support.raising_servers import ALL_STEPS, FOREIGN_ERRORS, RaisingServ
 
 TAG = b"T" * 16
 # A read that finds a lease fails at once, so that no test waits.
-WAITS_FOR_NONE = replace(QUESTION.query, policy=replace(QUESTION.query.policy, wait_ms=0))
+WAITS_FOR_NONE = replace(QUESTION.query, policy=QUESTION.query.policy._replace(wait_ms=0))
 STATES = {
     "cold": SharedState(),
     "stale": SharedState(entry=stored_entry(0, TAG, Freshness.STALE), tag=TAG),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -41,7 +40,7 @@ class Read:
             timeout_ms=10_000,
             tags=("products",),
             parameters={},
-            policy=replace(POLICY, **rules),
+            policy=POLICY._replace(**rules),
         )
         numbers = count(1)
         context = ReadContext(

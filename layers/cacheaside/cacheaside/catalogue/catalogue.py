@@ -6,10 +6,9 @@ An error in a file is reported here and not to a caller. The message names the f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Self, cast, get_args
+from typing import Any, Final, NamedTuple, Self, cast, get_args
 
 from cacheaside.catalogue.durations import parse_duration_ms
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value
@@ -38,8 +37,7 @@ _PARAMETER_KEYS: Final = frozenset(
 _TIMEOUT_AT_MOST_MS: Final = 25_000
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalogue(NamedTuple):
     """All queries and commands by name."""
 
     queries: Mapping[str, Query]
@@ -211,7 +209,7 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
         )
         # The parameter checks its own default and example, so it must exist before they are read.
         default, example = (_sample(parameter, options, key) for key in ("default", "example"))
-        return replace(parameter, default=default, example=example)
+        return parameter._replace(default=default, example=example)
     except (ValueError, TypeError) as error:
         raise file.error(key, f"{key}: {error}") from None
 

@@ -6,13 +6,11 @@ cache key is made of it, so requests that differ only in notation must share one
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -105,8 +103,7 @@ def _uuid(raw: str) -> str:
     return str(UUID(raw))
 
 
-@dataclass(frozen=True, slots=True)
-class _Type:
+class _Type(NamedTuple):
     """The parser of one type, the type in SQL, the Python types of its JSON values, and its OpenAPI schema."""
 
     parse: Callable[[str], Scalar]  # raises ValueError with the expected form, such as "true or false"
@@ -127,8 +124,7 @@ SCALAR_TYPES: Final[Mapping[str, _Type]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One declared parameter. The lengths limit the characters of a text, or the items of a list."""
 
     name: str
@@ -253,6 +249,8 @@ def _bind(
 
 
 def _unknown(name: str, declared: Mapping[str, Parameter]) -> str:
+    import difflib  # takes 1 ms, and most requests have no unknown parameter
+
     near = difflib.get_close_matches(_cut(name), declared, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(declared) or 'no parameters'}"
     return f"{shortened(name)} is not a parameter here; {hint}"

@@ -6,18 +6,19 @@ match ASCII only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 __all__ = ["Pattern"]
 
 
-@dataclass(frozen=True, slots=True)
 class Pattern:
     """A regular expression for whole texts."""
 
-    text: str
-    _compiled: Any = field(repr=False, compare=False)
+    __slots__ = ("_compiled", "text")
+
+    def __init__(self, text: str, compiled: Any) -> None:
+        self.text = text
+        self._compiled = compiled
 
     @classmethod
     def parse(cls, text: object) -> Self:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = [
     "ANSWER_MARGIN_MS",
@@ -59,8 +58,7 @@ class WaitedOut(Enum):
     LOAD = "load"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(NamedTuple):
     """Times in milliseconds, as declared in the catalogue."""
 
     ttl_ms: int

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cacheaside.catalogue.quotations import quotations
 from cacheaside.errors import CatalogueError
@@ -19,8 +18,7 @@ _PLACEHOLDER: Final = re.compile(r"%(?:\((?P<name>[^)]*)\)s|(?P<escaped>%)|(?P<s
 _TOML_POSITION: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)")
 
 
-@dataclass(frozen=True, slots=True)
-class SqlFile:
+class SqlFile(NamedTuple):
     """A parsed file. `sql` begins at line `sql_line`. `placeholders` maps each name in %(name)s to its first line."""
 
     path: Path

@@ -12,10 +12,8 @@ import hmac
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.client import HTTPConnection, HTTPException
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from cacheaside.errors import SettingsError
@@ -29,8 +27,7 @@ _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
 _ENDPOINT_S: Final = 0.5  # the endpoint is in the sandbox itself
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """The keys that sign a request."""
 
     access_key: str
@@ -62,6 +59,9 @@ def lambda_credentials(environment: Mapping[str, str] = os.environ) -> Credentia
 
 def _ask_endpoint(endpoint: str, authorization: str) -> Credentials:
     """Return the current credentials. They are not kept: they expire, and only opening a connection needs them."""
+    # Takes 9 ms with all that it imports, and only a function that starts from a snapshot needs it.
+    from http.client import HTTPConnection, HTTPException
+
     url = urlsplit(endpoint)
     connection = HTTPConnection(url.netloc, timeout=_ENDPOINT_S)
     try:

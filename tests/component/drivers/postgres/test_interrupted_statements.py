@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
@@ -115,7 +114,7 @@ class RaisesAt:
 def test_command_that_is_interrupted_is_not_committed_with_the_next(
     outbox_settings: DatabaseSettings, postgres: PostgresServer, sql: Sql, step: int, error: Exception
 ) -> None:
-    commands = Commands(replace(outbox_settings, url=postgres.url_for("cacheaside_command")))
+    commands = Commands(outbox_settings._replace(url=postgres.url_for("cacheaside_command")))
     fields: Any = {"summary": "", "returns": "many", "timeout_ms": 10_000, "parameters": {}}
     update = Command(name="u", sql="update products set price = price + 1 where id = 9 returning price", **fields)
     [(price,)] = sql("select price from products where id = 9")

@@ -185,7 +185,7 @@ def expired(api: Api) -> Callable[[str], Callable[[], Answer]]:
 
     def declare(statement: str) -> Callable[[], Answer]:
         policy = api.module("QueryFunction").catalogue.query("product").policy
-        policy = replace(policy, ttl_ms=1, stale_ms=0, stale_if_error_ms=600_000)
+        policy = policy._replace(ttl_ms=1, stale_ms=0, stale_if_error_ms=600_000)
         ask = declared_query(api, statement, {"policy": policy, "timeout_ms": 4_000})
         assert ask().status == 200
         return ask

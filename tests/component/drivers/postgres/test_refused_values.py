@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from typing import Any, Final
 
 import psycopg2
@@ -186,7 +185,7 @@ def test_value_that_a_command_cannot_take_is_the_callers_error(api: Api) -> None
 
 
 def test_error_that_no_value_can_cause_is_ours(api: Api, log: list[logging.LogRecord]) -> None:
-    with_default = {"x": replace(declared(x="integer")["x"], required=False, default=7)}
+    with_default = {"x": declared(x="integer")["x"]._replace(required=False, default=7)}
     answers = {
         (sql, x): declared_query(api, sql, {"parameters": with_default if x else {}})(**({"x": x} if x else {}))
         for sql, x in OURS
@@ -223,7 +222,7 @@ def divided(api: Api, sql: Sql) -> Iterator[Callable[..., Callable[..., Answer]]
     sql("grant select on refusing.changing to cacheaside_query")
 
     def declare(**policy: int) -> Callable[..., Answer]:
-        changed = replace(api.module("QueryFunction").catalogue.query("product").policy, ttl_ms=1, **policy)
+        changed = api.module("QueryFunction").catalogue.query("product").policy._replace(ttl_ms=1, **policy)
         query = "select %(x)s / divisor as it from refusing.changing"
         return declared_query(api, query, {"policy": changed}, x="integer")
 

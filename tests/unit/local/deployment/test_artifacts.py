@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _imp
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -18,12 +19,27 @@ from tests.support.root import ROOT
 
 HANDLERS = {"QueryFunction": "query.app.handler", "MigrateFunction": "migrate.app.handler"}
 
+# Of unchecked bytecode of Python 3.13.
+HEADER = b"\xf3\r\r\n\x01\0\0\0"
+ERRORS = "python/cacheaside/__pycache__/errors.cpython-313.pyc"
+
 Files = dict[str, bytes]
 
 
 def files(folder: Path, prefix: str = "") -> Files:
     paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    paths = [path for path in paths if path.name != "Makefile"]
     return {prefix + path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def compiled(content: Files) -> Files:
+    """Return bytecode as Python 3.13 makes it, as far as the check reads it."""
+    modules = {name: data for name, data in content.items() if name.endswith(".py")}
+    return {
+        f"{Path(name).parent.as_posix()}/__pycache__/{Path(name).stem}.cpython-313.pyc": HEADER
+        + _imp.source_hash(int.from_bytes(HEADER[:4], "little"), data)
+        for name, data in modules.items()
+    }
 
 
 def zipped(content: Files) -> bytes:
@@ -86,7 +102,6 @@ def test_package_of_this_checkout_is_right(contents: Contents) -> None:
             lambda c: c.functions.update({"migrate/app.py": b""}),
             r"migrate/app\.py in the package differs",
         ),
-        (lambda c: c.library.update({"python/cacheaside/x.pyc": b""}), r"bytecode was packaged, python/cacheaside/x"),
         (lambda c: c.library.pop("python/cacheaside/errors.py"), r"the same files: python/cacheaside/errors\.py"),
         (lambda c: c.dependencies.popitem(), "the dependencies layer was packaged without"),
         (
@@ -97,6 +112,30 @@ def test_package_of_this_checkout_is_right(contents: Contents) -> None:
 )
 def test_difference_from_the_checkout_is_named(contents: Contents, spoil: Callable[[Any], object], says: str) -> None:
     spoil(contents)
+    with pytest.raises(LocalError, match=says):
+        contents.check()
+
+
+def test_bytecode_of_each_module_is_right(contents: Contents) -> None:
+    for part in (contents.functions, contents.library, contents.dependencies):
+        part |= compiled(part)
+    assert len(contents.check()) == 4
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda library: library.pop(ERRORS), "not every module has bytecode and vice versa: .*errors"),
+        (lambda library: library.update({"python/x.pyc": b""}), r"vice versa: python/x\.pyc"),
+        (lambda library: library.update({ERRORS: HEADER + bytes(8)}), "errors.* is not of python/cacheaside/errors.py"),
+        (lambda library: library.update({ERRORS: b"\xa7" + library[ERRORS][1:]}), "or not of Python 3.13"),
+        (lambda library: library.update({ERRORS: HEADER[:4] + bytes(4) + library[ERRORS][8:]}), "errors.* is not of"),
+    ],
+    ids=["missing", "without a module", "of another source", "of another Python", "with the time of its source"],
+)
+def test_other_bytecode_is_named(contents: Contents, spoil: Callable[[Files], object], says: str) -> None:
+    contents.library |= compiled(contents.library)
+    spoil(contents.library)
     with pytest.raises(LocalError, match=says):
         contents.check()
 

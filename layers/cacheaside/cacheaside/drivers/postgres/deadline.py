@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import psycopg2
 from psycopg2.extensions import (
@@ -35,20 +34,21 @@ class DeadlineExceeded(psycopg2.OperationalError):
 _current = threading.local()
 
 
-@dataclass(slots=True)
 class _Repeated:
     """Work that is done again and again while psycopg2 waits."""
 
-    action: Callable[[], object]
-    every_s: float
-    due: float  # on the monotonic clock
+    __slots__ = ("_action", "_due", "_every_s")
+
+    def __init__(self, action: Callable[[], object], every_s: float) -> None:
+        self._action, self._every_s = action, every_s
+        self._due = time.monotonic() + every_s
 
     def left_s(self) -> float:
         """Return the seconds until it is due again, after doing it if it is due now."""
-        if time.monotonic() >= self.due:
-            self.action()
-            self.due = time.monotonic() + self.every_s
-        return self.due - time.monotonic()
+        if time.monotonic() >= self._due:
+            self._action()
+            self._due = time.monotonic() + self._every_s
+        return self._due - time.monotonic()
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def during_waits(action: Callable[[], object], every_s: float) -> Iterator[None]
 
     It costs no thread. An exception of it ends the wait, and makes the connection unusable.
     """
-    _current.repeated = _Repeated(action, every_s, time.monotonic() + every_s)
+    _current.repeated = _Repeated(action, every_s)
     try:
         yield
     finally:
