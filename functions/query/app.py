@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def answer_query(request: Request) -> Response:
 @app.route("/health")
 def report_health(_: Request) -> Response:
     health = check_health(cache, queries)
-    return json_response({"status": health.status, **asdict(health)}, 503 if health.status == "unavailable" else 200)
+    return json_response(health.document(), 503 if health.status == "unavailable" else 200)
 
 
 @after_response.wrap

@@ -27,7 +27,7 @@ def documentation_body(catalogue: Catalogue) -> str:
         *(_command(command) for command in catalogue.commands.values()),
         "<h2>Problems</h2><p>Errors are <code>application/problem+json</code> (RFC 9457).</p>",
         *(
-            f'<section id="{problem.slug}"><h3>{problem.status.value} {escape(problem.title)}</h3>'
+            f'<section id="{problem.slug}"><h3>{problem.status} {escape(problem.title)}</h3>'
             f"<p>{escape(problem.explanation)}</p></section>"
             for problem in PROBLEMS
         ),

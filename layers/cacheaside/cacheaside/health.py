@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cacheaside.errors import CacheasideError
 
@@ -18,16 +17,14 @@ class Pingable(Protocol):
     def ping(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(NamedTuple):
     """The state of one server."""
 
     up: bool
     ms: float  # that the check took
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """The state of both servers."""
 
     cache: Dependency
@@ -37,6 +34,10 @@ class Health:
     def status(self) -> str:
         """`ok` with both, `degraded` with one, `unavailable` with none."""
         return ("unavailable", "degraded", "ok")[self.cache.up + self.database.up]
+
+    def document(self) -> dict[str, object]:
+        """Return the answer of GET /health."""
+        return {"status": self.status, "cache": self.cache._asdict(), "database": self.database._asdict()}
 
 
 def check_health(cache: Pingable, database: Pingable) -> Health:

@@ -18,7 +18,7 @@ Returns = Literal["many", "one"]
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Statement:
     """The part that queries and commands share."""
 
@@ -49,7 +49,7 @@ class Query(Statement):
         return blake2b(declared.encode(), digest_size=16).digest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Command(Statement):
     """A statement that writes. Triggers of the database record which tables and rows it changed."""
 

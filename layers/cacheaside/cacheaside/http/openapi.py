@@ -109,7 +109,7 @@ def _data(statement: Statement) -> dict[str, Any]:
 
 
 def _errors() -> dict[str, Any]:
-    return {str(status.value): {"$ref": "#/components/responses/Problem"} for status in _ERRORS}
+    return {str(status): {"$ref": "#/components/responses/Problem"} for status in _ERRORS}
 
 
 def _get(summary: str, media_type: str) -> dict[str, Any]:

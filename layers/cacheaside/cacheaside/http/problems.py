@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from cacheaside import errors
@@ -23,7 +22,7 @@ class Problem(NamedTuple):
     """A kind of problem. Its `slug` names the section of GET /docs that explains it."""
 
     slug: str
-    status: HTTPStatus
+    status: int
     title: str
     explanation: str
     retry: bool = False
@@ -31,113 +30,111 @@ class Problem(NamedTuple):
 
 _BAD_PARAMETERS: Final = Problem(
     "bad-parameters",
-    HTTPStatus.BAD_REQUEST,
+    400,
     "Parameters are missing or wrong",
     "Each wrong parameter is listed in errors, with the rule that it breaks. "
     "Of many unknown parameters only the first are listed.",
 )
 _BAD_BODY: Final = Problem(
     "bad-body",
-    HTTPStatus.BAD_REQUEST,
+    400,
     "The body cannot be read",
     "Send one JSON object that names each parameter once.",
 )
 _BODY_TOO_LARGE: Final = Problem(
     "body-too-large",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    413,
     "The body is too large",
     "Split the change into several requests.",
 )
 _UNSUPPORTED_MEDIA: Final = Problem(
     "unsupported-media",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    415,
     "The body is not declared as JSON in UTF-8",
     "Send the header content-type: application/json, without another charset and without a content-encoding.",
 )
 _PRECONDITION_FAILED: Final = Problem(
     "precondition-failed",
-    HTTPStatus.PRECONDITION_FAILED,
+    412,
     "The answer is not the one that If-Match names",
     "Send the request without If-Match to get the current answer and its ETag.",
 )
 _BAD_IDEMPOTENCY_KEY: Final = Problem(
     "bad-idempotency-key",
-    HTTPStatus.BAD_REQUEST,
+    400,
     "The Idempotency-Key is not valid",
     "Send one header of 1 to 255 visible ASCII characters without a comma, such as a UUID: "
     "a new key for each command, and the same key for a retry.",
 )
 _KEY_REUSED: Final = Problem(
     "idempotency-key-reused",
-    HTTPStatus.UNPROCESSABLE_ENTITY,
+    422,
     "The Idempotency-Key was used for another request",
     "Nothing was written: a key belongs to one command, its parameters and its caller. Send another key.",
 )
 _KEY_IN_FLIGHT: Final = Problem(
     "idempotency-key-in-flight",
-    HTTPStatus.CONFLICT,
+    409,
     "The first request with this Idempotency-Key is still running",
     "Send the request again after the time in Retry-After. You get the answer of the first, or it is carried out now.",
     retry=True,
 )
 _UNKNOWN_STATEMENT: Final = Problem(
     "unknown-name",
-    HTTPStatus.NOT_FOUND,
+    404,
     "There is no query or command of this name",
     "The catalogue has no query or command of the name in the path.",
 )
 _NOT_FOUND: Final = Problem(
     "no-row",
-    HTTPStatus.NOT_FOUND,
+    404,
     "There is no such row",
     "The query or command returns one row, and no row fits the parameters.",
 )
-_NO_SUCH_ROUTE: Final = Problem(
-    "no-route", HTTPStatus.NOT_FOUND, "There is no such route", "GET /docs lists all routes of this API."
-)
+_NO_SUCH_ROUTE: Final = Problem("no-route", 404, "There is no such route", "GET /docs lists all routes of this API.")
 _METHOD_NOT_ALLOWED: Final = Problem(
     "method",
-    HTTPStatus.METHOD_NOT_ALLOWED,
+    405,
     "The route does not take this method",
     "The header Allow lists the methods that it takes.",
 )
 _CONFLICT: Final = Problem(
     "conflict",
-    HTTPStatus.CONFLICT,
+    409,
     "The change conflicts with what is stored",
     "Nothing was written: there is such a row already, or another row still refers to this one. "
     "The columns of the constraint are listed in errors.",
 )
 _UNPROCESSABLE: Final = Problem(
     "unprocessable",
-    HTTPStatus.UNPROCESSABLE_ENTITY,
+    422,
     "A value is not possible",
     "A value is forbidden, out of range or of the wrong form, or it refers to a row that does not exist. Nothing was "
     "written. If a constraint forbids it, its columns are listed in errors.",
 )
 _TOO_LARGE: Final = Problem(
     "answer-too-large",
-    HTTPStatus.INTERNAL_SERVER_ERROR,
+    500,
     "The answer is too large to be sent",
     "Ask for fewer rows. The query may take a limit.",
 )
 _UNAVAILABLE: Final = Problem(
     "unavailable",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The database cannot be reached",
     "Nothing was written, and the cache has no answer. Try again after the time in Retry-After.",
     retry=True,
 )
 _OUTCOME_UNKNOWN: Final = Problem(
     "outcome-unknown",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The command may have been carried out",
     "The connection to the database was lost during COMMIT. Send it again only with the same Idempotency-Key. "
     "If it had none, first check whether it was carried out.",
 )
 _OVERLOADED: Final = Problem(
     "overloaded",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "Too many requests need the database at once",
     "Requests that cannot share a load ask the database themselves, and it takes only some of those at a time. "
     "Try again after the time in Retry-After.",
@@ -145,7 +142,7 @@ _OVERLOADED: Final = Problem(
 )
 _BUSY: Final = Problem(
     "busy",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "Other transactions prevent this one",
     "They were changing the same rows, or did not release a lock in time. Nothing was written, though a command was "
     "tried several times. Try again after the time in Retry-After.",
@@ -153,7 +150,7 @@ _BUSY: Final = Problem(
 )
 _REFUSED_FOR_NOW: Final = Problem(
     "refused-for-now",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The database cannot do this at the moment",
     "It may be in a failover, read-only, or out of space, memory or connections. Nothing was written. "
     "Send the same request again after the time in Retry-After.",
@@ -161,27 +158,27 @@ _REFUSED_FOR_NOW: Final = Problem(
 )
 _WAITED_TOO_LONG: Final = Problem(
     "waited-too-long",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The answer is still being loaded",
     "Another request is loading it. Try again after the time in Retry-After: it is probably stored by then.",
     retry=True,
 )
 _CACHE_UNAVAILABLE: Final = Problem(
     "cache-unavailable",
-    HTTPStatus.SERVICE_UNAVAILABLE,
+    503,
     "The cache cannot be reached",
     "Old answers may still be served. Try again after the time in Retry-After.",
     retry=True,
 )
 _TIMEOUT: Final = Problem(
     "timeout",
-    HTTPStatus.GATEWAY_TIMEOUT,
+    504,
     "The database took too long",
     "The query or command exceeded its own timeout and was cancelled.",
 )
 _INTERNAL: Final = Problem(
     "internal",
-    HTTPStatus.INTERNAL_SERVER_ERROR,
+    500,
     "An internal error occurred",
     "The log has it under the instance of this problem.",
 )
@@ -253,7 +250,7 @@ def _response(
     document = {
         "type": f"/docs#{problem.slug}",
         "title": problem.title,
-        "status": problem.status.value,
+        "status": problem.status,
         "detail": detail,
         "instance": f"urn:uuid:{request_id}",
         **(extra or {}),
@@ -261,4 +258,4 @@ def _response(
     retry = {"Retry-After": _RETRY_AFTER_S} if problem.retry else {}
     # No client may keep an error. A NotFound of a query brings a Cache-Control of its own.
     all_headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **retry, **(headers or {})}
-    return Response(problem.status.value, all_headers, json.dumps(document, ensure_ascii=False))
+    return Response(problem.status, all_headers, json.dumps(document, ensure_ascii=False))
