@@ -7,21 +7,18 @@ response with its headers and metrics; the others only get the body. redis-py se
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
 import redis
-from awslambdaric.bootstrap import Unbuffered
 
 from bench.figures import Figure, Results, run
 from bench.measuring import Block, RunBlock, interleaved, percentile, spread, spread_of_ratios, timed
 from bench.peers import aiocache, cashews, dogpile, redis_py
 from bench.query_stack import ANSWERS, HIT, Handler, QueryStack, event, import_handler, source
+from bench.unbuffered_log import unbuffered_log
 from local.progress import Progress
 
 __all__ = ["ROUNDS", "measure"]
@@ -39,7 +36,7 @@ def measure(stack: QueryStack, size: int) -> Results:
     """Run `size` rounds for each answer."""
     handler = import_handler(stack)
     figures, rows = [], []
-    with asyncio.Runner() as runner, _unbuffered_log():
+    with asyncio.Runner() as runner, unbuffered_log():
         for answer, wanted in ANSWERS.items():
             loads: list[str] = []
             contenders = _contenders(stack.cache_url, handler, event("answer", rows=wanted), answer, runner, loads)
@@ -105,18 +102,6 @@ def _timed_async(runner: asyncio.Runner, call: Callable[[], Awaitable[object]]) 
         return Block((time.process_time_ns() - cpu_ns) / 1000 / calls, wall_us)
 
     return lambda calls: runner.run(block(calls))
-
-
-@contextmanager
-def _unbuffered_log() -> Iterator[None]:
-    """Let metrics and log lines leave the process one by one, as with Lambda's runtime, to a file that keeps nothing."""
-    stdout = sys.stdout
-    with open(os.devnull, "w") as log:  # noqa: PTH123
-        sys.stdout = Unbuffered(log)
-        try:
-            yield
-        finally:
-            sys.stdout = stdout
 
 
 def _figures(answer: str, blocks: dict[str, list[Block]]) -> Iterator[Figure]:

@@ -27,7 +27,7 @@ from bench.query_stack import QueryStack
 from bench.servers import ROOT
 from local.servers.processes import HOST
 
-__all__ = ["Sandbox", "cpu_ns"]
+__all__ = ["Sandbox", "cpu_ns", "peak_kib"]
 
 _PATIENCE_S: Final = 60.0
 _TIMEOUT_MS: Final = 29_000
@@ -35,18 +35,19 @@ _ARN: Final = "arn:aws:lambda:us-east-1:123456789012:function:query"
 
 
 class Sandbox:
-    """Runs within a `with` block. `init_ms` is not measured: the first call of `invoke` waits until it is over."""
+    """Runs within a `with` block, which begins when the function's module is imported."""
 
-    def __init__(self, stack: QueryStack) -> None:
+    def __init__(self, stack: QueryStack, handler: str = "query.app.handler") -> None:
         self.log = stack.folder / f"sandbox-{uuid4()}.log"
         self._stack = stack
+        self._handler = handler
         self._api = _Api()
 
     def __enter__(self) -> Self:
         Thread(target=self._api.serve_forever, daemon=True).start()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "awslambdaric", "query.app.handler"],
+                [sys.executable, "-m", "awslambdaric", self._handler],
                 cwd=self._stack.functions,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -76,10 +77,8 @@ class Sandbox:
 
     @property
     def peak_kib(self) -> int:
-        """The most memory that the process has used so far, as Linux counts it."""
-        found = re.search(r"^VmHWM:\s*(\d+) kB", Path(f"/proc/{self._process.pid}/status").read_text(), re.MULTILINE)
-        assert found
-        return int(found[1])
+        """The most memory that the process has used so far."""
+        return peak_kib(self._process.pid)
 
     def _environment(self) -> dict[str, str]:
         """Return the variables of the function, and those that Lambda sets and its runtime client needs."""
@@ -87,10 +86,10 @@ class Sandbox:
         return {
             **of_python,
             **self._stack.environment,
-            "PYTHONPATH": os.pathsep.join([str(self._stack.functions), str(ROOT / "layers" / "cacheaside")]),
+            "PYTHONPATH": os.pathsep.join(map(str, (self._stack.functions, ROOT / "layers" / "cacheaside", ROOT))),
             "LANG": "C.UTF-8",
             "TZ": ":UTC",
-            "_HANDLER": "query.app.handler",
+            "_HANDLER": self._handler,
             "LAMBDA_TASK_ROOT": str(self._stack.functions),
             "AWS_LAMBDA_RUNTIME_API": f"{HOST}:{self._api.server_port}",
             "AWS_LAMBDA_FUNCTION_NAME": "query",
@@ -106,6 +105,13 @@ class Sandbox:
 def cpu_ns(pid: int) -> int:
     """Return the CPU time of process `pid` so far. Linux has a clock for each process; its number is that of the kernel."""
     return time.clock_gettime_ns(~pid << 3 | 2)
+
+
+def peak_kib(pid: int | str) -> int:
+    """Return the most memory that process `pid` has used so far, as Linux counts it: VmHWM in proc(5)."""
+    found = re.search(r"^VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found
+    return int(found[1])
 
 
 class _Api(ThreadingHTTPServer):

@@ -2,7 +2,8 @@
 
 Ours: the process of a sandbox, with AWS's runtime client, which fetches the event over HTTP, parses and renders JSON, and
 asks for the next event; and with our extension, which does the same on a connection of its own. Theirs: the worker process
-of gunicorn, which parses an HTTP request and writes the response. Neither has TLS, API Gateway or a load balancer.
+of gunicorn, which parses an HTTP request and writes the response. Neither has TLS, API Gateway or a load balancer. A sandbox
+whose handler does nothing shows how much of ours is the runtime client's.
 """
 
 from __future__ import annotations
@@ -35,21 +36,22 @@ _AIM: Final = 0.7
 def measure(stack: QueryStack, size: int) -> Results:
     """Run `size` rounds for each answer."""
     figures, rows = [], []
-    with Sandbox(stack) as sandbox, _gunicorn(stack) as (worker, port):
+    with Sandbox(stack) as sandbox, Sandbox(stack, "bench.empty_function.do_nothing") as empty, _gunicorn(stack) as (worker, port):
         client = HTTPConnection(HOST, port)  # it opens a new connection for each request: the sync worker closes it
         for answer, wanted in ANSWERS.items():
-            ours, theirs = [], []
+            ours, theirs, floor = [], [], []
             progress = Progress(f"served hits, {answer}")
             invoke, get = partial(_invoke, sandbox, event("answer", rows=wanted)), partial(_get, client, wanted)
             assert invoke() == get(), "both answer the same"
             for number in range(size):
                 ours.append(_cpu_us(invoke, lambda: sandbox.cpu_ns))
                 theirs.append(_cpu_us(get, lambda: cpu_ns(worker)))
+                floor.append(_cpu_us(partial(empty.invoke, event("answer")), lambda: empty.cpu_ns))
                 progress(number + 1, size)
             ratio = spread_of_ratios(ours, theirs)
             figures.append(Figure.of(f"served hit, {answer}: CPU ÷ Flask under gunicorn", "×", ratio, _AIM))
-            rows.append((answer, *(f"{spread(each).median:,.0f} µs" for each in (ours, theirs))))
-    return Results(figures, ("answer", "CPU, sandbox", "CPU, gunicorn's worker"), rows)
+            rows.append((answer, *(f"{spread(each).median:,.0f} µs" for each in (ours, floor, theirs))))
+    return Results(figures, ("answer", "CPU, sandbox", "CPU, empty sandbox", "CPU, gunicorn's worker"), rows)
 
 
 def _cpu_us(call: Callable[[], object], clock: Callable[[], int]) -> float:
