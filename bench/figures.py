@@ -18,9 +18,10 @@ __all__ = ["Figure", "Results", "markdown", "run"]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value with its spread. `aim` is the most that it should be, if there is an aim for it."""
+    """A value with its spread. Figures of one group have one unit. `aim` is the most that it should be, if any."""
 
-    name: str
+    group: str
+    label: str
     unit: str
     value: float
     low: float
@@ -28,32 +29,39 @@ class Figure:
     aim: float | None = None
 
     @classmethod
-    def of(cls, name: str, unit: str, spread: Spread, aim: float | None = None) -> Figure:
-        return cls(name, unit, spread.median, spread.low, spread.high, aim)
+    def of(cls, group: str, label: str, unit: str, spread: Spread, aim: float | None = None) -> Figure:
+        return cls(group, label, unit, spread.median, spread.low, spread.high, aim)
 
     @classmethod
-    def count(cls, name: str, unit: str, value: float, aim: float | None = None) -> Figure:
+    def count(cls, group: str, label: str, unit: str, value: float, aim: float | None = None) -> Figure:
         """Return a figure that was counted, and has no spread."""
-        return cls(name, unit, value, value, value, aim)
+        return cls(group, label, unit, value, value, value, aim)
+
+    @property
+    def name(self) -> str:
+        return f"{self.group}: {self.label}"
 
     @property
     def aim_text(self) -> str:
         return "" if self.aim is None else f"≤ {self.aim:g}"
 
     @property
+    def met(self) -> str:
+        return "" if self.aim is None else "yes" if self.value <= self.aim else "no"
+
+    @property
     def text(self) -> str:
-        if self.low == self.high:
-            return f"{_rounded(self.value)} {self.unit}"
-        return f"{_rounded(self.value)} {self.unit} ({_rounded(self.low)}–{_rounded(self.high)})"
+        spread = "" if self.low == self.high else f" ({_rounded(self.low)}–{_rounded(self.high)})"
+        return f"{_rounded(self.value)} {self.unit}".strip() + spread
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """`head` and `rows` are a table of absolute values; compare those of one run only."""
+    """`head` and `rows` are a table of absolute values, if there is one. Compare those of one run only."""
 
     figures: Sequence[Figure]
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
 
 
 def run(measure: Callable[[QueryStack, int], Results], size: int) -> None:

@@ -17,7 +17,7 @@ from local.progress import Progress
 __all__ = ["SECONDS", "measure"]
 
 SECONDS: Final = 10
-_RATES: Final = (1, 10, 50)  # hits a second
+_RATES: Final = (10, 50, 1)  # hits a second
 _PAUSE_S: Final = 1.5
 _AIM: Final = 30
 _AIM_FROM: Final = 10  # hits a second
@@ -35,7 +35,9 @@ def measure(stack: QueryStack, size: int) -> Results:
             assert set(sources) == {HIT}
             written = sandbox.log.stat().st_size - written
             aim = _AIM if rate >= _AIM_FROM else None
-            figures.append(Figure.count(f"log, {rate} hits a second", "bytes a hit", written / len(sources), aim))
+            figures.append(
+                Figure.count("log, bytes of a hit", f"{rate} hits a second", "", written / len(sources), aim)
+            )
             rows.append((str(rate), str(len(sources)), f"{written:,}"))
     return Results(figures, ("hits a second", "hits", "bytes"), rows)
 

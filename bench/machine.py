@@ -15,8 +15,8 @@ def machine() -> str:
     """Return CPU, cores, memory, kernel, and the versions of Python, of the servers and of redis-py, in one line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"{_cpu()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, redis-py {version('redis')}, Valkey 8 and PostgreSQL 18 on the same machine"
+        f"{_cpu()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}; "
+        f"Python {platform.python_version()}, redis-py {version('redis')}; Valkey 8 and PostgreSQL 18 on it too"
     )
 
 

@@ -11,7 +11,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 __all__ = ["Block", "Spread", "interleaved", "percentile", "spread", "spread_of_ratios", "timed"]
 

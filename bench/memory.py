@@ -1,8 +1,8 @@
 """`python -m bench.memory [ROUNDS]`: the memory that an answer of 4.6 MB takes at most, above that of small answers.
 
-Each figure is from a process of its own, and a multiple of the answer's size. "Handler alone" is a process that calls the
-handler and keeps its response. "Sandbox" is what Lambda limits: there AWS's runtime client renders the response as JSON
-and sends it. "Runtime client alone" is a sandbox whose handler only makes a body of that size.
+Each figure is from a process of its own, and a multiple of the answer's size. "Handler alone" is a process that calls
+the handler and keeps its response. "Sandbox" is what Lambda limits: there AWS's runtime client renders the response as
+JSON and sends it. "Runtime client alone" is a sandbox whose handler only makes a body of that size.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ def measure(stack: QueryStack, size: int) -> Results:
             multiples.setdefault(name, []).append(measured)
         progress(number + 1, size)
     figures = [
-        Figure.of(f"memory, {name}", "× the answer", spread(values), _AIM if name.startswith("hit") else None)
-        for name, values in multiples.items()
+        Figure.of("memory ÷ size of the answer", name, "×", spread(values), _AIM if name.startswith("hit") else None)
+        for name, values in sorted(multiples.items())
     ]
-    return Results(figures, (), ())
+    return Results(figures)
 
 
 def _of_sandbox(

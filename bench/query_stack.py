@@ -19,12 +19,25 @@ from bench.functions_folder import functions_folder
 from bench.servers import ROOT, running_servers
 from local.template import read_template
 
-__all__ = ["ANSWERS", "HIT", "MISS", "ROWS", "SLOW", "Handler", "QueryStack", "event", "import_handler", "query_stack", "source"]
+__all__ = [
+    "ANSWERS",
+    "HIT",
+    "MISS",
+    "ROWS",
+    "SLOW",
+    "Handler",
+    "QueryStack",
+    "event",
+    "import_handler",
+    "query_stack",
+    "source",
+]
 
 _WORDS: Final = "blue,cotton,cup,desk,green,lamp,large,mug,oak,paper,red,small,wool"
 ROWS: Final = f"""select
     number as id,
-    initcap(concat_ws(' ', words[1 + mod(number * 7, 13)], words[1 + mod(number * 5, 13)], words[1 + mod(number, 11)])) as name,
+    initcap(concat_ws(' ', words[1 + mod(number * 7, 13)], words[1 + mod(number * 5, 13)], words[1 + mod(number, 11)]))
+        as name,
     round(mod(number * 7919, 99991) / 100.0, 2) as price
 from generate_series(1, %(rows)s) as number, string_to_array('{_WORDS}', ',') as words"""
 # Two tags, as the product of the shop has. They live longer than a benchmark runs, so that each call is a hit.
@@ -38,7 +51,22 @@ _SLOW_HEAD: Final = """-- params.ms = { type = "integer", min = 0, example = 100
 -- params.number = { type = "integer", default = 0, description = "which answer" }
 """
 SLOW: Final = f"{ROWS}, (select pg_sleep(%(ms)s / 1000.0)) as slept where %(number)s is not null"
-_QUERIES: Final = {"answer": f"{_HEAD}{ROWS}\n", "slow": f"{_HEAD}{_SLOW_HEAD}{SLOW}\n"}
+# It expires while a benchmark watches.
+_HOT: Final = """-- summary = "Expires soon"
+-- ttl = "{ttl_s}s"
+-- stale = "{stale_s}s"
+-- timeout = "20s"
+-- tags = ["products", "order_items"]
+-- params.ms = {{ type = "integer", min = 0, example = 100, description = "how long it takes" }}
+select '{text}' as text, pg_sleep(%(ms)s / 1000.0)::text as slept
+"""
+HOT_TEXT, HOT_TTL_S = "a hot answer", 1
+_QUERIES: Final = {
+    "answer": f"{_HEAD}{ROWS}\n",
+    "slow": f"{_HEAD}{_SLOW_HEAD}{SLOW}\n",
+    "hot": _HOT.format(stale_s=0, ttl_s=HOT_TTL_S, text=HOT_TEXT),
+    "hot_stale": _HOT.format(stale_s=600, ttl_s=HOT_TTL_S, text=HOT_TEXT),
+}
 # The rows of an answer, by its size.
 ANSWERS: Final = {"0.2 kB": 4, "10 kB": 190}
 
@@ -81,7 +109,7 @@ def import_handler(stack: QueryStack, **variables: str) -> Handler:
         invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:query",
         get_remaining_time_in_millis=lambda: 29_000,
     )
-    return lambda request: handler(request, context)  # type: ignore[no-any-return]
+    return lambda request: handler(request, context)
 
 
 def event(query: str, **parameters: int | str) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Sandbox:
 
 
 def cpu_ns(pid: int) -> int:
-    """Return the CPU time of process `pid` so far. Linux has a clock for each process; its number is that of the kernel."""
+    """Return the CPU time of process `pid` so far. Linux has a clock for each process, with this number."""
     return time.clock_gettime_ns(~pid << 3 | 2)
 
 

@@ -1,9 +1,9 @@
 """`python -m bench.served_hits [ROUNDS]`: the CPU of a hit as it is served, beside the design that we replace.
 
-Ours: the process of a sandbox, with AWS's runtime client, which fetches the event over HTTP, parses and renders JSON, and
-asks for the next event; and with our extension, which does the same on a connection of its own. Theirs: the worker process
-of gunicorn, which parses an HTTP request and writes the response. Neither has TLS, API Gateway or a load balancer. A sandbox
-whose handler does nothing shows how much of ours is the runtime client's.
+Ours: the process of a sandbox, with AWS's runtime client, which fetches the event over HTTP, parses and renders JSON,
+and asks for the next event; and with our extension, which asks for it on a connection of its own. Theirs: the worker
+process of gunicorn, which parses an HTTP request and writes the response. Neither has TLS, API Gateway or a load
+balancer. A sandbox whose handler does nothing shows how much of ours is the runtime client's.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ _AIM: Final = 0.7
 def measure(stack: QueryStack, size: int) -> Results:
     """Run `size` rounds for each answer."""
     figures, rows = [], []
-    with Sandbox(stack) as sandbox, Sandbox(stack, "bench.empty_function.do_nothing") as empty, _gunicorn(stack) as (worker, port):
+    with (
+        Sandbox(stack) as sandbox,
+        Sandbox(stack, "bench.empty_function.do_nothing") as empty,
+        _gunicorn(stack) as (worker, port),
+    ):
         client = HTTPConnection(HOST, port)  # it opens a new connection for each request: the sync worker closes it
         for answer, wanted in ANSWERS.items():
             ours, theirs, floor = [], [], []
@@ -49,7 +53,7 @@ def measure(stack: QueryStack, size: int) -> Results:
                 floor.append(_cpu_us(partial(empty.invoke, event("answer")), lambda: empty.cpu_ns))
                 progress(number + 1, size)
             ratio = spread_of_ratios(ours, theirs)
-            figures.append(Figure.of(f"served hit, {answer}: CPU ÷ Flask under gunicorn", "×", ratio, _AIM))
+            figures.append(Figure.of("served hit, CPU ÷ Flask under gunicorn", answer, "×", ratio, _AIM))
             rows.append((answer, *(f"{spread(each).median:,.0f} µs" for each in (ours, floor, theirs))))
     return Results(figures, ("answer", "CPU, sandbox", "CPU, empty sandbox", "CPU, gunicorn's worker"), rows)
 

@@ -1,4 +1,4 @@
-"""Standard output as Lambda's runtime client for Python sets it up, so that a handler in this process pays for its log."""
+"""Standard output as Lambda's runtime client sets it up, so that a handler in this process pays for its log."""
 
 from __future__ import annotations
 

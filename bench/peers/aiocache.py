@@ -1,4 +1,8 @@
-"""aiocache: https://aiocache.aio-libs.org/. `cached` loads in each client, `cached_stampede` with a lock for some time."""
+"""aiocache: https://aiocache.aio-libs.org/
+
+`cached` loads in each client. `cached_stampede` is its protection of a key that many ask for at once, a lock with a
+lease.
+"""
 
 from __future__ import annotations
 

@@ -25,4 +25,4 @@ def get_or_create(url: str, key: str, load: Callable[[], bytes], ttl_s: float) -
             "thread_local_lock": False,
         },
     )
-    return lambda: region.get_or_create(key, load)  # type: ignore[no-any-return]
+    return lambda: region.get_or_create(key, load)
