@@ -18,7 +18,7 @@ __all__ = ["SECONDS", "measure"]
 
 SECONDS: Final = 10
 _RATES: Final = (10, 50, 1)  # hits a second
-_PAUSE_S: Final = 1.5
+_PAUSE_S: Final = 1.1
 _AIM: Final = 30
 _AIM_FROM: Final = 10  # hits a second
 

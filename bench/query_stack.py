@@ -60,12 +60,12 @@ _HOT: Final = """-- summary = "Expires soon"
 -- params.ms = {{ type = "integer", min = 0, example = 100, description = "how long it takes" }}
 select '{text}' as text, pg_sleep(%(ms)s / 1000.0)::text as slept
 """
-HOT_TEXT, HOT_TTL_S = "a hot answer", 1
+HOT_TEXT, HOT_TTLS_S = "a hot answer", (1, 15)
 _QUERIES: Final = {
     "answer": f"{_HEAD}{ROWS}\n",
     "slow": f"{_HEAD}{_SLOW_HEAD}{SLOW}\n",
-    "hot": _HOT.format(stale_s=0, ttl_s=HOT_TTL_S, text=HOT_TEXT),
-    "hot_stale": _HOT.format(stale_s=600, ttl_s=HOT_TTL_S, text=HOT_TEXT),
+    **{f"hot_{ttl_s}s": _HOT.format(ttl_s=ttl_s, stale_s=0, text=HOT_TEXT) for ttl_s in HOT_TTLS_S},
+    **{f"hot_{ttl_s}s_stale": _HOT.format(ttl_s=ttl_s, stale_s=600, text=HOT_TEXT) for ttl_s in HOT_TTLS_S},
 }
 # The rows of an answer, by its size.
 ANSWERS: Final = {"0.2 kB": 4, "10 kB": 190}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ PYTHON = ROOT / ".venv-bench" / "bin" / "python"  # of `make test`, or `make .ve
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bench")
-    subprocess.run([PYTHON, "-m", "bench", "--quick", path], cwd=ROOT, check=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["layers/cacheaside", "functions", "."])}
+    subprocess.run([PYTHON, "-m", "bench", "--quick", path], cwd=ROOT, env=environment, check=True)
     return path
 
 
