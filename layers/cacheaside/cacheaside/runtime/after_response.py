@@ -27,7 +27,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import wraps
-from queue import Queue
+from queue import SimpleQueue
 from threading import Thread
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -59,9 +59,12 @@ class AfterResponse:
         """Run tasks inline. `start` runs them after the response."""
         self.inline = True
         self.dropped = 0
-        # Handler and thread never use it at once: the handler joins `_ended` before, and puts into it after.
+        # Handler and thread never use it at once: the handler takes from `_done` before, and puts into `_ended` after.
         self._tasks: deque[_Task] = deque()
-        self._ended: Queue[Callable[[], int]] = Queue()  # one item for each ended handler: it returns the ms left
+        # To the thread, when a handler has ended, and back, when its tasks have. The first one returns the ms left.
+        self._ended: SimpleQueue[Callable[[], int]] = SimpleQueue()
+        self._done: SimpleQueue[None] = SimpleQueue()
+        self._has_thread_work = False
 
     @classmethod
     def start(cls, environment: Mapping[str, str]) -> AfterResponse:
@@ -95,13 +98,16 @@ class AfterResponse:
 
         @wraps(handler)
         def wrapped(event: _E, context: _C) -> _R:
-            self._ended.join()
+            if self._has_thread_work:
+                self._done.get()
+                self._has_thread_work = False
             try:
                 return handler(event, context)
             finally:
                 if self.inline:
                     self._run_tasks(context.get_remaining_time_in_millis)
                 else:
+                    self._has_thread_work = True
                     self._ended.put(context.get_remaining_time_in_millis)
 
         return wrapped
@@ -119,7 +125,7 @@ class AfterResponse:
                     _log.error("tasks will delay the response: the extension got no event: %r", error)
             time_left_ms = self._ended.get()
             self._run_tasks(time_left_ms)
-            self._ended.task_done()
+            self._done.put(None)
 
     def _run_tasks(self, time_left_ms: Callable[[], int]) -> None:
         while self._tasks:
