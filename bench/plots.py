@@ -51,13 +51,17 @@ _LABEL_DISTANCE: Final = 0.085  # of a panel's height, so that labels do not cov
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A value and its spread. `before` is the value that an earlier run had, drawn as a small mark."""
+    """A value and its spread. `before` is the value that an earlier run had, drawn as a small mark.
+
+    The aim of the group is for bars that are `judged`. The others are grey.
+    """
 
     label: str
     value: float
     low: float
     high: float
     before: float | None = None
+    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ def lines(path: Path, title: str, panels: Sequence[Panel]) -> None:
 def _draw_bars(axes: Axes, group: Group) -> None:
     widest = max(group.aim, *(max(bar.high, bar.before or 0) for bar in group.bars))
     for row, bar in enumerate(group.bars):
-        axes.barh(row, bar.value, height=0.62, color=COLOURS[0] if bar.value <= group.aim else COLOURS[1])
+        judged = COLOURS[0] if bar.value <= group.aim else COLOURS[1]
+        axes.barh(row, bar.value, height=0.62, color=judged if bar.judged else COLOURS[-1])
         axes.plot([bar.low, bar.high], [row, row], color=_INK, linewidth=1.2)
         if bar.before is not None:
             axes.plot([bar.before], [row], marker="D", markersize=4, color=_INK, fillstyle="none")

@@ -27,12 +27,12 @@ _PLOTS: Final = (
     ),
     (
         "speed-others",
-        "A cold start takes {:.1f} × the CPU of importing redis and psycopg2 alone; and misses, memory, log",
+        "A cold start takes {:.1f} × the CPU of its two drivers alone. Below: misses, memory, log",
         ("cold_start", "misses", "memory", "log_bytes"),
     ),
     (
         "speed-stampedes",
-        "When an answer expires for which many clients ask, the database runs {:.0f} of our loads",
+        "Loads when an answer expires for which many clients ask: {:.0f} of ours",
         ("stampedes",),
     ),
 )
@@ -67,11 +67,12 @@ def _groups(figures: Sequence[Figure], before: Mapping[str, Figure]) -> Iterator
         members = list(group)
         aims = [figure.aim for figure in members if figure.aim is not None]
         if aims:
-            yield Group(title, "", aims[0], [_bar(figure, before.get(figure.name)) for figure in members])
+            yield Group(title, members[0].unit, aims[0], [_bar(figure, before.get(figure.name)) for figure in members])
 
 
 def _bar(figure: Figure, before: Figure | None) -> Bar:
-    return Bar(figure.label, figure.value, figure.low, figure.high, before.value if before else None)
+    earlier = before.value if before else None
+    return Bar(figure.label, figure.value, figure.low, figure.high, earlier, judged=figure.aim is not None)
 
 
 def _parts(machine: str, results: Mapping[str, Results], before: Mapping[str, Figure]) -> Iterator[str]:

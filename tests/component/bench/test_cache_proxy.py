@@ -46,6 +46,7 @@ def seconds_of_three_commands(through: redis.Redis) -> float:
 def test_counts_commands_and_replies(client: redis.Redis, proxy: CacheProxy, through: redis.Redis) -> None:
     seconds_of_three_commands(through)
     assert (proxy.commands, proxy.replies) == (4, 4)
+    assert proxy.round_trips == 2, "the PING of the fixture, and one pipeline"
 
 
 @pytest.mark.parametrize("delayed", ["command_s", "late_commands", "late_replies"])

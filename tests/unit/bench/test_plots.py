@@ -73,6 +73,14 @@ def test_bars_tell_their_values_and_the_aim(path: Path) -> None:
     assert {"A hit is cheap", "0.2 kB", "1.8 (1.7–1.9), ◇ before: 3.1", "aim ≤ 2", "÷ MGET"} <= heights(path).keys()
 
 
+@pytest.mark.parametrize(("value", "judged", "colour"), [(1, True, 0), (3, True, 1), (3, False, -1)])
+def test_a_bar_above_the_aim_has_another_colour_and_one_without_aim_is_grey(
+    value: float, judged: bool, colour: int, path: Path
+) -> None:
+    bars(path, "", [Group("", "", 2.0, [Bar("", value, value, value, judged=judged)])])
+    assert set(re.findall(r"#[0-9a-f]{6}", path.read_text().partition("</style>")[2])) == {COLOURS[colour]}
+
+
 def test_labels_of_curves_that_end_together_do_not_cover_each_other(path: Path) -> None:
     write_lines(path)
     of_labels = sorted(heights(path)[f"series {number}"] for number in range(3))
