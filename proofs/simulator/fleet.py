@@ -240,4 +240,4 @@ class _Run:
         if isinstance(outcome, CacheasideError):
             return Result.FAILED
         body = outcome.entry.body if isinstance(outcome, Outcome) else outcome
-        return Result.OUTDATED if self._oldest and int(body) < self._oldest else Result.ANSWERED
+        return Result.OUTDATED if self._oldest and int(body or 0) < self._oldest else Result.ANSWERED

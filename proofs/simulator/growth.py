@@ -1,4 +1,4 @@
-"""Growth: what a million keys cost at 10 to 1,000,000 reads a second, with reads by Zipf's law.
+"""Growth: what 100,000 keys cost at 10 to 1,000,000 reads a second, with reads by Zipf's law.
 
 The loads of one key are simulated at rates from one read in a quarter of an hour to 100,000 a second, and interpolated
 between them. Their sum over all keys is the load of the database. It has room for all loads here, so for the strategies
@@ -13,34 +13,45 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from zlib import crc32
 
 from proofs.simulator.fleet import CPU_MS_PER_READ
 from proofs.simulator.single_key import WORK_MS, expire
-from proofs.simulator.store import StoreOptions
-from proofs.simulator.strategies import FULL, STRATEGIES, questions
+from proofs.simulator.store import StoreOptions, shard_of
+from proofs.simulator.strategies import FULL, STRATEGIES, Strategy, questions
 from proofs.simulator.world import World, zipf
 
-__all__ = ["RATES", "READS_PER_S", "Curve", "Demand", "Scaling", "demand", "loads_per_s", "scaling", "simulate_rate"]
+__all__ = [
+    "GROWN",
+    "RATES",
+    "READS_PER_S",
+    "Curve",
+    "Demand",
+    "Scaling",
+    "demand",
+    "loads_per_s",
+    "scaling",
+    "simulate_rate",
+]
 
 READS_PER_S: Final = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 RATES: Final = tuple(10 ** (half / 2) for half in range(-6, 11))  # of one key
-KEYS: Final = 1_000_000
+KEYS: Final = 100_000
+GROWN: Final = {**STRATEGIES, "the same, ttl = 10 min": FULL.with_ttl(600_000)}
 
-_READS_OF_A_POINT: Final = 40_000
 _WINDOW_S: Final = 1.5  # in which readers of one expiry are simulated
 _ANSWER_BYTES: Final = 2_000
 _HOT_KEYS: Final = 10_000  # placed on their shards one by one; the rest is spread evenly
 _RANKS_APART: Final = 0.01  # keys whose ranks differ by less than 1 % have one rate
 _LOCAL_S: Final = 1.0
+_LOCAL_ENTRIES: Final = 100  # a sandbox keeps no more, which are about the hottest
 
 Curve = Sequence[float]  # the loads a second of one key, at each of RATES
 
 
-def simulate_rate(strategy_name: str, reads_per_s: float, seed: int = 1) -> float:
-    """Return the loads a second of one key that is read that often."""
-    expiries = int(_READS_OF_A_POINT / (reads_per_s * _WINDOW_S + 1))
-    return expire(STRATEGIES[strategy_name], reads_per_s, min(max(expiries, 3), 400), seed).loads_per_s
+def simulate_rate(strategy: Strategy, reads_per_s: float, reads: float, seed: int = 1) -> float:
+    """Return the loads a second of one key that is read that often. About as many `reads` are simulated."""
+    expiries = int(reads / (reads_per_s * _WINDOW_S + 1))
+    return expire(strategy, reads_per_s, min(max(expiries, 2), 400), seed).loads_per_s
 
 
 def loads_per_s(curve: Curve, reads_per_s: float, keys: int = KEYS) -> float:
@@ -100,18 +111,27 @@ def demand(curve: Curve, reads_per_s: float, shards: Sequence[int]) -> Demand:
 
 
 def _busiest(shares: Sequence[float], shards: int) -> float:
-    """Return the commands on the busiest shard for each read. In a cluster, the tag of a read is a command as well."""
-    commands = 1 if shards == 1 else 2
-    by_shard = Counter({shard: commands * (1 - sum(shares)) / shards for shard in range(shards)})
-    for share, question in zip(shares, questions(FULL.policy, len(shares)), strict=True):
-        for key in (question.keys.entry, *question.keys.tags)[:commands]:
-            by_shard[crc32(key.encode()) % shards] += share
-    return max(by_shard.values())
+    """Return the commands on the busiest shard for each read.
+
+    A node reads entry and tags with one command. In a cluster each tag is a command of its own. A row has its own tag,
+    and that of all rows of its table, which all reads have in common.
+    """
+    if shards == 1:
+        return 1.0
+    by_shard = [2 * (1 - sum(shares)) / shards] * shards
+    asked = questions(FULL.policy, len(shares))
+    table_tag = {*asked[0].keys.tags}.intersection(asked[1].keys.tags).pop()
+    by_shard[shard_of(table_tag, shards)] += 1
+    for share, question in zip(shares, asked, strict=True):
+        for key in {question.keys.entry, *question.keys.tags} - {table_tag}:
+            by_shard[shard_of(key, shards)] += share
+    return max(by_shard)
 
 
 def _looks_with_local(reads_per_s: float, sandboxes: float) -> float:
-    """Return the looks a second if each sandbox keeps an answer for a second, and takes its share of all reads."""
-    return _sum_over_keys(lambda rate: rate / (1 + rate / sandboxes * _LOCAL_S), reads_per_s, KEYS)
+    """Return the looks a second if each sandbox takes its share of all reads, and keeps some answers for a second."""
+    kept = [reads_per_s * share for share in zipf(KEYS)[:_LOCAL_ENTRIES]]
+    return reads_per_s - sum(kept) + sum(rate / (1 + rate / sandboxes * _LOCAL_S) for rate in kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +147,7 @@ def scaling(strategy_name: str, curve: Curve, reads_per_s: float = 2_000, keys: 
     """Show that a part of the fleet, or single keys, tell about the whole: for every tenth key."""
     strategy, shares = STRATEGIES[strategy_name], zipf(keys)
     tenth = list(range(5, keys, 10))
-    result = []
+    measured: list[float] = []
     for chosen in (list(range(keys)), tenth):
         world = World(strategy, seed, work_ms=WORK_MS)
         all_questions = questions(strategy.policy, keys)
@@ -140,6 +160,6 @@ def scaling(strategy_name: str, curve: Curve, reads_per_s: float = 2_000, keys: 
         before = Counter(world.database.loads)
         world.loop.run(3 * ttl_ms)
         after = world.database.loads
-        result.append(sum(after[number] - before[number] for number in tenth) / (2 * ttl_ms / 1000))
+        measured.append(sum(after[number] - before[number] for number in tenth) / (2 * ttl_ms / 1000))
     summed = sum(_interpolated(curve, reads_per_s * shares[number]) for number in tenth)
-    return Scaling(*result, summed)
+    return Scaling(measured[0], measured[1], summed)

@@ -1,9 +1,9 @@
 """Incidents: a fleet in its steady state, to which something happens, with each strategy.
 
-    expiry     the answers of the hottest keys were stored at the same moment, and expire together
-    writes     the rows of the hottest keys are written five times a second each, for ten seconds
-    failover   the cache does not answer for ten seconds, and is empty then
-    deploy     all sandboxes are replaced, and the SQL has changed, so that no answer is in the cache
+expiry     the answers of the hottest keys were stored at the same moment, and expire together
+writes     the rows of the hottest keys are written five times a second each, for ten seconds
+failover   the cache does not answer for ten seconds, and is empty then
+deploy     all sandboxes are replaced, and the SQL has changed, so that no answer is in the cache
 """
 
 from __future__ import annotations

@@ -31,7 +31,9 @@ def recomputations(beta: float, expiries: int, *, with_lease: bool, seed: int = 
     """Return the loads of each expiry with early refresh, with or without the lease."""
     policy = Policy(ttl_ms=_TTL_MS, early_refresh=beta)
     path = read if with_lease else xfetch_without_lease
-    return expire(Strategy("early refresh", path, policy, is_ours=with_lease), _DENSE_READS_PER_S, expiries, seed, instant=True)
+    return expire(
+        Strategy("early refresh", path, policy, is_ours=with_lease), _DENSE_READS_PER_S, expiries, seed, instant=True
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +42,8 @@ class Herd:
 
     keys: int = 130
     scale: int = 100
-    reads_of_a_key_per_s: float = 60.0
-    work_ms: float = 100.0
+    reads_of_a_key_per_s: float = 24.0
+    work_ms: float = 250.0
     invalidated_every_s: float = 5.0
 
 

@@ -1,14 +1,14 @@
 """One key under many reads: how often it is loaded, at any rate, without simulating the reads that only hit.
 
 Nothing about a key depends on another one while the database has room. So the loads of a fleet are the sum of those of
-its keys. Reads are a Poisson process, which has no memory: the ones that come while the answer is fresh can be left out.
+its keys. Reads are a Poisson process, which has no memory: those that come while the answer is fresh can be left out.
 What is left is a short window around each expiry, at the full rate.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from proofs.simulator.store import StoreOptions
@@ -21,7 +21,7 @@ WORK_MS = 200.0
 
 # No read is left out where more than one in e^5 expiries would have had an early refresh.
 _MARGIN = 5.0
-_ONE_INSTANT = StoreOptions(command_ms=0, answer_ms=0, latency_ms=0)
+_LATENCY_MS = StoreOptions().latency_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,10 @@ class Expiries:
 def expire(strategy: Strategy, reads_per_s: float, expiries: int, seed: int, *, instant: bool = False) -> Expiries:
     """Let the answer to one question expire that often. Loads that begin within one load time are of one expiry.
 
-    `instant`: the cache takes no time, as the theory assumes.
+    The shard has room for any rate. `instant`: the cache takes no time at all, as the theory assumes.
     """
-    world = World(strategy, seed, work_ms=WORK_MS, store=_ONE_INSTANT if instant else None)
+    store = StoreOptions(command_ms=0, answer_ms=0, latency_ms=0 if instant else _LATENCY_MS)
+    world = World(strategy, seed, work_ms=WORK_MS, store=store)
     world.questions = questions(strategy.policy, 1)
     database, policy = world.database, strategy.policy
     beta_ms = policy.early_refresh * WORK_MS
@@ -79,6 +80,6 @@ def expire(strategy: Strategy, reads_per_s: float, expiries: int, seed: int, *, 
 def _first_of_each(all_starts_ms: list[float]) -> list[float]:
     first: list[float] = []
     for start_ms in all_starts_ms:
-        if not first or start_ms > first[-1] + WORK_MS + 2 * StoreOptions().latency_ms:
+        if not first or start_ms > first[-1] + WORK_MS + 2 * _LATENCY_MS:
             first.append(start_ms)
     return first

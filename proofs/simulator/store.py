@@ -21,7 +21,7 @@ from cacheaside.reading.entry import TOKEN_BYTES
 from cacheaside.reading.keys import Keys
 from proofs.simulator.events import Loop
 
-__all__ = ["Command", "Delete", "Get", "Put", "Store", "StoreOptions"]
+__all__ = ["Command", "Delete", "Get", "Put", "Store", "StoreOptions", "shard_of"]
 
 _CALL_MS: Final = CALL_S * 1000
 
@@ -82,7 +82,7 @@ class Store:
             return
         done_ms, first = 0.0, None
         for key in _keys(command, options.shards):
-            shard = crc32(key.encode()) % options.shards if options.shards > 1 else 0
+            shard = shard_of(key, options.shards)
             free_ms = max(self._free_ms[shard], sent_ms + options.latency_ms) + options.command_ms
             self._free_ms[shard] = free_ms
             self.served[shard] += 1
@@ -141,7 +141,7 @@ class Store:
                 del self._values[lease]
             case steps.Release(failure=None):
                 del self._values[lease]
-            case steps.Release(failure=failure):
+            case steps.Release(failure=bytes(failure)):
                 self._values[lease] = (failure, at_ms + FAILURE_MS)
         return True
 
@@ -152,6 +152,11 @@ class Store:
     def _get(self, key: str, at_ms: float) -> bytes | None:
         value, ends_ms = self._values.get(key, (None, 0.0))
         return value if ends_ms > at_ms else None
+
+
+def shard_of(key: str, shards: int) -> int:
+    """Return the shard that has the key."""
+    return crc32(key.encode()) % shards if shards > 1 else 0
 
 
 def _keys(command: Command, shards: int) -> tuple[str, ...]:
