@@ -51,7 +51,7 @@ Curve = Sequence[float]  # the loads a second of one key, at each of RATES
 def simulate_rate(strategy: Strategy, reads_per_s: float, reads: float, seed: int = 1) -> float:
     """Return the loads a second of one key that is read that often. About as many `reads` are simulated."""
     expiries = int(reads / (reads_per_s * _WINDOW_S + 1))
-    return expire(strategy, reads_per_s, min(max(expiries, 2), 400), seed).loads_per_s
+    return expire(strategy, reads_per_s, min(max(expiries, 1), 400), seed).loads_per_s
 
 
 def loads_per_s(curve: Curve, reads_per_s: float, keys: int = KEYS) -> float:

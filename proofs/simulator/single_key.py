@@ -8,7 +8,7 @@ What is left is a short window around each expiry, at the full rate.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from proofs.simulator.store import StoreOptions
@@ -48,15 +48,17 @@ class Expiries:
 def expire(strategy: Strategy, reads_per_s: float, expiries: int, seed: int, *, instant: bool = False) -> Expiries:
     """Let the answer to one question expire that often. Loads that begin within one load time are of one expiry.
 
-    The shard has room for any rate. `instant`: the cache takes no time at all, as the theory assumes.
+    There is no jitter, and the shard has room for any rate. `instant`: the cache takes no time, as the theory assumes.
     """
     store = StoreOptions(command_ms=0, answer_ms=0, latency_ms=0 if instant else _LATENCY_MS)
     world = World(strategy, seed, work_ms=WORK_MS, store=store)
-    world.questions = questions(strategy.policy, 1)
-    database, policy = world.database, strategy.policy
+    # With jitter, no read could be left out in the last part of the ttl.
+    policy = replace(strategy.policy, jitter=0.0)
+    world.questions = questions(policy, 1)
+    database = world.database
     beta_ms = policy.early_refresh * WORK_MS
     head_start_ms = beta_ms * (math.log(max(1.0, reads_per_s * beta_ms / 1000)) + _MARGIN)
-    fresh_ms = policy.fresh_ms(found=True, chance=1) - head_start_ms
+    fresh_ms = policy.ttl_ms - head_start_ms
 
     def hits_until_ms() -> float:
         return database.starts_ms[-1] + fresh_ms if database.starts_ms and not database.running else 0.0
