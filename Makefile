@@ -1,6 +1,6 @@
 # `make help` lists the targets. They need only Python >= 3.11, git and make. Everything else they install into this
 # folder: .venv (library and tests), .venv-sam (SAM CLI, which pins a boto3 of its own), .venv-checkov (checkov, which
-# pins a hundred packages), .local (data).
+# pins a hundred packages), .venv-bench (what we are compared with), .local (data).
 
 PYTHON ?= python3
 SHELL  := bash
@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e consistency ddl outages lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov
+.PHONY: help run psql demo test check e2e consistency ddl outages bench simulate lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ psql: .venv ## a prompt in the database of `make run`; SQL='…' runs one statem
 # Tests mostly wait, for servers to start and for limits to pass: two workers for each core of a small machine.
 WORKERS ?= 4
 test: ## every check and test; those in containers are skipped where no Docker engine runs (TESTS=files or folders)
-	@$(MAKE) --no-print-directory --jobs 4 lint check .venv-sam .venv-checkov && echo "installed, lint and check: $$SECONDS s"
+	@$(MAKE) --no-print-directory --jobs 4 lint check .venv-sam .venv-checkov .venv-bench && echo "installed, lint and check: $$SECONDS s"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 20 --durations-min 3 $(TESTS)
 
 lint: .venv ## ruff, mypy, and the rules about imports in pyproject.toml
@@ -68,6 +68,14 @@ ddl: .venv ## DDL and DML at random on a real PostgreSQL; no answer may be stale
 outages: .venv ## what callers feel while servers and processes fail: six minutes (PART=holder|cache|restart|timeout|lock)
 	@$(BIN)/python -m bench.outages $(PART)
 
+simulate: .venv ## a fleet of up to thousands of sandboxes on the production read path, on a virtual clock; writes plots
+	@$(BIN)/python -m proofs.simulator
+
+##@ Measure
+
+bench: .venv-bench ## all figures about speed in docs/benchmarks.md, beside other libraries: ten minutes on a quiet machine
+	@.venv-bench/bin/python -m bench
+
 ##@ Deploy
 
 validate: .venv-sam .venv-checkov ## sam validate --lint, and checkov
@@ -97,9 +105,10 @@ lock: .venv ## pin the newest versions that the .in files allow, with hashes
 	@$(call pin,requirements/sam,3.11)
 	@$(call pin,requirements/checkov,3.11)
 	@$(call pin,requirements/stand_in,3.13)
+	@$(call pin,requirements/bench,3.11)
 
 clean: ## remove everything that can be made again, and the local data
-	rm -rf .venv .venv-sam .venv-checkov .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sam .venv-checkov .venv-bench .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv: .venv/installed
 .venv/installed: requirements/dev.txt
@@ -112,6 +121,10 @@ clean: ## remove everything that can be made again, and the local data
 .venv-checkov: .venv-checkov/installed
 .venv-checkov/installed: requirements/checkov.txt
 	$(call environment,.venv-checkov,$<)
+
+.venv-bench: .venv-bench/installed
+.venv-bench/installed: requirements/bench.txt
+	$(call environment,.venv-bench,$<)
 
 # $(1): folder, $(2): requirements, each with all that it needs in turn. A half-made environment is made again.
 define environment

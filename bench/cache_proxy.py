@@ -47,13 +47,15 @@ class CacheProxy:
     """Forwards between clients and the server at `server_port`, in a thread of its own, within a `with` block.
 
     `fault` applies to all connections at once. `commands` and `replies` are the numbers that passed so far, `met` how
-    many of them a fault slowed, delayed or lost.
+    many of them a fault slowed, delayed or lost. `round_trips` is how often commands came when no reply was due: of one
+    client, the number of times it waited for the server.
     """
 
     def __init__(self, server_port: int) -> None:
         self.fault = ProxyFault()
         self.commands = 0
         self.replies = 0
+        self.round_trips = 0
         self.met = dict.fromkeys(_MET, 0)
         self.port = 0  # chosen at the start
         self._server_port = server_port
@@ -130,6 +132,7 @@ class CacheProxy:
             late = sum(random.random() < self.fault.late_commands for _ in pipeline)
             slow_s = self.fault.command_s
             await asyncio.sleep(slow_s * len(pipeline) + self.fault.late_s * late)
+            self.round_trips += self.commands == self.replies
             self.commands += len(pipeline)
             self.met["commands slowed"] += len(pipeline) * (slow_s > 0)
             self.met["commands delayed"] += late

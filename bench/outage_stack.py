@@ -5,7 +5,6 @@ Its catalogue is that of the shop, and queries that take as long as a measuremen
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import redis
 
 from bench.cache_proxy import CacheProxy
 from bench.callers import Call, Callers
+from bench.functions_folder import functions_folder
 from bench.servers import ROOT, temporary_postgres
 from local.api.gateway import Gateway
 from local.environment import function_environment
@@ -85,7 +85,9 @@ def outage_stack() -> Iterator[OutageStack]:
     with temporary_postgres(durable=False) as (postgres, folder), ValkeyServer(folder / "valkey") as valkey:
         with closing(psycopg2.connect(postgres.url)) as connection:
             sample_data.load(connection, _PRODUCTS, lambda _done, _total: None)
-        yield OutageStack(postgres, valkey, _functions_folder(folder / "functions"), folder)
+        sleeps = {name: _SLEEP.format(timeout=timeout) for name, timeout in _TIMEOUTS.items()}
+        functions = functions_folder(folder / "functions", {**sleeps, "product_page": _PRODUCT_PAGE})
+        yield OutageStack(postgres, valkey, functions, folder)
 
 
 @contextmanager
@@ -111,21 +113,6 @@ def serving(stack: OutageStack) -> Iterator[ServedStack]:
         callers.at_once(Call(f"/queries/load?ms={_WARM_MS}&number={-number - 1}") for number in range(SANDBOXES))
         callers.at_once(Call("/commands/set_price", {"id": number + 1, "price": 1}) for number in range(_WRITERS))
         yield ServedStack(callers, proxy, environment)
-
-
-def _functions_folder(folder: Path) -> Path:
-    """Make a folder with the code of the functions and a larger catalogue. Returns it."""
-    shipped = ROOT / "functions"
-    folder.mkdir()
-    for each in shipped.iterdir():
-        if each.name != "catalogue":
-            (folder / each.name).symlink_to(each)
-    shutil.copytree(shipped / "catalogue", folder / "catalogue")
-    queries = folder / "catalogue" / "queries"
-    for name, timeout in _TIMEOUTS.items():
-        (queries / f"{name}.sql").write_text(_SLEEP.format(timeout=timeout))
-    (queries / "product_page.sql").write_text(_PRODUCT_PAGE)
-    return folder
 
 
 def _moved(function: Function, functions: Path) -> Function:

@@ -62,7 +62,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Bars of one unit, and the most that they should have."""
+    """Bars of one unit, and the most that they should be."""
 
     title: str
     axis: str
@@ -118,8 +118,9 @@ def _draw_bars(axes: Axes, group: Group) -> None:
         axes.plot([bar.low, bar.high], [row, row], color=_INK, linewidth=1.2)
         if bar.before is not None:
             axes.plot([bar.before], [row], marker="D", markersize=4, color=_INK, fillstyle="none")
+        spread = f" ({bar.low:.3g}–{bar.high:.3g})" if bar.low < bar.high else ""
         before = "" if bar.before is None else f", ◇ before: {bar.before:.3g}"
-        text = axes.text(widest * 1.03, row, f"{bar.value:.3g} ({bar.low:.3g}–{bar.high:.3g}){before}", va="center")
+        text = axes.text(widest * 1.03, row, f"{bar.value:.3g}{spread}{before}", va="center")
         text.set_in_layout(False)  # the limit of the x axis leaves room for it
     axes.axvline(group.aim, color=_INK, linestyle="--", linewidth=1)
     _note(axes, group.aim, f"aim ≤ {group.aim:g}")

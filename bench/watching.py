@@ -106,7 +106,7 @@ class PgBench:
 
     def _pgbench(self, *arguments: str) -> None:
         command = [str(self._server.programs / "pgbench"), *arguments, self._server.url]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # arguments of ours
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(done.stderr)
 
