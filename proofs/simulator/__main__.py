@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _known(pool: Executor, output: _Output) -> None:
-    expiries, seconds = (40, 5) if output.quick else (500, 20)
+    expiries, seconds = (40, 5) if output.quick else (1_000, 20)
     jobs: dict[Any, Future[Any]] = {}
     for beta in _BETAS:
         jobs[beta, False] = pool.submit(recomputations, beta, expiries, with_lease=False)

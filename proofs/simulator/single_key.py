@@ -66,7 +66,7 @@ def expire(strategy: Strategy, reads_per_s: float, expiries: int, seed: int, *, 
     world.read([1.0], reads_per_s, hits_until_ms=hits_until_ms)
     starts_ms: list[float] = []
     while len(starts_ms) < expiries + 2:
-        world.loop.run(world.loop.now_ms + policy.ttl_ms)
+        world.loop.run(world.loop.now_ms + (policy.ttl_ms + 1000 / reads_per_s) * max(1, expiries // 4))
         starts_ms = _first_of_each(database.starts_ms)
     # The first one is no expiry: the cache was empty. The last one may not be over.
     starts_ms = starts_ms[1 : expiries + 2]

@@ -71,9 +71,9 @@ def test_a_key_is_loaded_as_often_as_theory_says(reads_per_s: float) -> None:
 
 def test_a_fleet_a_tenth_of_it_and_single_keys_say_the_same() -> None:
     curve = [rate / (1 + 60 * rate) for rate in RATES]
-    measured = scaling("lease", curve, reads_per_s=30, keys=200)
-    assert measured.tenth == pytest.approx(measured.whole, rel=0.2)
-    assert measured.summed == pytest.approx(measured.whole, rel=0.2)
+    measured = scaling("lease", curve, reads_per_s=30, keys=400)
+    assert measured.tenth == pytest.approx(measured.whole, rel=0.1)
+    assert measured.summed == pytest.approx(measured.whole, rel=0.1)
 
 
 def test_the_tag_that_all_reads_share_stays_on_one_shard_however_many_there_are() -> None:
