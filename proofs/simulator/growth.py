@@ -27,6 +27,7 @@ __all__ = [
     "Curve",
     "Demand",
     "Scaling",
+    "busiest",
     "demand",
     "loads_per_s",
     "scaling",
@@ -94,6 +95,7 @@ class Demand:
 
 
 def demand(curve: Curve, reads_per_s: float, shards: Sequence[int]) -> Demand:
+    """Return what that many reads a second need, also with each of these numbers of shards."""
     loads = loads_per_s(curve, reads_per_s)
     store = StoreOptions()
     look_ms = 2 * store.latency_ms + store.command_ms + store.answer_ms
@@ -106,13 +108,13 @@ def demand(curve: Curve, reads_per_s: float, shards: Sequence[int]) -> Demand:
         commands_per_s=reads_per_s + 3 * loads,
         hottest_key_per_s=reads_per_s * shares[0],
         megabits_per_s=reads_per_s * _ANSWER_BYTES * 8 / 1e6,
-        busiest_shard={number: _busiest(shares, number) * reads_per_s for number in shards},
+        busiest_shard={number: busiest(shares, number) * reads_per_s for number in shards},
         busy_sandboxes=busy,
         local_commands_per_s=(_looks_with_local(reads_per_s, busy), _looks_with_local(reads_per_s, many)),
     )
 
 
-def _busiest(shares: Sequence[float], shards: int) -> float:
+def busiest(shares: Sequence[float], shards: int) -> float:
     """Return the commands on the busiest shard for each read.
 
     A node reads entry and tags with one command. In a cluster each tag is a command of its own. A row has its own tag,

@@ -64,7 +64,7 @@ class StoreOptions:
 
 
 class Store:
-    """All shards of one cache. `served` counts the commands of each shard, and `answers` its answers found."""
+    """All shards of one cache. `served` counts the commands of each shard."""
 
     def __init__(self, loop: Loop, options: StoreOptions) -> None:
         self._loop = loop

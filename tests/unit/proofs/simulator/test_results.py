@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from proofs.simulator.growth import RATES, demand, loads_per_s, scaling, simulate_rate
+from proofs.simulator.growth import RATES, busiest, demand, loads_per_s, scaling, simulate_rate
 from proofs.simulator.incidents import Setting, simulate
 from proofs.simulator.known_results import HERDS, Herd, recomputations, refilled_per_s
-from proofs.simulator.strategies import FULL, STRATEGIES
+from proofs.simulator.store import StoreOptions
+from proofs.simulator.strategies import FULL, LEASE, STRATEGIES, questions
+from proofs.simulator.world import World, zipf
 
 SMALL = Setting(reads_per_s=100, keys=20, hot_keys=4, work_ms=100, cores=1, sandboxes_at_most=60, after_s=14)
 
@@ -74,6 +76,16 @@ def test_a_fleet_a_tenth_of_it_and_single_keys_say_the_same() -> None:
     measured = scaling("lease", curve, reads_per_s=30, keys=400)
     assert measured.tenth == pytest.approx(measured.whole, rel=0.1)
     assert measured.summed == pytest.approx(measured.whole, rel=0.1)
+
+
+@pytest.mark.parametrize("shards", [1, 3, 8])
+def test_the_busiest_shard_of_a_simulated_cluster_is_the_computed_one(shards: int) -> None:
+    shares = zipf(50)
+    world = World(LEASE, 1, work_ms=1, store=StoreOptions(shards=shards))
+    world.questions = questions(LEASE.policy, len(shares))
+    world.read(shares, reads_per_s=1_000, until_ms=5_000)
+    world.loop.run()
+    assert max(world.store.served.values()) / 5_000 == pytest.approx(busiest(shares, shards), rel=0.1)
 
 
 def test_the_tag_that_all_reads_share_stays_on_one_shard_however_many_there_are() -> None:
