@@ -56,7 +56,7 @@ HERDS: Final = {
 
 def refilled_per_s(strategy: Strategy, herd: Herd, seconds: int, seed: int = 1) -> float:
     """Return the loads a second of all keys, in a steady state."""
-    strategy = replace(strategy, policy=replace(strategy.policy, ttl_ms=3_600_000))
+    strategy = replace(strategy, policy=strategy.policy._replace(ttl_ms=3_600_000))
     world = World(strategy, seed, work_ms=herd.work_ms)
     world.questions = questions(strategy.policy, herd.keys)
     world.read([1 / herd.keys] * herd.keys, herd.keys * herd.reads_of_a_key_per_s)

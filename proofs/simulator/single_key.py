@@ -53,7 +53,7 @@ def expire(strategy: Strategy, reads_per_s: float, expiries: int, seed: int, *, 
     store = StoreOptions(command_ms=0, answer_ms=0, latency_ms=0 if instant else _LATENCY_MS)
     world = World(strategy, seed, work_ms=WORK_MS, store=store)
     # With jitter, no read could be left out in the last part of the ttl.
-    policy = replace(strategy.policy, jitter=0.0)
+    policy = strategy.policy._replace(jitter=0.0)
     world.questions = questions(policy, 1)
     database = world.database
     beta_ms = policy.early_refresh * WORK_MS

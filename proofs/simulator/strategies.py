@@ -60,7 +60,7 @@ class Strategy:
         return Delete(question.keys.tags[0] if self.is_ours else question.keys.entry)
 
     def with_ttl(self, ttl_ms: int) -> Strategy:
-        return replace(self, policy=replace(self.policy, ttl_ms=ttl_ms))
+        return replace(self, policy=self.policy._replace(ttl_ms=ttl_ms))
 
 
 def questions(policy: Policy, number: int, sql: str = "select 1") -> list[Question]:
