@@ -17,7 +17,7 @@ Returns = Literal["many", "one"]
 Isolation = Literal["read committed", "repeatable read", "serializable"]
 
 
-# At each cold start, Python makes a named tuple in a third of the time of a frozen dataclass. It cannot cache a property.
+# A named tuple is made at each cold start in a third of the time of a frozen dataclass. It cannot cache a property.
 class _Query(NamedTuple):
     name: str
     summary: str
