@@ -8,7 +8,7 @@ What is left is a short window around each expiry, at the full rate.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from proofs.simulator.store import StoreOptions

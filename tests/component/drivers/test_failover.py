@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def test_a_standby_is_refused_because_it_may_lack_the_latest_write(
     servers_folder: Path, database_settings: DatabaseSettings
 ) -> None:
     with PostgresServer(servers_folder / "standby", durable=False) as server:
-        database = Queries(replace(database_settings, url=server.url))
+        database = Queries(database_settings._replace(url=server.url))
         database.ping()
         server.stop()
         (servers_folder / "standby" / "data" / "standby.signal").touch()

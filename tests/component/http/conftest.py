@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,5 +14,5 @@ def echo(api: Any) -> Any:
     """The API with a query that answers its text, optional parameter `q`."""
     queries = api.module("QueryFunction").catalogue.queries
     q = Parameter(name="q", type="text", required=False)
-    queries["echo"] = replace(queries["version"], name="echo", sql="select %(q)s::text as q", parameters={"q": q})
+    queries["echo"] = queries["version"]._replace(name="echo", sql="select %(q)s::text as q", parameters={"q": q})
     return api

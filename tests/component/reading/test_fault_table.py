@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -53,8 +52,7 @@ def start_sandbox(
         def start() -> Sandbox:
             api = start_api(database_url, cache_url)
             queries = api.module("QueryFunction").catalogue.queries
-            queries["numbers"] = replace(
-                queries["version"],
+            queries["numbers"] = queries["version"]._replace(
                 name="numbers",
                 sql="select 1 as one",
                 tags=("numbers",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,7 +116,7 @@ def test_connection_that_the_database_has_closed_is_opened_again(api: Any, sql: 
 def with_query(api: Any, name: str, **changes: Any) -> None:
     """Add a query to the catalogue of the running function."""
     queries = api.module("QueryFunction").catalogue.queries
-    queries[name] = replace(queries["version"], name=name, **changes)
+    queries[name] = queries["version"]._replace(name=name, **changes)
 
 
 def test_statement_timeout_is_504(api: Any) -> None:

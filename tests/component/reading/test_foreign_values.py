@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,7 +137,7 @@ def test_forged_entry_with_the_right_checksum_is_a_miss(
 
 def test_deployment_that_changes_what_a_query_returns_reads_no_answer_of_the_old_one(api: Any, client: Any) -> None:
     queries = api.module("QueryFunction").catalogue.queries
-    queries["probe"] = replace(queries["product"], name="probe", returns="many")
+    queries["probe"] = queries["product"]._replace(name="probe", returns="many")
     assert isinstance(api.get("/queries/probe?id=42").json["data"], list)
-    queries["probe"] = replace(queries["product"], name="probe", returns="one")
+    queries["probe"] = queries["product"]._replace(name="probe", returns="one")
     assert isinstance(api.get("/queries/probe?id=42").json["data"], dict)

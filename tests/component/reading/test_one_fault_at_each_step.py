@@ -80,7 +80,7 @@ def test_read_answers_and_the_next_one_does_not_wait_for_its_lease(
     asked = question(SQL[step], tags=("products", "products:1"), policy=POLICY)
     first, second = reader(url, database_settings), reader(valkey.url, database_settings)
     for query in set(SQL.values()):  # opens connections, and loads the scripts
-        read(first, replace(asked, query=replace(asked.query, name="other", sql=query)))
+        read(first, replace(asked, query=asked.query._replace(name="other", sql=query)))
     with production_timeouts_of("cache"), monkeypatch.context() as patch:
         # So a lease that is left is felt.
         patch.setattr(cache_module, "LEASE_MS", LEASE_MS if (step, fault) in ENDS_BY_ITSELF else 60_000)
@@ -96,7 +96,7 @@ def test_every_fault_was_met(proxy: tuple[FaultProxy, str], database_settings: D
     through, url = proxy
     by = reader(url, database_settings)
     asked = question(SQL["renew"], tags=("products",), policy=POLICY)
-    read(by, replace(asked, query=replace(asked.query, name="other")))
+    read(by, replace(asked, query=asked.query._replace(name="other")))
     before = through.requests
     read(by, asked)
     assert through.requests - before >= 4  # look, acquire, a renewal or more, store

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,7 +25,7 @@ def declared_query(api: Api, sql: str, changes: dict[str, Any] | None = None, **
     """Declare the query `declared`. `changes` replace fields of the query. Returns a function that asks it."""
     queries = api.module("QueryFunction").catalogue.queries
     fields: dict[str, Any] = {"tags": (), "returns": "many", "parameters": declared(**types), **(changes or {})}
-    queries["declared"] = replace(queries["product"], name="declared", sql=sql, **fields)
+    queries["declared"] = queries["product"]._replace(name="declared", sql=sql, **fields)
     return lambda **values: api.get(f"/queries/declared?{urlencode(values, doseq=True)}".rstrip("?"))
 
 
@@ -34,5 +33,5 @@ def declared_command(api: Api, sql: str, changes: dict[str, Any] | None = None, 
     """Declare the command `declared`. Returns a function that calls it."""
     commands = api.module("CommandFunction").catalogue.commands
     fields: dict[str, Any] = {"returns": "many", "parameters": declared(**types), **(changes or {})}
-    commands["declared"] = replace(commands["set_price"], name="declared", sql=sql, **fields)
+    commands["declared"] = commands["set_price"]._replace(name="declared", sql=sql, **fields)
     return lambda **values: api.post("/commands/declared", values)

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
@@ -82,7 +82,7 @@ class Sandbox:
             return
         queries = self.function.catalogue.queries
         original = queries["numbers"]
-        queries["numbers"] = replace(original, timeout_ms=50)
+        queries["numbers"] = original._replace(timeout_ms=50)
         with production_timeouts_of("postgres"):
             yield
         queries["numbers"] = original

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,7 +38,7 @@ def with_command(api: Any, sql: str, *parameters: str, **changes: Any) -> Callab
     """Add a command to the catalogue of the running function. Returns a function that calls it."""
     commands = api.module("CommandFunction").catalogue.commands
     declared = {name: Parameter(name=name, type="text") for name in parameters}
-    commands["added"] = replace(commands["set_price"], name="added", sql=sql, parameters=declared, **changes)
+    commands["added"] = commands["set_price"]._replace(name="added", sql=sql, parameters=declared, **changes)
     return lambda **values: api.post("/commands/added", values)
 
 
@@ -265,7 +264,7 @@ def test_process_frozen_in_a_transaction_loses_its_locks_after_its_timeout(api: 
     first = with_command(api, "update products set price = 1 where id = 42 returning id", timeout_ms=1_000)
     module = api.module("CommandFunction")
     declared, commands = module.catalogue.commands, module.writer._database
-    declared["set_price"] = replace(declared["set_price"], timeout_ms=30_000)
+    declared["set_price"] = declared["set_price"]._replace(timeout_ms=30_000)
     has_locks, may_go_on = _fork.Event(), _fork.Event()
 
     def freeze() -> Any:

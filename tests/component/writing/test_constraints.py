@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -105,7 +104,7 @@ def shapes(postgres: PostgresServer) -> Iterator[None]:
 
 def run(api: Any, sql: str) -> Any:
     commands = api.module("CommandFunction").catalogue.commands
-    commands["added"] = replace(commands["set_price"], name="added", sql=f"{sql} returning 1 as one", parameters={})
+    commands["added"] = commands["set_price"]._replace(name="added", sql=f"{sql} returning 1 as one", parameters={})
     return api.post("/commands/added", {})
 
 

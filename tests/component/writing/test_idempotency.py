@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -48,7 +47,7 @@ def test_requests_without_a_key_are_each_carried_out(api: Any, orders: Any) -> N
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
 def test_request_sent_twenty_times_at_once_writes_once(api: Any, orders: Any, isolation: Any) -> None:
     commands = api.module("CommandFunction").catalogue.commands
-    commands["place_order"] = replace(commands["place_order"], isolation=isolation, timeout_ms=60_000)
+    commands["place_order"] = commands["place_order"]._replace(isolation=isolation, timeout_ms=60_000)
     answers = call_simultaneously([lambda: place(api, "k")] * 20)
     assert {answer.status for answer in answers} == {200}
     assert len({answer.json["data"]["id"] for answer in answers}) == 1
@@ -60,8 +59,7 @@ def test_request_sent_twenty_times_at_once_writes_once(api: Any, orders: Any, is
 def test_serializable_commands_with_different_keys_do_not_conflict(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cacheaside.drivers.postgres.commands._PAUSES_S", ())  # one attempt must be enough
     commands = api.module("CommandFunction").catalogue.commands
-    commands["place_order"] = replace(
-        commands["place_order"],
+    commands["place_order"] = commands["place_order"]._replace(
         sql="select pg_sleep(0.2)::text as slept",
         parameters={},
         isolation="serializable",
@@ -124,7 +122,7 @@ def test_404_for_no_row_is_replayed_too(api: Any, sql: Sql, orders: Any) -> None
 def test_first_request_that_outlasts_the_second_is_a_conflict(api: Any, postgres: Any, orders: Any) -> None:
     commands = api.module("CommandFunction").catalogue.commands
     original = commands["place_order"]
-    commands["place_order"] = replace(original, timeout_ms=4_000)
+    commands["place_order"] = original._replace(timeout_ms=4_000)
     with closing(psycopg2.connect(postgres.url)) as first, first.cursor() as cursor:
         cursor.execute("insert into cacheaside.idempotency_keys (key, fingerprint) values ('k', '')")
         answer = place(api, "k")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from cacheaside.catalogue.catalogue import Catalogue
@@ -37,7 +35,7 @@ def test_a_query_that_was_replaced_has_new_questions(catalogue: Catalogue) -> No
     queries = dict(catalogue.queries)
     asked = Questions(catalogue._replace(queries=queries))
     before = asked.of("product", "id=1")
-    queries["product"] = replace(queries["product"], sql="select 1")
+    queries["product"] = queries["product"]._replace(sql="select 1")
     assert asked.of("product", "id=1").digest != before.digest
 
 

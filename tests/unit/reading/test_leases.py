@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from tests.support.raising_servers import ALL_STEPS, FOREIGN_ERRORS, RaisingServ
 
 TAG = b"T" * 16
 # A read that finds a lease fails at once, so that no test waits.
-WAITS_FOR_NONE = replace(QUESTION.query, policy=QUESTION.query.policy._replace(wait_ms=0))
+WAITS_FOR_NONE = QUESTION.query._replace(policy=QUESTION.query.policy._replace(wait_ms=0))
 STATES = {
     "cold": SharedState(),
     "stale": SharedState(entry=stored_entry(0, TAG, Freshness.STALE), tag=TAG),
@@ -122,7 +121,7 @@ def test_clock_that_is_set_during_a_load_fails_no_read(monkeypatch: pytest.Monke
 
 def test_value_that_no_url_can_hold_leaves_no_lease() -> None:
     """The error comes from the code between load and store, and not from a step."""
-    query = replace(WAITS_FOR_NONE, parameters={"q": Parameter(name="q", type="text")})
+    query = WAITS_FOR_NONE._replace(parameters={"q": Parameter(name="q", type="text")})
     model = Model(SharedState())
     with pytest.raises(UnicodeEncodeError):
         read(model, Question(query, {"q": "\ud800"}))

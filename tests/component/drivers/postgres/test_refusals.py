@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -237,7 +236,7 @@ def test_command_attempts_three_times_to_get_a_lock(api: Api, sql: Sql, postgres
 
 def test_command_whose_changes_cannot_be_recorded_yet_is_busy(api: Api, postgres: PostgresServer, sql: Sql) -> None:
     commands = api.module("CommandFunction").catalogue.commands
-    commands["set_price"] = replace(commands["set_price"], timeout_ms=4_000)
+    commands["set_price"] = commands["set_price"]._replace(timeout_ms=4_000)
     before = sql("select price from products where id = 42")
     with locked(postgres, "cacheaside.outbox"):
         assert told(api.post("/commands/set_price", {"id": 42, "price": 12345}, idempotency_key="k")) == BUSY
@@ -248,7 +247,7 @@ def test_command_whose_changes_cannot_be_recorded_yet_is_busy(api: Api, postgres
 
 def test_locked_table_of_the_keys_is_no_request_in_flight(api: Api, postgres: PostgresServer) -> None:
     commands = api.module("CommandFunction").catalogue.commands
-    commands["set_price"] = replace(commands["set_price"], timeout_ms=4_000)
+    commands["set_price"] = commands["set_price"]._replace(timeout_ms=4_000)
     with locked(postgres, "cacheaside.idempotency_keys"):
         assert told(api.post("/commands/set_price", {"id": 42, "price": 1}, idempotency_key="k")) == BUSY
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 
 import psycopg2
@@ -61,7 +60,7 @@ def cast_to_write(
             sql = statement.sql
             for name, cast in casts.items():
                 sql = sql.replace(f"%({name})s", cast)
-            if is_accepted(replace(statement, sql=sql)):
+            if is_accepted(statement._replace(sql=sql)):
                 return f"a parameter has its declared type: write {' and '.join(casts.values())}"
     return ""
 
