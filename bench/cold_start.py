@@ -1,7 +1,7 @@
 """`python -m bench.cold_start [ROUNDS]`: the import of the query function, beside that of redis and psycopg2 alone.
 
-Each import runs in a fresh process of the functions' Python, or of this one where that is not installed. The layers
-come from their makefiles, and nothing is written into them, as into /opt in Lambda. Ours is imported as it is built.
+Each import runs in a fresh process of the functions' Python, or of this one where that is not installed. Layers and
+functions come from their makefiles, and nothing is written into them, as in Lambda. Ours is imported as it is built.
 The other one is a copy of the wheels with bytecode. Figures are the CPU time of whole processes: Lambda bills the start
 of the interpreter too.
 """
@@ -37,10 +37,10 @@ def measure(stack: QueryStack, size: int) -> Results:
     """Start `size` processes for each import, in turn."""
     python, version = _functions_python()
     with tempfile.TemporaryDirectory(prefix="cacheaside-") as name:
-        layers, floor = _built_layers(Path(name), version), Path(name) / "floor"
-        shutil.copytree(layers / "dependencies" / "python", floor)
+        built, floor = _build(Path(name), stack.functions, version), Path(name) / "floor"
+        shutil.copytree(built / "dependencies" / "python", floor)
         subprocess.run([python, "-m", "compileall", "-q", "-j", "0", floor], check=True)
-        ours = [stack.functions, layers / "dependencies" / "python", layers / "cacheaside" / "python"]
+        ours = [built / "functions", built / "dependencies" / "python", built / "cacheaside" / "python"]
         imports = {_OURS: (_OURS, ours), _FLOOR: (_FLOOR, [floor]), _EMPTY: ("", [])}
         cpu_ms: dict[str, list[float]] = {name: [] for name in imports}
         progress = Progress(f"cold starts, Python {version}")
@@ -69,20 +69,27 @@ def _functions_python() -> tuple[str, str]:
     return sys.executable, "{}.{}".format(*sys.version_info)
 
 
-def _built_layers(folder: Path, version: str) -> Path:
-    """Build both layers for this machine's CPU, as `sam build` does."""
+def _build(folder: Path, functions: Path, version: str) -> Path:
+    """Build both layers for this machine's CPU, and the functions, as `sam build` does."""
     machine = {"x86_64": "x86_64", "AMD64": "x86_64"}.get(platform.machine(), "arm64")
-    for layer, target, makefile in (
-        ("dependencies", "build-DependenciesLayer", f"{machine}/Makefile"),
-        ("cacheaside", "build-CacheasideLayer", "Makefile"),
+    sources = folder / "sources"  # sam builds a copy too
+    shutil.copytree(ROOT / "layers", sources / "layers", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(functions, sources / "functions", ignore=shutil.ignore_patterns("__pycache__"))
+    for source, target, makefile in (
+        ("layers/dependencies", "build-DependenciesLayer", f"{machine}/Makefile"),
+        ("layers/cacheaside", "build-CacheasideLayer", "Makefile"),
+        ("functions", "build-QueryFunction", "Makefile"),
     ):
-        sources = folder / f"{layer}-sources"  # sam builds a copy too
-        shutil.copytree(ROOT / "layers" / layer, sources, ignore=shutil.ignore_patterns("__pycache__"))
-        variables = [f"ARTIFACTS_DIR={folder / layer}", f"RUNTIME={version}", f"PYTHON={sys.executable}"]
+        built = folder / Path(source).name
+        built.mkdir()
+        variables = [f"ARTIFACTS_DIR={built}", f"RUNTIME={version}", f"PYTHON={sys.executable}"]
         # The makefiles must not see the variables of `make bench`.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
         subprocess.run(
-            ["make", "--silent", "-f", makefile, target, *variables], cwd=sources, env=environment, check=True
+            ["make", "--silent", "-f", makefile, target, *variables],
+            cwd=sources / source,
+            env=environment,
+            check=True,
         )
     return folder
 
