@@ -3,7 +3,8 @@
 Ours: the process of a sandbox, with AWS's runtime client, which fetches the event over HTTP, parses and renders JSON,
 and asks for the next event; and with our extension, which asks for it on a connection of its own. Theirs: the worker
 process of gunicorn, which parses an HTTP request and writes the response. Neither has TLS, API Gateway or a load
-balancer. A sandbox whose handler does nothing shows how much of ours is the runtime client's.
+balancer. A sandbox whose handler does nothing shows how much of ours is the runtime client's, and one with our extension
+besides how much is the extension's.
 """
 
 from __future__ import annotations
@@ -39,11 +40,12 @@ def measure(stack: QueryStack, size: int) -> Results:
     with (
         Sandbox(stack) as sandbox,
         Sandbox(stack, "bench.empty_function.do_nothing") as empty,
+        Sandbox(stack, "bench.extended_function.handler") as extended,
         _gunicorn(stack) as (worker, port),
     ):
         client = HTTPConnection(HOST, port)  # it opens a new connection for each request: the sync worker closes it
         for answer, wanted in ANSWERS.items():
-            ours, theirs, floor = [], [], []
+            ours, theirs, floor, with_extension = [], [], [], []
             progress = Progress(f"served hits, {answer}")
             invoke, get = partial(_invoke, sandbox, event("answer", rows=wanted)), partial(_get, client, wanted)
             assert invoke() == get(), "both answer the same"
@@ -51,11 +53,14 @@ def measure(stack: QueryStack, size: int) -> Results:
                 ours.append(_cpu_us(invoke, lambda: sandbox.cpu_ns))
                 theirs.append(_cpu_us(get, lambda: cpu_ns(worker)))
                 floor.append(_cpu_us(partial(empty.invoke, event("answer")), lambda: empty.cpu_ns))
+                with_extension.append(_cpu_us(partial(extended.invoke, event("answer")), lambda: extended.cpu_ns))
                 progress(number + 1, size)
             ratio = spread_of_ratios(ours, theirs)
             figures.append(Figure.of("served hit, CPU ÷ Flask under gunicorn", answer, "×", ratio, _AIM))
-            rows.append((answer, *(f"{spread(each).median:,.0f} µs" for each in (ours, floor, theirs))))
-    return Results(figures, ("answer", "CPU, sandbox", "CPU, empty sandbox", "CPU, gunicorn's worker"), rows)
+            rows.append((answer, *(f"{spread(each).median:,.0f} µs" for each in (ours, floor, with_extension, theirs))))
+    return Results(
+        figures, ("answer", "CPU, sandbox", "of an empty one", "with our extension", "CPU, gunicorn's worker"), rows
+    )
 
 
 def _cpu_us(call: Callable[[], object], clock: Callable[[], int]) -> float:
