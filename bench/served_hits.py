@@ -3,8 +3,8 @@
 Ours: the process of a sandbox, with AWS's runtime client, which fetches the event over HTTP, parses and renders JSON,
 and asks for the next event; and with our extension, which asks for it on a connection of its own. Theirs: the worker
 process of gunicorn, which parses an HTTP request and writes the response. Neither has TLS, API Gateway or a load
-balancer. A sandbox whose handler does nothing shows how much of ours is the runtime client's, and one with our extension
-besides how much is the extension's.
+balancer. A sandbox whose handler does nothing shows how much of ours is the runtime client's. One that has our
+extension too shows how much is the extension's.
 """
 
 from __future__ import annotations

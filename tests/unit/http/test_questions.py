@@ -45,3 +45,6 @@ def test_the_memory_for_questions_is_bounded(catalogue: Catalogue, monkeypatch: 
     for number in range(1, 50):
         assert asked.of("product", f"id={number}").values == {"id": number}
         assert len(asked._kept) <= 3
+    kept = dict(asked._kept)
+    assert asked.of("product", "id=1&" + "&" * 1_000).values == {"id": 1}
+    assert asked._kept == kept, "a long query string is not kept"

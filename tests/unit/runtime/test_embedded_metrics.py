@@ -68,6 +68,20 @@ def test_values_of_a_second_are_one_line_for_each_query(log: Log) -> None:
     assert (second["query"], second["Took"]) == ("b", [3])
 
 
+def test_values_of_before_a_pause_keep_their_time(log: Log) -> None:
+    log.metrics.add({"Took": 1}, "a")
+    log.now_ms += 300
+    log.metrics.add({"Took": 2}, "a")
+    log.now_ms += 1_200_000
+    log.metrics.add({"Error": 1}, "a")
+    log.metrics.write()
+    assert [(line.get("Took"), line.get("Error"), line["_aws"]["Timestamp"]) for line in log.lines()] == [
+        ([1], None, 5_000_000),
+        ([2], None, 5_000_300),
+        (None, [1], 6_200_300),
+    ]
+
+
 def test_what_is_written_is_forgotten(log: Log) -> None:
     log.metrics.add({"Took": 1})
     log.metrics.write()

@@ -62,8 +62,8 @@ class Application:
         try:
             response = self._answer(request)
         except Exception as error:
-            _log(error, request)
             response = problems.problem_response(error, invocation.aws_request_id)
+            _log(error, request)
         return response.to_event()
 
     def _answer(self, request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["accepts_gzip"]
@@ -13,6 +14,7 @@ _MEMBER: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=100)  # browsers and libraries send a few different ones
 def accepts_gzip(accept_encoding: str) -> bool:
     """Return whether to send gzip: the caller accepts it, and does not prefer a plain body.
 

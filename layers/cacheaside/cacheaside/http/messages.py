@@ -17,10 +17,7 @@ class Invocation(Protocol):
 
 
 class Request:
-    """One request. `name` is the last part of the path, where the route has a name in it.
-
-    API Gateway sends the names of headers in lower case.
-    """
+    """One request. `headers` have lower-case names. `name` is the last part of the path, where the route has one."""
 
     __slots__ = ("event", "headers", "invocation", "method", "name", "path", "query_string")
 
@@ -29,8 +26,9 @@ class Request:
         self.invocation = invocation
         self.method: str = event["requestContext"]["http"]["method"]
         self.path: str = event["rawPath"]
-        self.query_string: str = event["rawQueryString"]
-        self.headers: Mapping[str, str] = event.get("headers") or {}
+        self.query_string: str = event.get("rawQueryString") or ""
+        # API Gateway sends lower-case names. `sam local start-api` sends them as the client wrote them.
+        self.headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         self.name = self.path.rpartition("/")[2]
 
 

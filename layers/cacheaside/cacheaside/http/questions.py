@@ -11,8 +11,9 @@ from cacheaside.reading.question import Question
 
 __all__ = ["Questions"]
 
-# API Gateway passes at most 10 kB of a query string, so these are a few MB at most.
+# Callers choose the query strings, so both limits bound the memory: some MB.
 _KEPT_AT_MOST: Final = 500
+_LENGTH_AT_MOST: Final = 500
 
 
 class Questions:
@@ -28,7 +29,8 @@ class Questions:
         question = self._kept.get((name, query_string))
         if question is None or question.query is not query:
             question = Question(query, bind_text(query.parameters, query_parameters(query_string)))
-            if len(self._kept) >= _KEPT_AT_MOST:
-                self._kept.clear()
-            self._kept[name, query_string] = question
+            if len(query_string) <= _LENGTH_AT_MOST:
+                if len(self._kept) >= _KEPT_AT_MOST:
+                    self._kept.clear()
+                self._kept[name, query_string] = question
         return question

@@ -34,8 +34,6 @@ class LocalLevel:
 
     def keep(self, key: str, entry: Entry, now_ms: int, for_ms: int) -> None:
         """Keep `entry` for that long, or as long as it is fresh if that ends sooner."""
-        if for_ms == 0:
-            return
         self._kept[key] = (now_ms, min(now_ms + for_ms, entry.fresh_until_ms), entry)
         self._kept.move_to_end(key)
         if len(self._kept) > _ENTRIES_AT_MOST:

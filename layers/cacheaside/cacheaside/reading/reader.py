@@ -79,7 +79,8 @@ class Reader:
         context = ReadContext(self._now_ms, self._elapsed_ms, _new_token, random.random, time_left_ms)
         outcome = self._run(read(question, context), spent)
         self._note_load(question.query.name, outcome.entry.load_ms)
-        self._local.keep(question.keys.entry, outcome.entry, self._now_ms(), local_ms)
+        if local_ms:
+            self._local.keep(question.keys.entry, outcome.entry, self._now_ms(), local_ms)
         return self._answer(outcome, spent)
 
     def _answer(self, outcome: Outcome, spent: _Spent) -> Answer:

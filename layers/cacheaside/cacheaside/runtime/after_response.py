@@ -18,7 +18,7 @@ declares how long it needs is not started if less time is left.
 With SnapStart, the thread waits for its event while Lambda takes the snapshot, as the runtime does. Lambda takes it
 only when every registered extension has asked, and the snapshot contains both the server and the socket. This follows
 from the snapshot code of Lambda's emulator (its rapid/start.go). No document promises it. If the socket is dead after a
-restore, the first invocation runs its tasks inline, as after any other failure to get an event.
+restore, the extension asks once more on a new one. If that fails too, tasks run inline from then on.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class AfterResponse:
             if not self.inline:
                 try:
                     extension.await_invoke()
-                except (OSError, Refused) as error:
+                except Exception as error:  # also one that nobody foresaw: without this thread the sandbox would hang
                     # Nothing asks for events now, so Lambda replaces the sandbox when the function's timeout is over.
                     # Until then, this thread still runs tasks that wait for it. Later handlers run their own.
                     self.inline = True

@@ -56,6 +56,9 @@ class EmbeddedMetrics:
     def add(self, values: Mapping[str, float], query: str | None = None) -> None:
         """Add one value to each of the metrics. They are written if the last line is old enough."""
         now_ms = self._now_ms()
+        is_due = not 0 <= now_ms - self._written_ms < self._write_every_ms  # the clock may have been set back
+        if self._collected and now_ms - self._since_ms >= 2 * self._write_every_ms:
+            self.write()  # the values of before a pause, under their own time
         if not self._collected:
             self._since_ms = now_ms
         metrics = self._collected.setdefault(query, {})
@@ -64,8 +67,7 @@ class EmbeddedMetrics:
             collected = metrics.setdefault(name, [])
             collected.append(value)
             is_full = is_full or len(collected) == _VALUES_AT_MOST
-        # The clock may have been set back.
-        if is_full or not 0 <= now_ms - self._written_ms < self._write_every_ms:
+        if is_full or is_due:
             self.write()
 
     def write(self) -> None:

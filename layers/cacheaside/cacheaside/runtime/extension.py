@@ -107,13 +107,16 @@ def _read_response(replies: BinaryIO) -> _Response:
         name, _, value = line.partition(":")
         fields[name.lower()] = value.strip()
     is_kept = version == "HTTP/1.1" and fields.get("connection", "").lower() != "close"
-    if fields.get("transfer-encoding") == "chunked":
+    if fields.get("transfer-encoding", "").lower() == "chunked":
         body = b""
         while size := int(replies.readline().partition(b";")[0], 16):
             body += replies.read(size + 2)[:-2]
-        replies.readline()
+        while replies.readline().rstrip(b"\r\n"):  # trailers
+            continue
+    elif rest.startswith("204"):
+        body = b""
     elif "content-length" in fields:
-        body = replies.read(int(fields["content-length"]))
+        body = replies.read(abs(int(fields["content-length"])))
     else:
         body, is_kept = replies.read(), False
     return _Response(rest[:3], fields, body, is_kept)

@@ -94,6 +94,39 @@ def test_a_connection_that_died_while_frozen_is_replaced_once() -> None:
     assert len(served) == 3
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_reply_that_nobody_expects_is_not_taken_for_the_next_one(together: bool) -> None:
+    first, second = (b"*6\r\n$%d\r\n%s\r\n" % (len(entry), entry) + b"$-1\r\n" * 5 for entry in (b"old", b"new"))
+    served = []
+
+    def twice(connection: Any) -> None:
+        served.append(connection)
+        connection.recv(65536)
+        if len(served) == 2:
+            connection.sendall(second)
+        else:
+            connection.sendall(first + first if together else first)
+            if not together:
+                connection.sendall(first)
+        connection.recv(65536)
+
+    with scripted_server(twice) as url:
+        cache = cache_at(url)
+        assert cache.look(Look(KEYS)).entry == b"old"
+        time.sleep(0.1)  # until the second one has come
+        assert cache.look(Look(KEYS)).entry == b"new"
+
+
+def test_a_reply_too_large_for_the_memory_makes_the_cache_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with fixed_reply_server(b"*6\r\n" + b"$-1\r\n" * 6) as url:
+        monkeypatch.setattr("redis._parsers._HiredisParser.read_response", no_memory)
+        with pytest.raises(CacheUnavailable):
+            cache_at(url).look(Look(KEYS))
+
+
 def test_a_store_is_never_sent_twice() -> None:
     received: list[bytes] = []
 

@@ -263,8 +263,11 @@ class BoundedConnection(Connection):
         return self.socket_timeout if _current.call is None else _current.call.left()
 
     def is_quiet(self) -> bool:
-        """Return whether the connection is open, and there is nothing to read."""
-        return self._sock is not None and self._sock.is_quiet()
+        """Return whether the connection is open, and there is nothing to read: neither in the kernel nor in the parser.
+
+        A reply that nobody expects would be taken for that to the next request.
+        """
+        return self._sock is not None and self._sock.is_quiet() and not self._parser._reader.has_data()
 
     def _connect(self) -> _Socket:
         return _Socket(super()._connect())  # type: ignore[no-untyped-call]

@@ -34,7 +34,7 @@ _CONFIRM_MS: Final = 50
 # that are not Redis protocol.
 FAILURES: Final = (
     *(redis.RedisError, RedisClusterException, OSError),
-    *(ValueError, TypeError, LookupError, OverflowError, RecursionError),
+    *(ValueError, TypeError, LookupError, OverflowError, RecursionError, MemoryError),
 )
 
 # The commands for each server.
@@ -82,7 +82,7 @@ def _exchange_once(batches: Batches) -> list[list[Any]]:
         for pool, lines in batches.items():
             connection: Any = pool.get_connection()
             borrowed[pool] = connection
-            connection.send_packed_command(connection.pack_commands(lines))
+            connection.send_packed_command(connection.pack_commands(lines), check_health=False)
         for pool, lines in batches.items():
             replies.append([_reply(borrowed[pool]) for _ in lines])
     except (redis.ConnectionError, redis.TimeoutError) as error:

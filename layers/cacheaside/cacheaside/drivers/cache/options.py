@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import redis
+from redis._parsers import _HiredisParser
 from redis.credentials import CredentialProvider
 
 from cacheaside.drivers.cache.deadline import CALL_S, BoundedConnection, BoundedSSLConnection, tls
@@ -16,9 +17,10 @@ __all__ = ["Connections", "address", "connection_options"]
 
 
 class Connections(redis.ConnectionPool):
-    """The connections to one server. It lends one as redis-py's own pool does, and leaves out what nobody reads here:
+    """The connections to one server, for threads of one process.
 
-    counters for telemetry, and events for a client-side cache. They cost as much CPU as the rest of a call.
+    redis-py's own pool also counts for telemetry, sends events for a client-side cache, and prepares for forks. This
+    costs as much CPU as the rest of a call, and nothing here uses it.
     """
 
     def get_connection(self, *_: object, **__: object) -> BoundedConnection:
@@ -29,7 +31,7 @@ class Connections(redis.ConnectionPool):
         self._in_use_connections.add(connection)
         try:
             connection.connect()
-            if not connection.is_quiet():
+            if connection.kept and not connection.is_quiet():
                 connection.disconnect()  # type: ignore[no-untyped-call]
                 connection.connect()
         except BaseException:
@@ -57,6 +59,8 @@ def connection_options(settings: CacheSettings) -> dict[str, Any]:
         tls()  # now, while Lambda starts the function, so that no request waits for it
     return {
         "connection_class": BoundedSSLConnection if encrypted else BoundedConnection,
+        # The deadline is in the one method with which this parser reads. Without hiredis, redis-py would take another.
+        "parser_class": _HiredisParser,
         "username": None if iam else _decoded(url.username),
         "password": None if iam else _decoded(url.password),
         "credential_provider": _IamCredentials(settings, _decoded(url.username) or "") if iam else None,
