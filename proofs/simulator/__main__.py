@@ -1,4 +1,4 @@
-"""`python -m proofs.simulator`: all parts, some five minutes. With PART=known, incidents or growth: one of them.
+"""`python -m proofs.simulator`: all parts, ten minutes on two cores. `… known`, `… incidents` or `… growth`: one part.
 
 With --quick it is small and noisy, and writes nothing. Without, it writes the figures and tables of docs/scaling.md.
 """
