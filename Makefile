@@ -10,7 +10,7 @@ CHECKOV := .venv-checkov/bin/checkov
 
 export PYTHONPATH := layers/cacheaside:functions:.
 export SAM_CLI_TELEMETRY := 0
-# `sam build` packages functions/ as it is. Bytecode in it would be deployed, and would make every build a new version.
+# Bytecode beside the code of functions/ would look to `sam build` like a change of its sources.
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help

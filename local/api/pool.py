@@ -253,7 +253,7 @@ def _environment(function: Function) -> dict[str, str]:
         "TZ": ":UTC",
         "PYTHONPATH": os.pathsep.join(str(path) for path in function.paths),
         "PYTHONUNBUFFERED": "1",
-        # functions/ is packaged as it is, so bytecode beside the code would be shipped.
+        # Bytecode beside the code of functions/ would look to `sam build` like a change of its sources.
         **({"PYTHONPYCACHEPREFIX": str(Path(prefix).resolve())} if prefix else {"PYTHONDONTWRITEBYTECODE": "1"}),
         "_HANDLER": function.handler,
         "AWS_REGION": (region := os.environ.get("AWS_REGION", "us-east-1")),
