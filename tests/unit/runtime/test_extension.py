@@ -54,6 +54,11 @@ def registered(server: Server) -> Extension:
     return extension
 
 
+def invoked(extension: Extension) -> None:
+    extension.ask()
+    extension.await_invoke()
+
+
 def sized(body: bytes = EVENT) -> bytes:
     return OK + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
@@ -62,7 +67,7 @@ def test_events_are_asked_for_on_one_connection(server: Server) -> None:
     server.serve([sized(), sized(), sized()])
     extension = registered(server)
     for _ in range(3):
-        extension.await_invoke()
+        invoked(extension)
     _, requests = server.requests
     assert (
         requests
@@ -83,7 +88,7 @@ def test_the_next_response_begins_where_the_last_one_ended(server: Server, respo
     server.serve([response(), response()])
     extension = registered(server)
     for _ in range(2):
-        extension.await_invoke()
+        invoked(extension)
     assert len(server.requests) == 2
 
 
@@ -100,27 +105,27 @@ def test_after_the_end_of_a_connection_the_next_event_comes_on_a_new_one(server:
     server.serve([last], [sized()])
     extension = registered(server)
     for _ in range(2):
-        extension.await_invoke()
+        invoked(extension)
     assert [len(requests) for requests in server.requests] == [1, 1, 1]
 
 
 def test_a_refusal_is_raised_with_its_reason(server: Server) -> None:
     server.serve([b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!"])
     with pytest.raises(Refused, match="403 no!"):
-        registered(server).await_invoke()
+        invoked(registered(server))
 
 
 def test_a_server_that_is_gone_or_speaks_no_http_is_an_error(server: Server) -> None:
     server.serve([b"SSH-2.0\r\n"])
     extension = registered(server)
     with pytest.raises(Refused, match="no HTTP"):
-        extension.await_invoke()
+        invoked(extension)
     server.close()
     with pytest.raises(OSError, match="refused"):
-        extension.await_invoke()
+        invoked(extension)
 
 
 def test_a_length_that_is_no_number_is_an_error(server: Server) -> None:
     server.serve([OK + b"Content-Length: x\r\n\r\n"])
     with pytest.raises(Refused, match="invalid literal"):
-        registered(server).await_invoke()
+        invoked(registered(server))

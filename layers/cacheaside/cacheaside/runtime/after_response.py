@@ -8,6 +8,9 @@ the tasks of the invocation are done, so the sandbox stays awake until then and 
                               └ ended ┐    the caller has its answer      ▒ frozen ▒ │
     extension  next ┄┄► INVOKE ┄┄┄┄┄┄┄┴► task ► task ► next ┄┄┄┄┄┄┄┄┄┄┄┄┄▒┄┄┄┄┄┄┄┄▒┄┴► INVOKE ► …
 
+Without tasks, which is nearly always, the handler's own thread asks for the next event before it returns. So a hit does
+not wake the other thread, and the two do not compete for the interpreter.
+
 So Lambda never runs a task and the next handler at the same time, and both may use the same connections. `wrap` does
 not rely on that: before the handler, it waits for the tasks of earlier invocations.
 
@@ -15,10 +18,10 @@ A task starts when the handler has returned, while the runtime sends the respons
 compute little. Tasks count against the function's timeout. When it is over, Lambda kills the sandbox. A task that
 declares how long it needs is not started if less time is left.
 
-With SnapStart, the thread waits for its event while Lambda takes the snapshot, as the runtime does. Lambda takes it
-only when every registered extension has asked, and the snapshot contains both the server and the socket. This follows
-from the snapshot code of Lambda's emulator (its rapid/start.go). No document promises it. If the socket is dead after a
-restore, the extension asks once more on a new one. If that fails too, tasks run inline from then on.
+With SnapStart, the extension has asked for its event when Lambda takes the snapshot, as the runtime has. Lambda takes
+it only when every registered extension has asked, and the snapshot contains both the server and the socket. This
+follows from the snapshot code of Lambda's emulator (its rapid/start.go). No document promises it. If the socket is dead
+after a restore, the extension asks once more on a new one. If that fails too, tasks run inline from then on.
 """
 
 from __future__ import annotations
@@ -65,6 +68,7 @@ class AfterResponse:
         self._ended: SimpleQueue[Callable[[], int]] = SimpleQueue()
         self._done: SimpleQueue[None] = SimpleQueue()
         self._has_thread_work = False
+        self._extension: Extension | None = None
 
     @classmethod
     def start(cls, environment: Mapping[str, str]) -> AfterResponse:
@@ -77,10 +81,11 @@ class AfterResponse:
             try:
                 extension = Extension(address)
                 extension.register()
+                extension.ask()  # Lambda's init waits for it
             except (OSError, Refused) as error:
                 _log.warning("tasks will delay the response: no extension could be registered: %r", error)
             else:
-                after_response.inline = False
+                after_response.inline, after_response._extension = False, extension
                 Thread(target=after_response._loop, args=[extension], name="after-response", daemon=True).start()
         return after_response
 
@@ -104,8 +109,11 @@ class AfterResponse:
             try:
                 return handler(event, context)
             finally:
-                if self.inline:
+                extension = self._extension
+                if extension is None or self.inline:
                     self._run_tasks(context.get_remaining_time_in_millis)
+                elif not self._tasks and extension.has_event():
+                    self._attempt(extension.await_invoke) and self._attempt(extension.ask)
                 else:
                     self._has_thread_work = True
                     self._ended.put(context.get_remaining_time_in_millis)
@@ -115,17 +123,24 @@ class AfterResponse:
     def _loop(self, extension: Extension) -> None:
         """Run the thread. Each INVOKE belongs to one call of the handler. The call may end before INVOKE arrives."""
         while True:
-            if not self.inline:
-                try:
-                    extension.await_invoke()
-                except Exception as error:  # also one that nobody foresaw: without this thread the sandbox would hang
-                    # Nothing asks for events now, so Lambda replaces the sandbox when the function's timeout is over.
-                    # Until then, this thread still runs tasks that wait for it. Later handlers run their own.
-                    self.inline = True
-                    _log.error("tasks will delay the response: the extension got no event: %r", error)
             time_left_ms = self._ended.get()
+            is_invoked = self._attempt(extension.await_invoke)
             self._run_tasks(time_left_ms)
+            if is_invoked:
+                self._attempt(extension.ask)
             self._done.put(None)
+
+    def _attempt(self, call: Callable[[], None]) -> bool:
+        """Make a call to Lambda, and return whether it succeeded. If not, later handlers run their tasks inline.
+
+        Then nothing asks for events, so Lambda replaces the sandbox when the function's timeout is over.
+        """
+        try:
+            call()
+        except Exception as error:  # also one that nobody foresaw: without the thread the sandbox would hang
+            self.inline = True
+            _log.error("tasks will delay the response: the extension got no event: %r", error)
+        return not self.inline
 
     def _run_tasks(self, time_left_ms: Callable[[], int]) -> None:
         while self._tasks:

@@ -10,6 +10,7 @@ The API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.ht
 from __future__ import annotations
 
 import json
+import select
 import socket
 from typing import BinaryIO, Final, NamedTuple
 
@@ -25,41 +26,61 @@ class Refused(Exception):
 
 
 class Extension:
-    """A connection to the API, and what identifies this extension. Each method raises OSError or Refused."""
+    """A connection to the API, and what identifies this extension. Each method raises OSError or Refused.
+
+    In each invocation: `await_invoke`, and when nothing is left to do `ask` for the next one.
+    """
 
     def __init__(self, address: str) -> None:
         """`address` is that of AWS_LAMBDA_RUNTIME_API, host:port."""
         self._address = address
         self._next = b""
-        self._kept: tuple[socket.socket, BinaryIO] | None = None
+        self._kept: _Kept | None = None
 
     def register(self) -> None:
         """Register for INVOKE, the only event of internal extensions. Lambda allows it during init only."""
         body = json.dumps({"events": ["INVOKE"]})
         fields = {"Lambda-Extension-Name": "cacheaside", "Content-Type": "application/json"}
-        connection, replies = self._connect(_REGISTER_S)
-        response = self._send(connection, replies, self._request("POST", "register", fields, body))
-        identifier = response.fields.get(_IDENTIFIER.lower())
+        kept = self._connect(_REGISTER_S)
+        kept.connection.sendall(self._request("POST", "register", fields, body))
+        identifier = self._read(kept).fields.get(_IDENTIFIER.lower())
         if identifier is None:
             raise Refused(f"registered without {_IDENTIFIER}")
-        if self._kept is not None:
-            connection.settimeout(None)  # the sandbox may be frozen for hours while it waits for an event
+        if self._kept is kept:
+            kept.connection.settimeout(None)  # the sandbox may be frozen for hours while it waits for an event
         self._next = self._request("GET", "event/next", {_IDENTIFIER: identifier})
 
-    def await_invoke(self) -> None:
-        """Ask for the next event, and return when an invocation begins."""
+    def ask(self) -> None:
+        """Ask for the next event, and do not wait for it."""
         if self._kept is not None:
             try:
-                self._send(*self._kept, self._next)
+                self._kept.connection.sendall(self._next)
                 return
             except OSError:  # the connection has ended since the last event
                 self._close()
-        self._send(*self._connect(None), self._next)
+        self._connect(None).connection.sendall(self._next)
 
-    def _connect(self, timeout_s: float | None) -> tuple[socket.socket, BinaryIO]:
+    def has_event(self) -> bool:
+        """Return whether `await_invoke` will return at once."""
+        return self._kept is not None and bool(self._kept.poll.poll(0))
+
+    def await_invoke(self) -> None:
+        """Return when the invocation has begun that was asked for."""
+        if self._kept is not None:
+            try:
+                self._read(self._kept)
+                return
+            except OSError:  # the connection has ended since it was asked
+                self._close()
+        kept = self._connect(None)
+        kept.connection.sendall(self._next)
+        self._read(kept)
+
+    def _connect(self, timeout_s: float | None) -> _Kept:
         host, _, port = self._address.rpartition(":")
         connection = socket.create_connection((host, int(port)), timeout_s)
-        self._kept = connection, connection.makefile("rb")
+        self._kept = _Kept(connection, connection.makefile("rb"), select.poll())
+        self._kept.poll.register(connection, select.POLLIN)
         return self._kept
 
     def _request(self, method: str, path: str, fields: dict[str, str], body: str = "") -> bytes:
@@ -67,10 +88,9 @@ class Extension:
         lines = [f"{method} {_API}/{path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
         return "\r\n".join([*lines, "", body]).encode()
 
-    def _send(self, connection: socket.socket, replies: BinaryIO, request: bytes) -> _Response:
-        connection.sendall(request)
+    def _read(self, kept: _Kept) -> _Response:
         try:
-            response = _read_response(replies)
+            response = _read_response(kept.replies)
         except ValueError as error:
             raise Refused(f"no HTTP: {error}") from error
         if not response.is_kept:
@@ -81,9 +101,17 @@ class Extension:
 
     def _close(self) -> None:
         if self._kept is not None:
-            for each in reversed(self._kept):
-                each.close()
+            self._kept.replies.close()
+            self._kept.connection.close()
         self._kept = None
+
+
+class _Kept(NamedTuple):
+    """A connection, the responses that come on it, and what tells whether one has come."""
+
+    connection: socket.socket
+    replies: BinaryIO
+    poll: select.poll
 
 
 class _Response(NamedTuple):
