@@ -68,8 +68,8 @@ ddl: .venv ## DDL and DML at random on a real PostgreSQL; no answer may be stale
 outages: .venv ## what callers feel while servers and processes fail: six minutes (PART=holder|cache|restart|timeout|lock)
 	@$(BIN)/python -m bench.outages $(PART)
 
-simulate: .venv ## a fleet of up to thousands of sandboxes on the production read path, on a virtual clock; writes plots
-	@$(BIN)/python -m proofs.simulator
+simulate: .venv ## a fleet of up to thousands of sandboxes on the production read path, on a virtual clock (PART=known|incidents|growth)
+	@$(BIN)/python -m proofs.simulator $(PART)
 
 ##@ Measure
 

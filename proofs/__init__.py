@@ -1,4 +1,5 @@
-"""Two checks of one promise: no read returns data older than a write that was acknowledged before the read began.
+"""Two checks of one promise, no read returns data older than a write that was acknowledged before the read began, and
+a model of what a fleet costs the database.
 
 explorer     Model checking: runs the production read path in every interleaving of few readers, writers and lost keys,
              with a crash after any step. Not reached: errors of cache or database, time (the clock stands still and
@@ -6,4 +7,6 @@ explorer     Model checking: runs the production read path in every interleaving
 consistency  Fault injection: runs real servers and processes, with their scripts, triggers, drains and failovers.
              Samples interleavings at random, so a run without a violation is evidence and no proof. Not reached:
              failures of PostgreSQL and of the network, several machines, TLS and IAM, answers served stale on error.
+simulator    Discrete events: runs the production read path in a fleet of sandboxes on a virtual clock, beside naive
+             caching and a lock. Its module lists what it does not model.
 """

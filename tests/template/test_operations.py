@@ -12,6 +12,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from cacheaside.invalidation import verifier
 from cacheaside.invalidation.verification import StaleAnswer
 from tests.template.support.stack import ROOT, Stack, stack_of
@@ -207,6 +209,25 @@ def test_an_expression_uses_every_metric_that_is_fetched_for_it(stack: Stack) ->
         for expression in expressions:
             ids = {part["Id"] for part in alarm["Metrics"] if "MetricStat" in part}
             assert set(re.findall(r"\b[a-z]\w*", expression)) == ids
+
+
+@pytest.mark.parametrize(("answers", "loads", "ratio"), [(1_000, 250, 0.75), (100, None, 1), (100, 100, 0), (99, 99, 1)])
+def test_hit_ratio_is_the_share_of_answers_without_a_load(
+    default: Stack, answers: int, loads: int | None, ratio: float
+) -> None:
+    expression, *metrics = default.of_type("AWS::CloudWatch::Alarm")["HitRatioAlarm"]["Metrics"]
+    counted = {each["Id"]: each["MetricStat"] for each in metrics}
+    assert {name: each["Metric"]["MetricName"] for name, each in counted.items()} == {
+        "answers": "CacheTime",
+        "loads": "DatabaseTime",
+    }
+    assert {each["Stat"] for each in counted.values()} == {"SampleCount"}
+    known = {
+        "FILL": lambda value, other: other if value is None else value,
+        "IF": lambda condition, one, other: one if condition else other,
+        **{"answers": answers, "loads": loads},
+    }
+    assert eval(expression["Expression"], known) == ratio  # noqa: S307
 
 
 def test_no_traffic_is_no_alarm_but_no_sweep_is_one(default: Stack) -> None:
