@@ -132,7 +132,7 @@ def _draw_bars(axes: Axes, group: Group) -> None:
     axes.set_yticks(range(len(group.bars)), [bar.label for bar in group.bars])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(group.bars) - 0.5, -1)
-    axes.set_xlim(0, widest * 1.45)
+    axes.set_xlim(0, widest * 1.6)
     axes.set_title(group.title)
     axes.set_xlabel(group.axis)
 
