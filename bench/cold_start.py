@@ -60,13 +60,18 @@ def _functions_python() -> tuple[str, str]:
     """Return the interpreter to use and its version: that of the functions, or this one."""
     found = shutil.which(f"python{_RUNTIME}")
     if found:
-        # It may be a script of a version manager, which would be measured too.
-        done = subprocess.run(
-            [found, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=False
-        )
-        if done.returncode == 0:
-            return done.stdout.strip(), _RUNTIME
+        # It may be a script of a version manager, which would be measured too. Or a script that starts an interpreter
+        # with a loader of its own, as in CI, and is needed.
+        executable = _output(found, "import sys; print(sys.executable)")
+        if executable is not None:
+            return (found if _output(executable, "") is None else executable), _RUNTIME
     return sys.executable, "{}.{}".format(*sys.version_info)
+
+
+def _output(python: str, code: str) -> str | None:
+    """Return what `code` prints, None if it fails."""
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _build(folder: Path, functions: Path, version: str) -> Path:

@@ -37,7 +37,9 @@ def measure(stack: QueryStack, size: int) -> Results:
             written = sandbox.log.stat().st_size - written
             aim = _AIM if rate >= _AIM_FROM else None
             figures.append(
-                Figure.count("log, bytes of a hit", f"{rate} hits a second", "", written / len(sources), aim)
+                Figure.count(
+                    "log, bytes of a hit", f"{rate} hits a second of one query", "", written / len(sources), aim
+                )
             )
             rows.append((str(rate), str(len(sources)), f"{written:,}"))
     return Results(figures, ("hits a second", "hits", "bytes"), rows)

@@ -43,7 +43,9 @@ def measure(stack: QueryStack, size: int) -> Results:
             multiples.setdefault(name, []).append(measured)
         progress(number + 1, size)
     figures = [
-        Figure.of("memory ÷ size of the answer", name, "×", spread(values), _AIM if name.startswith("hit") else None)
+        Figure.of(
+            "memory ÷ size of the answer", name, "×", spread(values), _AIM if name.startswith(("hit", "miss")) else None
+        )
         for name, values in sorted(multiples.items())
     ]
     return Results(figures)

@@ -22,7 +22,7 @@ _BEFORE: Final = Path(__file__).with_name("before.json")
 _PLOTS: Final = (
     (
         "speed-hits",
-        "A hit through the whole handler takes {:.1f} × the CPU of a bare MGET by redis-py",
+        "A hit through the handler takes {:.1f} × the CPU of a bare MGET by redis-py",
         ("hits", "served_hits"),
     ),
     (
@@ -76,7 +76,8 @@ def _bar(figure: Figure, before: Figure | None) -> Bar:
 
 
 def _parts(machine: str, results: Mapping[str, Results], before: Mapping[str, Figure]) -> Iterator[str]:
-    yield f"Measured on {machine}. Before: commit 7fb2743 on the same machine."
+    before_on = json.loads(_BEFORE.read_text())["machine"]
+    yield f"Measured on {machine}.\n\n*Before* is commit 7fb2743 with its packages, on {before_on}."
     figures = [figure for result in results.values() for figure in result.figures]
     yield _table([figure for figure in figures if figure.aim is not None], before)
     for name, title, shown in _PLOTS:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from bench.figures import Figure, Results, run
 from bench.measuring import spread, spread_of_ratios
-from bench.query_stack import ANSWERS, ROWS, QueryStack, event
+from bench.query_stack import ANSWERS, HIT, ROWS, QueryStack, event, source
 from bench.sandbox import Sandbox, cpu_ns
 from bench.servers import ROOT
 from local.progress import Progress
@@ -73,6 +73,7 @@ def _cpu_us(call: Callable[[], object], clock: Callable[[], int]) -> float:
 
 def _invoke(sandbox: Sandbox, request: dict[str, Any]) -> str:
     response = sandbox.invoke(request)
+    assert source(response) == HIT
     return str(response["body"])
 
 

@@ -211,7 +211,9 @@ def test_an_expression_uses_every_metric_that_is_fetched_for_it(stack: Stack) ->
             assert set(re.findall(r"\b[a-z]\w*", expression)) == ids
 
 
-@pytest.mark.parametrize(("answers", "loads", "ratio"), [(1_000, 250, 0.75), (100, None, 1), (100, 100, 0), (99, 99, 1)])
+@pytest.mark.parametrize(
+    ("answers", "loads", "ratio"), [(1_000, 250, 0.75), (100, None, 1), (100, 100, 0), (99, 99, 1)]
+)
 def test_hit_ratio_is_the_share_of_answers_without_a_load(
     default: Stack, answers: int, loads: int | None, ratio: float
 ) -> None:
@@ -225,7 +227,8 @@ def test_hit_ratio_is_the_share_of_answers_without_a_load(
     known = {
         "FILL": lambda value, other: other if value is None else value,
         "IF": lambda condition, one, other: one if condition else other,
-        **{"answers": answers, "loads": loads},
+        "answers": answers,
+        "loads": loads,
     }
     assert eval(expression["Expression"], known) == ratio  # noqa: S307
 

@@ -33,14 +33,14 @@ def test_a_miss_asks_the_cache_three_times(figures: dict[str, Any]) -> None:
     assert figures["miss, round trips to the cache: look, acquire, store"]["value"] == 3
 
 
-@pytest.mark.parametrize(("clients", "loads"), [("ours", 1), ("ours, stale = 10m", 1), ("redis-py, GET and SETEX", 4)])
-def test_loads_are_counted(clients: str, loads: int, figures: dict[str, Any]) -> None:
-    assert figures[f"loads for 4 clients: {clients}"]["value"] == loads
+def test_loads_are_counted(figures: dict[str, Any]) -> None:
+    assert [figures[f"loads for 4 clients: {name}"]["value"] for name in ("ours", "ours, stale = 10m")] == [1, 1]
+    assert figures["loads for 4 clients: redis-py, GET and SETEX"]["value"] > 1
 
 
 @pytest.mark.parametrize("rate", [1, 10, 50])
 def test_bytes_of_the_log_are_counted(rate: int, figures: dict[str, Any]) -> None:
-    assert 0 < figures[f"log, bytes of a hit: {rate} hits a second"]["value"] < 1_000
+    assert 0 < figures[f"log, bytes of a hit: {rate} hits a second of one query"]["value"] < 1_000
 
 
 def test_each_aim_of_the_issue_has_its_figures(figures: dict[str, Any]) -> None:
