@@ -38,7 +38,7 @@ def test_an_error_is_counted_at_once_and_is_no_answer(
         api = start_api(database_url=url)
         proxy.switch(Fault.REFUSAL)
         capsys.readouterr()
-        assert api.get("/queries/customer_orders?customer=1").status == 503
+        assert api.get("/queries/customer_orders?customer_id=1").status == 503
         (line,) = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     assert json.loads(line)["Error"] == [1]
     assert "CacheTime" not in line
