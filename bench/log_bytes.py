@@ -36,11 +36,8 @@ def measure(stack: QueryStack, size: int) -> Results:
             assert set(sources) == {HIT}
             written = sandbox.log.stat().st_size - written
             aim = _AIM if rate >= _AIM_FROM else None
-            figures.append(
-                Figure.count(
-                    "log, bytes of a hit", f"{rate} hits a second of one query", "", written / len(sources), aim
-                )
-            )
+            label = f"{rate} hits a second of one query"
+            figures.append(Figure.count("log, bytes of a hit", label, "", written / len(sources), aim))
             rows.append((str(rate), str(len(sources)), f"{written:,}"))
     return Results(figures, ("hits a second", "hits", "bytes"), rows)
 
