@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import hiredis  # noqa: F401  # if it is missing, say so now: redis-py would only fail to connect
 import redis
 from redis._parsers import _HiredisParser
 from redis.credentials import CredentialProvider
