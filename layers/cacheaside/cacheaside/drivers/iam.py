@@ -27,6 +27,12 @@ _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
 _ENDPOINT_S: Final = 0.5  # the endpoint is in the sandbox itself
 
 
+# Only a function that starts from a snapshot asks the endpoint. Then this import is in the snapshot, and with any other
+# start it would take time for nothing.
+if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    import http.client  # noqa: F401
+
+
 class Credentials(NamedTuple):
     """The keys that sign a request."""
 
@@ -59,7 +65,6 @@ def lambda_credentials(environment: Mapping[str, str] = os.environ) -> Credentia
 
 def _ask_endpoint(endpoint: str, authorization: str) -> Credentials:
     """Return the current credentials. They are not kept: they expire, and only opening a connection needs them."""
-    # Takes 9 ms with all that it imports, and only a function that starts from a snapshot needs it.
     from http.client import HTTPConnection, HTTPException
 
     url = urlsplit(endpoint)

@@ -113,7 +113,7 @@ class AfterResponse:
                 if extension is None or self.inline:
                     self._run_tasks(context.get_remaining_time_in_millis)
                 elif not self._tasks and extension.has_event():
-                    self._attempt(extension.await_invoke) and self._attempt(extension.ask)
+                    self._settle(extension)
                 else:
                     self._has_thread_work = True
                     self._ended.put(context.get_remaining_time_in_millis)
@@ -129,6 +129,10 @@ class AfterResponse:
             if is_invoked:
                 self._attempt(extension.ask)
             self._done.put(None)
+
+    def _settle(self, extension: Extension) -> None:
+        if self._attempt(extension.await_invoke):
+            self._attempt(extension.ask)
 
     def _attempt(self, call: Callable[[], None]) -> bool:
         """Make a call to Lambda, and return whether it succeeded. If not, later handlers run their tasks inline.

@@ -20,8 +20,8 @@ __all__ = ["Connections", "address", "connection_options"]
 class Connections(redis.ConnectionPool):
     """The connections to one server, for threads of one process.
 
-    redis-py's own pool also counts for telemetry, sends events for a client-side cache, and prepares for forks. This
-    costs as much CPU as the rest of a call, and nothing here uses it.
+    redis-py's own pool also counts for telemetry, sends events for a client-side cache, and prepares for forks. That
+    takes CPU in each call, and nothing here uses it.
     """
 
     def get_connection(self, *_: object, **__: object) -> BoundedConnection:
