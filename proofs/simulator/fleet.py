@@ -31,7 +31,8 @@ from proofs.simulator.strategies import Path, Strategy
 
 __all__ = ["CPU_MS_PER_READ", "Fleet", "FleetOptions", "OnAnswer", "Result"]
 
-# How long a read keeps its sandbox busy besides the waits for cache and database, on 1 GB, which is 0.6 of a core.
+# How long a read keeps its sandbox busy besides the waits for cache and database: the CPU of a sandbox, with AWS's
+# runtime client, that `python -m bench.served_hits` measures. With 1 GB, which is 0.58 of a core, it takes longer.
 CPU_MS_PER_READ: Final = 0.7
 
 _TIMEOUT_MS: Final = 29_000  # of the function
