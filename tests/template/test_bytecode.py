@@ -31,7 +31,9 @@ def build(source: Path, target: str, artifacts: Path, **variables: str) -> str:
     copy = shutil.copytree(source, artifacts.with_name(f"{artifacts.name}-source"))
     artifacts.mkdir()
     command = ["make", "--makefile", str(source / "Makefile"), target]
-    environment = os.environ | {"ARTIFACTS_DIR": str(artifacts)} | variables
+    # Not the variables of `make test`, with which this make would print the folders that it enters.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment |= {"ARTIFACTS_DIR": str(artifacts)} | variables
     return subprocess.run(command, cwd=copy, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
