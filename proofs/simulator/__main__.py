@@ -24,10 +24,10 @@ _BETAS: Final = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 _SHARDS: Final = (1, 3, 15, 90)
 _PROGRESS_EVERY: Final = 5
 _TITLES: Final = {
-    "expiry": "20 hot answers expire together: naive caching never recovers, early refresh prevents it",
-    "writes": "100 writes a second to hot rows: leases keep loads at 40 a second, naive caching collapses",
-    "failover": "A cache away for ten seconds, and then empty: leases recover within eight, naive caching does not",
-    "deploy": "A deploy replaces all sandboxes and all keys: 300 loads, or a collapse",
+    "expiry": "The 20 hottest answers expire together",
+    "writes": "100 writes a second to the 20 hottest rows, for ten seconds",
+    "failover": "The cache is away for ten seconds, and empty then",
+    "deploy": "A deploy replaces all sandboxes and all keys",
 }
 
 

@@ -5,6 +5,7 @@ API Gateway has matched the route already, so a table is enough here. Decision 0
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -63,7 +64,10 @@ class Application:
             response = self._answer(request)
         except Exception as error:
             response = problems.problem_response(error, invocation.aws_request_id)
-            _log(error, request)
+            try:
+                _log(error, request)
+            except Exception:  # the caller gets the response all the same
+                logging.getLogger(__name__).exception("an error could not be logged: %r", error)
         return response.to_event()
 
     def _answer(self, request: Request) -> Response:

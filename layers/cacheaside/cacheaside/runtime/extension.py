@@ -1,8 +1,9 @@
 """An internal extension of Lambda: a thread of the function's own process that asks for events, as the runtime does.
 
 It asks once in each invocation, so each hit pays for a request here. http.client would make a connection for it and
-parse the response as an e-mail: twice the CPU of the hit itself, and an import of 9 ms. So this keeps one connection,
-and reads no more of a response than it needs. The connection is within the sandbox. It is frozen and thawed with it.
+parse the response as an e-mail: more CPU than the hit itself, and an import at each cold start. So this keeps one
+connection, and reads no more of a response than it needs. The connection is within the sandbox. It is frozen and thawed
+with it.
 
 The API: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html. Standard library only.
 """
