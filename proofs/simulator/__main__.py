@@ -1,4 +1,4 @@
-"""`python -m proofs.simulator`: all parts, in five minutes on two quiet cores. `… known`, `… incidents`, `… growth`: one.
+"""`python -m proofs.simulator`: all parts, in five minutes on two quiet cores. `… known` and so on: one part.
 
 With --quick it is small and noisy, and writes nothing. Without, it writes the figures and tables of docs/scaling.md.
 """
