@@ -5,6 +5,7 @@
 PYTHON ?= python3
 SHELL  := bash
 BIN    := .venv/bin
+CLI    := $(BIN)/cacheaside
 SAM    := .venv-sam/bin/sam
 CHECKOV := .venv-checkov/bin/checkov
 
@@ -22,10 +23,10 @@ help: ## list the targets
 ##@ Run
 
 run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAMPLE_PRODUCTS=, DATABASE_URL=, CACHE_URL=)
-	@$(BIN)/python -m local run
+	@$(CLI) run
 
 demo: .venv ## every query cold and warm, as a table
-	@$(BIN)/python -m local demo
+	@$(CLI) demo
 
 psql: .venv ## a prompt in the database of `make run`; SQL='…' runs one statement
 	@test -f .local/endpoints.env || { echo 'make psql: start "make run" in another terminal first' >&2; exit 1; }
@@ -44,7 +45,7 @@ lint: .venv ## ruff, mypy, and the rules about imports in pyproject.toml
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 check: .venv ## ask PostgreSQL whether each statement can run, and whether its tags are right (CATALOGUE=folder, DATABASE_URL=)
-	@$(BIN)/python -m local check
+	@$(CLI) check
 
 template: .venv .venv-sam .venv-checkov ## all tests of the template, in all its modes
 	@$(BIN)/python -m pytest --quiet tests/template
@@ -85,7 +86,7 @@ build: .venv-sam ## sam build
 	@$(SAM) build
 
 rehearse: .venv .venv-sam ## a deployment without AWS: package the build; create, upgrade and roll back the schema
-	@$(BIN)/python -m local rehearse
+	@$(CLI) rehearse
 
 invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_version.json
 	@$(BIN)/python -m local.containers.sam invoke $(EVENT)
@@ -110,9 +111,14 @@ lock: .venv ## pin the newest versions that the .in files allow, with hashes
 clean: ## remove everything that can be made again, and the local data
 	rm -rf .venv .venv-sam .venv-checkov .venv-bench .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv: .venv/installed
+.venv: .venv/installed .venv/bin/cacheaside
 .venv/installed: requirements/dev.txt
 	$(call environment,.venv,$<)
+
+# The command line, for every folder and shell.
+.venv/bin/cacheaside: .venv/installed
+	@printf '#!/bin/sh\nexport PYTHONPATH="%s" PYTHONPYCACHEPREFIX="%s"\nexec "%s" -m local "$$@"\n' \
+	  '$(CURDIR)/layers/cacheaside:$(CURDIR)/functions:$(CURDIR)' '$(PYTHONPYCACHEPREFIX)' '$(CURDIR)/$(BIN)/python' >$@ && chmod +x $@
 
 .venv-sam: .venv-sam/installed
 .venv-sam/installed: requirements/sam.txt

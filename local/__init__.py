@@ -1,6 +1,6 @@
-"""The whole stack on one machine, and the command line: `python -m local run`, `demo`, `check` and `rehearse`.
+"""The whole stack on one machine, and the command line `cacheaside`: each command begins in `cli`.
 
-`subcommands` is where each begins. A server or sandbox that was started here also ends when its owner is killed.
+A server or sandbox that was started here also ends when its owner is killed.
 """
 
 from pathlib import Path

@@ -10,6 +10,7 @@ import psycopg2
 
 from local import ROOT
 from local.errors import LocalError
+from local.recorded_url import database_url
 from local.servers.postgres import PostgresServer
 from local.terminal import one_line, short_path
 from migrate.upgrade import MigrationFailed, upgrade
@@ -78,7 +79,7 @@ def _compare(url: str, folder: Path) -> tuple[bool, str]:
 
 @contextmanager
 def _database() -> Iterator[str]:
-    if url := os.environ.get("DATABASE_URL"):
+    if url := database_url():
         yield url
         return
     with ExitStack() as exits:

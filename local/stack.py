@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -13,6 +12,8 @@ from urllib.parse import urlsplit
 import psycopg2
 import redis
 
+from local import recorded_url
+from local.endpoints import Endpoints, endpoints_file
 from local.errors import LocalError
 from local.progress import Progress
 from local.servers.postgres import PostgresServer
@@ -49,7 +50,7 @@ def running_stack(folder: Path, print_line: PrintLine, *, api_url: str | None = 
         exits.enter_context(_only_one(folder))
         for stale in (*log.glob("*.log"), folder / "endpoints.env"):
             stale.unlink(missing_ok=True)
-        database_url = os.environ.get("DATABASE_URL")
+        database_url = recorded_url.database_url()
         cache_url = os.environ.get("CACHE_URL") or exits.enter_context(_valkey(folder, log, keep=not database_url)).url
         stack = Stack(
             database_url or exits.enter_context(_postgres(folder, log, products)).url,
@@ -59,7 +60,7 @@ def running_stack(folder: Path, print_line: PrintLine, *, api_url: str | None = 
         )
         _check_cache(cache_url)
         _load_schema_and_data(stack.database_url, products, folder, print_line)
-        exits.enter_context(_endpoints(folder, stack, api_url))
+        exits.enter_context(endpoints_file(folder, Endpoints(stack.database_url, stack.cache_url, api_url)))
         yield stack
 
 
@@ -140,18 +141,3 @@ def _only_one(folder: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
-
-
-@contextmanager
-def _endpoints(folder: Path, stack: Stack, api_url: str | None) -> Iterator[None]:
-    """Write KEY=value lines for a shell. The file is renamed when complete, so no reader sees half of it."""
-    lines = {"API_URL": api_url, "DATABASE_URL": stack.database_url, "CACHE_URL": stack.cache_url}
-    path, fresh = folder / "endpoints.env", folder / "endpoints.env.new"
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)  # a URL may hold a password
-    fresh.write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in lines.items() if value))
-    fresh.replace(path)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from local import ROOT
 from local.containers import engine
 from local.containers.emulator import function_of, running_emulator, server_address
+from local.endpoints import read_endpoints
 from local.errors import LocalError
 from local.servers.processes import HOST
 from local.signals import Shutdown
@@ -78,15 +78,12 @@ def _servers() -> Iterator[Stack]:
 
 
 def _find_stack(folder: Path) -> Stack | None:
-    endpoints = folder / "endpoints.env"
-    if not endpoints.exists():
-        return None
-    urls = dict(line.split("=", 1) for line in shlex.split(endpoints.read_text()))
-    if not _listens(*server_address(urls["DATABASE_URL"])):
-        return None  # the file of a `make run` that was killed
-    # The embedded server runs exactly if DATABASE_URL did not name another one.
+    found = read_endpoints(folder)
+    if found is None or not _listens(*server_address(found.database)):
+        return None  # the file may be of a `make run` that was killed
+    # The embedded server runs exactly if no URL named another one.
     embedded = (folder / "postgres" / "data" / "postmaster.pid").exists()
-    return Stack(urls["DATABASE_URL"], urls["CACHE_URL"], embedded, folder / "log")
+    return Stack(found.database, found.cache, embedded, folder / "log")
 
 
 def _listens(host: str, port: int) -> bool:

@@ -83,7 +83,7 @@ def test_a_second_start_has_nothing_left_to_load(checkout: Checkout) -> None:
     process.terminate()
     out, err = process.communicate(timeout=120)
     assert "Migrations" not in said + out
-    assert err == ""
+    assert err.strip() == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -144,8 +144,8 @@ def test_a_second_copy_names_the_first(checkout: Checkout) -> None:
     with checkout.running() as process:
         status, _, err = checkout.finish("run", PORT=str(unclaimed_port()))
         assert (status, err) == (
-            1,
-            f"make run: already running in this checkout, as process {process.pid}: stop that one first\n",
+            3,
+            f"cacheaside run: already running in this checkout, as process {process.pid}: stop that one first\n",
         )
         assert checkout.get("/"), "and the first still serves"
 
@@ -170,22 +170,22 @@ def test_a_wrong_setting_is_one_line_that_says_what_to_change(
     checkout: Checkout, environment: dict[str, str], message: str
 ) -> None:
     status, out, err = checkout.finish("run", **environment)
-    assert (status, out) == (1, "")
-    assert re.fullmatch(f"make run: {message}\n", err), err
+    assert (status, out) == (3, "")
+    assert re.fullmatch(f"cacheaside run: {message}\n", err), err
 
 
 def test_a_port_in_use_is_reported_before_the_database_is_made(checkout: Checkout) -> None:
     with socket.create_server((HOST, checkout.port)):
         status, _, err = checkout.finish("run")
-    assert (status, err) == (1, f"make run: port {checkout.port} is in use: choose another with PORT=…\n")
+    assert (status, err) == (3, f"cacheaside run: port {checkout.port} is in use: choose another with PORT=…\n")
     assert not (checkout.folder / ".local").exists()
 
 
 def test_a_missing_template_is_reported(checkout: Checkout) -> None:
     (checkout.folder / "template.yaml").unlink()
     status, _, err = checkout.finish("run")
-    assert status == 1
-    assert re.fullmatch(r"make run: there is no .*/template\.yaml: run in the folder of the checkout\n", err)
+    assert status == 3
+    assert re.fullmatch(r"cacheaside run: there is no .*/template\.yaml: run in the folder of the checkout\n", err)
 
 
 def test_a_failing_migration_is_reported_with_file_and_line(checkout: Checkout) -> None:
@@ -194,8 +194,8 @@ def test_a_failing_migration_is_reported_with_file_and_line(checkout: Checkout) 
         file.unlink()
     (migrations / "0001_broken.sql").write_text("select 1;\nselect no_such_column;\n")
     status, _, err = checkout.finish("run")
-    assert status == 1
-    assert err.startswith("make run: migration catalogue/migrations/0001_broken.sql:2: ")
+    assert status == 3
+    assert err.startswith("cacheaside run: migration catalogue/migrations/0001_broken.sql:2: ")
     assert err.count("\n") == 1
 
 

@@ -58,8 +58,8 @@ def test_changed_physical_id_is_found(project: Checkout) -> None:
     change(project, response, """{event['LogicalResourceId']}-schema""", "of-its-own")
     change(project, response, 'event.get("PhysicalResourceId") or f', 'event["RequestId"] + ')
     status, out, err = rehearse(project)
-    assert status == 1
-    assert "make rehearse: Delete: PhysicalResourceId" in err
+    assert status == 3
+    assert "cacheaside rehearse: Delete: PhysicalResourceId" in err
     assert "CloudFormation would delete the old one" in err
     assert "✓ create without a database" in out
 
@@ -75,6 +75,6 @@ def test_bytecode_of_a_developers_python_is_not_packaged(project: Checkout) -> N
 def test_failed_build_prints_the_output_of_sam(project: Checkout) -> None:
     change(project, "template.yaml", "ContentUri: layers/cacheaside", "ContentUri: layers/nowhere")
     status, out, err = rehearse(project)
-    assert (status, "✓" in out) == (1, False)
-    assert err.startswith("make rehearse: sam build failed:\n")
+    assert (status, "✓" in out) == (3, False)
+    assert err.startswith("cacheaside rehearse: sam build failed:\n")
     assert "layers/nowhere" in err

@@ -1,0 +1,85 @@
+"""The group of all commands, and what their errors look like."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from local.errors import LocalError
+from local.signals import Shutdown
+
+__all__ = ["PROBLEMS", "main"]
+
+PROBLEMS: Final = 1
+_USAGE: Final = 2
+_FAILED: Final = 3
+_INTERRUPTED: Final = 130
+
+# In the order of the help, each with the module of this package that has it.
+_SECTIONS: Final = {
+    "Run": {"run": "stack", "demo": "stack"},
+    "Write queries": {"check": "check"},
+    "Test a deployment": {"rehearse": "stack"},
+}
+_MODULES: Final = {name: module for section in _SECTIONS.values() for name, module in section.items()}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        module = importlib.import_module(f"local.cli.{_MODULES[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, _MODULES))
+        for title, names in _SECTIONS.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), each.get_short_help_str(100)) for name, each in commands if each]
+                )
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def _cacheaside() -> None:
+    """Put a cache in front of slow PostgreSQL queries.
+
+    \b
+    A sample on this machine:   cacheaside run
+    Your own database:          cacheaside init --database-url postgresql://user@host/name
+                                cacheaside advise --write 3
+                                cacheaside run
+
+    Each command explains itself with --help. Completion: eval "$(_CACHEASIDE_COMPLETE=bash_source cacheaside)", or
+    zsh_source, fish_source.
+    """
+
+
+def main(shutdown: Shutdown, arguments: list[str]) -> int:
+    """Run one command, and return the exit status."""
+    try:
+        # What a command returns, or passes to `Context.exit`, is its exit status.
+        status = _cacheaside.main(arguments, "cacheaside", "_CACHEASIDE_COMPLETE", standalone_mode=False, obj=shutdown)
+        return int(status or 0)
+    except (click.Abort, KeyboardInterrupt):
+        return 0 if arguments[:1] == ["run"] else _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return _USAGE
+    except LocalError as error:
+        problem = str(error)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        problem = f"no space left on the disk: free some and start again ({error})"
+    print(f"cacheaside {' '.join(arguments[:1])}: {problem}", file=sys.stderr)
+    return _FAILED
