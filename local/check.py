@@ -62,7 +62,6 @@ def _compare(url: str, folder: Path) -> tuple[bool, str]:
     # Imported late: a checkout without statements may have no library on its path.
     from cacheaside.catalogue_check.check import check_statements
     from cacheaside.drivers.postgres.introspection.inspector import inspecting
-    from cacheaside.errors import CatalogueError
 
     try:
         with (
@@ -70,8 +69,6 @@ def _compare(url: str, folder: Path) -> tuple[bool, str]:
             inspecting(connection) as database,
         ):
             checked = check_statements(short_path(folder), database)
-    except CatalogueError as error:
-        return False, str(error)
     except psycopg2.Error as error:
         raise LocalError(f"the catalogue cannot be checked: {one_line(error)}") from None
     return not checked.problems, str(checked)

@@ -32,12 +32,13 @@ class FactSource(Protocol):
 
 
 def check_statements(folder: Path, database: FactSource) -> CatalogueCheck:
-    """Check every statement of the catalogue in `folder`. Raises CatalogueError if a file is not a valid one.
+    """Check every statement of the catalogue in `folder`. A file that is not a valid one is a problem of its own.
 
     A table that is not watched is reported once, for the first query that reads it. So is a role that cannot be taken.
     """
     catalogue = Catalogue.load(folder)
     check = _Check(database)
+    check.problems += [Finding(error.path, error.line, error.reason) for error in catalogue.errors]
     for name, query in catalogue.queries.items():
         check.query(query, read_sql_file(folder / "queries" / f"{name}.sql"))
     for name, command in catalogue.commands.items():
