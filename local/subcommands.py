@@ -81,7 +81,14 @@ def rehearse() -> None:
 def _serving(template: Template, folder: Path, port: int, *, access: bool) -> Iterator[tuple[Gateway, Stack]]:
     with closing(Gateway(port)) as gateway, running_stack(folder, print_line, api_url=gateway.url) as stack:
         environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
-        with gateway.serving(template, environment, stack.log, print_line=print_line, access=access):
+
+        def report_change() -> None:
+            report = check_and_declare(stack.database_url) or "no statements are left"
+            print_line(f"The catalogue has changed. {report}")
+
+        with gateway.serving(
+            template, environment, stack.log, print_line=print_line, access=access, on_change=report_change
+        ):
             yield gateway, stack
 
 
