@@ -21,7 +21,7 @@ help: ## list the targets
 
 ##@ Run
 
-run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAMPLE_PRODUCTS=, DATABASE_URL=, CACHE_URL=)
+run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAMPLE_SIZE=, DATABASE_URL=, CACHE_URL=)
 	@$(BIN)/python -m local run
 
 demo: .venv ## every query cold and warm, as a table

@@ -25,7 +25,7 @@ def docker_engine() -> None:
 @pytest.fixture(scope="session")
 def stack(docker_engine: None, servers_folder: Path) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAMPLE_PRODUCTS", "100")
+        patch.setenv("SAMPLE_SIZE", "100")
         with running_stack(servers_folder / "emulator", print) as stack:
             yield stack
 
