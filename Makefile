@@ -87,7 +87,7 @@ build: .venv-sam ## sam build
 rehearse: .venv .venv-sam ## a deployment without AWS: package the build; create, upgrade and roll back the schema
 	@$(BIN)/python -m local rehearse
 
-invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_version.json
+invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_health.json, or REQUEST='/queries/NAME?PARAMETER=VALUE'
 	@$(BIN)/python -m local.containers.sam invoke $(EVENT)
 
 api: .venv .venv-sam ## sam local start-api against the local servers

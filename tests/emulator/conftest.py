@@ -10,6 +10,7 @@ import pytest
 from local.containers import engine
 from local.containers.emulator import Emulator, running_emulator
 from local.stack import Stack, running_stack
+from tests.component.support.checkout import copy_project
 from tests.support.missing_tool import skip_without_tool
 
 
@@ -31,6 +32,7 @@ def stack(docker_engine: None, servers_folder: Path) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def lambdas(stack: Stack) -> Iterator[Emulator]:
-    with running_emulator(stack) as lambdas:
+def lambdas(stack: Stack, servers_folder: Path) -> Iterator[Emulator]:
+    """They are built in a copy, which has the catalogue of the tests."""
+    with running_emulator(stack, copy_project(servers_folder / "built").folder) as lambdas:
         yield lambdas
