@@ -22,7 +22,7 @@ help: ## list the targets
 
 ##@ Run
 
-run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAMPLE_PRODUCTS=, DATABASE_URL=, CACHE_URL=)
+run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAMPLE_SIZE=, DATABASE_URL=, CACHE_URL=)
 	@$(CLI) run
 
 demo: .venv ## every query cold and warm, as a table
@@ -88,7 +88,7 @@ build: .venv-sam ## sam build
 rehearse: .venv .venv-sam ## a deployment without AWS: package the build; create, upgrade and roll back the schema
 	@$(CLI) rehearse
 
-invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_version.json
+invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_health.json, or REQUEST='/queries/NAME?PARAMETER=VALUE'
 	@$(BIN)/python -m local.containers.sam invoke $(EVENT)
 
 api: .venv .venv-sam ## sam local start-api against the local servers

@@ -1,6 +1,6 @@
 """The whole stack for `bench.outages`: real servers, the gateway and sandboxes of `make run`, a proxy before the cache.
 
-Its catalogue is that of the shop, and queries that take as long as a measurement needs.
+Its catalogue is that of the tests, and queries that take as long as a measurement needs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import redis
 
 from bench.cache_proxy import CacheProxy
 from bench.callers import Call, Callers
-from bench.functions_folder import functions_folder
+from bench.functions_folder import FUNCTIONS, functions_folder
 from bench.servers import ROOT, temporary_postgres
 from local.api.gateway import Gateway
 from local.environment import function_environment
@@ -81,10 +81,10 @@ class ServedStack:
 
 @contextmanager
 def outage_stack() -> Iterator[OutageStack]:
-    """Run the servers, with the data of the shop, during the block."""
+    """Run the servers, with the sample of that catalogue, during the block."""
     with temporary_postgres(durable=False) as (postgres, folder), ValkeyServer(folder / "valkey") as valkey:
         with closing(psycopg2.connect(postgres.url)) as connection:
-            sample_data.load(connection, _PRODUCTS, lambda _done, _total: None)
+            sample_data.load(connection, FUNCTIONS / "catalogue", _PRODUCTS, lambda _done, _total: None)
         sleeps = {name: _SLEEP.format(timeout=timeout) for name, timeout in _TIMEOUTS.items()}
         functions = functions_folder(folder / "functions", {**sleeps, "product_page": _PRODUCT_PAGE})
         yield OutageStack(postgres, valkey, functions, folder)

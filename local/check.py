@@ -8,16 +8,15 @@ from pathlib import Path
 
 import psycopg2
 
-from local import ROOT
 from local.errors import LocalError
 from local.recorded_url import database_url
 from local.servers.postgres import PostgresServer
 from local.terminal import one_line, short_path
-from migrate.upgrade import MigrationFailed, upgrade
+from migrate.upgrade import FUNCTIONS, MigrationFailed, upgrade
 
 __all__ = ["check_and_declare", "check_catalogue"]
 
-CATALOGUE = ROOT / "functions" / "catalogue"
+CATALOGUE = FUNCTIONS / "catalogue"
 
 
 def check_catalogue() -> tuple[bool, str]:

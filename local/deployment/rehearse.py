@@ -133,8 +133,8 @@ class _SchemaRehearsal:
     def _resource(self) -> CustomResource:
         resource = self.packaged.document["Resources"][RESOURCE]
         given = {name: "" if isinstance(value, dict) else str(value) for name, value in resource["Properties"].items()}
-        if "SampleProducts" in given:
-            given["SampleProducts"] = str(PRODUCTS)
+        if "SampleSize" in given:
+            given["SampleSize"] = str(PRODUCTS)
         return CustomResource(RESOURCE, resource["Type"], given)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""A new user's walk on a database that nobody here made: init, advise, run, hits, a write past the API, a miss, remove."""
+"""A new user's walk on a database that nobody here made: init, advise, run, hits, a write of psql, a miss, remove."""
 
 from __future__ import annotations
 
@@ -92,10 +92,12 @@ class Stage:
 
     def schema(self) -> str:
         """The whole schema with all rights, and the roles of the server."""
-        programs = self.server.programs
-        dump = [programs / "pg_dump", "--schema-only", "--restrict-key=same", self.server.url_for("postgres", self.walk.name)]
-        roles = [programs / "pg_dumpall", "--roles-only", "--restrict-key=same", "--dbname", self.server.url]
-        return "".join(subprocess.run(each, check=True, capture_output=True, text=True).stdout for each in (dump, roles))
+        programs, url = self.server.programs, self.server.url_for("postgres", self.walk.name)
+        commands = (
+            [programs / "pg_dump", "--schema-only", "--restrict-key=same", url],
+            [programs / "pg_dumpall", "--roles-only", "--restrict-key=same", "--dbname", url],
+        )
+        return "".join(subprocess.run(each, check=True, capture_output=True, text=True).stdout for each in commands)
 
 
 @pytest.fixture(params=[CHINOOK, PAGILA], ids=lambda walk: walk.name)
@@ -129,13 +131,15 @@ def test_from_a_clone_to_a_hit_a_write_and_a_miss_and_back(stage: Stage) -> None
     assert "3 queries read" in stage.cacheaside("check")
 
     with (stage.project.folder / "run.log").open("w") as log, stage.project.running(output=log):
-        paths = {query["name"]: path_of(query) for query in listed(stage)}
-        assert len(paths) == 3
-        for path in paths.values():
+        queries = listed(stage)
+        assert len(queries) == 3
+        for path in map(path_of, queries):
             assert "fwd=miss" in get(stage, path).headers["cache-status"]
             hits = [get(stage, path) for _ in range(3)]
             assert all("; hit" in hit.headers["cache-status"] for hit in hits), hits[0].headers
-        affected = [path for query in listed(stage) if stage.walk.tag in query["tags"] for path in [paths[query["name"]]]]
+        affected = [
+            path for query in listed(stage) if stage.walk.tag in query["tags"] for path in [paths[query["name"]]]
+        ]
         old = [get(stage, path).body for path in affected]
         stage.sql(stage.walk.write)
         wait_until(lambda: [get(stage, path).body for path in affected] != old)

@@ -27,7 +27,7 @@ def under_test(servers_folder: Path) -> Iterator[Target]:
     # To a file: a pipe that is not read would fill up and block the stack.
     with (
         (checkout.folder / "run.log").open("w") as log,
-        checkout.running(output=log, SAMPLE_PRODUCTS="100"),
+        checkout.running(output=log, SAMPLE_SIZE="100"),
     ):
         yield Target(url=checkout.url)
 

@@ -203,8 +203,8 @@ def test_lambda_and_scheduler_retry_nothing(default: Stack) -> None:
 
 @pytest.mark.parametrize("products", ["0", "500"])
 def test_size_of_the_sample_shop_reaches_the_migration(products: str) -> None:
-    migrations = stack_of(SampleProducts=products).resources["Migrations"]["Properties"]
-    assert migrations["SampleProducts"] == products
+    migrations = stack_of(SampleSize=products).resources["Migrations"]["Properties"]
+    assert migrations["SampleSize"] == products
 
 
 def versions(stack: Stack) -> set[str]:

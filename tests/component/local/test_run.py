@@ -155,10 +155,10 @@ def test_a_second_copy_names_the_first(checkout: Checkout) -> None:
     [
         ({"PORT": "http"}, "PORT is 'http': give a number from 1 to 65535"),
         ({"PORT": "70000"}, "PORT is '70000': give a number from 1 to 65535"),
-        ({"SAMPLE_PRODUCTS": "many"}, "SAMPLE_PRODUCTS is 'many': give a number of products, 0 for an empty shop"),
+        ({"SAMPLE_SIZE": "many"}, "SAMPLE_SIZE is 'many': give a number of products, 0 for an empty shop"),
         (
-            {"SAMPLE_PRODUCTS": "9" * 12},
-            r"[\d,]+ MB are free for .*/\.local, .* or choose fewer with SAMPLE_PRODUCTS=…",
+            {"SAMPLE_SIZE": "9" * 12},
+            r"[\d,]+ MB are free for .*/\.local, .* or choose fewer with SAMPLE_SIZE=…",
         ),
         ({"DATABASE_URL": "mysql://127.0.0.1/x"}, "DATABASE_URL is no postgresql:// URL"),
         ({"DATABASE_URL": "postgresql://127.0.0.1:9/x"}, "DATABASE_URL: connection to server at .* refused .*"),

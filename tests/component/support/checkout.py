@@ -14,7 +14,7 @@ from typing import IO
 
 from local.servers.processes import HOST
 from tests.support.ports import unclaimed_port
-from tests.support.root import ROOT
+from tests.support.root import FUNCTIONS, ROOT
 from tests.support.wait_until import wait_until
 
 TEMPLATE = """
@@ -41,9 +41,9 @@ Resources:
 
 
 def copy_project(folder: Path) -> "Checkout":
-    """Copy this project into `folder`, without its bytecode."""
-    for name in ("local", "functions", "layers"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    """Copy this project into `folder`, with the catalogue of the tests and without bytecode."""
+    for source in (ROOT / "local", FUNCTIONS, ROOT / "layers"):
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("template.yaml", "samconfig.toml"):
         shutil.copy(ROOT / name, folder)
     return Checkout(folder)
@@ -67,7 +67,7 @@ class Checkout:
         self, command: str, *, output: int | IO[str] = subprocess.PIPE, **environment: str
     ) -> subprocess.Popen[str]:
         path = "layers/cacheaside:functions:."
-        given = {"PORT": str(self.port), "SAMPLE_PRODUCTS": "20", "PYTHONPATH": path}
+        given = {"PORT": str(self.port), "SAMPLE_SIZE": "20", "PYTHONPATH": path}
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
         return subprocess.Popen(
             [sys.executable, "-m", "local", command],

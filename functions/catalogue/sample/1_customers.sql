@@ -1,3 +1,4 @@
+-- rows = 0.5
 with people as (
     select
         id,

@@ -1,14 +1,4 @@
--- Runs at the start of each load: the table of its progress, and the functions that draw the values of the rows.
-
--- One load at a time: two sessions cannot create the same table at once.
-select pg_advisory_xact_lock(hashtext('cacheaside.sample_load'));
-
--- The number of rows that the load has committed. There is no row if the shop held other data before the first load.
-create table if not exists cacheaside.sample_load (
-    only_row boolean primary key default true check (only_row),
-    products bigint not null check (products > 0),
-    done     bigint not null default 0
-);
+-- Runs at the start of each load: the functions that draw the values of the rows.
 
 -- All random values are hashes of a row's number. So a row is the same on every machine and in any order of loading,
 -- without a seed to keep. PostgreSQL cannot change this hash: stored hash partitions and indexes rely on it.

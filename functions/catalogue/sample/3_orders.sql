@@ -1,3 +1,4 @@
+-- rows = 10
 with drawn as (
     select
         id,

@@ -1,3 +1,4 @@
+-- rows = 1
 with categories (category, nouns, cheapest, dearest) as (
     values
         ('Kitchen',  array['Saucepan', 'Chef Knife', 'Cutting Board', 'Kettle', 'Mixing Bowl', 'Coffee Grinder'],     8,  180),
