@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from local.servers.processes import HOST
+from tests.support.answer import Answer
 from tests.support.ports import unclaimed_port
 from tests.support.root import FUNCTIONS, ROOT
 from tests.support.wait_until import wait_until
@@ -64,13 +65,13 @@ class Checkout:
         return dict(shlex.split(line)[0].split("=", 1) for line in text.splitlines())
 
     def start(
-        self, command: str, *, output: int | IO[str] = subprocess.PIPE, **environment: str
+        self, *arguments: str, output: int | IO[str] = subprocess.PIPE, **environment: str
     ) -> subprocess.Popen[str]:
         path = "layers/cacheaside:functions:."
         given = {"PORT": str(self.port), "SAMPLE_SIZE": "20", "PYTHONPATH": path}
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
         return subprocess.Popen(
-            [sys.executable, "-m", "local", command],
+            [sys.executable, "-m", "local", *arguments],
             cwd=self.folder,
             env=inherited | given | environment,
             stdout=output,
@@ -78,9 +79,9 @@ class Checkout:
             text=True,
         )
 
-    def finish(self, command: str, **environment: str) -> tuple[int, str, str]:
-        """Return exit status, stdout and stderr."""
-        process = self.start(command, **environment)
+    def finish(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        """Return exit status, stdout and stderr of `cacheaside` with the arguments."""
+        process = self.start(*arguments, **environment)
         out, err = process.communicate(timeout=600)  # `rehearse` builds
         return process.returncode, out, err
 
@@ -103,6 +104,10 @@ class Checkout:
         return (self.folder / ".local/endpoints.env").exists()
 
     def get(self, path: str, method: str = "GET") -> bytes:
+        return self.answer(path, method).body
+
+    def answer(self, path: str, method: str = "GET") -> Answer:
         with closing(http.client.HTTPConnection(HOST, self.port, timeout=60)) as client:
             client.request(method, path)
-            return client.getresponse().read()
+            response = client.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
