@@ -33,8 +33,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def address(servers_folder: Path) -> Iterator[str]:
-    template = read_template(copy_project(servers_folder / "project").folder / "template.yaml")
+def catalogue(servers_folder: Path) -> Path:
+    """The folder of the catalogue that is served."""
+    return copy_project(servers_folder / "project").folder / "functions" / "catalogue"
+
+
+@pytest.fixture(scope="module")
+def address(servers_folder: Path, catalogue: Path) -> Iterator[str]:
+    template = read_template(catalogue.parents[1] / "template.yaml")
     with pytest.MonkeyPatch.context() as patch, closing(Gateway(0)) as gateway:
         patch.setenv("SAMPLE_SIZE", "100")
         with running_stack(servers_folder / "browser", print) as stack:

@@ -21,8 +21,6 @@ async function loadCatalogue() {
   byId("empty").hidden = queries.length > 0;
   if (queries.length === 0) return;
   select.replaceChildren(...queries.map((query) => element("option", { value: query.name, textContent: query.name })));
-  // The system that this project replaces showed only this query.
-  if (queries.some((query) => query.name === "version")) select.value = "version";
   showQuery();
 }
 
