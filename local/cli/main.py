@@ -59,8 +59,12 @@ def _cacheaside() -> None:
                                 cacheaside advise --write 3
                                 cacheaside run
 
-    Each command explains itself with --help. Completion: eval "$(_CACHEASIDE_COMPLETE=bash_source cacheaside)", or
-    zsh_source, fish_source.
+    Each command explains itself with --help. Completion in bash (zsh and fish alike), with .venv/bin on PATH:
+
+    \b
+    eval "$(_CACHEASIDE_COMPLETE=bash_source cacheaside)"
+
+    Exit status: 0 done, 1 problems were found, 2 wrong usage, 3 it could not be carried out, 130 declined or interrupted.
     """
 
 
