@@ -64,7 +64,7 @@ def _cacheaside() -> None:
     \b
     eval "$(_CACHEASIDE_COMPLETE=bash_source cacheaside)"
 
-    Exit status: 0 done, 1 problems were found, 2 wrong usage, 3 it could not be carried out, 130 declined or interrupted.
+    Exit status: 0 done, 1 problems were found, 2 wrong usage, 3 could not be carried out, 130 declined or interrupted.
     """
 
 
