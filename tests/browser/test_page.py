@@ -39,7 +39,7 @@ def test_second_run_comes_from_the_cache(page: Page) -> None:
 
 
 def test_form_has_the_parameters_of_the_chosen_query_with_their_examples(page: Page) -> None:
-    expect(page.get_by_label("Query")).to_have_value("version")
+    page.get_by_label("Query").select_option("version")
     expect(page.locator("#parameters input")).to_have_count(0)
     page.get_by_label("Query").select_option("product")
     expect(page.get_by_label("id")).to_have_value("42")
@@ -65,3 +65,9 @@ def test_keyboard_alone_is_enough(page: Page) -> None:
 def test_documentation_is_one_click_away(page: Page) -> None:
     page.get_by_role("link", name="documentation").click()
     expect(page.get_by_role("heading", name="Problems")).to_be_visible()
+
+
+def test_empty_catalogue_is_said(page: Page) -> None:
+    page.route("**/queries", lambda route: route.fulfill(json={"data": []}))
+    page.reload()
+    expect(page.locator("#form")).to_contain_text("There are no queries yet")

@@ -16,9 +16,8 @@ async function loadCatalogue() {
   const response = await fetch("/queries");
   queries = (await response.json()).data;
   select.replaceChildren(...queries.map((query) => element("option", { value: query.name, textContent: query.name })));
-  // The system that this project replaces showed only this query.
-  if (queries.some((query) => query.name === "version")) select.value = "version";
-  showQuery();
+  if (queries.length > 0) showQuery();
+  else form.replaceChildren("There are no queries yet: put a .sql file into functions/catalogue/queries.");
 }
 
 function chosen() {
