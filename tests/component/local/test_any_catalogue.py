@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.servers.processes import HOST
-from tests.component.support.checkout import Checkout, copy_project
+from tests.component.support.checkout import Checkout, copy_project, read_until
 
 MIGRATION = """
 create table "Invoice" ("InvoiceId" integer primary key, "Total" numeric not null);
@@ -71,10 +71,9 @@ def test_empty_catalogue_is_served(empty: Checkout) -> None:
         assert json.loads(empty.get("/health"))["status"] == "ok"
         assert b"Problems" in empty.get("/docs")
         assert json.loads(empty.get("/queries/product?id=1"))["status"] == 404
+        assert read_until(run, "Logs of").count(NONE_YET) == 1
         run.terminate()
-        out, err = run.communicate(timeout=120)
-    assert out.count(NONE_YET) == 1
-    assert "Sample data" not in out + err
+        assert "Sample data" not in run.communicate(timeout=120)[1]
 
 
 def test_catalogue_of_somebody_else_is_served(own: Checkout) -> None:
@@ -82,6 +81,4 @@ def test_catalogue_of_somebody_else_is_served(own: Checkout) -> None:
     with own.running() as run:
         assert json.loads(own.get("/queries/lead?id=1")) == {"data": {"name": "Ada"}}
         assert cache_status(own, "/queries/lead?id=1").startswith("cacheaside; hit")
-        run.terminate()
-        out, _ = run.communicate(timeout=120)
-    assert f"curl -i '{own.url}/queries/lead?id=1' " in out
+        assert f"curl -i '{own.url}/queries/lead?id=1' " in read_until(run, "Logs of")

@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -19,19 +18,9 @@ import redis
 from local.servers.postgres import PostgresServer
 from local.servers.processes import HOST, alive, descendants
 from local.servers.valkey import ValkeyServer
-from tests.component.support.checkout import Checkout
+from tests.component.support.checkout import Checkout, read_until
 from tests.support.ports import unclaimed_port
 from tests.support.wait_until import wait_until
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> str:
-    assert process.stdout is not None
-    read = ""
-    while text not in read:
-        line = process.stdout.readline()
-        assert line, f"ended before {text!r}: {read}"
-        read += line
-    return read
 
 
 def test_while_it_runs_the_endpoints_file_has_all_addresses(checkout: Checkout) -> None:
