@@ -76,6 +76,18 @@ def test_empty_catalogue_is_served(empty: Checkout) -> None:
         assert "Sample data" not in run.communicate(timeout=120)[1]
 
 
+def test_database_of_the_former_catalogue_is_named_as_the_cause(folder: Path) -> None:
+    checkout = copy_project(folder)
+    with checkout.running(SAMPLE_SIZE="0"):
+        pass
+    first, *_ = sorted((folder / "functions/catalogue/migrations").iterdir())
+    first.rename(first.with_name("0001_another.sql"))
+    status, _, err = checkout.finish("run")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "0001_another.sql: is number 1, which was applied as 0001_shop.sql" in err
+    assert "(`make clean`)" in err
+
+
 def test_catalogue_of_somebody_else_is_served(own: Checkout) -> None:
     assert own.finish("check")[:2] == (0, "1 query reads 1 table; every tag is right, every table is watched\n")
     with own.running() as run:
