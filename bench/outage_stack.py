@@ -16,13 +16,13 @@ import redis
 
 from bench.cache_proxy import CacheProxy
 from bench.callers import Call, Callers
-from bench.functions_folder import FUNCTIONS, functions_folder
+from bench.functions_folder import FUNCTIONS, functions_folder, with_code
 from bench.servers import ROOT, temporary_postgres
 from local.api.gateway import Gateway
 from local.environment import function_environment
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
-from local.template import Function, read_template
+from local.template import read_template
 from migrate import sample_data
 
 __all__ = ["SANDBOXES", "OutageStack", "ServedStack", "outage_stack", "serving"]
@@ -99,7 +99,7 @@ def serving(stack: OutageStack) -> Iterator[ServedStack]:
     with redis.Redis.from_url(stack.valkey.url) as client:
         client.flushall()
     template = read_template(ROOT / "template.yaml")
-    functions = {name: _moved(function, stack.functions) for name, function in template.functions.items()}
+    functions = {name: with_code(function, stack.functions) for name, function in template.functions.items()}
     with ExitStack() as exits:
         proxy = exits.enter_context(CacheProxy(stack.valkey.port))
         environment = function_environment(stack.postgres.url, proxy.url, embedded=True)
@@ -113,9 +113,3 @@ def serving(stack: OutageStack) -> Iterator[ServedStack]:
         callers.at_once(Call(f"/queries/load?ms={_WARM_MS}&number={-number - 1}") for number in range(SANDBOXES))
         callers.at_once(Call("/commands/set_price", {"id": number + 1, "price": 1}) for number in range(_WRITERS))
         yield ServedStack(callers, proxy, environment)
-
-
-def _moved(function: Function, functions: Path) -> Function:
-    """Return `function` with its code in another folder, and the same layers."""
-    _, *layers = function.paths
-    return replace(function, paths=(functions, *layers))

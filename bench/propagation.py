@@ -20,7 +20,7 @@ from typing import Final
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
-from bench.functions_folder import FUNCTIONS
+from bench.functions_folder import FUNCTIONS, with_code
 from bench.servers import ROOT, RunningServers, running_servers
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.drivers.cache.cache import Cache
@@ -81,7 +81,8 @@ def invalidating(servers: RunningServers) -> Iterator[None]:
     """Run the invalidate function on its schedule during the block. It polls."""
     template, name = read_template(ROOT / "template.yaml"), "InvalidateFunction"
     environment = {**servers.environment[name], "INVALIDATION": "poll"}
-    with closing(Pool(template.functions[name], environment, servers.folder / "log" / f"{name}.log")) as pool:
+    function = with_code(template.functions[name], FUNCTIONS)
+    with closing(Pool(function, environment, servers.folder / "log" / f"{name}.log")) as pool:
         pool.warm()
         schedules = [schedule for schedule in template.schedules if schedule.function == name]
         with Scheduler(schedules, {name: pool}, lambda text: print(text, file=sys.stderr)):

@@ -14,7 +14,7 @@ from local.servers.postgres import PostgresServer
 from local.terminal import one_line, short_path
 from migrate.upgrade import FUNCTIONS, MigrationFailed, upgrade
 
-__all__ = ["check_and_declare", "check_catalogue"]
+__all__ = ["CATALOGUE", "check_and_declare", "check_catalogue"]
 
 CATALOGUE = FUNCTIONS / "catalogue"
 
@@ -26,10 +26,10 @@ def check_catalogue() -> tuple[bool, str]:
     gets all migrations. CATALOGUE names a catalogue other than this checkout's. Raises `LocalError`.
     """
     folder = Path(os.environ.get("CATALOGUE") or CATALOGUE)
+    if not folder.is_dir() and folder != CATALOGUE:
+        raise LocalError(f"{folder} is no folder: CATALOGUE is one such as functions/catalogue, with queries/ in it")
     if not _has_statements(folder):
-        raise LocalError(
-            f"{folder} has no statements: CATALOGUE is a folder such as functions/catalogue, with queries/ in it"
-        )
+        return True, f"{short_path(folder)} has no statements yet: put a .sql file into its folder queries/"
     with _database() as url:
         return _compare(url, folder)
 

@@ -22,9 +22,8 @@ def parse_request(text: str) -> tuple[str, str, Any]:
     """Return method, target and body of `/queries/x?id=1`, or `POST /commands/x {"id": 1}`. Raises `LocalError`."""
     match = REQUEST.fullmatch(text.strip())
     if match is None:
-        raise LocalError(
-            f"{text!r} is no file of events/ and no request such as /queries/NAME?PARAMETER=VALUE or POST /commands/NAME {{…}}"
-        )
+        forms = "/queries/NAME?PARAMETER=VALUE or POST /commands/NAME {…}"
+        raise LocalError(f"{text!r} is no file of events/ and no request such as {forms}")
     method, target, body = match.groups()
     try:
         return method or "GET", target, json.loads(body) if body else None

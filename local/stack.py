@@ -62,7 +62,7 @@ def running_stack(folder: Path, print_line: PrintLine, *, api_url: str | None = 
             log=log,
         )
         _check_cache(cache_url)
-        _load_schema_and_data(stack.database_url, size, folder, print_line)
+        _load_schema_and_data(stack, size, folder, print_line)
         exits.enter_context(endpoints_file(folder, Endpoints(stack.database_url, stack.cache_url, api_url)))
         yield stack
 
@@ -116,8 +116,9 @@ def _check_cache(url: str) -> None:
         raise LocalError(f"CACHE_URL: {one_line(error)}") from None
 
 
-def _load_schema_and_data(url: str, size: int, folder: Path, print_line: PrintLine) -> None:
+def _load_schema_and_data(stack: Stack, size: int, folder: Path, print_line: PrintLine) -> None:
     """Apply the migrations and load the sample data, as the migrate function does in a deployment."""
+    url = stack.database_url
     if urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise LocalError("DATABASE_URL is no postgresql:// URL")
     try:
@@ -132,7 +133,10 @@ def _load_schema_and_data(url: str, size: int, folder: Path, print_line: PrintLi
             task = "the sample data cannot be loaded"
             load(connection, CATALOGUE, size, Progress("Sample data"))
         except MigrationFailed as error:
-            raise LocalError(f"migration {error}") from None
+            advice = ""
+            if stack.embedded and "applied" in error.reason:
+                advice = "; is this another catalogue? Then remove the data of the former one (`make clean`)"
+            raise LocalError(f"migration {error}{advice}") from None
         except psycopg2.errors.UndefinedColumn as error:
             advice = "was the database created by an older checkout? Then remove its data (`make clean`)"
             raise LocalError(f"{task}: {one_line(error)}; {advice}") from None

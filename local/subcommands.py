@@ -9,10 +9,11 @@ from pathlib import Path
 
 from local import ROOT
 from local.api.gateway import Gateway
-from local.check import check_and_declare, check_catalogue
+from local.check import CATALOGUE, check_and_declare, check_catalogue
 from local.demo import format_table, measure_queries
 from local.environment import function_environment
 from local.errors import LocalError
+from local.examples import listed_queries, requests_to_try
 from local.signals import Shutdown
 from local.stack import Stack, running_stack
 from local.template import Template, read_template
@@ -34,9 +35,7 @@ def run(shutdown: Shutdown) -> None:
             f"""
   {gateway.url}   (Ctrl-C stops)
 
-  curl -i '{gateway.url}/queries/version'                 # five seconds, then again: a hit
-  curl -i '{gateway.url}/queries/top_products?limit=3'
-  curl -s '{gateway.url}/queries'                         # what else there is
+{requests_to_try(gateway.url, listed_queries(CATALOGUE))}
 
   Logs of functions and servers: {log}    Addresses: {addresses}
 """

@@ -38,11 +38,9 @@ def main() -> int:
     arguments = parser.parse_args()
     Shutdown()
     try:
-        return (
-            invoke(arguments.event or os.environ.get("REQUEST"))
-            if arguments.command == "invoke"
-            else api(os.environ.get("PORT") or "3000")
-        )
+        if arguments.command == "invoke":
+            return invoke(arguments.event or os.environ.get("REQUEST"))
+        return api(os.environ.get("PORT") or "3000")
     except KeyboardInterrupt:
         return 130
     except (LocalError, engine.EngineMissing) as error:
@@ -51,7 +49,10 @@ def main() -> int:
 
 
 def invoke(event: str | None) -> int:
-    """Print the answer to `event`, a file of events/ or a request. Return the exit status: 1 if the function raised an exception. Raises `LocalError`."""
+    """Print the answer to `event`, a file of events/ or a request. Raises `LocalError`.
+
+    Return the exit status: 1 if the function raised an exception.
+    """
     if not event:
         raise LocalError("give EVENT=events/query_health.json, a file of events/, or REQUEST='/queries/NAME'")
     function, content = _event(event)

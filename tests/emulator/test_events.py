@@ -1,4 +1,7 @@
-"""Every event of events/, and requests to the catalogue of the tests, through `sam local invoke`: layers, handlers and environment as Lambda has them."""
+"""Every event of events/, and requests to the catalogue of the tests, through `sam local invoke`.
+
+Layers, handlers and environment are as Lambda has them.
+"""
 
 from __future__ import annotations
 

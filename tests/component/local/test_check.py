@@ -82,7 +82,7 @@ def test_given_database_is_read_and_not_changed(postgres: PostgresServer) -> Non
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
-        ({"CATALOGUE": "docs"}, "docs has no statements"),
+        ({"CATALOGUE": "nowhere"}, "nowhere is no folder"),
         ({"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/none"}, "the catalogue cannot be checked: "),
         ({"DATABASE_URL": "none"}, "the catalogue cannot be checked: "),
     ],

@@ -239,6 +239,20 @@ def test_unreachable_database_is_told_without_its_address(send: Send, monkeypatc
     assert not [leak for leak in ("127.0.0.1", "hunter2", "owner") if leak in answer["Reason"]]
 
 
+def test_sample_is_not_deployed_to_a_database_of_somebody_else(send: Send, catalogue: Path, connect: Any) -> None:
+    answer = send("Create", DatabaseSource="existing", SampleSize="0")
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"] == (
+        "functions/catalogue holds the sample, which is only for a database that cacheaside itself created; "
+        "nothing was changed. Take the sample out: .venv/bin/cacheaside init --database-url …"
+    )
+    with connect().cursor() as cursor:
+        cursor.execute("select to_regnamespace('cacheaside') is null and to_regclass('products') is null")
+        assert cursor.fetchone() == (True,)
+    shutil.rmtree(catalogue / "sample")
+    assert send("Create", DatabaseSource="existing", SampleSize="0")["Status"] == "SUCCESS"
+
+
 def test_bad_property_is_told(send: Send) -> None:
     answer = send("Create", SampleSize="many")
     assert (answer["Status"], answer["Reason"]) == ("FAILED", "SampleSize must be a whole number, not 'many'")

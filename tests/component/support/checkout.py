@@ -50,6 +50,17 @@ def copy_project(folder: Path) -> "Checkout":
     return Checkout(folder)
 
 
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Return the output of a process up to the line with `text`."""
+    assert process.stdout is not None
+    read = ""
+    while text not in read:
+        line = process.stdout.readline()
+        assert line, f"ended before {text!r}: {read}"
+        read += line
+    return read
+
+
 @dataclass
 class Checkout:
     folder: Path
