@@ -14,7 +14,7 @@ return case when schema = 'public' then quote_ident(name) else quote_ident(schem
 
 create function cacheaside.unquoted(part text) returns text
     language sql immutable
-return case when part like '"%' then replace(substr(part, 2, length(part) - 2), '""', '"') else part end;
+return coalesce(replace(substring(part from '^"(.*)"$'), '""', '"'), part);
 
 create or replace function cacheaside.schema_of(tag text) returns text
     language sql immutable
