@@ -40,7 +40,11 @@ _QUERY_ROLE: Final = "cacheaside_query"
 _COMMAND_ROLE: Final = "cacheaside_command"
 
 # Neither an exclusive lock of another session nor a stable function that the planner evaluates may delay the check.
-_TIMEOUTS: Final = "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local timezone = 'UTC'"
+# Names are printed as in a tag.
+_SETTINGS: Final = (
+    "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local timezone = 'UTC'; "
+    "set local quote_all_identifiers = off"
+)
 
 # All columns are used, as when `Queries` runs the query. The planner omits tables that only unused columns read.
 _QUERY: Final = "select row_to_json(answer.*) from (\n{sql}\n) as answer"
@@ -75,7 +79,7 @@ class Inspector:
             not_as_role=self._objections[_QUERY_ROLE],
             read={tag: each for tag, each in objects.items() if each.kind is not ObjectKind.FUNCTION},
             opaque={tag: each for tag, each in objects.items() if each.kind is ObjectKind.FUNCTION},
-            declared=self._described(find_objects(self._cur, [table_of(tag) for tag in query.tags])),
+            declared=self._declared(query),
             scans=plan.scans if plan else (),
             out_of_plan=frozenset(self._described([each for each, in_plan in read.items() if not in_plan])),
             unscanned=plan.unscanned(self._cur, found.references) if plan else frozenset(),
@@ -113,6 +117,10 @@ class Inspector:
             if _is_fatal(error, self._cur):
                 raise
         return False
+
+    def _declared(self, query: Query) -> dict[str, DatabaseObject]:
+        named = find_objects(self._cur, {table_of(tag) for tag in query.tags})
+        return {tag: each for tag, found in named for each in describe(self._cur, [found])}
 
     def _described(self, ids: Collection[ObjectId]) -> dict[str, DatabaseObject]:
         return {each.tag: each for each in describe(self._cur, ids)}
@@ -167,7 +175,7 @@ class Inspector:
 def inspecting(connection: connection) -> Iterator[Inspector]:
     """Yield an inspector of the database, and roll back its transaction after the block."""
     with suppress(_RollBack), connection, connection.cursor() as cur:
-        cur.execute(_TIMEOUTS)
+        cur.execute(_SETTINGS)
         yield Inspector(cur)
         raise _RollBack
 
