@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from local import ROOT
 from local.errors import LocalError
 
-__all__ = ["database_url", "forget_url", "record_url"]
+__all__ = ["database_url", "forget_url", "record_url", "without_credentials"]
 
 # Not in .local: `make clean` removes that folder.
 _FILE: Final = ROOT / "cacheaside.env"
@@ -33,6 +34,12 @@ def record_url(url: str) -> Path:
 def forget_url() -> None:
     """Remove the recorded URL."""
     _FILE.unlink(missing_ok=True)
+
+
+def without_credentials(url: str) -> str:
+    """Return the host, the port and the database of `url`, for the terminal."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 5432}{unquote(parts.path)}"
 
 
 def _recorded(path: Path) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from local import ROOT
+from local.acting_roles import acting_options
 from local.api.gateway import Gateway
 from local.check import check_and_declare, check_catalogue
 from local.demo import format_table, measure_queries
@@ -16,6 +17,7 @@ from local.errors import LocalError
 from local.signals import Shutdown
 from local.stack import Stack, running_stack
 from local.template import Template, read_template
+from local.recorded_url import without_credentials
 from local.terminal import print_line, short_path
 
 __all__ = ["check", "demo", "rehearse", "run"]
@@ -80,7 +82,13 @@ def rehearse() -> None:
 @contextmanager
 def _serving(template: Template, folder: Path, port: int, *, access: bool) -> Iterator[tuple[Gateway, Stack]]:
     with closing(Gateway(port)) as gateway, running_stack(folder, print_line, api_url=gateway.url) as stack:
-        environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
+        options: dict[str, str] = {}
+        if not stack.embedded:
+            print_line(f"Database: {without_credentials(stack.database_url)}")
+            options, warning = acting_options(stack.database_url)
+            if warning:
+                print_line(warning)
+        environment = function_environment(stack.database_url, stack.cache_url, stack.embedded, options=options)
         with gateway.serving(template, environment, stack.log, print_line=print_line, access=access):
             yield gateway, stack
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import uvicorn
 
+from local.api.causes import Causes
 from local.api.events import MalformedAnswer, Request, Response, to_event, to_response
 from local.api.pool import CallerTimeout, FunctionFailed, Pool
 from local.api.routing import Router
@@ -92,7 +93,7 @@ class Gateway:
                 closing.callback(pools[name].close)  # ends the invocations that the threads wait for
             closing.callback(stopped.set)
             wait([threads.submit(_warm, name, pool, print_escaped) for name, pool in pools.items()])
-            api = _Api(Router(template.routes), pools, threads, self.port, print_escaped, access)
+            api = _Api(Router(template.routes), pools, threads, self.port, print_escaped, Causes(log, print_escaped), access)
             with (
                 _logging_to(log / "gateway.log"),
                 _running(api, self._socket),
@@ -160,6 +161,7 @@ class _Api:
     threads: ThreadPoolExecutor
     port: int
     print_line: PrintLine
+    causes: Causes
     access: bool
 
     async def __call__(self, scope: Json, receive: Receive, send: Send) -> None:
@@ -185,6 +187,7 @@ class _Api:
         event = to_event(request, match, self.port)
         try:
             response = to_response(self.pools[function].invoke(event, INTEGRATION_LIMIT))
+            self.causes.tell(function, request.path, response)
         except (FunctionFailed, MalformedAnswer) as failure:
             self.print_line(f"{function}: {failure}")
             response = Response.message(500, "Internal Server Error")
