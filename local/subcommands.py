@@ -14,10 +14,10 @@ from local.check import check_and_declare, check_catalogue
 from local.demo import format_table, measure_queries
 from local.environment import function_environment
 from local.errors import LocalError
+from local.recorded_url import without_credentials
 from local.signals import Shutdown
 from local.stack import Stack, running_stack
 from local.template import Template, read_template
-from local.recorded_url import without_credentials
 from local.terminal import print_line, short_path
 
 __all__ = ["check", "demo", "rehearse", "run"]

@@ -93,7 +93,9 @@ class Gateway:
                 closing.callback(pools[name].close)  # ends the invocations that the threads wait for
             closing.callback(stopped.set)
             wait([threads.submit(_warm, name, pool, print_escaped) for name, pool in pools.items()])
-            api = _Api(Router(template.routes), pools, threads, self.port, print_escaped, Causes(log, print_escaped), access)
+            api = _Api(
+                Router(template.routes), pools, threads, self.port, print_escaped, Causes(log, print_escaped), access
+            )
             with (
                 _logging_to(log / "gateway.log"),
                 _running(api, self._socket),

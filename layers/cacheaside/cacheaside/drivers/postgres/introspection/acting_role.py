@@ -37,7 +37,7 @@ where coalesce(context, 'user') = 'user'
       'timezone', 'statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout'
   ])
 """
-_ADOPT: Final = f"select set_config(name, value, true) from ({_SETTINGS}) as setting"
+_ADOPT: Final = f"select set_config(name, value, true) from ({_SETTINGS}) as setting"  # noqa: S608  # both are of this file
 
 # Of the search path, the schemas that the role may use. PostgreSQL passes over the others without a word.
 _SEE: Final = """
