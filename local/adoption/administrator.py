@@ -8,9 +8,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import quote_ident
-
 from local import ROOT
 from local.adoption.look import Database, Relation
 
@@ -25,27 +22,23 @@ _HEAD: Final = """\
 """
 
 
-def needed(database: Database, relations: Sequence[Relation], connection: Connection) -> dict[str, str]:
+def needed(database: Database, relations: Sequence[Relation]) -> dict[str, str]:
     """Return what the user may not do, each statement with the reason why it is needed."""
-
-    def quoted(name: str) -> str:
-        return str(quote_ident(name, connection))
-
-    statements, user = {}, quoted(database.user)
+    statements: dict[str, str] = {}
     if not database.may_create_roles:
         for statement in database.missing:
             if statement.startswith(_CREATE_ROLE):
                 statement = f"do $$ begin {statement}; exception when duplicate_object then null; end $$"
             statements[statement] = "the roles of the functions, without passwords, for all databases of the server"
     if not database.has_schema and not database.may_create_schema:
-        statements[f"grant create on database {quoted(database.name)} to {user}"] = "for the schema cacheaside"
+        statements[f"grant create on database {database.name} to {database.user}"] = "for the schema cacheaside"
     for each in relations:
         if not each.unwatchable and not each.owned:
-            statements[f"grant {quoted(each.owner)} to {user}"] = "only the owner of a table can have it watched"
+            statements[f"grant {each.owner} to {database.user}"] = "only the owner of a table can have it watched"
     # Not needed for itself: without it a missing grant does not show on this machine.
     if statements and not database.has_iam:
         reason = f"so that {database.user} can try out the rights of these roles"
-        statements |= {f"grant {role} to {user}": reason for role in database.closed}
+        statements |= {f"grant {role} to {database.user}": reason for role in database.closed}
     return statements
 
 

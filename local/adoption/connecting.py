@@ -11,6 +11,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from local.acting_roles import with_options
 from local.errors import LocalError
 from local.terminal import one_line
 
@@ -28,8 +29,9 @@ def connected(url: str, options: str = "") -> Iterator[Connection]:
     if not valid:
         raise LocalError("the URL of the database is not like postgresql://user@host:5432/name")
     try:
-        given = {"options": options} if options else {}
-        with closing(psycopg2.connect(url, connect_timeout=10, client_encoding="UTF8", **given)) as connection:
+        with closing(
+            psycopg2.connect(with_options(url, options), connect_timeout=10, client_encoding="UTF8")
+        ) as connection:
             yield connection
     except psycopg2.Error as error:
         raise LocalError(f"the database: {one_line(error)}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,8 +27,8 @@ select
     current_setting('server_version'),
     pg_is_in_recovery(),
     to_regproc('pg_catalog.aurora_version') is not null,
-    current_database(),
-    current_user,
+    quote_ident(current_database()),
+    quote_ident(current_user),
     rolsuper,
     exists (select from pg_roles as cloud where cloud.rolname = 'rds_superuser'
             and pg_has_role(current_user, cloud.oid, 'member')),
@@ -35,9 +36,10 @@ select
     rolcreaterole,
     has_database_privilege(current_database(), 'create'),
     current_schemas(false) = '{public}',
-    (select pg_get_userbyid(nspowner) from pg_namespace
+    (select quote_ident(pg_get_userbyid(nspowner)) from pg_namespace
      where nspname = 'cacheaside' and not pg_has_role(current_user, nspowner, 'usage')),
-    to_regclass('cacheaside.migrations') is not null
+    to_regclass('cacheaside.migrations') is not null,
+    to_regclass('cacheaside.watched') is not null
 from pg_roles where rolname = current_user
 """
 # The roles that exist, whether the user may give them settings, and whether he can act as them.
@@ -53,7 +55,7 @@ select
     nspname,
     relname,
     relkind,
-    pg_get_userbyid(relowner),
+    quote_ident(pg_get_userbyid(relowner)),
     pg_has_role(current_user, relowner, 'usage'),
     (select rolsuper from pg_roles where pg_roles.oid = relowner),
     pg_has_role(current_user, nspowner, 'usage'),
@@ -90,36 +92,12 @@ where relkind in ('r', 'p', 'm', 'v', 'f')
 order by nspname <> 'public', nspname, part.reads desc, relname
 """
 # Tables in which migration tools keep their books.
-_BOOKKEEPING: Final = frozenset(
-    [
-        "_prisma_migrations",
-        "django_migrations",
-        "alembic_version",
-        "schema_migrations",
-        "ar_internal_metadata",
-        "flyway_schema_history",
-        "__EFMigrationsHistory",
-        "knex_migrations",
-        "knex_migrations_lock",
-        "databasechangelog",
-        "databasechangeloglock",
-        "goose_db_version",
-        "SequelizeMeta",
-        "migrations",
-        "typeorm_metadata",
-        "pgmigrations",
-        "gorp_migrations",
-        "__drizzle_migrations",
-        "kysely_migration",
-        "kysely_migration_lock",
-        "mikro_orm_migrations",
-        "doctrine_migration_versions",
-        "phinxlog",
-        "_sqlx_migrations",
-        "refinery_schema_history",
-        "__diesel_schema_migrations",
-        "atlas_schema_revisions",
-    ]
+_BOOKKEEPING: Final = re.compile(
+    "_prisma_migrations|__EFMigrationsHistory|django_migrations|alembic_version|schema_migrations|ar_internal_metadata"
+    "|flyway_schema_history|databasechangelog(lock)?|(knex|kysely|mikro_orm|phoenix)_migrations?(_lock)?|migrations"
+    "|typeorm_metadata|SequelizeMeta|doctrine_migration_versions|phinxlog|goose_db_version|gorp_migrations"
+    "|__drizzle_migrations|pgmigrations|_sqlx_migrations|__diesel_schema_migrations|refinery_schema_history"
+    "|atlas_schema_revisions"
 )
 
 
@@ -144,7 +122,7 @@ class Relation:
 
     @property
     def is_bookkeeping(self) -> bool:
-        return self.plain_name in _BOOKKEEPING
+        return bool(_BOOKKEEPING.fullmatch(self.plain_name))
 
     @property
     def unwatchable(self) -> str | None:
@@ -181,6 +159,7 @@ class Database:
     closed: Sequence[str]  # those that he may not
     has_schema: bool
     applied: frozenset[tuple[str, int]]
+    watched: frozenset[str]  # names of relations
     takes_options: bool
     relations: Sequence[Relation]
 
@@ -218,7 +197,7 @@ def _database(cur: Cursor, takes_options: bool) -> Database:
     [server] = rows(cur, _SERVER)
     cur.execute("set local search_path = public")
     number, version, standby, aurora, name, user, superuser, rds_superuser, has_iam = server[:9]
-    creates_roles, creates_schema, plain, owner_of_schema, has_schema = server[9:]
+    creates_roles, creates_schema, plain, owner_of_schema, has_schema, has_watched = server[9:]
     if number < _OLDEST:
         raise LocalError(f"PostgreSQL {version} is too old: the check of the queries needs PostgreSQL 16 or later")
     if standby:
@@ -230,6 +209,7 @@ def _database(cur: Cursor, takes_options: bool) -> Database:
     outside = [role for role in ACTING if role not in roles or not roles[role][1]] if not superuser else []
     closed = [role for role in outside if not (roles[role][0] if role in roles else may_create_roles)]
     applied = rows(cur, "select series, number from cacheaside.migrations") if has_schema else []
+    watched = rows(cur, "select relation::text from cacheaside.watched") if has_watched else []
     return Database(
         version=version,
         kind="Aurora" if aurora else "RDS" if has_iam else "PostgreSQL",
@@ -246,6 +226,7 @@ def _database(cur: Cursor, takes_options: bool) -> Database:
         closed=closed,
         has_schema=has_schema,
         applied=frozenset((series, number) for series, number in applied),
+        watched=frozenset(name for (name,) in watched),
         takes_options=takes_options,
         relations=[Relation(*row) for row in rows(cur, _RELATIONS)],
     )

@@ -22,9 +22,7 @@ def migrate(url: str, print_line: PrintLine) -> str:
         except MigrationFailed as error:
             raise LocalError(f"migration {error}") from None
         ahead = unknown(connection)
-    print_line(
-        "\n".join(["Migrations applied:", *(f"  {file}" for file in applied)]) if applied else "No new migrations"
-    )
+    print_line("\n  ".join(["Migrations applied:", *applied]) if applied else "No new migrations")
     if ahead:
         raise LocalError(f"the database is ahead: it has {', '.join(ahead)}, which this checkout lacks")
     return check_and_declare(url)

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Final
 
 from local.adoption import administrator
-from local.adoption.connecting import connected
 from local.adoption.first_migration import NAME, first_migration
 from local.adoption.look import Database, Relation, look
-from local.adoption.sample import ShippedSample, read_sample
+from local.adoption.sample import CATALOGUE, ShippedSample, read_sample
 from local.cli.output import table
 from local.errors import LocalError
 from local.recorded_url import recorded_url, without_credentials
@@ -21,7 +21,6 @@ from migrate.upgrade import FUNCTIONS, read_migrations
 
 __all__ = ["Plan", "make_plan"]
 
-CATALOGUE: Final = FUNCTIONS / "catalogue"
 MIGRATION: Final = CATALOGUE / "migrations" / NAME
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -48,25 +47,25 @@ class Plan:
         database = self.database
         if not database.may_create_event_triggers and ("system", 12) not in database.applied:
             yield (
-                f"{database.user} may not create event triggers. Without them a change of the schema is followed by the "
-                "next sweep, within a minute, and the refresh of a materialized view is not recorded. To have them, "
-                "run init as a superuser, on RDS as the master user."
+                f"{database.user} may not create event triggers. Without them the next sweep follows a change of the "
+                "schema, within a minute, and a refresh of a materialized view is not recorded. To have them, run init "
+                "as a superuser, on RDS as the master user."
             )
         if not database.takes_options:
             yield (
-                "The server refuses startup options, as poolers do. Give the address of PostgreSQL itself, so that "
+                "The server refuses startup options, as poolers do. Give the address of PostgreSQL itself: then the "
                 "functions act as their own roles here, and a missing grant shows."
             )
         if database.closed and not database.has_iam and not self.for_administrator:
+            roles = ", ".join(database.closed)
             yield (
-                f"{database.user} is no member of {', '.join(database.closed)}. So functions act as {database.user} here, "
-                f"and a missing grant does not show. A superuser may run: grant {', '.join(database.closed)} to "
-                f"{database.user};"
+                f"{database.user} is no member of {roles}, so a missing grant does not show here. A superuser may run: "
+                f"grant {roles} to {database.user};"
             )
-        if database.has_iam and not database.is_superuser:
+        if database.has_iam and not database.is_superuser and not database.has_schema:
             yield (
                 "On RDS the roles get rds_iam, to sign in with tokens. From PostgreSQL 16 on, who creates a role is a "
-                "member of it, and members of rds_iam sign in with tokens only: try it with a master user that does."
+                "member of it, and members of rds_iam may only sign in with tokens: let a user create them who does."
             )
         if self.sample.edited:
             yield f"Edited files of the sample stay: {', '.join(map(_short, self.sample.edited))}."
@@ -80,7 +79,7 @@ class Plan:
             "user": database.user,
             "tables": [
                 {"name": each.name, "rows": each.rows, "reads": each.reads, "writes": each.writes, "bytes": each.bytes}
-                | {"watch": not each.unwatchable, "reason": each.unwatchable}
+                | {"watched": self._watched(each)}
                 for each in self.relations
             ],
             "files_removed": [_short(path) for path in self.sample.shipped],
@@ -95,6 +94,13 @@ class Plan:
         """Return the plan for a person."""
         return "\n".join(self._sections())
 
+    def _watched(self, relation: Relation) -> str:
+        if relation.name in self.database.watched:
+            return "yes"
+        if relation.unwatchable:
+            return f"no: {relation.unwatchable}"
+        return "will be" if self.migration else "if a migration says so"
+
     def _sections(self) -> Iterator[str]:
         database = self.database
         rights = "a superuser" if database.is_superuser else "no superuser"
@@ -102,12 +108,12 @@ class Plan:
         if self.relations:
             yield table(
                 ("table", "rows", "reads", "writes", "size", "watched"),
-                [_row(each) for each in self.relations],
+                [_row(each, self._watched(each)) for each in self.relations],
                 right=(1, 2, 3, 4),
             )
         else:
             yield "There are no tables."
-        yield from (f"\nWarning: {warning}" for warning in self.warnings)
+        yield from (fill(f"Warning: {warning}", 110, initial_indent="\n") for warning in self.warnings)
         if self.for_administrator:
             yield f"\n{database.user} may not do all that is needed. A superuser, on RDS the master user, has to run:\n"
             yield from (f"    {statement};" for statement in self.for_administrator)
@@ -122,8 +128,8 @@ class Plan:
             yield f"  member    {database.user} becomes a member of {', '.join(self.memberships)}"
         if database.may_create_event_triggers:
             yield "  events    event triggers cacheaside_follow_schema and cacheaside_follow_drop"
-        yield "  triggers  four on each watched table. A statement that writes to it also inserts a row for what it changed:"
-        yield "            some 0.2 ms. Creating them waits up to 10 s for the writers of a table, and new ones wait then"
+        yield "  triggers  four on each watched table. A statement that writes to it also records what it changed: some"
+        yield "            0.2 ms. To create them waits up to 10 s for a table's writers, and new ones wait meanwhile"
         yield "  rights    as in the migration below. `cacheaside remove` takes all of it out again"
         if self.sample.shipped:
             yield "\nRemoved from the catalogue, because they are of the sample:"
@@ -133,6 +139,8 @@ class Plan:
             yield from (f"    {line}".rstrip() for line in self.migration.splitlines())
         if files := [file for file in self.to_apply if file.startswith("catalogue/")]:
             yield f"\nApplied as they are: {', '.join(files)}"
+            if f"catalogue/migrations/{NAME}" in files:
+                yield f"Remove {_short(MIGRATION)} to have it written anew."
         yield "\nThe URL is recorded in cacheaside.env, which git ignores."
 
 
@@ -148,8 +156,6 @@ def make_plan(url: str, schemas: Collection[str], tables: Collection[str]) -> Pl
         raise LocalError(
             "the database has the migrations of another catalogue: take that one, or run `cacheaside remove` first"
         )
-    with connected(url) as connection:
-        needed = administrator.needed(database, () if has_own else relations, connection)
     return Plan(
         url,
         database,
@@ -159,7 +165,7 @@ def make_plan(url: str, schemas: Collection[str], tables: Collection[str]) -> Pl
         if has_own
         else first_migration(relations, all_of_schema=not tables, plain_search_path=database.plain_search_path),
         to_apply=[each.file for each in migrations if each.key not in database.applied],
-        for_administrator=needed,
+        for_administrator=administrator.needed(database, () if has_own else relations),
         memberships=() if database.has_iam else database.joinable,
         is_recorded=recorded_url() == url,
     )
@@ -184,9 +190,9 @@ def _chosen(relations: Sequence[Relation], schemas: Collection[str], tables: Col
     return chosen
 
 
-def _row(each: Relation) -> tuple[str, ...]:
+def _row(each: Relation, watched: str) -> tuple[str, ...]:
     counts = (f"{each.rows:,}", f"{each.reads:,}", f"{each.writes:,}", _size(each.bytes))
-    return " ".join(each.name.split()), *counts, f"no: {each.unwatchable}" if each.unwatchable else "yes"
+    return " ".join(each.name.split()), *counts, watched
 
 
 def _size(count: float) -> str:

@@ -1,4 +1,4 @@
-"""Takes every trace of cacheaside out of a database: its schema with all triggers, the rights of its roles, the roles."""
+"""Takes every trace of cacheaside out of a database: its schema, the triggers, its roles and their rights."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _traces(cur: Cursor, database: str) -> Traces:
             *(statement for (statement,) in rows(cur, _RIGHTS, roles)),
             *(f"drop role {role}" for role, databases in used.items() if not databases),
         ],
-        triggers=rows(cur, _TRIGGERS)[0],  # type: ignore[arg-type]
+        triggers=rows(cur, _TRIGGERS)[0],
         event_triggers=[name for (name,) in rows(cur, _EVENT_TRIGGERS)],
         kept={role: databases for role, databases in used.items() if databases},
     )

@@ -1,7 +1,7 @@
 """The sample that the catalogue is shipped with, and how it is taken out.
 
 `sample/files.sha256` lists its files, as `sha256sum` does in the folder of the catalogue. A file that differs from the
-list is the user's.
+list is the user's. `python -m local.adoption.sample` writes the list anew.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Final
 
 from local.errors import LocalError
 from local.terminal import short_path
+from migrate.upgrade import FUNCTIONS
 
-__all__ = ["LIST", "ShippedSample", "listed", "read_sample"]
+__all__ = ["CATALOGUE", "LIST", "ShippedSample", "listed", "read_sample"]
 
+CATALOGUE: Final = FUNCTIONS / "catalogue"
 LIST: Final = Path("sample/files.sha256")
 
 
@@ -44,7 +46,8 @@ def read_sample(catalogue: Path) -> ShippedSample:
     """Return the sample in `catalogue`, without files if there is none. Raises `LocalError` if a file is in its way."""
     if not (catalogue / LIST).exists():
         return ShippedSample(catalogue, (), ())
-    shipped, edited = [], []
+    shipped: list[Path] = []
+    edited: list[Path] = []
     for line in (catalogue / LIST).read_text(encoding="utf-8").splitlines():
         digest, _, name = line.partition("  ")
         path = catalogue / name
@@ -74,3 +77,7 @@ def listed(catalogue: Path) -> Iterator[str]:
 
 def _digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    (CATALOGUE / LIST).write_text("".join(f"{line}\n" for line in listed(CATALOGUE)), encoding="utf-8")

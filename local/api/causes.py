@@ -23,7 +23,7 @@ _POSITION: Final = re.compile(r"LINE \d+:|\s*\^*$")
 
 
 class Causes:
-    """Prints what a function logged about its answer, once. Of a repeated cause, only each tenfold number is printed."""
+    """Prints what a function logged about an answer, once. A cause that repeats is counted: 10 times, 100 times."""
 
     def __init__(self, log: Path, print_line: PrintLine) -> None:
         """`log` is the folder of the logs."""

@@ -11,9 +11,9 @@ __all__ = ["migrate"]
 def migrate() -> None:
     """Apply the migrations of functions/catalogue/ to your database.
 
-    Works on the database of DATABASE_URL, or that of `cacheaside init`. Then checks the catalogue and tells the database
-    which tables are tagged, as `cacheaside run` does at its start. A file is one transaction. Exit status 3 if one fails:
-    those before it stay applied.
+    Works on the database of DATABASE_URL, or that of `cacheaside init`. Then checks the catalogue and tells the
+    database which tables are tagged, as `cacheaside run` does at its start. A file is one transaction. Exit status 3
+    if one fails: those before it stay applied.
     """
     from local.adoption.migrate import migrate as apply
     from local.recorded_url import own_database_url

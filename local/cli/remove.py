@@ -16,9 +16,9 @@ __all__ = ["remove"]
 def remove(yes: bool) -> int:
     """Take every trace of cacheaside out of your database.
 
-    Works on the database of DATABASE_URL, or that of `cacheaside init`. Shows the statements, and asks. Your tables and
-    their rows stay as they are, and so do the files of functions/catalogue/. Exit status 3 if an administrator has to run
-    some of the statements; 130 if declined.
+    Works on the database of DATABASE_URL, or that of `cacheaside init`. Shows the statements, and asks. Your tables
+    and their rows stay as they are, and so do the files of functions/catalogue/. Exit status 3 if an administrator
+    has to run some of the statements; 130 if declined.
     """
     from local.adoption.remove import carry_out, find_traces
     from local.recorded_url import own_database_url
