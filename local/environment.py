@@ -3,7 +3,10 @@
 The template declares every one of them, because `sam local` overrides no others.
 """
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
+
+from local.acting_roles import with_options
 
 __all__ = ["ROLES", "function_environment"]
 
@@ -19,21 +22,26 @@ ROLES = {
 
 
 def function_environment(
-    database_url: str, cache_url: str, embedded: bool, host: str | None = None
+    database_url: str,
+    cache_url: str,
+    embedded: bool,
+    host: str | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, str]]:
     """Return the variables by function, then by name.
 
     `embedded`: `database_url` is the embedded server's, which trusts this machine, so each function signs in as its
-    own role. With any other server the user in its URL signs in. `host` replaces the loopback address, which inside
-    a container means the container.
+    own role. With any other server the user in its URL signs in, and acts as the role that has `options`. `host`
+    replaces the loopback address, which inside a container means the container.
     """
+    options = options or {}
     database_url, cache_url = _reachable(database_url, host), _reachable(cache_url, host)
     variables = {}
     for function, role in ROLES.items():
         variables[function] = {
             "AUTHENTICATION": "url",
             "POWERTOOLS_METRICS_NAMESPACE": "cacheaside",
-            "DATABASE_URL": database_url,
+            "DATABASE_URL": with_options(database_url, options.get(role, "")),
             "DATABASE_USER": role if embedded else "",
             "CACHE_URL": cache_url,
         }
@@ -46,6 +54,8 @@ def function_environment(
     invalidate = variables["InvalidateFunction"]
     # The verifier loads answers as the query function would.
     invalidate["READ_DATABASE_USER"] = variables["QueryFunction"]["DATABASE_USER"]
+    if options:
+        invalidate["READ_DATABASE_URL"] = variables["QueryFunction"]["DATABASE_URL"]
     if host:
         # `sam local` has no schedule: one event is one sweep. It should return at once and not poll for a minute.
         invalidate["INVALIDATION"] = "schedule"

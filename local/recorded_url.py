@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from local import ROOT
 from local.errors import LocalError
 
-__all__ = ["database_url", "forget_url", "record_url"]
+__all__ = ["database_url", "forget_url", "own_database_url", "record_url", "recorded_url", "without_credentials"]
 
 # Not in .local: `make clean` removes that folder.
 _FILE: Final = ROOT / "cacheaside.env"
@@ -18,7 +19,25 @@ _KEY: Final = "DATABASE_URL"
 
 def database_url() -> str | None:
     """Return the URL of DATABASE_URL, else the recorded one, else None: the embedded database. Raises `LocalError`."""
-    return os.environ.get(_KEY) or _recorded(_FILE)
+    return os.environ.get(_KEY) or recorded_url()
+
+
+def recorded_url() -> str | None:
+    """Return the recorded URL, or None. Raises `LocalError` for a file without one."""
+    if not _FILE.exists():
+        return None
+    lines = _FILE.read_text(encoding="utf-8").splitlines()
+    url = next((line.partition("=")[2].strip() for line in lines if line.startswith(f"{_KEY}=")), "")
+    if not url:
+        raise LocalError(f"{_FILE.name} has no line {_KEY}=…: remove the file, or run `cacheaside init` again")
+    return url
+
+
+def own_database_url() -> str:
+    """Return `database_url`. Raises `LocalError` where it is None."""
+    if url := database_url():
+        return url
+    raise LocalError("there is no database of your own: run `cacheaside init`, or set DATABASE_URL")
 
 
 def record_url(url: str) -> Path:
@@ -35,11 +54,7 @@ def forget_url() -> None:
     _FILE.unlink(missing_ok=True)
 
 
-def _recorded(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    lines = path.read_text(encoding="utf-8").splitlines()
-    url = next((line.partition("=")[2].strip() for line in lines if line.startswith(f"{_KEY}=")), "")
-    if not url:
-        raise LocalError(f"{path.name} has no line {_KEY}=…: remove the file, or run `cacheaside init` again")
-    return url
+def without_credentials(url: str) -> str:
+    """Return the host, the port and the database of `url`, for the terminal."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 5432}{unquote(parts.path)}"

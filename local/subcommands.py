@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from local import ROOT
+from local.acting_roles import acting_options
 from local.api.gateway import Gateway
 from local.check import CATALOGUE, check_and_declare, check_catalogue
 from local.demo import format_table, measure_queries
 from local.environment import function_environment
 from local.errors import LocalError
 from local.examples import listed_queries, requests_to_try
+from local.recorded_url import without_credentials
 from local.signals import Shutdown
 from local.stack import Stack, running_stack
 from local.template import Template, read_template
@@ -79,7 +81,13 @@ def rehearse() -> None:
 @contextmanager
 def _serving(template: Template, folder: Path, port: int, *, access: bool) -> Iterator[tuple[Gateway, Stack]]:
     with closing(Gateway(port)) as gateway, running_stack(folder, print_line, api_url=gateway.url) as stack:
-        environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
+        options: dict[str, str] = {}
+        if not stack.embedded:
+            print_line(f"Database: {without_credentials(stack.database_url)}")
+            options, warning = acting_options(stack.database_url)
+            if warning:
+                print_line(warning)
+        environment = function_environment(stack.database_url, stack.cache_url, stack.embedded, options=options)
 
         def report_change() -> None:
             report = check_and_declare(stack.database_url) or "no statements are left"

@@ -30,8 +30,17 @@ _LOCK: Final = int.from_bytes(b"cacheasi", "big")  # any number that no other pr
 # A migration that waits for the lock of a table blocks all later users of that table, so the wait is short.
 _GUARD: Final = "set local lock_timeout = '10s'"
 
+# Files that were edited after they were applied to databases, by the checksum of the text that these databases have.
+# 0001_roles.sql ran statements that only a superuser may repeat. Where it has been applied, its effect is the same.
+_FORMER_TEXTS: Final = {
+    "migrate/system/0001_roles.sql": "62eb03c8b97aa560eff07c05eda3e06c4b7083f74621c25d7f1ed582395bdb4d",
+}
+
+# `create schema if not exists` needs the right to create one also where it exists.
+_SCHEMA: Final = """
+    do $$ begin if to_regnamespace('cacheaside') is null then create schema cacheaside; end if; end $$
+"""
 _BOOTSTRAP: Final = """
-    create schema if not exists cacheaside;
     create table if not exists cacheaside.migrations (
         series     text,
         number     integer,
@@ -41,6 +50,10 @@ _BOOTSTRAP: Final = """
         primary key (series, number)
     )
 """
+_NOT_OWNER: Final = (
+    "the user must be able to create a schema in the database, or own the schema cacheaside: a superuser, on RDS the "
+    "master user, runs: grant create on database … to …"
+)
 
 
 class MigrationFailed(Exception):
@@ -130,7 +143,7 @@ def _file(series: str, name: str) -> str:
 def _apply_next(connection: Connection, migrations: Sequence[Migration]) -> str | None:
     with connection, connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
-        cursor.execute(_BOOTSTRAP)
+        _bootstrap(cursor)
         cursor.execute("select series, number, name, checksum from cacheaside.migrations")
         applied = {(series, number): (name, checksum) for series, number, name, checksum in cursor.fetchall()}
         _refuse_changed(migrations, applied)
@@ -146,12 +159,20 @@ def _apply_next(connection: Connection, migrations: Sequence[Migration]) -> str 
     return migration.file
 
 
+def _bootstrap(cursor: Cursor) -> None:
+    try:
+        cursor.execute(_SCHEMA)
+        cursor.execute(_BOOTSTRAP)
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise MigrationFailed(_FOLDERS["system"], f"{_reason(error)}; {_NOT_OWNER}") from error
+
+
 def _refuse_changed(migrations: Sequence[Migration], applied: Mapping[tuple[str, int], tuple[str, str]]) -> None:
     for migration in migrations:
         name, checksum = applied.get(migration.key, (migration.name, migration.checksum))
         if migration.name != name:
             raise MigrationFailed(migration.file, f"is number {migration.number}, which was applied as {name}.sql")
-        if migration.checksum != checksum:
+        if checksum not in (migration.checksum, _FORMER_TEXTS.get(migration.file)):
             raise MigrationFailed(
                 migration.file, "was edited after it was applied; restore it, and put the change in a new file"
             )
@@ -159,12 +180,16 @@ def _refuse_changed(migrations: Sequence[Migration], applied: Mapping[tuple[str,
 
 def _execute(cursor: Cursor, migration: Migration) -> None:
     before = _transaction(cursor)
+    del cursor.connection.notices[:]
     try:
         cursor.execute(migration.sql)
         # A deferred constraint would fail at commit, where the error could no longer name the file.
         cursor.execute("set constraints all immediate")
     except psycopg2.Error as error:
-        raise MigrationFailed(migration.file, _reason(error), _line(migration.sql, error)) from error
+        # The reason may be in a warning: `watch` cannot create triggers on a table of another owner.
+        warnings = [line.partition(":")[2].strip() for line in cursor.connection.notices if line.startswith("WARNING")]
+        reason = "; ".join([_reason(error), *warnings])
+        raise MigrationFailed(migration.file, reason, _line(migration.sql, error)) from error
     if _transaction(cursor) != before:
         raise MigrationFailed(migration.file, "ends its transaction; take out its commit or rollback")
 

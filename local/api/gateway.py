@@ -17,6 +17,7 @@ from typing import Any
 
 import uvicorn
 
+from local.api.causes import Causes
 from local.api.events import MalformedAnswer, Request, Response, to_event, to_response
 from local.api.pool import CallerTimeout, FunctionFailed, Pool
 from local.api.reload import Reload
@@ -96,7 +97,8 @@ class Gateway:
             closing.callback(stopped.set)
             wait([threads.submit(_warm, name, pool, print_escaped) for name, pool in pools.items()])
             reload = Reload(_catalogue(template), pools.values(), on_change)
-            api = _Api(Router(template.routes), pools, threads, self.port, reload, print_escaped, access)
+            causes = Causes(log, print_escaped)
+            api = _Api(Router(template.routes), pools, threads, self.port, reload, print_escaped, causes, access)
             with (
                 _logging_to(log / "gateway.log"),
                 _running(api, self._socket),
@@ -170,6 +172,7 @@ class _Api:
     port: int
     reload: Reload
     print_line: PrintLine
+    causes: Causes
     access: bool
 
     async def __call__(self, scope: Json, receive: Receive, send: Send) -> None:
@@ -196,6 +199,7 @@ class _Api:
         self.reload()
         try:
             response = to_response(self.pools[function].invoke(event, INTEGRATION_LIMIT))
+            self.causes.tell(function, request.path, response)
         except (FunctionFailed, MalformedAnswer) as failure:
             self.print_line(f"{function}: {failure}")
             response = Response.message(500, "Internal Server Error")

@@ -163,7 +163,8 @@ def _described(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     written = [frame for frame in frames if "importlib" not in frame.filename]
     place = f" ({written[-1].filename}:{written[-1].lineno})" if written else ""
-    return f"{type(error).__name__}: {error}{place}"
+    cause = f": {' '.join(str(error.__cause__).split())}" if error.__cause__ else ""
+    return f"{type(error).__name__}: {error}{cause}{place}"
 
 
 def _end_with_owner(lifeline_fd: int) -> None:

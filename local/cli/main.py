@@ -12,16 +12,17 @@ import click
 from local.errors import LocalError
 from local.signals import Shutdown
 
-__all__ = ["PROBLEMS", "main"]
+__all__ = ["FAILED", "PROBLEMS", "main"]
 
 PROBLEMS: Final = 1
 _USAGE: Final = 2
-_FAILED: Final = 3
+FAILED: Final = 3
 _INTERRUPTED: Final = 130
 
 # In the order of the help, each with the module of this package that has it.
 _SECTIONS: Final = {
     "Run": {"run": "stack", "demo": "stack"},
+    "Your own database": {"init": "init", "migrate": "migrate", "remove": "remove"},
     "Write queries": {"check": "check"},
     "Test a deployment": {"rehearse": "stack"},
 }
@@ -86,4 +87,4 @@ def main(shutdown: Shutdown, arguments: list[str]) -> int:
             raise
         problem = f"no space left on the disk: free some and start again ({error})"
     print(f"cacheaside {' '.join(arguments[:1])}: {problem}", file=sys.stderr)
-    return _FAILED
+    return FAILED

@@ -1,35 +1,75 @@
 -- The roles of the functions that serve requests, and their rights in the schemas. No role has a password: on AWS they
 -- sign in with IAM tokens, on one machine the server trusts local connections.
--- Roles belong to the whole server, so they may exist already: another database may have made them.
+-- Roles belong to the whole server, so they may exist already: another database or an administrator may have made them.
+-- Each statement runs only where its effect is missing, so that an owner who may not run it needs it only once.
 -- Called by nothing, calls nothing.
 
 do $$
 declare
-    name text;
+    missing   text[];
+    statement text;
 begin
-    foreach name in array array['cacheaside_query', 'cacheaside_command', 'cacheaside_invalidate'] loop
-        if not exists (select from pg_roles where rolname = name) then
-            execute format('create role %I login', name);
+    with role (name, number) as (
+        select name, pg_roles.oid
+        from unnest(array['cacheaside_query', 'cacheaside_command', 'cacheaside_invalidate']) as name
+        left join pg_roles on rolname = name
+    ),
+    setting (name, value, only_of) as (
+        values
             -- The text of a timestamp in a cached answer must not depend on a setting of the server.
-            execute format('alter role %I set timezone = %L', name, 'UTC');
+            ('timezone', 'UTC', null),
             -- The statements that drain the outbox must see what other transactions have just committed.
-            execute format('alter role %I set default_transaction_isolation = %L', name, 'read committed');
-        end if;
+            ('default_transaction_isolation', 'read committed', null),
+            -- This only guards against honest mistakes, for a session can switch it off. The protection is that the
+            -- role has no right but select.
+            ('default_transaction_read_only', 'on', 'cacheaside_query')
+    ),
+    step (rank, statement, is_missing) as (
+        select 1, format('create role %I login', name), number is null from role
+        union all
+        select 2, format('alter role %I set %I = %L', role.name, setting.name, setting.value), not exists (
+            select from pg_db_role_setting
+            cross join unnest(setconfig) as configured
+            where setrole = number and setdatabase = 0 and lower(split_part(configured, '=', 1)) = setting.name
+              and (only_of is null or configured = format('%s=%s', setting.name, setting.value))
+        )
+        from role join setting on coalesce(only_of, role.name) = role.name
+        union all
         -- RDS has this role, and accepts IAM tokens from its members only.
-        if exists (select from pg_roles where rolname = 'rds_iam')
-           and not pg_has_role(name, 'rds_iam', 'member') then
-            execute format('grant rds_iam to %I', name);
-        end if;
+        select 3, format('grant rds_iam to %I', role.name), not exists (
+            select from pg_auth_members where roleid = pg_roles.oid and member = number
+        )
+        from role join pg_roles on rolname = 'rds_iam'
+        union all
+        -- The schema may be missing, and its usage may be everyone's.
+        select 4, format('grant usage on schema public to %I', role.name), not has_schema_privilege(
+            coalesce(pg_roles.rolname, 'public'), pg_namespace.oid, 'usage'
+        )
+        from role
+        left join pg_roles on pg_roles.oid = number
+        join pg_namespace on nspname = 'public'
+        where role.name <> 'cacheaside_invalidate'
+    )
+    select coalesce(array_agg(step.statement order by rank, step.statement), '{}') into missing from step where is_missing;
+    foreach statement in array missing loop
+        execute statement;
     end loop;
+exception
+    -- `cacheaside init` runs this block in a read-only transaction, to learn what is missing.
+    when insufficient_privilege or read_only_sql_transaction then
+        raise insufficient_privilege using
+            message = format('%I cannot create the roles of cacheaside, or give them what they need: %s', current_user, sqlerrm),
+            hint = 'A superuser, on RDS the master user, must run: ' || array_to_string(missing, '; ');
 end
 $$;
 
--- This only guards against honest mistakes, for a session can switch it off. The protection is that the role has no
--- right but select.
-alter role cacheaside_query set default_transaction_read_only = on;
-
-grant usage on schema public to cacheaside_query, cacheaside_command;
 grant usage on schema cacheaside to cacheaside_command, cacheaside_invalidate;
 
 -- Queries can read the tables of later migrations without a grant. Writing is granted table by table.
-alter default privileges in schema public grant select on tables to cacheaside_query;
+do $$
+begin
+    if to_regnamespace('public') is not null then
+        alter default privileges in schema public grant select on tables to cacheaside_query;
+    end if;
+end
+$$;

@@ -69,9 +69,9 @@ class DatabaseSettings(NamedTuple):
         return _read_all(cls._read, environment)
 
     @classmethod
-    def _read(cls, variables: _Variables, user: str = "DATABASE_USER") -> Self:
+    def _read(cls, variables: _Variables, user: str = "DATABASE_USER", url_of: str = "DATABASE_URL") -> Self:
         authentication = variables.choice("AUTHENTICATION", Authentication)
-        url = variables.url("DATABASE_URL", "postgresql", "postgres")
+        url = variables.url(url_of if variables.text(url_of) else "DATABASE_URL", "postgresql", "postgres")
         return cls(
             url=_with_user_and_host(url, variables.text(user), variables.text("DATABASE_HOST")),
             authentication=authentication,
@@ -126,7 +126,8 @@ class Settings(NamedTuple):
 class InvalidateSettings(NamedTuple):
     """The settings of the invalidate function, from two more variables.
 
-    READ_DATABASE_USER is the database user of the query function, for the verifier. INVALIDATION: schedule or poll.
+    READ_DATABASE_USER is the database user of the query function, for the verifier. READ_DATABASE_URL, if set, replaces
+    DATABASE_URL for the verifier. INVALIDATION: schedule or poll.
     """
 
     database: DatabaseSettings
@@ -143,7 +144,7 @@ class InvalidateSettings(NamedTuple):
     def _read(cls, variables: _Variables) -> Self:
         return cls(
             database=DatabaseSettings._read(variables),
-            queries=DatabaseSettings._read(variables, "READ_DATABASE_USER"),
+            queries=DatabaseSettings._read(variables, "READ_DATABASE_USER", "READ_DATABASE_URL"),
             cache=CacheSettings._read(variables),
             mode=variables.choice("INVALIDATION", InvalidationMode),
         )

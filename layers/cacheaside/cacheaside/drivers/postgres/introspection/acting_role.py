@@ -7,7 +7,7 @@ from typing import Final
 import psycopg2
 from psycopg2.extensions import cursor
 
-__all__ = ["act_as", "objection_to_acting_as", "see_as"]
+__all__ = ["act_as", "objection_to_acting_as", "see_as", "settings_of"]
 
 # The settings of `alter role … set` and `alter database … set`: they apply at sign-in, and `set role` ignores them.
 # Those of the role that checks are undone first. An option of the connection precedes both, and the URL of the function
@@ -28,7 +28,7 @@ with declared as (
 effective as (
     select distinct on (lower(name)) name, value from declared order by lower(name), rank desc
 )
-select set_config(effective.name, effective.value, true)
+select effective.name, effective.value
 from effective
 left join pg_settings on lower(pg_settings.name) = lower(effective.name)
 where coalesce(context, 'user') = 'user'
@@ -37,6 +37,7 @@ where coalesce(context, 'user') = 'user'
       'timezone', 'statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout'
   ])
 """
+_ADOPT: Final = f"select set_config(name, value, true) from ({_SETTINGS}) as setting"  # noqa: S608  # both are of this file
 
 # Of the search path, the schemas that the role may use. PostgreSQL passes over the others without a word.
 _SEE: Final = """
@@ -63,12 +64,18 @@ def objection_to_acting_as(cur: cursor, role: str) -> str:
     return reason
 
 
+def settings_of(cur: cursor, role: str) -> list[tuple[str, str]]:
+    """Return the settings that a session of `role` begins with, where they differ from those of this session."""
+    cur.execute(_SETTINGS, {"role": role})
+    return [(name, value) for name, value in cur.fetchall()]
+
+
 def act_as(cur: cursor, role: str) -> None:
     """Take on the rights of `role`, up to `reset role`, and its settings, up to a rollback."""
     cur.execute(f"set local role {role}")
-    cur.execute(_SETTINGS, {"role": role})
+    cur.execute(_ADOPT, {"role": role})
 
 
 def see_as(cur: cursor, role: str) -> None:
     """Let names mean what they mean to `role`, up to a rollback. The rights are still those of the session."""
-    cur.execute(_SETTINGS + ";" + _SEE, {"role": role})
+    cur.execute(_ADOPT + ";" + _SEE, {"role": role})

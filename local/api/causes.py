@@ -1,0 +1,74 @@
+"""Tells the person at the terminal why a function answered 5xx. The answer does not: it may go to anybody."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+from local.api.events import Response
+from local.terminal import PrintLine
+
+__all__ = ["Causes"]
+
+_TAIL: Final = 1_000_000  # bytes of a log
+_STATEMENT: Final = re.compile(r"/((?:queries|commands)/[^/]+)")
+# Of a traceback with several exceptions, the first is the cause of the others.
+_NEXT: Final = re.compile(r"\n\n(?:The above exception was|During handling of)")
+# PostgreSQL's position in the statement as sent, which is not that in the file.
+_POSITION: Final = re.compile(r"LINE \d+:|\s*\^*$")
+
+
+class Causes:
+    """Prints what a function logged about an answer, once. A cause that repeats is counted: 10 times, 100 times."""
+
+    def __init__(self, log: Path, print_line: PrintLine) -> None:
+        """`log` is the folder of the logs."""
+        self._log, self._print_line = log, print_line
+        self._lock = Lock()
+        self._last: dict[str, tuple[str, int]] = {}
+
+    def tell(self, function: str, path: str, response: Response) -> None:
+        """Print the cause of `response` to a request of `path`, if it is an error of the server that was logged."""
+        if response.status < 500 or (cause := self._cause(function, response)) is None:
+            return
+        match = _STATEMENT.fullmatch(path)
+        place = f"{match[1]}.sql" if match else path
+        with self._lock:
+            last, times = self._last.get(place, ("", 0))
+            times = times + 1 if cause == last else 1
+            self._last[place] = cause, times
+        if times == 1:
+            self._print_line(f"{place}: {cause}")
+        elif re.fullmatch("10+", str(times)):
+            self._print_line(f"{place}: the same {times:,} times")
+
+    def _cause(self, function: str, response: Response) -> str | None:
+        try:
+            request = json.loads(response.body)["instance"].removeprefix("urn:uuid:")
+        except (ValueError, KeyError, TypeError, AttributeError):  # not an answer of ours
+            return None
+        errors = (line for line in _tail(self._log / f"{function}.log") if request in line)
+        return next(filter(None, map(_described, errors)), None)
+
+
+def _tail(path: Path) -> Iterator[str]:
+    with path.open("rb") as log:
+        log.seek(max(path.stat().st_size - _TAIL, 0))
+        yield from reversed(log.read().decode(errors="replace").splitlines())
+
+
+def _described(line: str) -> str | None:
+    try:
+        logged: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    if logged.get("level") != "ERROR":
+        return None
+    message, exception = str(logged["message"]), _NEXT.split(str(logged.get("exception", "")))[0]
+    lines = [line for line in exception.splitlines()[1:] if line[:1] != " " and not _POSITION.match(line)]
+    cause = re.sub(r"^psycopg2\.[\w.]+: |^cacheaside\.[\w.]+: ", "", " ".join(lines))
+    return message if cause in ("", message) else f"{message}: {cause}"
