@@ -22,7 +22,7 @@ _INTERRUPTED: Final = 130
 # In the order of the help, each with the module of this package that has it.
 _SECTIONS: Final = {
     "Run": {"run": "stack", "demo": "stack"},
-    "Write queries": {"check": "check"},
+    "Write queries": {"advise": "advise", "new": "new", "check": "check"},
     "Test a deployment": {"rehearse": "stack"},
 }
 _MODULES: Final = {name: module for section in _SECTIONS.values() for name, module in section.items()}
