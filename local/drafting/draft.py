@@ -25,7 +25,7 @@ from local.drafting.fixes import find_fixes
 from local.drafting.granted import inspecting_with
 from local.drafting.header import toml_list, with_line
 from local.drafting.outline import Place
-from local.drafting.parameters import DraftedParameter, catalogue_type, parameter_names
+from local.drafting.parameters import DraftedParameter, catalogue_type, example_of, parameter_names
 from local.drafting.source import SourceSql
 from local.errors import LocalError
 
@@ -54,6 +54,7 @@ class Wanted:
     returns: str = ""  # "" decides by the primary key
     summary: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)  # examples by placeholder
+    verify: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _parameters(cur: cursor, source: SourceSql, described: Description, wanted: 
             kind,
             place,
             cast="" if source.is_cast(given) else catalogue_type(kind)[1],
-            example=wanted.values.get(given),
+            example=example_of(kind, wanted.values.get(given)),
             is_optional=number in described.outline.optional,
         )
         for number, (given, name, kind, place) in enumerate(zip(source.names, names, types, places, strict=True), 1)
@@ -162,6 +163,7 @@ def _text(wanted: Wanted, source: SourceSql, parameters: list[DraftedParameter],
     lines.append(f'-- returns = "{returns}"')
     if not wanted.is_command:
         lines.append(_NO_TAGS)
+    lines += [] if wanted.verify else ["-- verify  = false"]
     lines += [each.line for each in parameters]
     # A comment at the beginning of the SQL would be read as a part of the header.
     return "\n".join([*lines, *([""] if sql.startswith("--") else []), sql]) + "\n"

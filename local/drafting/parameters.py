@@ -7,12 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
+from cacheaside.catalogue.parameters import Parameter, canonical
 from local.drafting.description import ParameterType
 from local.drafting.outline import Place
 
-__all__ = ["DraftedParameter", "catalogue_type", "parameter_names", "snake_case"]
+__all__ = ["DraftedParameter", "catalogue_type", "example_of", "parameter_names", "snake_case"]
 
 # By PostgreSQL's type: the type in the catalogue, and the cast without which values or indexes would not be the same.
 _TYPES: Final[Mapping[str, tuple[str, str]]] = {
@@ -93,6 +95,23 @@ def catalogue_type(given: ParameterType) -> tuple[str, str]:
         return "enum", ""
     scalar, cast = _TYPES.get(given.element, ("text", given.element))
     return scalar, f"{cast}[]" if cast and given.is_list else cast
+
+
+def example_of(kind: ParameterType, recorded: Any) -> Any:
+    """Return a value that was recorded, a text or a number or a list of them, as the header has it, or None."""
+    if recorded is None:
+        return None
+    items = recorded if isinstance(recorded, list) else [recorded]
+    if kind.is_list and isinstance(recorded, str):  # PostgreSQL's notation, such as {1,2}
+        items = [item.strip('"') for item in recorded.strip("{}").split(",")][:1]
+    parameter = Parameter(name="example", type=catalogue_type(kind)[0], values=kind.values)
+    try:
+        values = [canonical(parameter.from_text([str(item)])) for item in items]
+    except ValueError:
+        return None
+    if parameter.json_kind == "number":
+        values = [Decimal(value) for value in values]
+    return values if kind.is_list else values[0]
 
 
 def parameter_names(
