@@ -102,7 +102,7 @@ def _objection(statement: Statement, min_calls: int, known: Collection[str]) -> 
     if _OURS.search(statement.key):
         return "cacheaside's own"
     if not _SELECT.match(statement.key):
-        return "writes" if _WRITE.match(statement.key) else "reads nothing"
+        return "writes" if _WRITE.match(statement.key) else "no query"
     if statement.mean_ms < _CHEAP_MS:
         return f"takes less than {_CHEAP_MS:g} ms, as a hit does"
     if statement.calls < min_calls:

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from cacheaside.catalogue.quotations import quotations
 
-__all__ = ["Normalised", "Slot", "fingerprint", "normalise"]
+__all__ = ["Normalised", "Slot", "fingerprint", "normalise", "with_shared_parameters"]
 
 _NUMBER: Final = re.compile(r"(?<![\w$.])(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])|(?<![\w$])\$(\d+)", re.ASCII)
+_NUMBERED: Final = re.compile(r"\$\d+")
 _SLOT: Final = re.compile("\0(\\d+)\0")
 _SLOTS: Final = r"\0\d+\0(?:\s*,\s*\0\d+\0)*"
 _IN: Final = re.compile(rf"\b(not\s+)?in\s*\(\s*({_SLOTS})\s*\)", re.IGNORECASE)
@@ -34,6 +35,7 @@ _MODIFIER: Final = re.compile(
 _POSITIONS: Final = re.compile(
     "\\bby\\s+(?:(?:[^(),\0;]+|\0\\d+\0(?:\\s+(?:asc|desc))?)\\s*,\\s*)*\0\\d+\0", re.IGNORECASE
 )
+_CALL: Final = re.compile(r"\b\w+\s*\([^()]*\$\d[^()]*\)")
 _CAST: Final = re.compile(r"\?(?:::[\w .]+?(?:\[\])?)+(?=[^\w .\[]|\s|$)")
 
 
@@ -57,7 +59,7 @@ class Normalised:
     @property
     def key(self) -> str:
         """The SQL with a parameter in each slot: the same for statements that differ only in values."""
-        return self.sql(lambda _: False)[0]
+        return " ".join(self.sql(lambda _: False)[0].split())
 
     def sql(self, is_constant: Callable[[int], bool]) -> tuple[str, dict[str, int]]:
         """Return the SQL with `source` in the slots that are constant, and the slot of each parameter by number."""
@@ -104,8 +106,7 @@ def normalise(sql: str, values: Mapping[int, str | None] | None = None) -> Norma
             lambda one: each.source if isinstance((each := slots[int(one[1])]).value, int) else one[0], match[0]
         )
 
-    text = "".join(_marked(sql.strip().rstrip(";"), dict(values or {}), slot))
-    text = " ".join(text.split()).rstrip("; ")
+    text = "".join(_marked(sql, dict(values or {}), slot)).strip().rstrip(";").rstrip()
     text = _MODIFIER.sub(restored, text)
     text = _POSITIONS.sub(ordinals, text)
     text = _TYPED.sub(typed, text)
@@ -125,6 +126,20 @@ def fingerprint(sql: str) -> str:
         for part in pair
     )
     return re.sub(r"\s+", "", _CAST.sub("?", text)).lower()
+
+
+def with_shared_parameters(sql: str) -> str:
+    """Return `sql` with the same parameter in calls that differ in its number only.
+
+    pg_stat_statements gives each constant a number of its own, also where GROUP BY repeats an expression.
+    """
+    first: dict[str, list[str]] = {}
+
+    def shared(match: re.Match[str]) -> str:
+        numbers = iter(first.setdefault(_NUMBERED.sub("$", match[0]), _NUMBERED.findall(match[0])))
+        return _NUMBERED.sub(lambda _: next(numbers), match[0])
+
+    return _CALL.sub(shared, sql)
 
 
 def _marked(sql: str, values: Mapping[int, str | None], slot: Callable[[Slot], str]) -> Iterator[str]:

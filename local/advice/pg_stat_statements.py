@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from dataclasses import replace
 from typing import Final
 
 import psycopg2
@@ -43,6 +43,7 @@ from {schema}.pg_stat_statements
 where dbid = (select oid from pg_database where datname = current_database()) and query is not null {toplevel}
 group by query
 """
+_HIDDEN: Final = "<insufficient privilege>"
 _SECONDS: Final = "select extract(epoch from clock_timestamp() - {since})::float"
 
 
@@ -66,15 +67,13 @@ def read_pg_stat_statements(cur: cursor) -> Record | str:
     except psycopg2.errors.ObjectNotInPrerequisiteState:
         cur.execute("rollback to savepoint reading")
         return "pg_stat_statements is not in shared_preload_libraries"
-    hidden = [row for row in rows if row[0].startswith("<insufficient privilege>")]
-    if hidden and len(hidden) == len(rows):
+    if rows and all(text.startswith(_HIDDEN) for text, _, _ in rows):
         return "this user may not see the statements of others: grant pg_read_all_stats to it"
-    totals: dict[str, list[float]] = defaultdict(lambda: [0, 0.0])
+    merged: dict[str, Statement] = {}
     for text, calls, total_ms in rows:
-        if text.startswith("<insufficient") or not calls:
+        if text.startswith(_HIDDEN) or not calls:
             continue
-        of_key = totals[normalise(text).key]
-        of_key[0] += calls
-        of_key[1] += total_ms
-    statements = [Statement(key, key, int(calls), total_ms) for key, (calls, total_ms) in totals.items()]
-    return Record("pg_stat_statements", statements, max(seconds, 1.0), has_writes=True)
+        one = normalise(text)
+        before = merged.get(one.key) or Statement(one.key, one.sql(lambda _: False)[0], 0, 0.0)
+        merged[one.key] = replace(before, calls=before.calls + calls, total_ms=before.total_ms + total_ms)
+    return Record("pg_stat_statements", list(merged.values()), max(seconds, 1.0), has_writes=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,7 @@ from psycopg2.extensions import cursor
 from cacheaside.drivers.postgres.introspection.dependencies import dependencies
 from cacheaside.drivers.postgres.introspection.effects import unsteady_parts
 from cacheaside.drivers.postgres.introspection.expansion import expand
+from local.advice.normalised import with_shared_parameters
 from local.advice.record import Statement
 from local.drafting.description import Refused, infer, rolled_back
 from local.drafting.outline import Outline
@@ -35,6 +37,7 @@ class LeftOut(Exception):
 class Read:
     """What a statement reads."""
 
+    sql: str  # of the statement, as PostgreSQL accepts it
     tables: tuple[int, ...]  # OIDs, in the order in which they are named
     outline: Outline
     equal: frozenset[int]  # the operators that compare for equality
@@ -44,32 +47,39 @@ class Read:
 def ask(cur: cursor, statement: Statement) -> Read:
     """Return what the statement reads. Raises LeftOut."""
     try:
-        source = SourceSql.parse(statement.sql)
-        with rolled_back(cur):
-            described = infer(cur, source.numbered, len(source.names))
-            found = expand(cur, described.tree, _ROLE)
-            if found.locks:
-                raise LeftOut("locks rows")
-            if found.writes:
-                raise LeftOut("writes")
-            cur.execute(_VOLATILE, [[oid for _, oid in found.calls]])
-            if volatile := [name for (name,) in cur.fetchall()]:
-                raise LeftOut(f"another answer each time: {', '.join(volatile)}")
-            read = dependencies(cur, described.function)
-            if opaque := [each.oid for each in read if each.catalog == "pg_proc"]:
-                cur.execute(_NAMES, [opaque])
-                raise LeftOut(f"{', '.join(name for (name,) in cur.fetchall())} hides what it reads")
-            tables = [each.oid for each in read if each.catalog == "pg_class"]
-            if not tables:
-                raise LeftOut("reads no table of this database")
-            operators = {place.operator for places in described.outline.places.values() for place in places}
-            cur.execute(_EQUAL, [list(operators)])
-            equal = frozenset(oid for (oid,) in cur.fetchall())
-            uses_clock = any(True for _ in unsteady_parts(cur, found))
+        return _read(cur, statement.sql)
     except Refused as refused:
+        if (shared := with_shared_parameters(statement.sql)) != statement.sql:
+            with suppress(Refused):
+                return _read(cur, shared)
         raise LeftOut(f"PostgreSQL cannot parse the recorded text: {refused}") from None
     except LocalError as error:
         raise LeftOut(f"the recorded text is no single statement: {error}") from None
+
+
+def _read(cur: cursor, sql: str) -> Read:
+    source = SourceSql.parse(sql)
+    with rolled_back(cur):
+        described = infer(cur, source.numbered, len(source.names))
+        found = expand(cur, described.tree, _ROLE)
+        if found.locks:
+            raise LeftOut("locks rows")
+        if found.writes:
+            raise LeftOut("writes")
+        cur.execute(_VOLATILE, [[oid for _, oid in found.calls]])
+        if volatile := [name for (name,) in cur.fetchall()]:
+            raise LeftOut(f"another answer each time: {', '.join(volatile)}")
+        read = dependencies(cur, described.function)
+        if opaque := [each.oid for each in read if each.catalog == "pg_proc"]:
+            cur.execute(_NAMES, [opaque])
+            raise LeftOut(f"{', '.join(name for (name,) in cur.fetchall())} hides what it reads")
+        tables = [each.oid for each in read if each.catalog == "pg_class"]
+        if not tables:
+            raise LeftOut("reads no table of this database")
+        operators = {place.operator for places in described.outline.places.values() for place in places}
+        cur.execute(_EQUAL, [list(operators)])
+        equal = frozenset(oid for (oid,) in cur.fetchall())
+        uses_clock = any(True for _ in unsteady_parts(cur, found))
     named = described.outline.relations
     tables.sort(key=lambda oid: named.index(oid) if oid in named else len(named))
-    return Read(tuple(tables), described.outline, equal, uses_clock)
+    return Read(sql, tuple(tables), described.outline, equal, uses_clock)

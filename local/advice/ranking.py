@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from local.advice.hit_ratio import TTLS, Ttl, answer_life, chosen_ttl, hit_ratio
 from local.advice.question import Read
@@ -68,7 +68,7 @@ def estimate(
     )
     ttl = TTLS[0] if read.uses_clock else chosen_ttl(calls / questions, invalidating)
     return Candidate(
-        statement,
+        replace(statement, sql=read.sql),
         tuple(tables[oid] for oid in read.tables),
         _compared(read),
         read.uses_clock,

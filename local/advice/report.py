@@ -26,16 +26,16 @@ def _parts(advice: Advice) -> Iterator[str]:
     record = advice.record
     statements = f"{len(record.statements):,} statements" if len(record.statements) != 1 else "1 statement"
     yield (
-        f"{statements} of {span(record.seconds)}, from {record.source}: {_span_ms(record.total_ms)} of database time."
+        f"{statements} in {span(record.seconds)}, from {record.source}: {_span_ms(record.total_ms)} of database time."
     )
     shown = advice.candidates[:_SHOWN]
     if not shown:
         yield "There is nothing to cache."
     else:
-        head = ("#", "calls", "mean ms", "of time", "tables", "writes/min", "hits", "saves/h", "why")
+        head = ("#", "calls", "mean ms", "of time", "tables", "writes/min", "hits", "saves/h")
         rows = [_row(at, each, advice) for at, each in enumerate(shown, 1)]
         yield table(head, rows, right=(0, 1, 2, 3, 5, 6, 7))
-        yield "\n".join(f"{at:2}  {shortened(each.statement.sql)}" for at, each in enumerate(shown, 1))
+        yield "\n".join(f"{at:2}  {shortened(each.statement.sql)}\n    {why(each)}" for at, each in enumerate(shown, 1))
         if len(advice.candidates) > _SHOWN:
             yield f"{len(advice.candidates) - _SHOWN} more save less; --json lists all."
         yield _assumptions(advice)
@@ -54,7 +54,6 @@ def _row(at: int, each: Candidate, advice: Advice) -> tuple[str, ...]:
         f"{each.writes * 60:.3g}",
         _percent(each.hit_ratio),
         span(each.saved * 3600),
-        why(each),
     )
 
 
@@ -81,8 +80,8 @@ def _assumptions(advice: Advice) -> str:
         else "estimated from pg_stats: all combinations of values of the compared columns, at most one per call"
     )
     return (
-        f"Different questions are {questions}, and taken as equally popular, the worst case.\n"
-        f"Writes are {advice.writes.source}; a write of another row does not count where one row is read."
+        f"Different questions are {questions}.\nAll are taken as equally popular, the worst case.\n"
+        f"Writes are {advice.writes.source}.\nWhere one row is read, only writes of that row count."
     )
 
 

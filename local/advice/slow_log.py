@@ -90,7 +90,7 @@ def read_logs(paths: Sequence[Path], database: str) -> Record:
         raise LocalError("the lines of the log have no time: log_line_prefix needs %m, %t or %n")
     seconds = max(times[1] - times[0], 1.0)
     statements = [_finished(group) for group in groups.values()]
-    return Record(f"the log ({len(paths)} files)", statements, seconds, has_writes=fastest < _ALL_BELOW_MS)
+    return Record("the log", statements, seconds, has_writes=fastest < _ALL_BELOW_MS)
 
 
 def _add(groups: dict[str, _Group], one: Normalised, ms: float) -> None:

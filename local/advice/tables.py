@@ -14,7 +14,7 @@ from local.advice.record import Record, writes_to
 __all__ = ["Column", "Table", "Writes", "read_columns", "read_tables", "read_writes"]
 
 _TABLES: Final = """
-select pg_class.oid::bigint, pg_class.oid::regclass::text, relname, sum(live), sum(changed),
+select pg_class.oid::bigint, pg_class.oid::regclass::text, pg_class.relname, sum(live), sum(changed),
     array(
         select attname from pg_index
         cross join unnest(indkey::smallint[]) as key (number)
@@ -34,7 +34,7 @@ cross join lateral (
         + greatest(0, pg_stat_get_tuples_inserted(stored.oid) - pg_stat_get_live_tuples(stored.oid)) as changed
 ) as counted
 where pg_class.oid = any (%s::oid[])
-group by pg_class.oid, relname
+group by pg_class.oid, pg_class.relname
 """
 _COLUMNS: Final = """
 select pg_class.oid::bigint, pg_stats.attname, n_distinct
@@ -103,7 +103,7 @@ def read_writes(cur: cursor, record: Record, tables: Mapping[int, Table]) -> Wri
         cur.execute(_SECONDS)
         [(seconds,)] = cur.fetchall()
         rates = {oid: table.changed_rows / max(seconds, 1.0) for oid, table in tables.items()}
-        return Writes(rates, "the changed rows in pg_stat_user_tables")
+        return Writes(rates, "the rows that pg_stat_user_tables counts as changed, an upper bound")
     calls: Counter[str] = Counter()
     for each in record.statements:
         for name in dict.fromkeys(writes_to(each.key)):
@@ -113,4 +113,4 @@ def read_writes(cur: cursor, record: Record, tables: Mapping[int, Table]) -> Wri
     for name, oid in cur.fetchall():
         of_table[oid] += calls[name]
     rates = {oid: of_table[oid] / record.seconds for oid in tables}
-    return Writes(rates, f"the statements that write, in {record.source}; not those inside functions and triggers")
+    return Writes(rates, f"those in {record.source}, without those inside functions and triggers")

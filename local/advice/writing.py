@@ -12,7 +12,7 @@ from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.errors import CatalogueError
 from local.advice.ranking import Candidate
 from local.advice.report import shortened, why
-from local.drafting.draft import Draft, Wanted, draft
+from local.drafting.draft import Draft, Wanted, draft, refuse_database
 from local.drafting.fixes import find_fixes
 from local.drafting.parameters import snake_case
 from local.errors import LocalError
@@ -21,6 +21,7 @@ from local.terminal import PrintLine, short_path
 __all__ = ["write_candidates"]
 
 _LONGEST_NAME: Final = 63
+_CONSTANT: Final = "perhaps a constant: its value was not recorded"
 
 
 def write_candidates(
@@ -31,6 +32,8 @@ def write_candidates(
     Changes nothing in the database, so it counts a finding that the migration corrects as corrected. Raises
     `LocalError`.
     """
+    with connection, connection.cursor() as cur:
+        refuse_database(cur)
     try:
         taken = set(Catalogue.load(short_path(folder)).queries)
     except CatalogueError as error:
@@ -50,6 +53,8 @@ def write_candidates(
             continue
         drafts[name] = drafted
         say(f"{short_path(folder / drafted.path)}\n    ttl {candidate.ttl.ttl}: {why(candidate)}")
+        if _CONSTANT in drafted.text:
+            say("    values of some parameters were not recorded: if they are constants, write them into the SQL")
     if not drafts:
         say("nothing is written")
         return False
@@ -74,6 +79,7 @@ def _wanted(candidate: Candidate, name: str) -> Wanted:
         ttl=candidate.ttl.ttl,
         stale=candidate.ttl.stale,
         values=candidate.statement.examples,
+        constants=_CONSTANT,
         verify=not candidate.uses_clock,
     )
 

@@ -29,7 +29,7 @@ from local.drafting.parameters import DraftedParameter, catalogue_type, example_
 from local.drafting.source import SourceSql
 from local.errors import LocalError
 
-__all__ = ["Draft", "Wanted", "draft"]
+__all__ = ["Draft", "Wanted", "draft", "refuse_database"]
 
 _OPERATORS: Final = "select oid::bigint, oprname from pg_operator where oid = any (%s::oid[])"
 _DATABASE: Final = """
@@ -55,6 +55,7 @@ class Wanted:
     summary: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)  # examples by placeholder
     verify: bool = True
+    constants: str = ""  # the description of a parameter in a place where a constant may have been
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def draft(connection: Connection, wanted: Wanted) -> Draft:
     try:
         with connection.cursor() as cur:
             cur.execute("set local statement_timeout = '10s'; set local timezone = 'UTC'")
-            _refuse_database(cur)
+            refuse_database(cur)
             with rolled_back(cur):
                 described = infer(cur, source.numbered, len(source.names))
                 parameters = _parameters(cur, source, described, wanted)
@@ -88,7 +89,8 @@ def draft(connection: Connection, wanted: Wanted) -> Draft:
     return _checked(connection, wanted, _text(wanted, source, parameters, described), described)
 
 
-def _refuse_database(cur: cursor) -> None:
+def refuse_database(cur: cursor) -> None:
+    """Raise `LocalError` if no catalogue can be checked in the database."""
     cur.execute(_DATABASE)
     [(has_schema, version)] = cur.fetchall()
     if version < 160000:
@@ -111,6 +113,7 @@ def _parameters(cur: cursor, source: SourceSql, described: Description, wanted: 
             cast="" if source.is_cast(given) else catalogue_type(kind)[1],
             example=example_of(kind, wanted.values.get(given)),
             is_optional=number in described.outline.optional,
+            description="" if place or wanted.values.get(given) is not None else wanted.constants,
         )
         for number, (given, name, kind, place) in enumerate(zip(source.names, names, types, places, strict=True), 1)
     ]
