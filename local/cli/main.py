@@ -23,7 +23,7 @@ _INTERRUPTED: Final = 130
 _SECTIONS: Final = {
     "Run": {"run": "stack", "demo": "stack"},
     "Your own database": {"init": "init", "migrate": "migrate", "remove": "remove"},
-    "Write queries": {"check": "check"},
+    "Write queries": {"advise": "advise", "new": "new", "check": "check"},
     "Test a deployment": {"rehearse": "stack"},
 }
 _MODULES: Final = {name: module for section in _SECTIONS.values() for name, module in section.items()}

@@ -20,7 +20,7 @@ from cacheaside.catalogue_check.facts import (
     StatementFacts,
     StatementRefused,
 )
-from cacheaside.catalogue_check.findings import CatalogueCheck, Finding
+from cacheaside.catalogue_check.findings import CatalogueCheck, Finding, Fix
 from cacheaside.catalogue_check.tag_rules import unrecorded
 
 ID = (KeyColumn("id", "bigint"),)
@@ -207,9 +207,16 @@ def test_unrecorded_source_is_reported_with_the_remedy() -> None:
     quoted = DatabaseObject(tag="o'clock", name='"o\'clock"', kind=ObjectKind.TABLE, recorded=False)
     materialized = DatabaseObject(tag="sales", name="sales", kind=ObjectKind.MATERIALIZED_VIEW, recorded=False)
     assert unrecorded(SOURCES["orders"]) is None
-    assert unrecorded(refused) == "changes of far are not recorded: cannot watch far: it is far away. Come nearer"
-    assert str(unrecorded(quoted)).endswith("select cacheaside.watch('\"o''clock\"');")
-    assert str(unrecorded(materialized)).endswith("alter event trigger cacheaside_follow_schema enable always;")
+    reason = "changes of far are not recorded: cannot watch far: it is far away. Come nearer"
+    assert unrecorded(refused) == (reason, None)
+    watch = "select cacheaside.watch('\"o''clock\"');"
+    assert unrecorded(quoted) == (
+        f"changes of o'clock are not recorded; put into a migration: {watch}",
+        Fix(statement=watch),
+    )
+    message, fix = unrecorded(materialized) or ("", None)
+    assert message.endswith("alter event trigger cacheaside_follow_schema enable always;")
+    assert fix is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.sql_file import SqlFile, read_sql_file
 from cacheaside.catalogue.statements import Command, Query
 from cacheaside.catalogue_check.facts import DatabaseObject, Facts, StatementFacts, StatementRefused
-from cacheaside.catalogue_check.findings import CatalogueCheck, Finding
+from cacheaside.catalogue_check.findings import CatalogueCheck, Finding, Fix, Message
 from cacheaside.catalogue_check.statement_rules import freshness_warnings, statement_problems, steadiness_warnings
 from cacheaside.catalogue_check.tag_rules import objects_read, tag_problems, unrecorded
 
@@ -66,7 +66,7 @@ class _Check:
             return
         self._statement(facts, file)
         messages = [*tag_problems(query, file, facts), *self._unrecorded(query, facts)]
-        self.problems += [Finding(file.path, file.line_of("tags"), message) for message in messages]
+        self.problems += [Finding(file.path, file.line_of("tags"), *message) for message in messages]
         for key, warnings in (("ttl", freshness_warnings), ("verify", steadiness_warnings)):
             self.warnings += [Finding(file.path, file.line_of(key), message) for message in warnings(query, facts)]
 
@@ -81,16 +81,17 @@ class _Check:
     def _refused(self, refused: StatementRefused, file: SqlFile) -> None:
         # The sample values may have more lines than their placeholders.
         line = min(max(refused.line, 1), file.sql.count("\n") + 1)
-        self.problems.append(Finding(file.path, file.sql_line + line - 1, refused.reason))
+        fix = Fix(statement=refused.grant) if refused.grant else None
+        self.problems.append(Finding(file.path, file.sql_line + line - 1, refused.reason, fix))
 
     def _statement(self, facts: StatementFacts, file: SqlFile) -> None:
-        self.problems += [Finding(file.path, file.sql_line, message) for message in statement_problems(facts)]
+        self.problems += [Finding(file.path, file.sql_line, *message) for message in statement_problems(facts)]
         if facts.not_as_role and facts.not_as_role not in self._objections:
             self._objections.add(facts.not_as_role)
             message = f"checked as the role of this session, which cannot act as the function's: {facts.not_as_role}"
             self.warnings.append(Finding(file.path, file.sql_line, message))
 
-    def _unrecorded(self, query: Query, facts: Facts) -> Iterator[str]:
+    def _unrecorded(self, query: Query, facts: Facts) -> Iterator[Message]:
         for each in objects_read(query, facts):
             if each.tag not in self.objects and (message := unrecorded(each)):
                 yield message

@@ -71,9 +71,13 @@ class Facts(StatementFacts):
 
 
 class StatementRefused(Exception):
-    """PostgreSQL refuses a statement. `line` counts from 1 where its SQL begins, and is 0 if PostgreSQL named none."""
+    """PostgreSQL refuses a statement. `line` counts from 1 where its SQL begins, and is 0 if PostgreSQL named none.
 
-    def __init__(self, reason: str, line: int = 0) -> None:
+    `grant` is a statement for a migration, after which PostgreSQL may accept it, or "".
+    """
+
+    def __init__(self, reason: str, line: int = 0, grant: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.line = line
+        self.grant = grant

@@ -18,6 +18,7 @@ from cacheaside.catalogue.sql_file import SqlFile
 from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue.tags import parameters_of, table_of
 from cacheaside.catalogue_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind
+from cacheaside.catalogue_check.findings import Fix, Message
 
 __all__ = ["objects_read", "tag_problems", "unrecorded"]
 
@@ -33,7 +34,7 @@ _COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
 _TAGS_SETTING: Final = re.compile(r"--\s*tags\s*=\s*")
 
 
-def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[str]:
+def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[Message]:
     """Yield the errors in the tags of `query`, each with the line to write instead."""
     wrong: list[str] = []
     right: dict[str, None] = {}
@@ -61,10 +62,10 @@ def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[str]:
         wrong.append(f"{hides}: tag it, and beside it the tables that it reads")
         right[name] = None
     line = _tags_setting(file, list(right))
-    return (f"{message}; write {line}" for message in wrong)
+    return ((f"{message}; write {line}", Fix(header=line)) for message in wrong)
 
 
-def unrecorded(table: DatabaseObject) -> str | None:
+def unrecorded(table: DatabaseObject) -> Message | None:
     """Return a message with the remedy if changes of a table are not recorded, or None if they are."""
     if table.recorded:
         return None
@@ -72,12 +73,14 @@ def unrecorded(table: DatabaseObject) -> str | None:
         return (
             f"a refresh of {table.tag} is not recorded: the event trigger cacheaside_follow_schema is missing or not "
             "enabled; a superuser makes it as in migrate/system/0012_event_triggers.sql, or does: "
-            "alter event trigger cacheaside_follow_schema enable always;"
+            "alter event trigger cacheaside_follow_schema enable always;",
+            None,
         )
     if table.refusal:
-        return f"changes of {table.tag} are not recorded: {table.refusal}"
+        return f"changes of {table.tag} are not recorded: {table.refusal}", None
     literal = table.name.replace("'", "''")
-    return f"changes of {table.tag} are not recorded; put into a migration: select cacheaside.watch('{literal}');"
+    watch = f"select cacheaside.watch('{literal}');"
+    return f"changes of {table.tag} are not recorded; put into a migration: {watch}", Fix(statement=watch)
 
 
 def objects_read(query: Query, facts: Facts) -> Iterator[DatabaseObject]:

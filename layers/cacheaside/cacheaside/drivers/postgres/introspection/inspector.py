@@ -141,8 +141,8 @@ class Inspector:
             sent, position = (self._cur.query or b"").decode(errors="replace"), int(error.diag.statement_position or 0)
             # The SQL begins on the second line of what was sent. Positions are in characters, from 1.
             before, after = sent[: max(position - 1, 0)], sent[max(position - 1, 0) :]
-            note = self._advice(statement, role, error, after)
-            raise StatementRefused(_reason(error).removesuffix(".") + note, before.count("\n")) from error
+            note, grant = self._advice(statement, role, error, after)
+            raise StatementRefused(_reason(error).removesuffix(".") + note, before.count("\n"), grant) from error
 
     @contextmanager
     def _rolled_back(self, role: str, become: Become) -> Iterator[None]:
@@ -154,7 +154,7 @@ class Inspector:
             finally:
                 control.execute("rollback to savepoint attempt; release savepoint attempt")
 
-    def _advice(self, statement: Statement, role: str, error: psycopg2.Error, place: str) -> str:
+    def _advice(self, statement: Statement, role: str, error: psycopg2.Error, place: str) -> tuple[str, str]:
         def is_accepted(other: Statement) -> bool:
             try:
                 with self._rolled_back(role, see_as):
@@ -165,10 +165,10 @@ class Inspector:
         with self._rolled_back(role, self._act_as):
             grant = grant_to_write(self._cur, error, role)
         if grant:
-            return f"; put into a migration: {grant};"
+            return f"; put into a migration: {grant};", f"{grant};"
         with self._rolled_back(role, see_as):
             cast = cast_to_write(self._cur, statement, error, place, is_accepted)
-        return f"; {cast}" if cast else ""
+        return f"; {cast}" if cast else "", ""
 
 
 @contextmanager
