@@ -5,12 +5,12 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import redis
 
 from local.errors import LocalError
+from local.live.listed import examples, path_of
 
 __all__ = ["QueryTimes", "format_table", "measure_queries"]
 
@@ -50,7 +50,7 @@ def measure_queries(api_url: str, cache_url: str) -> Iterator[QueryTimes]:
     if not queries:
         raise LocalError("the catalogue is empty: put a .sql file into functions/catalogue/queries")
     for query in queries:
-        path = f"/queries/{quote(query['name'])}{_parameters(query)}"
+        path = path_of(query["name"], examples(query))
         miss_ms, _, _ = _get(client, path)
         hit_ms, response, _ = _get(client, path)
         yield QueryTimes(query["name"], miss_ms, hit_ms, response.status, response.headers.get("Cache-Status", ""))
@@ -74,21 +74,6 @@ def format_table(rows: list[QueryTimes]) -> str:
 def _outcome(row: QueryTimes) -> str:
     answer = row.cache_status or "none" if row.status == 200 else f"answered {row.status}"
     return answer if row.is_hit else f"{answer}  ← not a hit"
-
-
-def _parameters(query: dict[str, Any]) -> str:
-    needed = {name: given for name, given in query["parameters"].items() if given.get("required")}
-    for name, given in needed.items():
-        if "example" not in given:
-            raise LocalError(f"query {query['name']}: give the required parameter {name} an example to send")
-    values = {name: _texts(given["example"]) for name, given in needed.items()}
-    return f"?{urlencode(values, doseq=True)}" if values else ""
-
-
-def _texts(example: Any) -> list[str]:
-    """Return the values for a query string: a list repeats its parameter, booleans are lower-case."""
-    items = example if isinstance(example, list) else [example]
-    return [item if isinstance(item, str) else json.dumps(item) for item in items]
 
 
 def _get(client: http.client.HTTPConnection, path: str) -> tuple[float, http.client.HTTPResponse, bytes]:

@@ -23,6 +23,8 @@ _INTERRUPTED: Final = 130
 _SECTIONS: Final = {
     "Run": {"run": "stack", "demo": "stack"},
     "Write queries": {"check": "check"},
+    "Look": {"explain": "explain", "ls": "cache", "inspect": "cache", "stats": "stats"},
+    "Work": {"warm": "warm", "invalidate": "cache", "psql": "clients", "valkey": "clients"},
     "Test a deployment": {"rehearse": "stack"},
 }
 _MODULES: Final = {name: module for section in _SECTIONS.values() for name, module in section.items()}

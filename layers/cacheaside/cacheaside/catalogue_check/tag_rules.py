@@ -20,7 +20,7 @@ from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue.tags import check_tag, parameters_of, table_of
 from cacheaside.catalogue_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind
 
-__all__ = ["objects_read", "tag_problems", "unrecorded"]
+__all__ = ["objects_read", "row_objection", "tag_problems", "unrecorded"]
 
 # The column types in which equal values of a parameter's type have equal text in a tag.
 _COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
@@ -44,7 +44,7 @@ def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[str]:
             wrong.append(f'"{tag}" names no table, materialized view or function')
         elif name not in facts.read and not facts.opaque:
             wrong.append(f"the query does not read {name}")
-        elif objection := _row_objection(tag, query, facts):
+        elif objection := row_objection(tag, query, facts):
             wrong.append(f'"{tag}" is not enough: {objection}')
             right[name] = None
         else:
@@ -91,7 +91,7 @@ def objects_read(query: Query, facts: Facts) -> Iterator[DatabaseObject]:
         yield from (each for each in declared if each is not None and each.kind is not ObjectKind.FUNCTION)
 
 
-def _row_objection(tag: str, query: Query, facts: Facts) -> str | None:
+def row_objection(tag: str, query: Query, facts: Facts) -> str | None:
     """Return why the tag of a row does not cover all rows of the table that the query reads, or None if it does."""
     table, names = table_of(tag), parameters_of(tag)
     if not names or table in query.tags:
