@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cacheaside.catalogue.policy import Policy
-from cacheaside.catalogue_check.facts import DatabaseObject
+from cacheaside.catalogue_check.facts import DatabaseObject, ObjectKind
 from cacheaside.drivers.postgres.queries import message_parts
 from local.explain.explanation import Explanation
 from local.explain.plan import QUERY_ROLE
@@ -28,19 +28,18 @@ def as_text(explained: Explanation) -> str:
         (f"{query.name}: {query.summary}", [f"GET {_path(explained)}"]),
         ("SQL, as it is sent", [settings.strip(), *sql.splitlines()]),
         (_plan_title(explained), explained.plan.lines),
-        ("It reads", [_object(each) for each in _objects(explained)]),
+        ("It reads", _aligned([_object(each) for each in _objects(explained)])),
         (
             "Keys in the cache",
-            [f"entry  {keys.entry}", f"lease  {keys.lease}", *(f"tag    {tag}" for tag in keys.tags)],
+            _aligned([("entry", keys.entry), ("lease", keys.lease), *(("tag", t) for t in keys.tags)]),
         ),
-        ("Tags of rows", [_row_tag(each) for each in explained.row_tags]),
+        ("Tags of rows", _aligned([_row_tag(each) for each in explained.row_tags])),
         ("How long its answer is used", [*timeline(query.policy).splitlines(), "", *_limits(query.policy)]),
         ("What invalidates it", [*_aligned(explained.changes), *_requests(explained)]),
         ("Wrong", explained.problems),
     ]
-    return "\n\n".join(
-        "\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in sections if lines
-    )
+    shown = [(title, lines) for title, lines in sections if lines]
+    return "\n\n".join("\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in shown)
 
 
 def as_document(explained: Explanation) -> dict[str, Any]:
@@ -76,13 +75,10 @@ def _path(explained: Explanation) -> str:
 
 
 def _plan_title(explained: Explanation) -> str:
-    plan = explained.plan
-    who = (
-        f"as this session, which cannot act as {QUERY_ROLE} ({plan.not_as_role})"
-        if plan.not_as_role
-        else f"as {QUERY_ROLE}"
-    )
-    return f"Plan, {who}: cost {plan.cost:,.2f}, {plan.rows:,} rows expected"
+    plan, who = explained.plan, f"as {QUERY_ROLE}"
+    if plan.not_as_role:
+        who = f"as this session, which cannot act as {QUERY_ROLE} ({plan.not_as_role})"
+    return f"Plan, {who}: cost {plan.cost:,.2f}, rows expected {plan.rows:,}"
 
 
 def _objects(explained: Explanation) -> list[DatabaseObject]:
@@ -90,23 +86,23 @@ def _objects(explained: Explanation) -> list[DatabaseObject]:
     return [*facts.read.values(), *facts.opaque.values()] if facts else []
 
 
-def _object(each: DatabaseObject) -> str:
-    if each.kind.value == "function":
-        return f"{each.tag}  function that hides what it reads"
-    key = (
-        f"primary key ({', '.join(f'{part.name} {part.type}' for part in each.key)})" if each.key else "no primary key"
-    )
-    return f"{each.tag}  {each.kind.value}, {key}, {'watched' if each.recorded else 'NOT watched'}"
+def _object(each: DatabaseObject) -> tuple[str, str]:
+    if each.kind is ObjectKind.FUNCTION:
+        return each.tag, "a function that hides what it reads"
+    columns = ", ".join(f"{part.name} {part.type}" for part in each.key)
+    key = f"primary key ({columns})" if columns else "no primary key"
+    return each.tag, f"{each.kind.value}, {key}, {'watched' if each.recorded else 'not watched'}"
 
 
-def _row_tag(each: RowTag) -> str:
+def _row_tag(each: RowTag) -> tuple[str, str]:
     if each.tag is None:
-        return f"{each.table}: no tag of a row, because {each.objection}"
+        return each.table, f"no tag of a row, because {each.objection}"
     if each.declared:
-        return f"{each.tag}: {f'is not enough, because {each.objection}' if each.objection else 'covers all rows that it reads'}"
+        covers = f"is not enough, because {each.objection}" if each.objection else "covers all rows that are read"
+        return each.tag, covers
     if each.objection:
-        return f"{each.table}: {each.tag} would not be enough, because {each.objection}"
-    return f"{each.table}: {each.tag} would do: put it among the tags in place of {each.table}"
+        return each.table, f"{each.tag} would not be enough, because {each.objection}"
+    return each.table, f"{each.tag} would do: put it among the tags in place of {each.table}"
 
 
 def _limits(policy: Policy) -> Iterator[str]:
@@ -129,6 +125,6 @@ def _requests(explained: Explanation) -> list[str]:
     return ["", f"POST /invalidations {body_of_question(explained.question)}   this answer", *by_tags]
 
 
-def _aligned(changes: Sequence[tuple[str, str]]) -> list[str]:
-    width = max((len(tag) for tag, _ in changes), default=0)
-    return [f"{tag.ljust(width)}  {change}" for tag, change in changes]
+def _aligned(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    width = max((len(name) for name, _ in pairs), default=0)
+    return [f"{name.ljust(width)}  {text}" for name, text in pairs]

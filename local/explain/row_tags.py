@@ -39,7 +39,7 @@ def row_tags(query: Query, facts: Facts) -> Iterator[RowTag]:
 
 
 def _candidate(table: DatabaseObject, query: Query, facts: Facts) -> str | None:
-    """Return the tag whose parameters are the likeliest: equal to the key where the table is scanned, or of its name."""
+    """Return the tag with the likeliest parameters: those that the scans compare with the key, or of its names."""
     equal = [scan.equal for scan in facts.scans if scan.tag == table.tag]
     single = [name for name, each in query.parameters.items() if not each.is_list]
     names = []
