@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
@@ -14,9 +14,10 @@ from cacheaside.errors import BadParameters
 from cacheaside.reading.entry import Entry, decode, unpack
 from cacheaside.reading.keys import query_name
 from cacheaside.reading.question import Question
-from local.live.cache import Found, RunningCache
+from local.errors import LocalError
+from local.live.cache import Found, RunningCache, open_cache
 
-__all__ = ["CachedAnswer", "State", "cached_answer", "cached_answers"]
+__all__ = ["CachedAnswer", "State", "cached_answer", "cached_answers", "last_read"]
 
 
 class State(Enum):
@@ -108,3 +109,24 @@ def _question(catalogue: Catalogue, key: str, entry: Entry) -> Question | None:
     except BadParameters:
         return None
     return question if question.keys.entry == key else None
+
+
+def last_read(url: str, catalogue: Catalogue, names: Sequence[str], number: int) -> list[str]:
+    """Return the paths of the `number` questions of each query that were read last, of those in the cache at `url`.
+
+    Raises `LocalError` if the catalogue has no query of a name, or if the server does not tell when keys were read.
+    """
+    paths: list[str] = []
+    with open_cache(url) as cache:
+        for name in names:
+            if name not in catalogue.queries:
+                raise LocalError(f"there is no query {name}; there are {', '.join(catalogue.queries) or 'none'}")
+            read: list[tuple[int, str]] = []
+            for found in cache.entries(name):
+                entry = decode(found.value)
+                if entry and _question(catalogue, found.key, entry):
+                    if found.idle_s is None:
+                        raise LocalError("the cache does not tell when answers were read, as with an LFU policy")
+                    read.append((found.idle_s, f"/queries/{quote(name)}?{entry.query_string}"))
+            paths += [path.removesuffix("?") for _, path in sorted(read)[:number]]
+    return paths

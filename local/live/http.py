@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 __all__ = ["Authorize", "Response", "send", "unsigned"]
@@ -33,14 +33,17 @@ class Response:
     body: bytes
 
     @property
-    def problem(self) -> str:
-        """What is wrong, in the words of its problem document, or of its status where it has none."""
+    def problem(self) -> tuple[str, str]:
+        """Title and detail of what is wrong, in the words of its problem document, or of API Gateway's message."""
         try:
-            document: Any = json.loads(self.body)
-            title = document["title"]
-        except (ValueError, TypeError, KeyError):  # of the gateway, or of a proxy before it
-            return f"answered {self.status}"
-        return f"{title}: {document['detail']}" if "detail" in document else str(title)
+            document = json.loads(self.body)
+            title = str(document.get("title") or document["message"])
+        except (ValueError, AttributeError, KeyError):  # of a proxy on the way
+            return f"answered {self.status}", ""
+        return title, str(document.get("detail", ""))
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, self.problem))
 
 
 def send(

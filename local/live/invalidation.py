@@ -36,7 +36,7 @@ def invalidate(api: Target, body: str) -> Mapping[str, int]:
     except (OSError, http.client.HTTPException) as error:
         raise LocalError(f"{api.url} does not answer ({error}): is it running?") from None
     if response.status != 200:
-        raise LocalError(f"POST {api.url}/invalidations: {response.problem}")
+        raise LocalError(f"POST {api.url}/invalidations: {response}")
     counts: Mapping[str, int] = json.loads(response.body)["data"]
     return counts
 

@@ -24,7 +24,7 @@ def listed_queries(api: Target) -> dict[str, ListedQuery]:
     except (OSError, http.client.HTTPException) as error:
         raise LocalError(f"{api.url} does not answer ({error}): is it running?") from None
     if response.status != 200:
-        raise LocalError(f"GET {api.url}/queries: {response.problem}")
+        raise LocalError(f"GET {api.url}/queries: {response}")
     return {query["name"]: query for query in json.loads(response.body)["data"]}
 
 
