@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from local.cli.output import table
 from local.live.durations import duration
-from local.live.entries import CachedAnswer, State
+from local.live.entries import CachedAnswer
 
 __all__ = ["as_document", "as_table", "in_full", "pretty"]
 
@@ -82,7 +82,7 @@ def pretty(document: dict[str, Any], body: bytes | None) -> str:
     if tags:
         rows = [(each["key"], each["of_entry"], each["now"] or "missing", "moved" * each["moved"]) for each in tags]
         lines += ["", table(("tag", "version in the entry", "version now", ""), rows)]
-    if document["state"] != State.UNREADABLE.value:
+    if "etag" in document:  # it is an entry
         lines += ["", _indented(body)]
     return "\n".join(lines)
 

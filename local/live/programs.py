@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from local import ROOT
@@ -45,7 +46,10 @@ def psql(url: str, arguments: Sequence[str]) -> Program:
     On this machine it is the embedded one, which is of the embedded server's version and has no TLS. Elsewhere it is
     that of PATH, if there is one.
     """
-    parameters = parse_dsn(url)
+    try:
+        parameters = parse_dsn(url)
+    except psycopg2.Error:
+        raise LocalError("DATABASE_URL is no postgresql:// URL") from None
     here = parameters.get("host") in LOOPBACK and "sslmode" not in parameters
     found = None if here else shutil.which("psql")
     return _psql(found or str(PostgresServer(Path()).programs / "psql"), parameters, arguments)

@@ -64,13 +64,13 @@ class Checkout:
         return dict(shlex.split(line)[0].split("=", 1) for line in text.splitlines())
 
     def start(
-        self, command: str, *, output: int | IO[str] = subprocess.PIPE, **environment: str
+        self, *arguments: str, output: int | IO[str] = subprocess.PIPE, **environment: str
     ) -> subprocess.Popen[str]:
         path = "layers/cacheaside:functions:."
         given = {"PORT": str(self.port), "SAMPLE_PRODUCTS": "20", "PYTHONPATH": path}
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
         return subprocess.Popen(
-            [sys.executable, "-m", "local", command],
+            [sys.executable, "-m", "local", *arguments],
             cwd=self.folder,
             env=inherited | given | environment,
             stdout=output,
@@ -78,9 +78,9 @@ class Checkout:
             text=True,
         )
 
-    def finish(self, command: str, **environment: str) -> tuple[int, str, str]:
+    def finish(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
         """Return exit status, stdout and stderr."""
-        process = self.start(command, **environment)
+        process = self.start(*arguments, **environment)
         out, err = process.communicate(timeout=600)  # `rehearse` builds
         return process.returncode, out, err
 
