@@ -28,10 +28,11 @@ run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAM
 demo: .venv ## every query cold and warm, as a table
 	@$(CLI) demo
 
+# SQL reaches psql as it was typed: neither make nor the shell may expand it.
+override SQL := $(value SQL)
+export SQL
 psql: .venv ## a prompt in the database of `make run`; SQL='…' runs one statement
-	@test -f .local/endpoints.env || { echo 'make psql: start "make run" in another terminal first' >&2; exit 1; }
-	@source .local/endpoints.env && "$$($(BIN)/python -c 'from pathlib import Path; from local.servers.postgres import PostgresServer; \
-	  print(PostgresServer(Path()).programs / "psql")')" "$$DATABASE_URL" $(if $(SQL),--command "$(SQL)")
+	@$(CLI) psql $(if $(SQL),-- --command "$$SQL")
 
 ##@ Check
 

@@ -10,19 +10,31 @@ from urllib.parse import quote, urlencode
 
 from local.errors import LocalError
 
-__all__ = ["Query", "example_path", "listed_queries", "requests_to_try"]
+__all__ = ["Query", "example_path", "examples", "listed_queries", "path_of", "requests_to_try"]
 
 Query = Mapping[str, Any]  # as GET /queries lists it
 
 
+def examples(query: Query) -> dict[str, Any]:
+    """Return a value for each required parameter; the others have defaults. Raises `LocalError` for one without."""
+    needed = {name: about for name, about in query["parameters"].items() if about.get("required")}
+    for name, about in needed.items():
+        if "example" not in about:
+            raise LocalError(f"query {query['name']}: give the required parameter {name} an example to send")
+    return {name: about["example"] for name, about in needed.items()}
+
+
+def path_of(name: str, values: Mapping[str, Any]) -> str:
+    """Return the path and query string that ask the query `name`. A list repeats its parameter."""
+    given = {parameter: _texts(value) for parameter, value in values.items() if value is not None}
+    # A space is %20: in a signature + is not a space.
+    parameters = urlencode(given, doseq=True, quote_via=quote)
+    return f"/queries/{quote(name)}" + (f"?{parameters}" if parameters else "")
+
+
 def example_path(query: Query) -> str:
     """Return path and query string of a request. Raises `LocalError` if a required parameter has no example."""
-    needed = {name: given for name, given in query["parameters"].items() if given.get("required")}
-    for name, given in needed.items():
-        if "example" not in given:
-            raise LocalError(f"query {query['name']}: give the required parameter {name} an example to send")
-    values = {name: _texts(given["example"]) for name, given in needed.items()}
-    return f"/queries/{quote(query['name'])}" + (f"?{urlencode(values, doseq=True)}" if values else "")
+    return path_of(query["name"], examples(query))
 
 
 def requests_to_try(url: str, queries: Sequence[Query]) -> str:
@@ -39,21 +51,16 @@ def requests_to_try(url: str, queries: Sequence[Query]) -> str:
 
 
 def listed_queries(catalogue: Path) -> list[Query]:
-    """Return the queries of `catalogue`, none if it cannot be read: the check has said why."""
+    """Return the queries of `catalogue`."""
     if not any(catalogue.glob("queries/*.sql")):
         return []
     # Imported late: a checkout without queries may have no library on its path.
     from cacheaside.catalogue.catalogue import Catalogue
-    from cacheaside.errors import CatalogueError
     from cacheaside.http.listing import listing
 
-    try:
-        return [*listing(Catalogue.load(catalogue))]
-    except CatalogueError:
-        return []
+    return [*listing(Catalogue.load(catalogue))["data"]]
 
 
-def _texts(example: Any) -> list[str]:
-    """Return the values for a query string: a list repeats its parameter, booleans are lower-case."""
-    items = example if isinstance(example, list) else [example]
+def _texts(value: Any) -> list[str]:
+    items = value if isinstance(value, list) else [value]
     return [item if isinstance(item, str) else json.dumps(item) for item in items]

@@ -10,7 +10,8 @@ from pathlib import Path
 from local import ROOT
 from local.acting_roles import acting_options
 from local.api.gateway import Gateway
-from local.check import CATALOGUE, check_and_declare, check_catalogue
+from local.catalogue_database import CATALOGUE
+from local.check import check_and_declare, check_catalogue
 from local.demo import format_table, measure_queries
 from local.environment import function_environment
 from local.errors import LocalError

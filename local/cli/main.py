@@ -24,6 +24,8 @@ _SECTIONS: Final = {
     "Run": {"run": "stack", "demo": "stack"},
     "Your own database": {"init": "init", "migrate": "migrate", "remove": "remove"},
     "Write queries": {"advise": "advise", "new": "new", "check": "check"},
+    "Look": {"explain": "explain", "ls": "cache", "inspect": "cache", "stats": "stats"},
+    "Work": {"warm": "warm", "invalidate": "cache", "psql": "clients", "valkey": "clients"},
     "Test a deployment": {"rehearse": "stack"},
 }
 _MODULES: Final = {name: module for section in _SECTIONS.values() for name, module in section.items()}

@@ -137,9 +137,7 @@ def test_from_a_clone_to_a_hit_a_write_and_a_miss_and_back(stage: Stage) -> None
             assert "fwd=miss" in get(stage, path).headers["cache-status"]
             hits = [get(stage, path) for _ in range(3)]
             assert all("; hit" in hit.headers["cache-status"] for hit in hits), hits[0].headers
-        affected = [
-            path for query in listed(stage) if stage.walk.tag in query["tags"] for path in [paths[query["name"]]]
-        ]
+        affected = [path_of(query) for query in queries if stage.walk.tag in query["tags"]]
         old = [get(stage, path).body for path in affected]
         stage.sql(stage.walk.write)
         wait_until(lambda: [get(stage, path).body for path in affected] != old)

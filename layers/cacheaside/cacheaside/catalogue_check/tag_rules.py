@@ -20,7 +20,7 @@ from cacheaside.catalogue.tags import parameters_of, table_of
 from cacheaside.catalogue_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind
 from cacheaside.catalogue_check.findings import Fix, Message
 
-__all__ = ["objects_read", "tag_problems", "unrecorded"]
+__all__ = ["objects_read", "row_objection", "tag_problems", "unrecorded"]
 
 # The column types in which equal values of a parameter's type have equal text in a tag.
 _COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
@@ -48,7 +48,7 @@ def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[Message]
             wrong.append(f"{_shown(tag)} names no table, materialized view or function")
         elif name not in facts.read and not facts.opaque:
             wrong.append(f"the query does not read {name}")
-        elif objection := _row_objection(tag, tags, query, facts):
+        elif objection := row_objection(tag, tags, query, facts):
             wrong.append(f"{_shown(tag)} is not enough: {objection}")
             right[name] = None
         else:
@@ -91,7 +91,7 @@ def objects_read(query: Query, facts: Facts) -> Iterator[DatabaseObject]:
         yield from (each for each in declared if each is not None and each.kind is not ObjectKind.FUNCTION)
 
 
-def _row_objection(tag: str, tags: list[str], query: Query, facts: Facts) -> str | None:
+def row_objection(tag: str, tags: list[str], query: Query, facts: Facts) -> str | None:
     """Return why the tag of a row does not cover all rows of the table that the query reads, or None if it does.
 
     `tags` are all tags of the query, as PostgreSQL prints them.
@@ -99,7 +99,7 @@ def _row_objection(tag: str, tags: list[str], query: Query, facts: Facts) -> str
     table, names = table_of(tag), parameters_of(tag)
     if not names or table in tags:
         return None
-    key = next(each.key for each in facts.declared.values() if each.tag == table)
+    key = next(each.key for each in (*facts.declared.values(), *facts.read.values()) if each.tag == table)
     if not key:
         return f"{table} has no primary key that could name a row"
     if not _is_key(names, key, query):
