@@ -62,10 +62,10 @@ class Plan:
                 f"{database.user} is no member of {roles}, so a missing grant does not show here. A superuser may run: "
                 f"grant {roles} to {database.user};"
             )
-        if database.has_iam and not database.is_superuser and not database.has_schema:
+        if database.has_iam:
             yield (
-                "On RDS the roles get rds_iam, to sign in with tokens. From PostgreSQL 16 on, who creates a role is a "
-                "member of it, and members of rds_iam may only sign in with tokens: let a user create them who does."
+                "A deployment on this database makes the roles members of rds_iam. From then on RDS takes no password "
+                f"from a user who created them: if that is {database.user}, have it sign in with a token then."
             )
         if self.sample.edited:
             yield f"Edited files of the sample stay: {', '.join(map(_short, self.sample.edited))}."
