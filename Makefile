@@ -22,16 +22,17 @@ help: ## list the targets
 
 ##@ Run
 
-run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAMPLE_PRODUCTS=, DATABASE_URL=, CACHE_URL=)
+run: .venv ## the whole stack on this machine, http://127.0.0.1:3000 (PORT=, SAMPLE_SIZE=, DATABASE_URL=, CACHE_URL=)
 	@$(CLI) run
 
 demo: .venv ## every query cold and warm, as a table
 	@$(CLI) demo
 
+# SQL reaches psql as it was typed: neither make nor the shell may expand it.
+override SQL := $(value SQL)
+export SQL
 psql: .venv ## a prompt in the database of `make run`; SQL='…' runs one statement
-	@test -f .local/endpoints.env || { echo 'make psql: start "make run" in another terminal first' >&2; exit 1; }
-	@source .local/endpoints.env && "$$($(BIN)/python -c 'from pathlib import Path; from local.servers.postgres import PostgresServer; \
-	  print(PostgresServer(Path()).programs / "psql")')" "$$DATABASE_URL" $(if $(SQL),--command "$(SQL)")
+	@$(CLI) psql $(if $(SQL),-- --command "$$SQL")
 
 ##@ Check
 
@@ -88,7 +89,7 @@ build: .venv-sam ## sam build
 rehearse: .venv .venv-sam ## a deployment without AWS: package the build; create, upgrade and roll back the schema
 	@$(CLI) rehearse
 
-invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_version.json
+invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_health.json, or REQUEST='/queries/NAME?PARAMETER=VALUE'
 	@$(BIN)/python -m local.containers.sam invoke $(EVENT)
 
 api: .venv .venv-sam ## sam local start-api against the local servers

@@ -1,6 +1,6 @@
 """The whole stack for `bench.outages`: real servers, the gateway and sandboxes of `make run`, a proxy before the cache.
 
-Its catalogue is that of the shop, and queries that take as long as a measurement needs.
+Its catalogue is that of the tests, and queries that take as long as a measurement needs.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import redis
 
 from bench.cache_proxy import CacheProxy
 from bench.callers import Call, Callers
-from bench.functions_folder import functions_folder
+from bench.functions_folder import FUNCTIONS, functions_folder, with_code
 from bench.servers import ROOT, temporary_postgres
 from local.api.gateway import Gateway
 from local.environment import function_environment
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
-from local.template import Function, read_template
+from local.template import read_template
 from migrate import sample_data
 
 __all__ = ["SANDBOXES", "OutageStack", "ServedStack", "outage_stack", "serving"]
@@ -81,10 +81,10 @@ class ServedStack:
 
 @contextmanager
 def outage_stack() -> Iterator[OutageStack]:
-    """Run the servers, with the data of the shop, during the block."""
+    """Run the servers, with the sample of that catalogue, during the block."""
     with temporary_postgres(durable=False) as (postgres, folder), ValkeyServer(folder / "valkey") as valkey:
         with closing(psycopg2.connect(postgres.url)) as connection:
-            sample_data.load(connection, _PRODUCTS, lambda _done, _total: None)
+            sample_data.load(connection, FUNCTIONS / "catalogue", _PRODUCTS, lambda _done, _total: None)
         sleeps = {name: _SLEEP.format(timeout=timeout) for name, timeout in _TIMEOUTS.items()}
         functions = functions_folder(folder / "functions", {**sleeps, "product_page": _PRODUCT_PAGE})
         yield OutageStack(postgres, valkey, functions, folder)
@@ -99,7 +99,7 @@ def serving(stack: OutageStack) -> Iterator[ServedStack]:
     with redis.Redis.from_url(stack.valkey.url) as client:
         client.flushall()
     template = read_template(ROOT / "template.yaml")
-    functions = {name: _moved(function, stack.functions) for name, function in template.functions.items()}
+    functions = {name: with_code(function, stack.functions) for name, function in template.functions.items()}
     with ExitStack() as exits:
         proxy = exits.enter_context(CacheProxy(stack.valkey.port))
         environment = function_environment(stack.postgres.url, proxy.url, embedded=True)
@@ -113,9 +113,3 @@ def serving(stack: OutageStack) -> Iterator[ServedStack]:
         callers.at_once(Call(f"/queries/load?ms={_WARM_MS}&number={-number - 1}") for number in range(SANDBOXES))
         callers.at_once(Call("/commands/set_price", {"id": number + 1, "price": 1}) for number in range(_WRITERS))
         yield ServedStack(callers, proxy, environment)
-
-
-def _moved(function: Function, functions: Path) -> Function:
-    """Return `function` with its code in another folder, and the same layers."""
-    _, *layers = function.paths
-    return replace(function, paths=(functions, *layers))

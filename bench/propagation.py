@@ -20,6 +20,7 @@ from typing import Final
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
+from bench.functions_folder import FUNCTIONS, with_code
 from bench.servers import ROOT, RunningServers, running_servers
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.drivers.cache.cache import Cache
@@ -49,7 +50,7 @@ class CachedProduct:
     def __init__(self, servers: RunningServers, owner: Cursor) -> None:
         settings = servers.settings("QueryFunction")
         self._reader = Reader(Cache(settings.cache), Queries(settings.database))
-        self._product = Question(Catalogue.load(ROOT / "functions" / "catalogue").query("product"), {"id": PRODUCT})
+        self._product = Question(Catalogue.load(FUNCTIONS / "catalogue").query("product"), {"id": PRODUCT})
         self._owner = owner
         self._price = 0
 
@@ -80,7 +81,8 @@ def invalidating(servers: RunningServers) -> Iterator[None]:
     """Run the invalidate function on its schedule during the block. It polls."""
     template, name = read_template(ROOT / "template.yaml"), "InvalidateFunction"
     environment = {**servers.environment[name], "INVALIDATION": "poll"}
-    with closing(Pool(template.functions[name], environment, servers.folder / "log" / f"{name}.log")) as pool:
+    function = with_code(template.functions[name], FUNCTIONS)
+    with closing(Pool(function, environment, servers.folder / "log" / f"{name}.log")) as pool:
         pool.warm()
         schedules = [schedule for schedule in template.schedules if schedule.function == name]
         with Scheduler(schedules, {name: pool}, lambda text: print(text, file=sys.stderr)):
@@ -94,7 +96,7 @@ def percentile(values: list[float], share: float) -> float:
 
 def main(writes: int) -> None:
     with running_servers() as servers, closing(psycopg2.connect(servers.postgres.url)) as connection:
-        sample_data.load(connection, PRODUCTS, Progress("Sample data"))
+        sample_data.load(connection, FUNCTIONS / "catalogue", PRODUCTS, Progress("Sample data"))
         connection.autocommit = True
         with connection.cursor() as owner, invalidating(servers):
             product = CachedProduct(servers, owner)

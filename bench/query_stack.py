@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from uuid import uuid4
 
 from bench.functions_folder import functions_folder
 from bench.servers import ROOT, running_servers
+from local.event_of_request import event_of_request
 from local.template import read_template
 
 __all__ = [
@@ -40,7 +40,7 @@ ROWS: Final = f"""select
         as name,
     round(mod(number * 7919, 99991) / 100.0, 2) as price
 from generate_series(1, %(rows)s) as number, string_to_array('{_WORDS}', ',') as words"""
-# Two tags, as the product of the shop has. They live longer than a benchmark runs, so that each call is a hit.
+# Two tags, as the product of the tests has. They live longer than a benchmark runs, so that each call is a hit.
 _HEAD: Final = """-- summary = "Products"
 -- ttl = "2h"
 -- timeout = "20s"
@@ -114,13 +114,8 @@ def import_handler(stack: QueryStack, **variables: str) -> Handler:
 
 def event(query: str, **parameters: int | str) -> dict[str, Any]:
     """Return the event of API Gateway for a GET of `query`."""
-    request = json.loads((ROOT / "events" / "query_product.json").read_text())
-    path = f"/queries/{query}"
-    texts = {name: str(value) for name, value in parameters.items()}
-    request |= {"rawPath": path, "rawQueryString": urlencode(texts), "queryStringParameters": texts}
-    request["pathParameters"] = {"name": query}
-    request["requestContext"]["http"]["path"] = path
-    return request  # type: ignore[no-any-return]
+    template = read_template(ROOT / "template.yaml")
+    return event_of_request(template, "GET", f"/queries/{query}?{urlencode(parameters)}")[1]
 
 
 def source(response: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 
 import psycopg2
 
+from bench.functions_folder import FUNCTIONS
 from cacheaside.settings import Settings
 from local.environment import function_environment
 from local.servers.postgres import PostgresServer
@@ -52,7 +53,7 @@ def temporary_postgres(*, durable: bool) -> Iterator[tuple[PostgresServer, Path]
         folder.chmod(0o755)  # PostgreSQL, if root starts it, runs as another user
         with PostgresServer(folder / "postgres", durable=durable) as postgres:
             with closing(psycopg2.connect(postgres.url)) as connection:
-                upgrade(connection)
+                upgrade(connection, FUNCTIONS)
             yield postgres, folder
 
 

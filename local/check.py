@@ -1,23 +1,18 @@
-"""Checks every statement of the catalogue, in a database with the schema of this checkout."""
+"""Checks every statement of the catalogue, in a database with the schema of this checkout, and corrects it."""
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg2
+from psycopg2.extensions import connection as Connection
 
-from local import ROOT
+from local.catalogue_database import CATALOGUE, catalogue_database, catalogue_folder
 from local.errors import LocalError
-from local.recorded_url import database_url
-from local.servers.postgres import PostgresServer
-from local.terminal import one_line, short_path
-from migrate.upgrade import MigrationFailed, upgrade
+from local.terminal import PrintLine, one_line, short_path
 
-__all__ = ["check_and_declare", "check_catalogue"]
-
-CATALOGUE = ROOT / "functions" / "catalogue"
+__all__ = ["check_and_declare", "check_catalogue", "findings_of_catalogue", "fix_catalogue"]
 
 
 def check_catalogue() -> tuple[bool, str]:
@@ -26,13 +21,58 @@ def check_catalogue() -> tuple[bool, str]:
     Reads the database that DATABASE_URL names and does not change it. Without one, an empty database is started and
     gets all migrations. CATALOGUE names a catalogue other than this checkout's. Raises `LocalError`.
     """
-    folder = Path(os.environ.get("CATALOGUE") or CATALOGUE)
+    folder = catalogue_folder()
     if not _has_statements(folder):
-        raise LocalError(
-            f"{folder} has no statements: CATALOGUE is a folder such as functions/catalogue, with queries/ in it"
-        )
-    with _database() as url:
+        return True, f"{short_path(folder)} has no statements yet: put a .sql file into its folder queries/"
+    with catalogue_database() as url:
         return _compare(url, folder)
+
+
+def findings_of_catalogue() -> list[dict[str, Any]]:
+    """Return the findings of the same check as objects for JSON. Raises `LocalError`."""
+    from cacheaside.catalogue_check.check import check_statements
+    from cacheaside.drivers.postgres.introspection.inspector import inspecting
+
+    folder = catalogue_folder()
+    with catalogue_database() as url, _connected(url) as connection, inspecting(connection) as database:
+        checked = check_statements(short_path(folder), database)
+    return [
+        {
+            "path": str(each.path),
+            "line": each.line,
+            "message": each.message,
+            "severity": severity,
+            "fix": {"header": each.fix.header or None, "statement": each.fix.statement or None} if each.fix else None,
+        }
+        for severity, findings in (("error", checked.problems), ("warning", checked.warnings))
+        for each in findings
+    ]
+
+
+def fix_catalogue(say: PrintLine, is_wanted: Callable[[], bool]) -> bool:
+    """Show what the check would have written, ask `is_wanted`, write it, and say what is left.
+
+    Returns whether nothing is left to do but to apply the migration. Nothing is changed in the database, so findings
+    that the migration corrects are counted as corrected. Raises `LocalError`.
+    """
+    from local.drafting.fixes import find_fixes
+
+    folder = catalogue_folder()
+    with catalogue_database() as url, _connected(url) as connection:
+        fixes = find_fixes(connection, folder)
+        if fixes.after:
+            say(fixes.diff)
+            if not is_wanted():
+                return False
+            fixes.write(folder)
+            fixes = find_fixes(connection, folder)  # of the files as they are now
+    for each in fixes.left:
+        say(f"{short_path(folder / each.path)}:{each.line}: {each.message}")
+    if fixes.waiting:
+        say(f"{short_path(folder / fixes.waiting)} is to be applied: `cacheaside migrate` does it")
+    if not fixes.left:
+        say("no problem is left" if not fixes.waiting else "no problem is left after that")
+    return not fixes.left
 
 
 def check_and_declare(url: str) -> str:
@@ -62,33 +102,16 @@ def _compare(url: str, folder: Path) -> tuple[bool, str]:
     # Imported late: a checkout without statements may have no library on its path.
     from cacheaside.catalogue_check.check import check_statements
     from cacheaside.drivers.postgres.introspection.inspector import inspecting
-    from cacheaside.errors import CatalogueError
 
-    try:
-        with (
-            closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as connection,
-            inspecting(connection) as database,
-        ):
-            checked = check_statements(short_path(folder), database)
-    except CatalogueError as error:
-        return False, str(error)
-    except psycopg2.Error as error:
-        raise LocalError(f"the catalogue cannot be checked: {one_line(error)}") from None
+    with _connected(url) as connection, inspecting(connection) as database:
+        checked = check_statements(short_path(folder), database)
     return not checked.problems, str(checked)
 
 
 @contextmanager
-def _database() -> Iterator[str]:
-    if url := database_url():
-        yield url
-        return
-    with ExitStack() as exits:
-        folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="cacheaside-check-")))
-        folder.chmod(0o755)  # PostgreSQL, started by root, runs as another user
-        server = exits.enter_context(PostgresServer(folder / "postgres", durable=False))
-        with closing(psycopg2.connect(server.url)) as connection:
-            try:
-                upgrade(connection)
-            except MigrationFailed as error:
-                raise LocalError(f"migration {error}") from None
-        yield server.url
+def _connected(url: str) -> Iterator[Connection]:
+    try:
+        with closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as connection:
+            yield connection
+    except psycopg2.Error as error:
+        raise LocalError(f"the catalogue cannot be checked: {one_line(error)}") from None

@@ -5,12 +5,12 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import redis
 
 from local.errors import LocalError
+from local.examples import example_path
 
 __all__ = ["QueryTimes", "format_table", "measure_queries"]
 
@@ -37,7 +37,7 @@ class QueryTimes:
 def measure_queries(api_url: str, cache_url: str) -> Iterator[QueryTimes]:
     """Call each query twice. Deletes the keys of earlier runs from the cache before, and no others.
 
-    Raises `LocalError` if the API fails, the catalogue is empty, or a required parameter has no example.
+    Raises `LocalError` if the API fails, or a required parameter has no example.
     """
     with redis.from_url(cache_url) as cache:
         for key in cache.scan_iter("cacheaside:*", count=1000):
@@ -47,10 +47,8 @@ def measure_queries(api_url: str, cache_url: str) -> Iterator[QueryTimes]:
     if response.status != 200:
         raise LocalError(f"GET /queries answered {response.status}: the log of the query function says why")
     queries = json.loads(body)["data"]
-    if not queries:
-        raise LocalError("the catalogue is empty: put a .sql file into functions/catalogue/queries")
     for query in queries:
-        path = f"/queries/{quote(query['name'])}{_parameters(query)}"
+        path = example_path(query)
         miss_ms, _, _ = _get(client, path)
         hit_ms, response, _ = _get(client, path)
         yield QueryTimes(query["name"], miss_ms, hit_ms, response.status, response.headers.get("Cache-Status", ""))
@@ -58,6 +56,9 @@ def measure_queries(api_url: str, cache_url: str) -> Iterator[QueryTimes]:
 
 
 def format_table(rows: list[QueryTimes]) -> str:
+    """Return a line for each row, or one that says that there is none."""
+    if not rows:
+        return "The catalogue has no queries yet: put a .sql file into functions/catalogue/queries"
     head = ("query", "miss ms", "hit ms", "ratio", "Cache-Status of the second call")
     cells = [
         (row.query, f"{row.miss_ms:,.1f}", f"{row.hit_ms:,.1f}", f"{row.miss_ms / row.hit_ms:,.0f}×", _outcome(row))
@@ -74,21 +75,6 @@ def format_table(rows: list[QueryTimes]) -> str:
 def _outcome(row: QueryTimes) -> str:
     answer = row.cache_status or "none" if row.status == 200 else f"answered {row.status}"
     return answer if row.is_hit else f"{answer}  ← not a hit"
-
-
-def _parameters(query: dict[str, Any]) -> str:
-    needed = {name: given for name, given in query["parameters"].items() if given.get("required")}
-    for name, given in needed.items():
-        if "example" not in given:
-            raise LocalError(f"query {query['name']}: give the required parameter {name} an example to send")
-    values = {name: _texts(given["example"]) for name, given in needed.items()}
-    return f"?{urlencode(values, doseq=True)}" if values else ""
-
-
-def _texts(example: Any) -> list[str]:
-    """Return the values for a query string: a list repeats its parameter, booleans are lower-case."""
-    items = example if isinstance(example, list) else [example]
-    return [item if isinstance(item, str) else json.dumps(item) for item in items]
 
 
 def _get(client: http.client.HTTPConnection, path: str) -> tuple[float, http.client.HTTPResponse, bytes]:

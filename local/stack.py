@@ -19,13 +19,15 @@ from local.progress import Progress
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.terminal import PrintLine, one_line
-from migrate import sample_data
-from migrate.upgrade import MigrationFailed, upgrade
+from migrate.foreign_database import SampleRefused, refuse_sample
+from migrate.sample_data import Sample, load
+from migrate.upgrade import FUNCTIONS, MigrationFailed, upgrade
 
 __all__ = ["Stack", "running_stack"]
 
-SAMPLE_PRODUCTS = 20_000
-BYTES_PER_PRODUCT = 20_000  # includes its share of orders and write-ahead log
+CATALOGUE = FUNCTIONS / "catalogue"
+SAMPLE_SIZE = 20_000
+BYTES_PER_ROW = 2_000  # of the sample. Includes rows of other tables that come with it, and write-ahead log
 BYTES_OF_SERVER = 100_000_000
 WAL_SEGMENT = 16 * 1024 * 1024
 
@@ -44,22 +46,23 @@ def running_stack(folder: Path, print_line: PrintLine, *, api_url: str | None = 
 
     Within the block `folder/endpoints.env` holds the addresses. Raises `LocalError`.
     """
-    products = _sample_products()
+    size, database_url = _sample_size(), recorded_url.database_url()
+    if database_url:
+        _refuse_sample()
     log = folder / "log"
     with ExitStack() as exits:
         exits.enter_context(_only_one(folder))
         for stale in (*log.glob("*.log"), folder / "endpoints.env"):
             stale.unlink(missing_ok=True)
-        database_url = recorded_url.database_url()
         cache_url = os.environ.get("CACHE_URL") or exits.enter_context(_valkey(folder, log, keep=not database_url)).url
         stack = Stack(
-            database_url or exits.enter_context(_postgres(folder, log, products)).url,
+            database_url or exits.enter_context(_postgres(folder, log, size)).url,
             cache_url,
             embedded=not database_url,
             log=log,
         )
         _check_cache(cache_url)
-        _load_schema_and_data(stack.database_url, products, folder, print_line)
+        _load_schema_and_data(stack, size, folder, print_line)
         exits.enter_context(endpoints_file(folder, Endpoints(stack.database_url, stack.cache_url, api_url)))
         yield stack
 
@@ -71,23 +74,38 @@ def _valkey(folder: Path, log: Path, *, keep: bool) -> ValkeyServer:
     return ValkeyServer(folder / "valkey-unsaved", log=log / "valkey.log")
 
 
-def _postgres(folder: Path, log: Path, products: int) -> PostgresServer:
+def _postgres(folder: Path, log: Path, size: int) -> PostgresServer:
     data = folder / "postgres"
-    needed = BYTES_OF_SERVER + products * BYTES_PER_PRODUCT
+    rows = _sample_rows(size)
+    needed = BYTES_OF_SERVER + rows * BYTES_PER_ROW
     free = shutil.disk_usage(folder).free
     if not data.exists() and free < needed:
         raise LocalError(
-            f"{free // 1_000_000:,} MB are free for {folder}, and a database with {products:,} products needs "
-            f"{needed // 1_000_000:,} MB: free some, or choose fewer with SAMPLE_PRODUCTS=…"
+            f"{free // 1_000_000:,} MB are free for {folder}, and a database with {rows:,} rows of the sample needs "
+            f"{needed // 1_000_000:,} MB: free some, or choose fewer with SAMPLE_SIZE=…"
         )
     return PostgresServer(data, log=log / "postgres.log")
 
 
-def _sample_products() -> int:
-    given = os.environ.get("SAMPLE_PRODUCTS") or str(SAMPLE_PRODUCTS)
+def _refuse_sample() -> None:
+    try:
+        refuse_sample(CATALOGUE)
+    except SampleRefused as refused:
+        raise LocalError(str(refused)) from None
+
+
+def _sample_size() -> int:
+    given = os.environ.get("SAMPLE_SIZE") or str(SAMPLE_SIZE)
     if not given.isdecimal():
-        raise LocalError(f"SAMPLE_PRODUCTS is {given!r}: give a number of products, 0 for an empty shop")
+        raise LocalError(f"SAMPLE_SIZE is {given!r}: give a whole number, 0 for no rows")
     return int(given)
+
+
+def _sample_rows(size: int) -> int:
+    try:
+        return Sample.read(CATALOGUE, size).total
+    except ValueError as error:
+        raise LocalError(str(error)) from None
 
 
 def _check_cache(url: str) -> None:
@@ -98,8 +116,9 @@ def _check_cache(url: str) -> None:
         raise LocalError(f"CACHE_URL: {one_line(error)}") from None
 
 
-def _load_schema_and_data(url: str, products: int, folder: Path, print_line: PrintLine) -> None:
+def _load_schema_and_data(stack: Stack, size: int, folder: Path, print_line: PrintLine) -> None:
     """Apply the migrations and load the sample data, as the migrate function does in a deployment."""
+    url = stack.database_url
     if urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise LocalError("DATABASE_URL is no postgresql:// URL")
     try:
@@ -112,10 +131,12 @@ def _load_schema_and_data(url: str, products: int, folder: Path, print_line: Pri
             if applied := upgrade(connection):
                 print_line(f"Migrations applied: {len(applied)}, up to {applied[-1]}")
             task = "the sample data cannot be loaded"
-            if products:
-                sample_data.load(connection, products, Progress("Sample data"))
+            load(connection, CATALOGUE, size, Progress("Sample data"))
         except MigrationFailed as error:
-            raise LocalError(f"migration {error}") from None
+            advice = ""
+            if stack.embedded and "applied" in error.reason:
+                advice = "; is this another catalogue? Then remove the data of the former one (`make clean`)"
+            raise LocalError(f"migration {error}{advice}") from None
         except psycopg2.errors.UndefinedColumn as error:
             advice = "was the database created by an older checkout? Then remove its data (`make clean`)"
             raise LocalError(f"{task}: {one_line(error)}; {advice}") from None

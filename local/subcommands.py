@@ -10,10 +10,12 @@ from pathlib import Path
 from local import ROOT
 from local.acting_roles import acting_options
 from local.api.gateway import Gateway
+from local.catalogue_database import CATALOGUE
 from local.check import check_and_declare, check_catalogue
 from local.demo import format_table, measure_queries
 from local.environment import function_environment
 from local.errors import LocalError
+from local.examples import listed_queries, requests_to_try
 from local.recorded_url import without_credentials
 from local.signals import Shutdown
 from local.stack import Stack, running_stack
@@ -36,9 +38,7 @@ def run(shutdown: Shutdown) -> None:
             f"""
   {gateway.url}   (Ctrl-C stops)
 
-  curl -i '{gateway.url}/queries/version'                 # five seconds, then again: a hit
-  curl -i '{gateway.url}/queries/top_products?limit=3'
-  curl -s '{gateway.url}/queries'                         # what else there is
+{requests_to_try(gateway.url, listed_queries(CATALOGUE))}
 
   Logs of functions and servers: {log}    Addresses: {addresses}
 """
@@ -89,7 +89,14 @@ def _serving(template: Template, folder: Path, port: int, *, access: bool) -> It
             if warning:
                 print_line(warning)
         environment = function_environment(stack.database_url, stack.cache_url, stack.embedded, options=options)
-        with gateway.serving(template, environment, stack.log, print_line=print_line, access=access):
+
+        def report_change() -> None:
+            report = check_and_declare(stack.database_url) or "no statements are left"
+            print_line(f"The catalogue has changed. {report}")
+
+        with gateway.serving(
+            template, environment, stack.log, print_line=print_line, access=access, on_change=report_change
+        ):
             yield gateway, stack
 
 

@@ -17,6 +17,7 @@ from migrate.declared_tags import declare_tags, undeclare_tags
 from migrate.deployment import refuse_downgrade
 from migrate.failure_reason import REPORTED, reason_of
 from migrate.first_connection import connect_with_retries
+from migrate.foreign_database import refuse_sample
 from migrate.time_limit import time_limit
 from migrate.token_sign_in import allow_tokens
 from migrate.upgrade import FUNCTIONS, unknown, upgrade
@@ -48,7 +49,10 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     if event["RequestType"] == "Delete":
         # The database is deleted with the stack, or kept as a snapshot or as the user's own. So nothing is dropped.
         return {}
-    products = _whole_number(event["ResourceProperties"], "SampleProducts")
+    properties = event["ResourceProperties"]
+    size = _whole_number(properties, "SampleSize")
+    if properties.get("DatabaseSource") == "existing":
+        refuse_sample(CATALOGUE)
     # Not at init: a function that fails there sends no response, and the deployment would wait until its timeout.
     settings = DatabaseSettings.from_environment()
     opened = connect_with_retries(settings, _left_s(context))
@@ -64,8 +68,7 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         else:  # not during a rollback: its queries were written for an older schema
             refuse_wrong_catalogue(connection, CATALOGUE)
             declare_tags(connection, CATALOGUE)
-        if products > 0:
-            sample_data.load(connection, products, _report)
+        sample_data.load(connection, CATALOGUE, size, _report)
     return {"Applied": ",".join(applied)}
 
 

@@ -9,13 +9,15 @@ import psycopg2
 from cacheaside.errors import CatalogueError, SettingsError
 from migrate.catalogue_check import WrongCatalogue
 from migrate.deployment import Downgrade
+from migrate.foreign_database import SampleRefused
 from migrate.time_limit import OutOfTime
 from migrate.upgrade import MigrationFailed
 
 __all__ = ["REPORTED", "reason_of"]
 
 REPORTED: Final = (
-    MigrationFailed, Downgrade, WrongCatalogue, CatalogueError, OutOfTime, SettingsError, psycopg2.Error, ValueError
+    MigrationFailed, Downgrade, SampleRefused, WrongCatalogue, CatalogueError, OutOfTime, SettingsError, psycopg2.Error,
+    ValueError
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def add_document_routes(app: Application, catalogue: Catalogue) -> None:
     def list_queries(_: Request) -> Response:
         from cacheaside.http.listing import listing
 
-        return json_response({"data": listing(catalogue)})
+        return json_response(listing(catalogue))
 
     @app.route("/openapi.json")
     def describe_api(_: Request) -> Response:

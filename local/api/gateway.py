@@ -20,6 +20,7 @@ import uvicorn
 from local.api.causes import Causes
 from local.api.events import MalformedAnswer, Request, Response, to_event, to_response
 from local.api.pool import CallerTimeout, FunctionFailed, Pool
+from local.api.reload import Reload
 from local.api.routing import Router
 from local.api.schedule import Scheduler
 from local.errors import LocalError
@@ -72,12 +73,14 @@ class Gateway:
         *,
         print_line: PrintLine,
         access: bool = False,
+        on_change: Callable[[], None] = lambda: None,
     ) -> Iterator[None]:
         """Import every handler, then answer requests and run the schedules until the block ends.
 
         `environment` overrides the template's, by function. `print_line` is called with a line for each failure of a
         function, and with `access` for each request, from several threads. Control characters in it are escaped, line
-        breaks too: a value must not look like a line of ours.
+        breaks too: a value must not look like a line of ours. After a change of the catalogue, which the next request
+        finds, `on_change` is called.
         """
         stopped = threading.Event()
 
@@ -93,15 +96,20 @@ class Gateway:
                 closing.callback(pools[name].close)  # ends the invocations that the threads wait for
             closing.callback(stopped.set)
             wait([threads.submit(_warm, name, pool, print_escaped) for name, pool in pools.items()])
-            api = _Api(
-                Router(template.routes), pools, threads, self.port, print_escaped, Causes(log, print_escaped), access
-            )
+            reload = Reload(_catalogue(template), pools.values(), on_change)
+            causes = Causes(log, print_escaped)
+            api = _Api(Router(template.routes), pools, threads, self.port, reload, print_escaped, causes, access)
             with (
                 _logging_to(log / "gateway.log"),
                 _running(api, self._socket),
                 Scheduler(template.schedules, pools, print_escaped),
             ):
                 yield
+
+
+def _catalogue(template: Template) -> Path:
+    """The catalogue, which is beside the code of the functions."""
+    return next(iter(template.functions.values())).paths[0] / "catalogue"
 
 
 def _warm(name: str, pool: Pool, print_line: PrintLine) -> None:
@@ -162,6 +170,7 @@ class _Api:
     pools: Mapping[str, Pool]
     threads: ThreadPoolExecutor
     port: int
+    reload: Reload
     print_line: PrintLine
     causes: Causes
     access: bool
@@ -187,6 +196,7 @@ class _Api:
             return Response.message(404, "Not Found")
         function = match.route.function
         event = to_event(request, match, self.port)
+        self.reload()
         try:
             response = to_response(self.pools[function].invoke(event, INTEGRATION_LIMIT))
             self.causes.tell(function, request.path, response)

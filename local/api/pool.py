@@ -53,6 +53,7 @@ class Pool:
         self._settling: set[_Sandbox] = set()
         self._all: set[_Sandbox] = set()
         self._starting = threading.Lock()
+        self._generation = 0
         self._closed = False
 
     def invoke(self, event: Any, patience: float = math.inf) -> Any:
@@ -83,20 +84,28 @@ class Pool:
         """Import the handler before the first request does. Raises `FunctionFailed`."""
         self._idle.put(self._grow())
 
+    def renew(self) -> None:
+        """Have every later request served by a sandbox that starts after this call. Busy ones answer their request."""
+        with self._starting:
+            self._generation += 1
+        self._discard_idle()
+
     def close(self) -> None:
         """Kill all sandboxes, busy or idle, and start no more."""
         with self._starting:
             self._closed = True
         for sandbox in list(self._all):
             sandbox.kill()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._discard(self._idle.get_nowait())
+        self._discard_idle()
 
     def _take(self) -> "_Sandbox":
         try:
-            # Most extensions end shortly after the answer. A quick caller may send the next request even sooner.
-            return self._idle.get(timeout=SETTLE_PATIENCE if self._settling else 0)
+            while True:
+                # Most extensions end shortly after the answer. A quick caller may send the next request even sooner.
+                sandbox = self._idle.get(timeout=SETTLE_PATIENCE if self._settling else 0)
+                if sandbox.generation == self._generation:
+                    return sandbox
+                self._discard(sandbox)
         except queue.Empty:
             return self._grow()
 
@@ -119,7 +128,7 @@ class Pool:
             if self._closed:
                 raise FunctionFailed("the stack is stopping")
             try:
-                sandbox = _Sandbox(self._function, self._environment, self._log)
+                sandbox = _Sandbox(self._function, self._environment, self._log, self._generation)
             except OSError as error:
                 raise FunctionFailed(f"no sandbox can be started: {error}") from None
             self._all.add(sandbox)
@@ -130,6 +139,11 @@ class Pool:
             raise
         return sandbox
 
+    def _discard_idle(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._discard(self._idle.get_nowait())
+
     def _discard(self, sandbox: "_Sandbox") -> None:
         sandbox.kill()
         sandbox.close()
@@ -139,7 +153,8 @@ class Pool:
 class _Sandbox:
     """The process of a sandbox, seen from the pool. After any exception it must be discarded."""
 
-    def __init__(self, function: Function, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, function: Function, environment: Mapping[str, str], log: Path, generation: int) -> None:
+        self.generation = generation
         self.extended = False  # whether the function has registered an extension
         self._timeout = function.timeout
         self._deadline = 0.0

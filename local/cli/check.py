@@ -10,13 +10,32 @@ __all__ = ["check"]
 
 
 @click.command()
-def check() -> int:
+@click.option("--fix", is_flag=True, help="Write tags, and a migration with watches and grants, after showing them.")
+@click.option("--yes", is_flag=True, help="With --fix: do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def check(fix: bool, yes: bool, as_json: bool) -> int:
     """Ask PostgreSQL whether each statement can run, and whether its tags are right.
 
     Reads the database of DATABASE_URL, or that of `cacheaside init`, and changes nothing in it. Without one, it starts
     an empty database with the migrations of the catalogue. CATALOGUE= names another folder than functions/catalogue.
-    Exit status 1 if there are problems.
-    """
-    from local import subcommands
 
+    With --fix it shows what it would write into the catalogue, asks, and writes it: lines of headers, and one new
+    migration. `cacheaside migrate` applies the migration.
+
+    Exit status 1 if there are problems, also after --fix.
+    """
+    from local import check as checks
+    from local import subcommands
+    from local.cli.output import print_json
+    from local.terminal import print_line
+
+    if fix and as_json:
+        raise click.UsageError("--json prints what --fix would write: give one of them")
+    if as_json:
+        findings = checks.findings_of_catalogue()
+        print_json(findings)
+        return PROBLEMS if any(each["severity"] == "error" for each in findings) else 0
+    if fix:
+        right = checks.fix_catalogue(print_line, lambda: yes or click.confirm("Write this?", abort=True))
+        return 0 if right else PROBLEMS
     return 0 if subcommands.check() else PROBLEMS

@@ -23,7 +23,9 @@ _INTERRUPTED: Final = 130
 _SECTIONS: Final = {
     "Run": {"run": "stack", "demo": "stack"},
     "Your own database": {"init": "init", "migrate": "migrate", "remove": "remove"},
-    "Write queries": {"check": "check"},
+    "Write queries": {"advise": "advise", "new": "new", "check": "check"},
+    "Look": {"explain": "explain", "ls": "cache", "inspect": "cache", "stats": "stats"},
+    "Work": {"warm": "warm", "invalidate": "cache", "psql": "clients", "valkey": "clients"},
     "Test a deployment": {"rehearse": "stack"},
 }
 _MODULES: Final = {name: module for section in _SECTIONS.values() for name, module in section.items()}
@@ -60,8 +62,12 @@ def _cacheaside() -> None:
                                 cacheaside advise --write 3
                                 cacheaside run
 
-    Each command explains itself with --help. Completion: eval "$(_CACHEASIDE_COMPLETE=bash_source cacheaside)", or
-    zsh_source, fish_source.
+    Each command explains itself with --help. Completion in bash (zsh and fish alike), with .venv/bin on PATH:
+
+    \b
+    eval "$(_CACHEASIDE_COMPLETE=bash_source cacheaside)"
+
+    Exit status: 0 done, 1 problems were found, 2 wrong usage, 3 could not be carried out, 130 declined or interrupted.
     """
 
 

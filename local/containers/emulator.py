@@ -26,9 +26,11 @@ from local.stack import Stack
 
 __all__ = ["Emulator", "function_of", "running_emulator", "server_address"]
 
+Json = dict[str, Any]
+
 SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers")
 # Not .aws-sam/build: `sam deploy` uploads that, and it may be built for the other CPU.
-BUILD = ROOT / ".aws-sam" / "local"
+BUILD = ".aws-sam/local"
 FUNCTIONS = {
     "query": "QueryFunction",
     "command": "CommandFunction",
@@ -46,18 +48,21 @@ class Emulator:
     program: Path
     options: tuple[str, ...]
 
-    def invoke(self, event: Path) -> Any:
+    def invoke_file(self, path: Path) -> Any:
+        """Invoke the function that the name of a file of events/ names. See `invoke`."""
+        return self.invoke(function_of(path), json.loads(path.read_text(encoding="utf-8")))
+
+    def invoke(self, function: str, event: Json) -> Any:
         """Run the function in a new container, and return its answer. Its log goes to stderr.
 
         For a custom resource, return instead the response that it sends to CloudFormation. Raises `LocalError` if
         sam fails. An exception in the function is an answer, and no failure of sam.
         """
-        content = json.loads(event.read_text(encoding="utf-8"))
-        if "ResponseURL" not in content:
-            return self._invoke(function_of(event), content)
+        if "ResponseURL" not in event:
+            return self._invoke(function, event)
         with response_server() as (port, responses), forwarded(engine.host_address(), [(HOST, port)]):
             url = f"http://{engine.HOST_NAME}:{port}/"
-            answer = self._invoke(function_of(event), {**content, "ResponseURL": url})
+            answer = self._invoke(function, {**event, "ResponseURL": url})
         return responses[-1] if responses else answer
 
     def serve(self, port: int) -> int:
@@ -86,8 +91,8 @@ class Emulator:
 
 
 @contextmanager
-def running_emulator(stack: Stack) -> Iterator[Emulator]:
-    """Get the image, build if a source has changed, and let containers reach the stack within the block.
+def running_emulator(stack: Stack, root: Path = ROOT) -> Iterator[Emulator]:
+    """Get the image, build the checkout `root` if it has changed, and let containers reach the stack within the block.
 
     Raises `LocalError` or `EngineMissing`.
     """
@@ -95,7 +100,7 @@ def running_emulator(stack: Stack) -> Iterator[Emulator]:
     engine.require_image(IMAGE.format(architecture=architecture))
     parameters = ("--parameter-overrides", f"Architecture={architecture}")
     options = (
-        *("--template", str(_built(program, parameters))),
+        *("--template", str(_built(root, program, parameters))),
         *("--env-vars", str(_variables(stack))),
         *parameters,
         *("--add-host", f"{engine.HOST_NAME}:host-gateway"),
@@ -120,22 +125,21 @@ def server_address(url: str) -> tuple[str, int]:
     return parts.hostname or HOST, parts.port or (6379 if parts.scheme.startswith("redis") else 5432)
 
 
-def _built(program: Path, parameters: tuple[str, str]) -> Path:
-    template = BUILD / "build" / "template.yaml"
+def _built(root: Path, program: Path, parameters: tuple[str, str]) -> Path:
+    template = root / BUILD / "build" / "template.yaml"
     # `sam build` needs two seconds to find that nothing has changed.
-    if template.exists() and template.stat().st_mtime > max(map(_changed, SOURCES)):
+    if template.exists() and template.stat().st_mtime > max(_changed(root / source) for source in SOURCES):
         return template
     print("sam build …", file=sys.stderr)
     command = [str(program), "build", "--cached", *parameters]
-    command += ["--build-dir", str(template.parent), "--cache-dir", str(BUILD / "cache")]
-    done = subprocess.run(command, cwd=ROOT, env=_sam_environment(program), capture_output=True, text=True, check=False)
+    command += ["--build-dir", str(template.parent), "--cache-dir", str(root / BUILD / "cache")]
+    done = subprocess.run(command, cwd=root, env=_sam_environment(program), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LocalError(f"sam build failed:\n{done.stderr}")
     return template
 
 
-def _changed(source: str) -> float:
-    path = ROOT / source
+def _changed(path: Path) -> float:
     return max(entry.stat().st_mtime for entry in (path, *path.rglob("*")))
 
 

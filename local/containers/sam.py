@@ -1,4 +1,4 @@
-"""`python -m local.containers.sam invoke EVENT` or `api`: the real SAM CLI, on servers of this machine.
+"""`python -m local.containers.sam invoke EVENT|REQUEST` or `api`: the real SAM CLI, on servers of this machine.
 
 Uses the servers of a running `make run`. Without one, it starts them for the time of the command. The cache is saved
 to disk in between, so that a second `invoke` finds the entries of the first one.
@@ -14,28 +14,33 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from local import ROOT
 from local.containers import engine
 from local.containers.emulator import function_of, running_emulator, server_address
 from local.endpoints import read_endpoints
 from local.errors import LocalError
+from local.event_of_request import event_of_request, parse_request
 from local.servers.processes import HOST
 from local.signals import Shutdown
 from local.stack import Stack, running_stack
+from local.template import read_template
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.containers.sam", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("invoke", help="run one event in a Lambda container").add_argument(
-        "event", nargs="?", help="a file of events/"
+        "event", nargs="?", help="a file of events/, or a request such as /queries/NAME or 'POST /commands/NAME {…}'"
     )
     commands.add_parser("api", help="serve all routes from Lambda containers")
     arguments = parser.parse_args()
     Shutdown()
     try:
-        return invoke(arguments.event) if arguments.command == "invoke" else api(os.environ.get("PORT") or "3000")
+        if arguments.command == "invoke":
+            return invoke(arguments.event or os.environ.get("REQUEST"))
+        return api(os.environ.get("PORT") or "3000")
     except KeyboardInterrupt:
         return 130
     except (LocalError, engine.EngineMissing) as error:
@@ -44,15 +49,26 @@ def main() -> int:
 
 
 def invoke(event: str | None) -> int:
-    """Print the answer. Return the exit status: 1 if the function raised an exception. Raises `LocalError`."""
-    if not event or not (path := Path(event)).is_file():
-        raise LocalError(f"{event or 'EVENT'} is no file: EVENT=events/query_version.json names one of events/")
-    function_of(path)
+    """Print the answer to `event`, a file of events/ or a request. Raises `LocalError`.
+
+    Return the exit status: 1 if the function raised an exception.
+    """
+    if not event:
+        raise LocalError("give EVENT=events/query_health.json, a file of events/, or REQUEST='/queries/NAME'")
+    function, content = _event(event)
     engine.require()
     with _servers() as stack, running_emulator(stack) as lambdas:
-        answer = lambdas.invoke(path)
+        answer = lambdas.invoke(function, content)
     print(json.dumps(answer, indent=2, ensure_ascii=False))
     return 1 if isinstance(answer, dict) and "errorType" in answer else 0
+
+
+def _event(event: str) -> tuple[str, dict[str, Any]]:
+    """Return the function and the event of a file of events/, or of a request."""
+    path = Path(event)
+    if path.is_file():
+        return function_of(path), json.loads(path.read_text(encoding="utf-8"))
+    return event_of_request(read_template(ROOT / "template.yaml"), *parse_request(event))
 
 
 def api(port: str) -> int:

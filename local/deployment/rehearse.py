@@ -28,6 +28,7 @@ from local.servers.postgres import PostgresServer
 from local.servers.processes import HOST
 from local.template import Function, read_template
 from local.terminal import PrintLine
+from migrate.sample_data import Sample
 from migrate.upgrade import read_migrations
 
 __all__ = ["rehearse_deployment"]
@@ -35,7 +36,7 @@ __all__ = ["rehearse_deployment"]
 FUNCTION = "MigrateFunction"
 RESOURCE = "Migrations"
 MIGRATIONS = "catalogue/migrations"
-PRODUCTS = 20
+SAMPLE_SIZE = 20
 
 TABLE = "create table rehearsal (id bigint primary key);\nselect cacheaside.watch('rehearsal');\n"
 FAILS = "select 1;\nalter table rehearsed_by_nobody add column x integer;\n"
@@ -128,13 +129,13 @@ class _SchemaRehearsal:
             self._has([*files, table, more])
             self._fails("update with code older than the schema", stack.update(invoke), f"it has {more}")
             self._succeeds("its rollback", stack.roll_back(invoke), [])
-            self._succeeds("delete", stack.delete(invoke), None, f", {self._products()} products stay")
+            self._succeeds("delete", stack.delete(invoke), None, self._sample(shipped))
 
     def _resource(self) -> CustomResource:
         resource = self.packaged.document["Resources"][RESOURCE]
         given = {name: "" if isinstance(value, dict) else str(value) for name, value in resource["Properties"].items()}
-        if "SampleProducts" in given:
-            given["SampleProducts"] = str(PRODUCTS)
+        if "SampleSize" in given:
+            given["SampleSize"] = str(SAMPLE_SIZE)
         return CustomResource(RESOURCE, resource["Type"], given)
 
     @contextmanager
@@ -157,6 +158,7 @@ class _SchemaRehearsal:
         """Return a copy of `code` that has `files` added to it."""
         folder = shutil.copytree(code, self.folder / name)
         for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8")
         return folder
 
@@ -183,10 +185,14 @@ class _SchemaRehearsal:
         if rows != names:
             raise LocalError(f"the database has the migrations {rows} instead of {names}")
 
-    def _products(self) -> str:
-        if (count := self._ask("select count(*) from products")) != str(PRODUCTS):
-            raise LocalError(f"{count} products are there instead of {PRODUCTS}")
-        return count
+    def _sample(self, code: Path) -> str:
+        """Return a text about the sample, empty if the catalogue brings none."""
+        rows = Sample.read(code / "catalogue", SAMPLE_SIZE).total
+        if not rows:
+            return ""
+        if (done := self._ask("select done from cacheaside.sample_load")) != str(rows):
+            raise LocalError(f"{done} rows of the sample were loaded instead of {rows}")
+        return f", {rows} rows of the sample stay"
 
     def _ask(self, sql: str) -> str:
         with closing(psycopg2.connect(self.database_url)) as connection, connection.cursor() as cursor:

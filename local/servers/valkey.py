@@ -54,6 +54,11 @@ class ValkeyServer(Server):
         """The same for every role: the embedded server has only the default user, without a password."""
         return self.url
 
+    @property
+    def cli(self) -> Path:
+        """The program valkey-cli."""
+        return self._binary.with_name("valkey-cli")
+
     def start(self) -> None:
         super().start()
         # The start after a clean stop reads it once. Read again after a crash, it would restore tags, and with them

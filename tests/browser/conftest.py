@@ -1,4 +1,4 @@
-"""The page in a real browser, served by the local gateway from the real functions."""
+"""The page in a real browser, served by the local gateway from the real functions with the catalogue of the tests."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from local.api.gateway import Gateway
 from local.environment import function_environment
 from local.stack import running_stack
 from local.template import read_template
+from tests.component.support.checkout import copy_project
 from tests.support.missing_tool import skip_without_tool
-from tests.support.root import ROOT
 
 # A browser that looks for updates would wait for a network that tests do not have.
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -33,12 +33,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def address(servers_folder: Path) -> Iterator[str]:
+def catalogue(servers_folder: Path) -> Path:
+    """The folder of the catalogue that is served."""
+    return copy_project(servers_folder / "project").folder / "functions" / "catalogue"
+
+
+@pytest.fixture(scope="module")
+def address(servers_folder: Path, catalogue: Path) -> Iterator[str]:
+    template = read_template(catalogue.parents[1] / "template.yaml")
     with pytest.MonkeyPatch.context() as patch, closing(Gateway(0)) as gateway:
-        patch.setenv("SAMPLE_PRODUCTS", "100")
+        patch.setenv("SAMPLE_SIZE", "100")
         with running_stack(servers_folder / "browser", print) as stack:
             environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
-            with gateway.serving(read_template(ROOT / "template.yaml"), environment, stack.log, print_line=print):
+            with gateway.serving(template, environment, stack.log, print_line=print):
                 yield gateway.url
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -39,7 +40,7 @@ def test_second_run_comes_from_the_cache(page: Page) -> None:
 
 
 def test_form_has_the_parameters_of_the_chosen_query_with_their_examples(page: Page) -> None:
-    expect(page.get_by_label("Query")).to_have_value("version")
+    page.get_by_label("Query").select_option("version")
     expect(page.locator("#parameters input")).to_have_count(0)
     page.get_by_label("Query").select_option("product")
     expect(page.get_by_label("id")).to_have_value("42")
@@ -62,6 +63,32 @@ def test_keyboard_alone_is_enough(page: Page) -> None:
     expect(page.locator("#facts")).to_contain_text("server time")
 
 
+def test_a_wrong_file_is_named_with_its_correction_and_the_others_are_served(page: Page, catalogue: Path) -> None:
+    wrong = catalogue / "queries" / "wrong.sql"
+    wrong.write_text("-- ttl = 5\nselect 1\n")
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("queries/wrong.sql:1: summary is missing")
+    expect(page.get_by_label("Query").locator("option")).to_have_count(5)
+    wrong.unlink()
+    page.reload()
+    expect(page.get_by_label("Query").locator("option")).to_have_count(5)
+    expect(page.get_by_role("alert")).to_have_text("")
+
+
+def test_an_empty_catalogue_is_explained(page: Page, catalogue: Path) -> None:
+    queries = (catalogue / "queries").rename(catalogue / "away")
+    page.reload()
+    expect(page.get_by_text("put a .sql file into functions/catalogue/queries")).to_be_visible()
+    expect(page.get_by_role("button")).to_be_hidden()
+    queries.rename(catalogue / "queries")
+
+
 def test_documentation_is_one_click_away(page: Page) -> None:
     page.get_by_role("link", name="documentation").click()
     expect(page.get_by_role("heading", name="Problems")).to_be_visible()
+
+
+def test_empty_catalogue_is_said(page: Page) -> None:
+    page.route("**/queries", lambda route: route.fulfill(json={"data": []}))
+    page.reload()
+    expect(page.locator("#form")).to_contain_text("There are no queries yet")

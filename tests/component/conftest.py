@@ -16,7 +16,7 @@ from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
 from local.environment import function_environment
 from local.servers.postgres import PostgresServer
 from migrate import sample_data
-from migrate.upgrade import upgrade
+from migrate.upgrade import FUNCTIONS, upgrade
 from tests.component.support.api import Api
 from tests.component.support.cache_servers import CACHE_SERVERS, CacheServer, client_of, settings_of
 from tests.component.support.sql import Sql
@@ -52,7 +52,7 @@ def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
     with PostgresServer(servers_folder / "postgres", settings=settings, durable=False) as server:
         with closing(psycopg2.connect(server.url)) as connection:
             upgrade(connection)
-            sample_data.load(connection, PRODUCTS, lambda _done, _total: None)
+            sample_data.load(connection, FUNCTIONS / "catalogue", PRODUCTS, lambda _done, _total: None)
         yield server
         with closing(psycopg2.connect(server.url)) as connection, connection.cursor() as cursor:
             cursor.execute("select count(*) from pg_stat_activity where backend_type = 'client backend'")

@@ -16,11 +16,13 @@ from typing import Any, Final, NamedTuple
 import pytest
 import redis
 
+from local.event_of_request import event_of_request
 from local.servers.postgres import PostgresServer
+from local.template import read_template
 from tests.component.support.api import Api, lambda_context
 from tests.component.support.cache_servers import CacheServer
 from tests.component.support.fault_proxy import FaultProxy, fault_proxy
-from tests.support.root import ROOT
+from tests.support.root import FUNCTIONS, ROOT
 
 # By Python's own functions the number would depend on its version, so these are ours and redis-py's.
 CALLS_OF_A_HIT: Final = 92
@@ -96,7 +98,7 @@ def test_bytes_that_a_hit_logs(api: Api, capsys: pytest.CaptureFixture[str], mon
 
 def hit_of(api: Api) -> Callable[[], object]:
     """Return a call of the handler that is a hit."""
-    event = json.loads((ROOT / "events" / "query_product.json").read_text())
+    _, event = event_of_request(read_template(ROOT / "template.yaml"), "GET", "/queries/product?id=42")
     handler, context = api.module("QueryFunction").handler, lambda_context("QueryFunction")
     for _ in range(2):
         response = handler(event, context)
@@ -105,4 +107,4 @@ def hit_of(api: Api) -> Callable[[], object]:
 
 
 def is_counted(file: Path) -> bool:
-    return file.is_relative_to(ROOT / "layers") or file.is_relative_to(ROOT / "functions") or "redis" in file.parts
+    return file.is_relative_to(ROOT / "layers") or file.is_relative_to(FUNCTIONS) or "redis" in file.parts

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from local.live.http import unsigned
+from local.live.target import Target
 from tests.component.support.checkout import copy_project
 from tests.e2e.support.catalogue import Query
-from tests.e2e.support.client import Client, unsigned
-from tests.e2e.support.target import Target, of_environment
+from tests.e2e.support.client import Client
+from tests.e2e.support.target import of_environment
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,7 +29,7 @@ def under_test(servers_folder: Path) -> Iterator[Target]:
     # To a file: a pipe that is not read would fill up and block the stack.
     with (
         (checkout.folder / "run.log").open("w") as log,
-        checkout.running(output=log, SAMPLE_PRODUCTS="100"),
+        checkout.running(output=log, SAMPLE_SIZE="100"),
     ):
         yield Target(url=checkout.url)
 

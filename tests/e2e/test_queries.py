@@ -39,10 +39,6 @@ def check(query: Query, answer: Answer) -> None:
     assert "total" in answer.headers["server-timing"]
 
 
-def test_catalogue_has_queries(queries: list[Query]) -> None:
-    assert queries, "the catalogue is empty: put a .sql file into functions/catalogue/queries"
-
-
 def test_answer_has_the_headers_of_the_cache(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
     for query in queries:
         with subtests.test(query["name"]):

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from local.live.target import Target
 from tests.e2e.support.catalogue import Query, examples, target
 from tests.e2e.support.client import Client
-from tests.e2e.support.target import Target
 from tests.support.problem_document import check_problem
 
 WRONG = "!"  # no number, date, truth value or UUID, and hardly one of an enumeration

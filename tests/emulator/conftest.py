@@ -10,6 +10,7 @@ import pytest
 from local.containers import engine
 from local.containers.emulator import Emulator, running_emulator
 from local.stack import Stack, running_stack
+from tests.component.support.checkout import copy_project
 from tests.support.missing_tool import skip_without_tool
 
 
@@ -25,12 +26,13 @@ def docker_engine() -> None:
 @pytest.fixture(scope="session")
 def stack(docker_engine: None, servers_folder: Path) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SAMPLE_PRODUCTS", "100")
+        patch.setenv("SAMPLE_SIZE", "100")
         with running_stack(servers_folder / "emulator", print) as stack:
             yield stack
 
 
 @pytest.fixture(scope="session")
-def lambdas(stack: Stack) -> Iterator[Emulator]:
-    with running_emulator(stack) as lambdas:
+def lambdas(stack: Stack, servers_folder: Path) -> Iterator[Emulator]:
+    """They are built in a copy, which has the catalogue of the tests."""
+    with running_emulator(stack, copy_project(servers_folder / "built").folder) as lambdas:
         yield lambdas

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,11 +79,9 @@ def lambdas(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Em
 
 @pytest.mark.parametrize("event", [{}, {"raise": True}], ids=["returns", "raises"])
 def test_the_task_begins_when_the_handler_has_ended_and_is_not_cut_off(
-    lambdas: Emulator, tmp_path: Path, capfd: pytest.CaptureFixture[str], event: dict[str, Any]
+    lambdas: Emulator, capfd: pytest.CaptureFixture[str], event: dict[str, Any]
 ) -> None:
-    path = tmp_path / "query_event.json"
-    path.write_text(json.dumps(event))
-    answer = lambdas.invoke(path)
+    answer = lambdas.invoke("QueryFunction", event)
     log = capfd.readouterr().err
     lines = [json.loads(line) for line in log.splitlines() if line.startswith('{"step"')]
     at = {line["step"]: line["at"] for line in lines}

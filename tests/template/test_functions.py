@@ -201,10 +201,14 @@ def test_lambda_and_scheduler_retry_nothing(default: Stack) -> None:
     assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
 
 
-@pytest.mark.parametrize("products", ["0", "500"])
-def test_size_of_the_sample_shop_reaches_the_migration(products: str) -> None:
-    migrations = stack_of(SampleProducts=products).resources["Migrations"]["Properties"]
-    assert migrations["SampleProducts"] == products
+@pytest.mark.parametrize("size", ["0", "500"])
+def test_size_of_the_sample_reaches_the_migration(size: str) -> None:
+    migrations = stack_of(SampleSize=size).resources["Migrations"]["Properties"]
+    assert migrations["SampleSize"] == size
+
+
+def test_migration_is_told_whether_the_database_is_somebodys_own(stack: Stack) -> None:
+    assert stack.resources["Migrations"]["Properties"]["DatabaseSource"] == stack.parameters["DatabaseSource"]
 
 
 def versions(stack: Stack) -> set[str]:

@@ -37,6 +37,7 @@ REFUSED = [
     (DATABASE | {"DatabaseResourceId": ""}, "An existing database needs DatabaseHost"),
     (DATABASE | {"DatabaseSecurityGroupId": ""}, "An existing database needs DatabaseHost"),
     (DATABASE | {"RdsProxy": "on"}, "RdsProxy is for a new database"),
+    (DATABASE | {"SampleSize": "20000"}, "A sample is never loaded into an existing database"),
     ({"RdsProxy": "on", "DatabasePort": "5433"}, "An RDS Proxy always listens on 5432"),
     (CACHE | {"CacheHost": ""}, "An existing cache needs CacheHost"),
     (CACHE | {"CacheName": ""}, "An existing cache needs CacheHost"),

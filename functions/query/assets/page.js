@@ -14,10 +14,13 @@ function element(name, properties = {}, ...children) {
 
 async function loadCatalogue() {
   const response = await fetch("/queries");
-  queries = (await response.json()).data;
+  const { data, errors = [] } = await response.json();
+  queries = data;
+  byId("catalogue-errors").replaceChildren(...errors.map(({ place, detail }) => element("li", { textContent: `${place}: ${detail}` })));
+  form.hidden = queries.length === 0;
+  byId("empty").hidden = queries.length > 0;
+  if (queries.length === 0) return;
   select.replaceChildren(...queries.map((query) => element("option", { value: query.name, textContent: query.name })));
-  // The system that this project replaces showed only this query.
-  if (queries.some((query) => query.name === "version")) select.value = "version";
   showQuery();
 }
 

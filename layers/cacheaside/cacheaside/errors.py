@@ -79,10 +79,21 @@ class CacheasideError(Exception):
 
 
 class CatalogueError(CacheasideError):
-    """A file of the catalogue is wrong. The message starts with `file:line:`, as that of a compiler."""
+    """A file of the catalogue is wrong. The message starts with `file:line:`, as that of a compiler.
 
-    def __init__(self, path: Path, line: int, message: str) -> None:
-        super().__init__(f"{path}:{line}: {message}")
+    `reason` is the message without them, `place` the file as callers may know it: `queries/top_products.sql:3`.
+    """
+
+    def __init__(self, path: Path, line: int, reason: str) -> None:
+        super().__init__(f"{path}:{line}: {reason}")
+        self.path = path
+        self.line = line
+        self.reason = reason
+
+    @property
+    def place(self) -> str:
+        """The file, without the folder of the catalogue, and the line."""
+        return f"{self.path.parent.name}/{self.path.name}:{self.line}"
 
 
 class SettingsError(CacheasideError):

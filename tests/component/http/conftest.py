@@ -1,4 +1,4 @@
-"""Queries that the shop does not have."""
+"""Queries that the catalogue of the tests does not have."""
 
 from __future__ import annotations
 

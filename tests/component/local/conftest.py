@@ -12,7 +12,7 @@ import pytest
 from local.servers.processes import alive, descendants
 from local.template import Function
 from tests.component.support.checkout import TEMPLATE, Checkout
-from tests.support.root import ROOT
+from tests.support.root import FUNCTIONS, ROOT
 
 
 @pytest.fixture
@@ -137,8 +137,8 @@ def function(tmp_path: Path) -> Function:
 def checkout(folder: Path, function: Function, tmp_path: Path) -> Checkout:
     """This project's `local` and `migrate`, with the function and the template of these tests."""
     shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
-    for path in ("functions/migrate", "functions/catalogue/migrations"):
-        shutil.copytree(ROOT / path, folder / path)
+    for path in ("migrate", "catalogue/migrations", "catalogue/sample"):
+        shutil.copytree(FUNCTIONS / path, folder / "functions" / path)
     shutil.copytree(tmp_path / "functions/told", folder / "functions/told")
     shutil.copytree(tmp_path / "layer", folder / "layer")
     (folder / "template.yaml").write_text(TEMPLATE)

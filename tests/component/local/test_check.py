@@ -12,13 +12,13 @@ from local.servers.postgres import PostgresServer
 from migrate.upgrade import upgrade
 from tests.component.support.check_command import check
 from tests.component.support.checkout import Checkout, copy_project
-from tests.support.root import ROOT
+from tests.support.root import FUNCTIONS
 
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
-    """A copy of this checkout's catalogue."""
-    return Path(shutil.copytree(ROOT / "functions/catalogue", tmp_path / "catalogue"))
+    """A copy of the catalogue of the tests."""
+    return Path(shutil.copytree(FUNCTIONS / "catalogue", tmp_path / "catalogue"))
 
 
 def drop_a_tag(catalogue: Path) -> None:
@@ -32,9 +32,9 @@ PROBLEM = (
 )
 
 
-def test_shipped_catalogue_is_right() -> None:
+def test_right_catalogue_is_one_line() -> None:
     status, out, err = check()
-    queries = len(list((ROOT / "functions/catalogue/queries").glob("*.sql")))
+    queries = len(list((FUNCTIONS / "catalogue/queries").glob("*.sql")))
     assert (status, err) == (0, "")
     assert re.fullmatch(rf"{queries} queries read \d tables; every tag is right, every table is watched\n", out)
 
@@ -66,14 +66,14 @@ def test_given_database_is_read_and_not_changed(postgres: PostgresServer) -> Non
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as own:
             status, out, err = check(DATABASE_URL=url)
             assert status == 1
-            assert 'product.sql:14: relation "products" does not exist' in out
+            assert 'product.sql:9: relation "products" does not exist' in out
             upgrade(connection)
             own.execute("select cacheaside.unwatch('order_items')")
             connection.commit()
             status, out, err = check(DATABASE_URL=url)
             assert (status, err) == (1, "")
             assert out == (
-                "functions/catalogue/queries/customer_orders.sql:4: changes of order_items are not recorded; "
+                "tests/functions/catalogue/queries/customer_orders.sql:4: changes of order_items are not recorded; "
                 "put into a migration: select cacheaside.watch('order_items');\n"
             )
         cursor.execute("drop database own with (force)")
@@ -82,7 +82,7 @@ def test_given_database_is_read_and_not_changed(postgres: PostgresServer) -> Non
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
-        ({"CATALOGUE": "docs"}, "docs has no statements"),
+        ({"CATALOGUE": "nowhere"}, "nowhere is no folder"),
         ({"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/none"}, "the catalogue cannot be checked: "),
         ({"DATABASE_URL": "none"}, "the catalogue cannot be checked: "),
     ],
@@ -98,7 +98,7 @@ def test_check_that_is_impossible_prints_one_line(environment: dict[str, str], s
 def test_run_prints_the_same_and_serves_while_a_check_runs_beside_it(folder: Path) -> None:
     checkout = copy_project(folder)
     drop_a_tag(folder / "functions/catalogue")
-    with checkout.running(SAMPLE_PRODUCTS="0") as run:
+    with checkout.running(SAMPLE_SIZE="0") as run:
         assert b"top_products" in checkout.get("/queries")
         assert checkout.finish("check") == (1, f"functions/catalogue/{PROBLEM}\n", "")
         run.terminate()

@@ -7,7 +7,7 @@ import redis
 
 from local.servers.valkey import ValkeyServer
 from tests.component.support.checkout import Checkout, copy_project
-from tests.support.root import ROOT
+from tests.support.root import FUNCTIONS
 
 
 def test_the_demo_shows_every_query_cold_and_warm_beside_a_run(checkout: Checkout) -> None:
@@ -35,12 +35,12 @@ def test_the_demo_deletes_only_its_own_keys_from_a_given_cache(checkout: Checkou
         assert client.keys() == [b"other"]
 
 
-def test_the_real_catalogue_is_served_warm(folder: Path) -> None:
+def test_a_whole_catalogue_is_served_warm(folder: Path) -> None:
     checkout = copy_project(folder)
     for _ in range(3):  # a slow cache, as on a machine that stopped for a moment, is bypassed for a while
-        status, out, err = checkout.finish("demo", SAMPLE_PRODUCTS="200")
+        status, out, err = checkout.finish("demo", SAMPLE_SIZE="200")
         if status == 0:
             break
     assert status == 0, out + err
-    queries = {path.stem for path in (ROOT / "functions/catalogue/queries").glob("*.sql")}
+    queries = {path.stem for path in (FUNCTIONS / "catalogue/queries").glob("*.sql")}
     assert {line.split()[0] for line in out.splitlines()[-len(queries) :]} == queries

@@ -2,9 +2,9 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -18,19 +18,9 @@ import redis
 from local.servers.postgres import PostgresServer
 from local.servers.processes import HOST, alive, descendants
 from local.servers.valkey import ValkeyServer
-from tests.component.support.checkout import Checkout
+from tests.component.support.checkout import Checkout, read_until
 from tests.support.ports import unclaimed_port
 from tests.support.wait_until import wait_until
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> str:
-    assert process.stdout is not None
-    read = ""
-    while text not in read:
-        line = process.stdout.readline()
-        assert line, f"ended before {text!r}: {read}"
-        read += line
-    return read
 
 
 def test_while_it_runs_the_endpoints_file_has_all_addresses(checkout: Checkout) -> None:
@@ -64,14 +54,14 @@ def test_each_function_signs_in_as_its_own_role(checkout: Checkout) -> None:
         }
 
 
-def test_it_prints_its_address_and_three_requests_to_try(checkout: Checkout) -> None:
+def test_it_prints_its_address_and_that_there_are_no_queries(checkout: Checkout) -> None:
     process = checkout.start("run")
     said = read_until(process, "Logs of")
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=120)[1].count("Sample data") >= 2
     assert process.returncode == 0
     assert f"http://127.0.0.1:{checkout.port}   (Ctrl-C stops)" in said
-    assert len(re.findall(rf"curl -[is] 'http://127\.0\.0\.1:{checkout.port}/queries", said)) == 3
+    assert said.count("The catalogue has no queries yet") == 1
     assert ".local/log" in said
 
 
@@ -155,10 +145,10 @@ def test_a_second_copy_names_the_first(checkout: Checkout) -> None:
     [
         ({"PORT": "http"}, "PORT is 'http': give a number from 1 to 65535"),
         ({"PORT": "70000"}, "PORT is '70000': give a number from 1 to 65535"),
-        ({"SAMPLE_PRODUCTS": "many"}, "SAMPLE_PRODUCTS is 'many': give a number of products, 0 for an empty shop"),
+        ({"SAMPLE_SIZE": "many"}, "SAMPLE_SIZE is 'many': give a whole number, 0 for no rows"),
         (
-            {"SAMPLE_PRODUCTS": "9" * 12},
-            r"[\d,]+ MB are free for .*/\.local, .* or choose fewer with SAMPLE_PRODUCTS=…",
+            {"SAMPLE_SIZE": "9" * 12},
+            r"[\d,]+ MB are free for .*/\.local, .* or choose fewer with SAMPLE_SIZE=…",
         ),
         ({"DATABASE_URL": "mysql://127.0.0.1/x"}, "DATABASE_URL is no postgresql:// URL"),
         ({"DATABASE_URL": "postgresql://127.0.0.1:9/x"}, "DATABASE_URL: connection to server at .* refused .*"),
@@ -169,6 +159,8 @@ def test_a_second_copy_names_the_first(checkout: Checkout) -> None:
 def test_a_wrong_setting_is_one_line_that_says_what_to_change(
     checkout: Checkout, environment: dict[str, str], message: str
 ) -> None:
+    if "DATABASE_URL" in environment:
+        shutil.rmtree(checkout.folder / "functions/catalogue/sample")
     status, out, err = checkout.finish("run", **environment)
     assert (status, out) == (3, "")
     assert re.fullmatch(f"cacheaside run: {message}\n", err), err
@@ -199,7 +191,15 @@ def test_a_failing_migration_is_reported_with_file_and_line(checkout: Checkout) 
     assert err.count("\n") == 1
 
 
-def test_given_servers_are_used(checkout: Checkout, folder: Path) -> None:
+@pytest.fixture
+def without_sample(checkout: Checkout) -> Checkout:
+    """Its catalogue may be applied to a given database."""
+    shutil.rmtree(checkout.folder / "functions/catalogue/sample")
+    return checkout
+
+
+def test_given_servers_are_used(without_sample: Checkout, folder: Path) -> None:
+    checkout = without_sample
     with PostgresServer(folder / "theirs", durable=False) as database, ValkeyServer(folder / "cache") as cache:
         with checkout.running(DATABASE_URL=database.url, CACHE_URL=cache.url) as process:
             assert checkout.endpoints["DATABASE_URL"] == database.url
@@ -211,7 +211,9 @@ def test_given_servers_are_used(checkout: Checkout, folder: Path) -> None:
             assert client.ping(), "and still run afterwards"
 
 
-def test_the_cache_survives_a_run_but_is_not_used_with_another_database(checkout: Checkout, folder: Path) -> None:
+def test_the_cache_survives_a_run_but_is_not_used_with_another_database(without_sample: Checkout, folder: Path) -> None:
+    checkout = without_sample
+
     def keys() -> list[bytes]:
         with redis.from_url(checkout.endpoints["CACHE_URL"]) as client:
             found: list[bytes] = client.keys()
@@ -226,3 +228,19 @@ def test_the_cache_survives_a_run_but_is_not_used_with_another_database(checkout
         for _ in range(2):
             with checkout.running(DATABASE_URL=database.url):
                 assert keys() == []
+
+
+def test_a_sample_is_not_applied_to_a_database_of_somebody_else(checkout: Checkout, folder: Path) -> None:
+    with PostgresServer(folder / "theirs", durable=False) as database:
+        status, out, err = checkout.finish("run", DATABASE_URL=database.url, SAMPLE_SIZE="0")
+        assert (status, out, err.count("\n")) == (1, "", 1)
+        assert err.startswith("make run: functions/catalogue holds the sample, which is only for a database that ")
+        assert err.endswith("Take the sample out: .venv/bin/cacheaside init --database-url …\n")
+        with closing(psycopg2.connect(database.url)) as connection, connection.cursor() as cursor:
+            cursor.execute("select count(*) from pg_namespace where nspname in ('cacheaside')")
+            assert cursor.fetchone() == (0,)
+            cursor.execute("select count(*) from pg_class where relnamespace = 'public'::regnamespace")
+            assert cursor.fetchone() == (0,)
+            cursor.execute("select count(*) from pg_roles where rolname like 'cacheaside%'")
+            assert cursor.fetchone() == (0,)
+    assert not (checkout.folder / ".local").exists(), "no server was started"

@@ -100,7 +100,7 @@ def send(postgres: PostgresServer, database: str, receiver: Receiver, monkeypatc
 
 
 def test_create_update_and_delete_succeed_under_one_id(send: Send) -> None:
-    create, update, delete = send("Create", SampleProducts="10"), send("Update", SampleProducts="10"), send("Delete")
+    create, update, delete = send("Create", SampleSize="10"), send("Update", SampleSize="10"), send("Delete")
     assert {answer["Status"] for answer in (create, update, delete)} == {"SUCCESS"}
     assert len({answer["PhysicalResourceId"] for answer in (create, update, delete)}) == 1
     assert create["Data"]["Applied"].split(",") == [migration.file for migration in read_migrations(FUNCTIONS)]
@@ -108,7 +108,7 @@ def test_create_update_and_delete_succeed_under_one_id(send: Send) -> None:
 
 
 def test_delete_drops_nothing(send: Send, connect: Any) -> None:
-    send("Create", SampleProducts="10")
+    send("Create", SampleSize="10")
     send("Delete")
     with connect().cursor() as cursor:
         cursor.execute("select count(*) from products")
@@ -182,7 +182,7 @@ def test_warning_is_logged_and_does_not_fail_the_deployment(
     send: Send, catalogue: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     query = catalogue / "queries" / "product.sql"
-    query.write_text(query.read_text().replace("products.price,", "products.price, now() as read_at,"))
+    query.write_text(query.read_text().replace("category, price,", "category, price, now() as read_at,"))
     assert send("Create")["Status"] == "SUCCESS"
     [record] = [record for record in caplog.records if record.levelname == "WARNING"]
     [warning] = vars(record)["warnings"]
@@ -239,9 +239,23 @@ def test_unreachable_database_is_told_without_its_address(send: Send, monkeypatc
     assert not [leak for leak in ("127.0.0.1", "hunter2", "owner") if leak in answer["Reason"]]
 
 
+def test_sample_is_not_deployed_to_a_database_of_somebody_else(send: Send, catalogue: Path, connect: Any) -> None:
+    answer = send("Create", DatabaseSource="existing", SampleSize="0")
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"] == (
+        "functions/catalogue holds the sample, which is only for a database that cacheaside itself created; "
+        "nothing was changed. Take the sample out: .venv/bin/cacheaside init --database-url …"
+    )
+    with connect().cursor() as cursor:
+        cursor.execute("select to_regnamespace('cacheaside') is null and to_regclass('products') is null")
+        assert cursor.fetchone() == (True,)
+    shutil.rmtree(catalogue / "sample")
+    assert send("Create", DatabaseSource="existing", SampleSize="0")["Status"] == "SUCCESS"
+
+
 def test_bad_property_is_told(send: Send) -> None:
-    answer = send("Create", SampleProducts="many")
-    assert (answer["Status"], answer["Reason"]) == ("FAILED", "SampleProducts must be a whole number, not 'many'")
+    answer = send("Create", SampleSize="many")
+    assert (answer["Status"], answer["Reason"]) == ("FAILED", "SampleSize must be a whole number, not 'many'")
 
 
 def test_bad_environment_is_told_and_does_not_keep_a_stack_from_being_deleted(send: Send, monkeypatch: Any) -> None:
@@ -270,10 +284,10 @@ def test_migration_that_takes_too_long_is_told_before_time_is_over(
 
 
 def test_sample_data_goes_on_where_time_was_over(send: Send) -> None:
-    answer = send("Create", seconds=60.4, SampleProducts="5000")
+    answer = send("Create", seconds=60.4, SampleSize="5000")
     assert answer["Status"] == "FAILED"
     assert "deploy again to go on" in answer["Reason"]
-    assert send("Update", SampleProducts="5000")["Status"] == "SUCCESS"
+    assert send("Update", SampleSize="5000")["Status"] == "SUCCESS"
 
 
 def test_answer_is_sent_again_when_the_url_fails(send: Send, receiver: Receiver) -> None:
@@ -288,7 +302,7 @@ def function(number: int, name: str = "migrate") -> dict[str, str]:
 @pytest.fixture
 def ahead(send: Send, connect: Any) -> None:
     """The database has a migration that this code lacks."""
-    send("Create", SampleProducts="0")
+    send("Create", SampleSize="0")
     with connect() as connection, connection.cursor() as cursor:
         cursor.execute(LATER)
 

@@ -30,6 +30,7 @@ FILES = [
     "migrate/system/0011_watch.sql",
     "migrate/system/0012_event_triggers.sql",
     "migrate/system/0013_prepared_transactions.sql",
+    "migrate/system/0014_quoted_names.sql",
     "catalogue/migrations/0001_shop.sql",
     "catalogue/migrations/0002_watch_shop.sql",
 ]

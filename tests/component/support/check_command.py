@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.root import ROOT
+from tests.support.root import FUNCTIONS, ROOT
 
 __all__ = ["check"]
 
@@ -18,7 +18,7 @@ def check(folder: Path = ROOT, **environment: str) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "local", "check"],
         cwd=folder,
-        env=inherited | {"PYTHONPATH": f"{ROOT}/layers/cacheaside:{ROOT}/functions:{ROOT}"} | environment,
+        env=inherited | {"PYTHONPATH": f"{ROOT}/layers/cacheaside:{FUNCTIONS}:{ROOT}"} | environment,
         capture_output=True,
         text=True,
         timeout=300,

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import IO
 
 from local.servers.processes import HOST
+from tests.support.answer import Answer
 from tests.support.ports import unclaimed_port
-from tests.support.root import ROOT
+from tests.support.root import FUNCTIONS, ROOT
 from tests.support.wait_until import wait_until
 
 TEMPLATE = """
@@ -41,12 +42,23 @@ Resources:
 
 
 def copy_project(folder: Path) -> "Checkout":
-    """Copy this project into `folder`, without its bytecode."""
-    for name in ("local", "functions", "layers"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    """Copy this project into `folder`, with the catalogue of the tests and without bytecode."""
+    for source in (ROOT / "local", FUNCTIONS, ROOT / "layers"):
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("template.yaml", "samconfig.toml"):
         shutil.copy(ROOT / name, folder)
     return Checkout(folder)
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Return the output of a process up to the line with `text`."""
+    assert process.stdout is not None
+    read = ""
+    while text not in read:
+        line = process.stdout.readline()
+        assert line, f"ended before {text!r}: {read}"
+        read += line
+    return read
 
 
 @dataclass
@@ -64,13 +76,13 @@ class Checkout:
         return dict(shlex.split(line)[0].split("=", 1) for line in text.splitlines())
 
     def start(
-        self, command: str, *, output: int | IO[str] = subprocess.PIPE, **environment: str
+        self, *arguments: str, output: int | IO[str] = subprocess.PIPE, **environment: str
     ) -> subprocess.Popen[str]:
         path = "layers/cacheaside:functions:."
-        given = {"PORT": str(self.port), "SAMPLE_PRODUCTS": "20", "PYTHONPATH": path}
+        given = {"PORT": str(self.port), "SAMPLE_SIZE": "20", "PYTHONPATH": path}
         inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
         return subprocess.Popen(
-            [sys.executable, "-m", "local", command],
+            [sys.executable, "-m", "local", *arguments],
             cwd=self.folder,
             env=inherited | given | environment,
             stdout=output,
@@ -78,9 +90,9 @@ class Checkout:
             text=True,
         )
 
-    def finish(self, command: str, **environment: str) -> tuple[int, str, str]:
-        """Return exit status, stdout and stderr."""
-        process = self.start(command, **environment)
+    def finish(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
+        """Return exit status, stdout and stderr of `cacheaside` with the arguments."""
+        process = self.start(*arguments, **environment)
         out, err = process.communicate(timeout=600)  # `rehearse` builds
         return process.returncode, out, err
 
@@ -103,6 +115,10 @@ class Checkout:
         return (self.folder / ".local/endpoints.env").exists()
 
     def get(self, path: str, method: str = "GET") -> bytes:
+        return self.answer(path, method).body
+
+    def answer(self, path: str, method: str = "GET") -> Answer:
         with closing(http.client.HTTPConnection(HOST, self.port, timeout=60)) as client:
             client.request(method, path)
-            return client.getresponse().read()
+            response = client.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())

@@ -18,24 +18,27 @@ from tests.component.support.ddl_world import MEND, TENANT
 __all__ = ["ALONE", "FOCUSES", "RESTORE", "WRITES", "Focus", "statements"]
 
 _TABLES: Final = (
-    *("t", "t", "t", "t", "u", "e", "h", "h_child", "archive.t", "archive.n1"),
-    *("p", "p_a", "p_rest", "n1", "n1", "n2", "n3", "n4"),
+    *("t", "t", "t", "t", '"Users"', '"user"', '"h.1:1"', '"h child"', '"Archive".t', '"Archive"."N{1}"'),
+    *("p", "p_a", "p_rest", '"N{1}"', '"N{1}"', '"n""2"', '"ñ3"', "n4"),
 )
-_VIEWS: Final = ("v", "v", "vv", "over_u", "t", "t", "n1")
+_VIEWS: Final = ("v", "v", "vv", "over_u", "t", "t", '"N{1}"')
 # `new` is mostly free, `other` and `table` mostly exist.
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "table": _TABLES,
     "other": _TABLES,
     "view": _VIEWS,
     "relation": (*_TABLES, "v", "over_u", "m"),
-    "new": ("n3", "n4", "n5", "n1", "t", "u", "e", "v", "m", "archive.t", "archive.n1"),
-    "part": ("p_a", "p_rest", "p_rest_low", "n1", "n2", "n3", "n4", "t"),
-    "whole": ("p", "p", "p", "p_rest", "n1"),
+    "new": (
+        *('"ñ3"', "n4", '"N 5"', '"N{1}"', "t", '"Users"', '"user"', "v", "m"),
+        *('"Archive".t', '"Archive"."N{1}"'),
+    ),
+    "part": ("p_a", "p_rest", "p_rest_low", '"N{1}"', '"n""2"', '"ñ3"', "n4", "t"),
+    "whole": ("p", "p", "p", "p_rest", '"N{1}"'),
     "key": ("1", "1", "2", "3", "7"),
     "value": ("x", "y", "z", "w"),
     "column": ("value", "value", "value", "id", "note", "mood"),
     "bounds": ("in ('c')", "in ('a')", "from (0) to (10)", "from (200) to (300)"),
-    "schema": ("public", "archive", "archive"),
+    "schema": ("public", '"Archive"', '"Archive"'),
     "persistence": ("unlogged", "logged"),
 }
 
@@ -50,9 +53,9 @@ CREATES: Final = (
     "create table {new} () inherits ({table})",
     "create table {new} partition of {whole} for values {bounds}",
     "create table {new} (id integer primary key, value text) partition by range (id);"
-    "create table {new}_rest partition of {new} default",
+    "create table {new.rest} partition of {new} default",
     "create table {new} partition of p for values in ('c') partition by range (id);"
-    "create table {new}_rest partition of {new} default",
+    "create table {new.rest} partition of {new} default",
 )
 NAMES_TAKEN: Final = (
     "alter table {relation} rename to {new.bare}",
@@ -66,10 +69,11 @@ NAMES_TAKEN: Final = (
     "drop table {table} cascade; create view {table} as select id, value from {other}",
     "drop view {view} cascade; alter table {table} rename to {view.bare}",
     "drop view {view} cascade; create table {view} (id integer primary key, value text)",
-    "alter schema archive rename to attic",
-    "alter schema archive rename to attic; create schema archive; create table archive.t (id integer, value text)",
-    "drop schema archive cascade; alter schema attic rename to archive",
-    "drop schema archive cascade",
+    'alter schema "Archive" rename to attic',
+    'alter schema "Archive" rename to attic; create schema "Archive"; '
+    'create table "Archive".t (id integer, value text)',
+    'drop schema "Archive" cascade; alter schema attic rename to "Archive"',
+    'drop schema "Archive" cascade',
     "alter schema public rename to side; create schema public",
     "drop schema public cascade; alter schema side rename to public",
     "drop table {table}",
@@ -108,8 +112,8 @@ PARTS: Final = (
     "alter table {whole} detach partition {part}; insert into {part} values (7, 'a', 'x')",
     "alter table {table} inherit {other}",
     "alter table {table} no inherit {other}",
-    "alter table h_child no inherit h",
-    "alter table h_child inherit h",
+    'alter table "h child" no inherit "h.1:1"',
+    'alter table "h child" inherit "h.1:1"',
 )
 COLUMNS: Final = (
     "alter table {table} add column extra text default '{value}'",
@@ -118,8 +122,8 @@ COLUMNS: Final = (
     "alter table {table} rename column value to former; alter table {table} rename column note to value",
     "alter table {table} alter column {column} type varchar(1) using 'k'",
     "alter table {table} alter column value type text using value || '{value}'",
-    "alter table {table} drop constraint {table.bare}_pkey cascade",
-    "alter table {table} drop constraint {table.bare}_pkey cascade, add primary key (value)",
+    "alter table {table} drop constraint {table.pkey} cascade",
+    "alter table {table} drop constraint {table.pkey} cascade, add primary key (value)",
     "alter table {table} set {persistence}",
     "alter table {table} add foreign key (id) references {other} on delete cascade on update cascade",
     "drop type mood cascade",
@@ -138,7 +142,7 @@ CODE: Final = (
     """create or replace function f(wanted integer) returns bigint language plpgsql stable
        as $$ begin return (select count(*) from {relation} where id >= wanted); end $$""",
     """create or replace function f(wanted bigint) returns bigint language sql stable
-       begin atomic select sum(id)::bigint from u where id >= wanted; end""",
+       begin atomic select sum(id)::bigint from "Users" where id >= wanted; end""",
     "drop function f(bigint) cascade",
     "drop function f(integer) cascade",
     "alter function f(integer) rename to former",
@@ -159,7 +163,7 @@ WRITES: Final = (
     "insert into {relation} (id, value) values ({key}, '{value}') on conflict (id) do update set value = '{value}!'",
     "insert into {table} (id, value) select n, '{value}' from generate_series(10, 120) as n",
     "insert into p (id, region, value) values ({key}, 'a', '{value}'), ({key}, 'c', '{value}')",
-    "insert into u (id, value, t_id) values ({key}, '{value}', {key})",
+    """insert into "Users" (id, value, t_id) values ({key}, '{value}', {key})""",
     "update {relation} set value = '{value}' where id = {key}",
     "update {relation} set value = value || '{value}'",
     "update {relation} set id = id + 20 where id = {key}",
@@ -188,11 +192,23 @@ ALONE: Final = ("alter table {whole} detach partition {part} concurrently", REST
 
 
 class _Name(str):
-    """A name, with its schema if that is not public. `bare` is the last part of it."""
+    """A name, with its schema if that is not public, and names made of it. `bare` is the last part of it."""
 
     @property
     def bare(self) -> str:
-        return self.rpartition(".")[2]
+        return self.removeprefix('"Archive".')
+
+    @property
+    def rest(self) -> str:
+        return _ended(self, "_rest")
+
+    @property
+    def pkey(self) -> str:
+        return _ended(self.bare, "_pkey")
+
+
+def _ended(name: str, suffix: str) -> str:
+    return f'{name[:-1]}{suffix}"' if name.endswith('"') else name + suffix
 
 
 _GROUPS: Final = (CREATES, NAMES_TAKEN, VIEWS, PARTS, COLUMNS, CODE)
@@ -209,7 +225,7 @@ class Focus:
         return tuple(name for name in _NAMES[kind] if name in self.names) or _NAMES[kind]
 
 
-_FREE: Final = frozenset(("n3", "n4", "n5"))
+_FREE: Final = frozenset(('"ñ3"', "n4", '"N 5"'))
 FOCUSES: Final = st.builds(
     Focus,
     st.frozensets(st.sampled_from((*_TABLES, *_VIEWS, "m")), min_size=1, max_size=3).map(lambda names: names | _FREE),

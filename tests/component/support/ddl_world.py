@@ -1,4 +1,7 @@
-"""A small database of every kind of relation, and queries on it as if they were deployed with their tags."""
+"""A small database of every kind of relation, and queries on it as if they were deployed with their tags.
+
+Some names need quotes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cacheaside.catalogue.parameters import Value
-from cacheaside.catalogue.tags import resolve_tags
+from cacheaside.catalogue.tags import resolve_tags, table_of
 
 __all__ = ["ANSWERS", "DECLARED", "DEPLOY", "MEND", "PREPARE", "TENANT", "WATCHED", "WORLD", "Declared"]
 
@@ -15,10 +18,10 @@ TENANT: Final = "ddl_tenant"
 
 # New objects can be read by the query function. `proof.answers` gives all its answers in one round trip.
 PREPARE: Final = f"""
-create schema archive;
+create schema "Archive";
 create schema proof;
-grant usage on schema archive, proof to cacheaside_query;
-grant all on schema public, archive to {TENANT};
+grant usage on schema "Archive", proof to cacheaside_query;
+grant all on schema public, "Archive" to {TENANT};
 alter default privileges grant usage on schemas to cacheaside_query;
 alter default privileges grant select on tables to cacheaside_query;
 create function proof.answers(queries text[]) returns setof text language plpgsql as $$
@@ -67,41 +70,41 @@ MEND: Final = "select proof.mend(%s)"
 
 # Run again between other statements, they create what those dropped.
 WORLD: Final = (
-    "create schema archive",
+    'create schema "Archive"',
     "create type mood as enum ('calm', 'glad')",
     "create type pair as (low integer, high integer)",
     "create domain label as text",
     "create table t (id integer primary key, value text, mood mood default 'calm', note label)",
-    """create table u (id integer primary key, value text,
+    """create table "Users" (id integer primary key, value text,
                        t_id integer references t on delete cascade on update cascade)""",
-    "create table e (id integer primary key, value text, mood mood default 'glad', span pair default '(1,2)')",
-    "create table h (id integer primary key, value text)",
-    "create table h_child () inherits (h)",
-    "create table archive.t (id integer primary key, value text)",
+    """create table "user" (id integer primary key, value text, mood mood default 'glad', span pair default '(1,2)')""",
+    'create table "h.1:1" (id integer primary key, value text)',
+    'create table "h child" () inherits ("h.1:1")',
+    'create table "Archive".t (id integer primary key, value text)',
     """create table p (id integer, region text, value text, primary key (id, region)) partition by list (region);
        create table p_a partition of p for values in ('a');
        create table p_rest partition of p default partition by range (id);
        create table p_rest_low partition of p_rest for values from (0) to (100);
        create table p_rest_high partition of p_rest default""",
-    "create table n1 (id integer primary key, value text)",
-    "create table n2 (id integer primary key, value text)",
+    'create table "N{1}" (id integer primary key, value text)',
+    'create table "n""2" (id integer primary key, value text)',
     "create view v as select id, value from t where id < 5",
     "create view vv as select v.id, v.value, p.value as other from v join p on p.id = v.id",
-    "create view over_u as select id, value from u",
+    'create view over_u as select id, value from "Users"',
     "create materialized view m as select count(*) as id, max(value) as value from t",
     """create function f(wanted integer) returns bigint language sql stable
-       begin atomic select count(*) from u where id >= wanted; end""",
+       begin atomic select count(*) from "Users" where id >= wanted; end""",
     """create function g(wanted integer) returns bigint language plpgsql stable
        as $$ begin return (select count(*) from t where id >= wanted); end $$""",
     "insert into t (id, value) values (1, 'a'), (2, 'b'), (3, 'c') on conflict do nothing",
-    "insert into u (id, value, t_id) values (1, 'a', 1), (2, 'b', 2) on conflict do nothing",
-    "insert into e (id, value) values (1, 'a'), (2, 'b') on conflict do nothing",
-    "insert into h (id, value) values (1, 'a') on conflict do nothing",
-    "insert into h_child (id, value) values (2, 'b')",
-    "insert into archive.t (id, value) values (1, 'a') on conflict do nothing",
+    """insert into "Users" (id, value, t_id) values (1, 'a', 1), (2, 'b', 2) on conflict do nothing""",
+    """insert into "user" (id, value) values (1, 'a'), (2, 'b') on conflict do nothing""",
+    """insert into "h.1:1" (id, value) values (1, 'a') on conflict do nothing""",
+    """insert into "h child" (id, value) values (2, 'b')""",
+    """insert into "Archive".t (id, value) values (1, 'a') on conflict do nothing""",
     "insert into p (id, region, value) values (1, 'a', 'a'), (2, 'b', 'b') on conflict do nothing",
 )
-WATCHED: Final = ("t", "u", "e", "h", "archive.t", "p")
+WATCHED: Final = ("t", '"Users"', '"user"', '"h.1:1"', '"Archive".t', "p")
 
 
 @dataclass(frozen=True)
@@ -125,12 +128,12 @@ DECLARED: Final = (
     Declared("select * from t", ("t",)),
     Declared("select value from t where id = %(id)s", ("t:{id}",), {"id": 1}),
     Declared("select value, note from t where id = %(id)s", ("t:{id}",), {"id": 2}),
-    Declared("select * from u", ("u",)),
-    Declared("select t.value, u.value as other from t join u on u.t_id = t.id", ("t", "u")),
-    Declared("select * from e", ("e",)),
-    Declared("select value from e where id = %(id)s", ("e:{id}",), {"id": 1}),
-    Declared("select * from h", ("h",)),
-    Declared("select * from archive.t", ("archive.t",)),
+    Declared('select * from "Users"', ('"Users"',)),
+    Declared('select t.value, u.value as other from t join "Users" as u on u.t_id = t.id', ("t", '"Users"')),
+    Declared('select * from "user"', ('"user"',)),
+    Declared('select value from "user" where id = %(id)s', ('"user":{id}',), {"id": 1}),
+    Declared('select * from "h.1:1"', ('"h.1:1"',)),
+    Declared('select * from "Archive".t', ('"Archive".t',)),
     Declared("select * from p", ("p",)),
     Declared(
         "select value from p where id = %(id)s and region = '%(region)s'",
@@ -140,12 +143,12 @@ DECLARED: Final = (
     Declared("select * from v", ("t",)),
     Declared("select value from v where id = %(id)s", ("t:{id}",), {"id": 1}),
     Declared("select * from vv", ("t", "p")),
-    Declared("select * from over_u", ("u",)),
+    Declared("select * from over_u", ('"Users"',)),
     Declared("select * from m", ("m",)),
-    Declared("select f(1)", ("u",)),
+    Declared("select f(1)", ('"Users"',)),
     Declared("select g(1)", ("g", "t")),
 )
 
-_TAGS: Final = sorted({tag.partition(":")[0] for each in DECLARED for tag in each.tags})
+_TAGS: Final = sorted({table_of(tag) for each in DECLARED for tag in each.tags})
 # As the migrate function does after its check.
 DEPLOY: Final = f"select cacheaside.declare(array{_TAGS})"

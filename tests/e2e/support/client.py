@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
 
+from local.live.http import Authorize, send
 from tests.support.answer import Answer
 
-__all__ = ["Authorize", "Client", "eventually", "leaked", "same_entry", "unsigned"]
+__all__ = ["Client", "eventually", "leaked", "same_entry"]
 
-# Longer than any gateway waits, so that the API's own timeout is seen.
-_TIMEOUT_S: Final = 60
 # A cache that failed is bypassed for at least 5 s, and longer if it fails again.
 _PATIENCE_S: Final = 30
 _PAUSE_S: Final = 0.2
@@ -30,14 +26,6 @@ _INSIDE: Final = re.compile(
 )
 
 _T = TypeVar("_T")
-
-Authorize = Callable[[str, str, bytes], Mapping[str, str]]
-"""Returns the headers that authenticate a request, from its method, URL and body."""
-
-
-def unsigned(_method: str, _url: str, _body: bytes) -> Mapping[str, str]:
-    """Return no headers."""
-    return {}
 
 
 class Client:
@@ -56,17 +44,8 @@ class Client:
 
     def call(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
         """Send one request on a connection of its own."""
-        whole = self._url + target
-        parts = urlsplit(whole)
-        connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
-        with closing(connect(parts.netloc, timeout=_TIMEOUT_S)) as connection:
-            own = {"accept-encoding": "identity", **(headers or {})}
-            connection.request(method, path, body or None, own | dict(self._authorize(method, whole, body)))
-            response = connection.getresponse()
-            answer = Answer(
-                response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
-            )
+        response = send(method, self._url + target, self._authorize, body=body, headers=headers)
+        answer = Answer(response.status, response.headers, response.body)
         if answer.status >= 400:
             assert not leaked(answer.body), f"{method} {target} answered {answer.status} with {leaked(answer.body)}"
         return answer

@@ -39,6 +39,7 @@ EXISTING_VPC: Final = {
     "DataSubnetIds": "subnet-0d1,subnet-0d2",
 }
 EXISTING_DATABASE: Final = {
+    "SampleSize": "0",
     "DatabaseHost": "db.example",
     "DatabaseResourceId": "db-EXISTING",
     "DatabaseSecurityGroupId": "sg-0db",

@@ -213,3 +213,35 @@ def test_jitter_only_shortens() -> None:
     policy = Policy(ttl_ms=1_000, jitter=0.1)
     times = [policy.fresh_ms(found=True, chance=chance) for chance in (0.0, 0.5, 0.999)]
     assert times == [1_000, 950, 901]
+
+
+def test_a_wrong_file_does_not_take_the_others_with_it(tmp_path: Path) -> None:
+    load(tmp_path, GOOD, "good")
+    (tmp_path / "queries/deep.sql").write_text(f"-- x = {'[' * 50_000}\nselect 1\n")
+    (tmp_path / "queries/folder.sql").mkdir()
+    (tmp_path / "queries/latin.sql").write_bytes(b"-- summary = 'caf\xe9'\n")
+    (tmp_path / "queries/.#good.sql").symlink_to("of-an-editor")
+    (tmp_path / "commands").mkdir()
+    (tmp_path / "commands/good.sql").write_text("-- summary = 1\nselect 1\n")
+    catalogue = Catalogue.load(tmp_path)
+    assert catalogue.query("good").summary
+    assert [error.place for error in catalogue.errors] == [
+        *("queries/deep.sql:1", "queries/folder.sql:1", "queries/latin.sql:1", "commands/good.sql:1"),
+    ]
+    for name in ("deep", "folder", "latin"):
+        with pytest.raises(CatalogueError, match=f"{name}.sql:1: "):
+            catalogue.query(name)
+    with pytest.raises(CatalogueError, match=r"good.sql:1: summary is missing"):
+        catalogue.command("good")
+
+
+def test_an_error_that_is_raised_often_does_not_grow(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError):
+        load(tmp_path, "no header")
+    catalogue = Catalogue.load(tmp_path)
+    depths = set()
+    for _ in range(3):
+        with pytest.raises(CatalogueError) as caught:
+            catalogue.query("some_query")
+        depths.add(len(caught.traceback))
+    assert len(depths) == 1

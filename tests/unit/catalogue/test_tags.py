@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cacheaside.catalogue.parameters import Parameter, Value
-from cacheaside.catalogue.tags import changed_tags, check_tag, resolve_tags
+from cacheaside.catalogue.tags import changed_tags, check_tag, is_change, parameters_of, resolve_tags, table_of
 
 
 def parameter(name: str, **options: object) -> Parameter:
@@ -70,7 +71,13 @@ def test_no_answer_survives_a_change_of_its_rows(changed: list[tuple[str, int] |
     ("tag", "says"),
     [
         (1, "1 is not a tag"),
-        ("Orders", "'Orders' is not a tag"),
+        ("order lines", "'order lines' is not a tag; .*InvoiceLine"),
+        ('"Orders', "is not a tag"),
+        ('""', "is not a tag"),
+        ('"a"b"', "is not a tag"),
+        ("a.b.c", "is not a tag"),
+        ('"x":{id', "is not a tag"),
+        ('"x{id}', "is not a tag"),
         ("orders:7", "'orders:7' is not a tag"),
         ("orders:{id},", "is not a tag"),
         ("orders:{other}", "names the parameter other, which is not declared"),
@@ -87,3 +94,48 @@ def test_tag_that_cannot_be_resolved_is_refused(tag: object, says: str) -> None:
     }
     with pytest.raises(ValueError, match=says):
         check_tag(tag, declared)
+
+
+def printed(schema: str, name: str) -> str:
+    """As `cacheaside.tag_of` in PostgreSQL, but for reserved words."""
+    quoted = [
+        part if re.fullmatch("[a-z_][a-z0-9_]*", part) else '"' + part.replace('"', '""') + '"'
+        for part in (schema, name)
+    ]
+    return quoted[1] if schema == "public" else ".".join(quoted)
+
+
+identifiers = st.text(st.sampled_from("aZ_9 é\".:,*{}%\\'/\n"), min_size=1, max_size=8) | st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30
+)
+tables = st.builds(printed, st.just("public") | identifiers, identifiers)
+keys = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30)
+
+
+@given(table=tables, key=keys)
+@example(table='"x{id}"', key="1")
+@example(table='"a:b"."c:d"', key=':"')
+def test_table_of_any_name_is_found_in_its_tags_and_changes(table: str, key: str) -> None:
+    check_tag(table, {})
+    check_tag(f"{table}:{{id}},{{no}}", {"id": parameter("id"), "no": parameter("no")})
+    assert is_change(table)
+    assert is_change(f"{table}:{key}")
+    assert [table_of(tag) for tag in (table, f"{table}:{key}", f"{table}:*", f"{table}:{{id}}")] == [table] * 4
+    assert (parameters_of(table), parameters_of(f"{table}:{{id}},{{no}}")) == ([], ["id", "no"])
+    assert resolve_tags([table], {}) == (table,)
+    assert resolve_tags([f"{table}:{{id}}"], {"id": key}) == (f"{table}:{key}", f"{table}:*")
+    assert changed_tags([f"{table}:{key}"]) == (table, f"{table}:{key}")
+    assert changed_tags([f"{table}:{key}", table]) == (table, f"{table}:*")
+
+
+def test_parameters_that_differ_in_case_are_two() -> None:
+    tag, both = '"Post":{authorId},{authorid}', {name: parameter(name) for name in ("authorId", "authorid")}
+    check_tag(tag, both)
+    assert resolve_tags([tag], {"authorId": 1, "authorid": 2}) == ('"Post":1,2', '"Post":*')
+    with pytest.raises(ValueError, match="names the parameter authorID, which is not declared"):
+        check_tag('"Post":{authorID}', both)
+
+
+@pytest.mark.parametrize("text", ["", "Orders", '"Orders', "orders:", ":1", "a.b.c", "orders:" + "x" * 513, 'a"b"'])
+def test_text_that_postgresql_prints_of_no_table_is_no_change(text: str) -> None:
+    assert not is_change(text)

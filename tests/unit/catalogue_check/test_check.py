@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cacheaside.catalogue.statements import Command, Query
+from cacheaside.catalogue.tags import table_of
 from cacheaside.catalogue_check.check import check_statements
 from cacheaside.catalogue_check.facts import (
     DatabaseObject,
@@ -18,7 +20,7 @@ from cacheaside.catalogue_check.facts import (
     StatementFacts,
     StatementRefused,
 )
-from cacheaside.catalogue_check.findings import CatalogueCheck, Finding
+from cacheaside.catalogue_check.findings import CatalogueCheck, Finding, Fix
 from cacheaside.catalogue_check.tag_rules import unrecorded
 
 ID = (KeyColumn("id", "bigint"),)
@@ -38,7 +40,6 @@ SOURCES = {
     for source in (
         *(table("orders"), table("products"), table("customers"), table("order_items", LINE), table("notes", ())),
         *(function("slow_version"), DatabaseObject(tag="sales", name="sales", kind=ObjectKind.MATERIALIZED_VIEW)),
-        *(function("Slow"), DatabaseObject(tag="Sales", name='"Sales"', kind=ObjectKind.MATERIALIZED_VIEW)),
     )
 }
 
@@ -51,11 +52,11 @@ class Database:
         self.sources = SOURCES
 
     def facts(self, query: Query) -> Facts:
-        declared = {tag.partition(":")[0] for tag in query.tags}
+        declared = {table_of(tag) for tag in query.tags}
         return Facts(
             read={name: self.sources.get(name, table(name)) for name in self.reads},
             opaque={name: function(name) for name in self.calls},
-            declared={name: self.sources[name] for name in declared & self.sources.keys()},
+            declared={name: self.sources.get(name, table(name)) for name in declared - {"ordres"}},
             **self.other_facts,
         )
 
@@ -124,8 +125,6 @@ def test_right_tags_have_no_problem(functions: Path, tags: str, reads: set[str],
         ('["ordres"]', set(), {"slow_version"}, '"ordres" names no table', "slow_version"),
         ('["slow_version:{id}"]', set(), {"slow_version"}, "slow_version has no primary key", "slow_version"),
         ('["slow_version", "products:{sku}"]', set(), {"slow_version"}, "not (sku text)", "slow_version products"),
-        ("[]", set(), {"Slow"}, "whose name cannot be a tag: rename it", ""),
-        ("[]", {"Sales"}, set(), "reads Sales, whose name cannot be a tag: rename it", ""),
         ('["notes:{id}"]', {"notes"}, set(), "notes has no primary key that could name a row", "notes"),
         ('["sales:{id}"]', {"sales"}, set(), "sales has no primary key", "sales"),
         ('["products:{sku}"]', {"products"}, set(), "of products is (id bigint), not (sku text)", "products"),
@@ -208,18 +207,66 @@ def test_unrecorded_source_is_reported_with_the_remedy() -> None:
     quoted = DatabaseObject(tag="o'clock", name='"o\'clock"', kind=ObjectKind.TABLE, recorded=False)
     materialized = DatabaseObject(tag="sales", name="sales", kind=ObjectKind.MATERIALIZED_VIEW, recorded=False)
     assert unrecorded(SOURCES["orders"]) is None
-    assert unrecorded(refused) == "changes of far are not recorded: cannot watch far: it is far away. Come nearer"
-    assert str(unrecorded(quoted)).endswith("select cacheaside.watch('\"o''clock\"');")
-    assert str(unrecorded(materialized)).endswith("alter event trigger cacheaside_follow_schema enable always;")
+    reason = "changes of far are not recorded: cannot watch far: it is far away. Come nearer"
+    assert unrecorded(refused) == (reason, None)
+    watch = "select cacheaside.watch('\"o''clock\"');"
+    assert unrecorded(quoted) == (
+        f"changes of o'clock are not recorded; put into a migration: {watch}",
+        Fix(statement=watch),
+    )
+    message, fix = unrecorded(materialized) or ("", None)
+    assert message.endswith("alter event trigger cacheaside_follow_schema enable always;")
+    assert fix is None
 
 
-def test_table_whose_name_cannot_be_a_tag_is_reported_once(functions: Path) -> None:
-    database = Database({"Orders"}, set())
-    database.sources = {"Orders": table("Orders", recorded=False, refusal="cannot watch it")}
-    path = write(functions, "[]")
-    assert str(check_statements(functions, database)).splitlines() == [
-        f"{path}:3: changes of Orders are not recorded: cannot watch it"
-    ]
+@pytest.mark.parametrize(
+    ("name", "toml"),
+    [
+        ('"InvoiceLine"', """'"InvoiceLine"'"""),
+        ('"Sales"."Order Lines"', """'"Sales"."Order Lines"'"""),
+        ('"o\'clock"', r'''"\"o'clock\""'''),
+        ('"a\\b"', """'"a\\b"'"""),
+        ('"a\\\'b"', r'''"\"a\\'b\""'''),
+        ('"two\nlines"', r'''"\"two\U0000000alines\""'''),
+        ('"two\u2028lines"', r'''"\"two\U00002028lines\""'''),
+        ('"\U0001f600é"', """'"\U0001f600é"'"""),
+    ],
+)
+def test_line_to_write_is_the_header_that_means_the_name(functions: Path, name: str, toml: str) -> None:
+    [message] = problems(functions, "[]", {name})
+    line = f"-- tags    = [{toml}]"
+    assert message == f"the query reads {name}, which is not among its tags; write {line}"
+    assert line.splitlines() == [line]
+    assert tomllib.loads(line.removeprefix("--")) == {"tags": [name]}
+    assert problems(functions, f"[{toml}]", {name}) == []
+
+
+def test_row_of_a_table_with_a_quoted_name(functions: Path) -> None:
+    scans = [Scan('"a:b"', frozenset({("id", "id")}))]
+    assert problems(functions, """['"a:b":{id}']""", {'"a:b"'}, scans=scans) == []
+    [message] = problems(functions, """['"a:b":{sku}']""", {'"a:b"'}, scans=scans)
+    assert message.startswith('"a:b":{sku} is not enough: the primary key of "a:b" is (id bigint)')
+    assert message.endswith("""; write -- tags    = ['"a:b"']""")
+
+
+@pytest.mark.parametrize(
+    ("written", "printed", "line"),
+    [
+        ("user:{id}", '"user"', """['"user":{id}']"""),
+        ("InvoiceLine:{id}", '"InvoiceLine"', """['"InvoiceLine":{id}']"""),
+        ("public.orders", "orders", '["orders"]'),
+    ],
+)
+def test_other_spelling_than_that_of_postgresql_is_reported_with_the_line(
+    functions: Path, written: str, printed: str, line: str
+) -> None:
+    database = Database({printed}, set(), scans=[Scan(printed, frozenset({("id", "id")}))])
+    database.sources = {printed: table(printed), table_of(written): table(printed)}
+    path = write(functions, f'["{written}"]')
+    right = written.replace(table_of(written), printed)
+    assert str(check_statements(functions, database)) == (
+        f"{path}:3: the tag {written} is not as PostgreSQL prints it, {right}; write -- tags    = {line}"
+    )
 
 
 @pytest.mark.parametrize(("line", "at"), [(1, 8), (2, 9), (0, 8), (99, 9)])

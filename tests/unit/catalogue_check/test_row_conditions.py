@@ -19,6 +19,8 @@ from cacheaside.catalogue_check.row_conditions import equalities
         ("(p.active AND (p.id = $1001))", {("id", 1001)}),
         ('(p."Order ID" = $1001)', {("Order ID", 1001)}),
         ('(p."a""b" = $1001)', {('a"b', 1001)}),
+        ('($1001 = p."a = b")', {("a = b", 1001)}),
+        ('((p."a = b" = $1001) AND ($1002 = p."c.d) AND (e"))', {("a = b", 1001), ("c.d) AND (e", 1002)}),
     ],
 )
 def test_equality_that_every_row_meets_is_found(condition: str, found: set[tuple[str, int]]) -> None:
@@ -49,6 +51,7 @@ def test_equality_that_every_row_meets_is_found(condition: str, found: set[tuple
         "(p.note = ' AND (p.id = $1001) AND '::text)",
         "(other.id = $1001)",
         "(p.id = other.product_id)",
+        '(p."id = $1001" = p."y = $1002")',
         "(p.id OPERATOR(shop.=) $1001)",
         "CASE WHEN p.active THEN (p.id = $1001) ELSE true END",
         "f((p.id = $1001))",

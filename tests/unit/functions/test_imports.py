@@ -15,6 +15,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.root import FUNCTIONS as WITH_CATALOGUE
 from tests.support.root import ROOT
 
 SETTINGS = {
@@ -23,7 +24,7 @@ SETTINGS = {
     "CACHE_URL": "redis://host",
     "INVALIDATION": "schedule",
     "POWERTOOLS_METRICS_NAMESPACE": "cacheaside",
-    "PYTHONPATH": f"{ROOT / 'layers' / 'cacheaside'}:{ROOT / 'functions'}",
+    "PYTHONPATH": f"{ROOT / 'layers' / 'cacheaside'}:{WITH_CATALOGUE}",
 }
 PROGRAM = """
 import importlib, json, sys
@@ -37,7 +38,7 @@ SERVING = GROUND | {"http", "reading"}
 # The number of modules by package, of those that the layers and functions/ contain.
 RECORDED: Final = Path(__file__).with_name("modules.json")
 LAYER: Final = ("aws_lambda_powertools", "cacheaside", "hiredis", "jmespath", "psycopg2", "re2", "redis")
-# The catalogue of this checkout has no patterns, which are what re2 is for.
+# The catalogue of the tests has no patterns, which are what re2 is for.
 UNUSED: Final = {"boto3", "difflib", "multiprocessing", "pydantic", "re2", "unittest", "xml"}
 
 

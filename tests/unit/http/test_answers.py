@@ -160,7 +160,7 @@ def leaf_classes(kind: type[Exception]) -> list[type[Exception]]:
 
 
 def test_every_error_but_the_internal_ones_has_a_problem_of_its_own() -> None:
-    internal = {"CatalogueError", "SettingsError", "StatementFailed"}
+    internal = {"SettingsError", "StatementFailed"}
     slugs = {kind.__name__: problem_of(kind.__new__(kind)).slug for kind in leaf_classes(CacheasideError)}
     assert {name for name, slug in slugs.items() if slug == "internal"} == internal
 

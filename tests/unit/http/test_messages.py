@@ -15,7 +15,7 @@ def request(event: dict[str, Any]) -> Request:
 
 
 def test_names_of_headers_are_in_lower_case_also_from_sam_local() -> None:
-    event = json.loads((ROOT / "events" / "command_set_price.json").read_text())
+    event = json.loads((ROOT / "events" / "command_unknown.json").read_text())
     sent = {name.title(): value for name, value in event["headers"].items()}
     assert "Content-Type" in sent
     assert request(event | {"headers": sent}).headers == event["headers"]

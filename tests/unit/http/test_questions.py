@@ -8,12 +8,12 @@ from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.errors import BadParameters, UnknownStatement
 from cacheaside.http import questions
 from cacheaside.http.questions import Questions
-from tests.support.root import ROOT
+from tests.support.root import FUNCTIONS
 
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    return Catalogue.load(ROOT / "functions" / "catalogue")
+    return Catalogue.load(FUNCTIONS / "catalogue")
 
 
 def test_the_same_url_is_parsed_once(catalogue: Catalogue) -> None:

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from cacheaside.runtime.snapshot import after_restore
-from tests.support.root import ROOT
+from tests.support.root import FUNCTIONS, ROOT
 
 Hooks = list[Callable[[], object]]
 
@@ -68,7 +68,7 @@ def test_init_of_the_query_function_opens_no_connection_and_registers_its_hooks(
     with create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         environment = {
-            "PYTHONPATH": f"{ROOT}/layers/cacheaside:{ROOT}/functions",
+            "PYTHONPATH": f"{ROOT}/layers/cacheaside:{FUNCTIONS}",
             "PYTHONDONTWRITEBYTECODE": "1",  # else bytecode would be written to functions/, and deployed
             "AUTHENTICATION": "url",
             "DATABASE_URL": f"postgresql://nobody@127.0.0.1:{port}/none",

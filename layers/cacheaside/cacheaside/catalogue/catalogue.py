@@ -1,14 +1,15 @@
 """The catalogue: every query and command that can be called, loaded from .sql files and checked while it is loaded.
 
-An error in a file is reported here and not to a caller. The message names the file, the line and a correction.
+The message of an error names the file, the line and a correction. The check and a deployment refuse a catalogue with an
+error. While the catalogue is being edited, only the wrong statement is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, cast, get_args
+from typing import Any, Final, NamedTuple, Self, TypeVar, cast, get_args
 
 from cacheaside.catalogue.durations import parse_duration_ms
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value
@@ -20,6 +21,8 @@ from cacheaside.catalogue.tags import TAGS_AT_MOST, check_tag
 from cacheaside.errors import CatalogueError, UnknownStatement
 
 __all__ = ["Catalogue"]
+
+_S = TypeVar("_S", Query, Command)
 
 _STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "params"})
 _COMMAND_KEYS: Final = _STATEMENT_KEYS | {"isolation"}
@@ -38,32 +41,51 @@ _TIMEOUT_AT_MOST_MS: Final = 25_000
 
 
 class Catalogue(NamedTuple):
-    """All queries and commands by name."""
+    """All queries and commands by name. A wrong file has an error in place of its statement."""
 
     queries: Mapping[str, Query]
     commands: Mapping[str, Command]
+    query_errors: Mapping[str, CatalogueError] = {}
+    command_errors: Mapping[str, CatalogueError] = {}
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read queries/*.sql and commands/*.sql in `folder`. Raises CatalogueError for the first error."""
-        queries = sorted((folder / "queries").glob("*.sql"))
-        commands = sorted((folder / "commands").glob("*.sql"))
-        return cls(
-            {path.stem: _query(read_sql_file(path)) for path in queries},
-            {path.stem: _command(read_sql_file(path)) for path in commands},
-        )
+        """Read queries/*.sql and commands/*.sql in `folder`. Never raises for a wrong file: the others are served."""
+        queries, query_errors = _load(folder / "queries", _query)
+        commands, command_errors = _load(folder / "commands", _command)
+        return cls(queries, commands, query_errors, command_errors)
+
+    @property
+    def errors(self) -> tuple[CatalogueError, ...]:
+        """The errors of all files."""
+        return (*self.query_errors.values(), *self.command_errors.values())
 
     def query(self, name: str) -> Query:
-        """Return the query `name`. Raises UnknownStatement."""
+        """Return the query `name`. Raises UnknownStatement, or CatalogueError if its file is wrong."""
+        if name in self.query_errors:
+            raise self.query_errors[name].with_traceback(None)  # or it would keep those of all times that it was raised
         if name not in self.queries:
             raise UnknownStatement("there is no query of that name; GET /queries lists all")
         return self.queries[name]
 
     def command(self, name: str) -> Command:
-        """Return the command `name`. Raises UnknownStatement."""
+        """Return the command `name`. Raises UnknownStatement, or CatalogueError if its file is wrong."""
+        if name in self.command_errors:
+            raise self.command_errors[name].with_traceback(None)
         if name not in self.commands:
             raise UnknownStatement("there is no command of that name; GET /openapi.json lists all")
         return self.commands[name]
+
+
+def _load(folder: Path, read: Callable[[SqlFile], _S]) -> tuple[dict[str, _S], dict[str, CatalogueError]]:
+    statements: dict[str, _S] = {}
+    errors: dict[str, CatalogueError] = {}
+    for path in sorted(folder.glob("[!.]*.sql")):  # editors keep hidden files beside the one that is edited
+        try:
+            statements[path.stem] = read(read_sql_file(path))
+        except CatalogueError as error:
+            errors[path.stem] = error
+    return statements, errors
 
 
 def _query(file: SqlFile) -> Query:

@@ -50,6 +50,8 @@ def read_sql_file(path: Path) -> SqlFile:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise CatalogueError(path, 1, f"not UTF-8: {error.reason}; save the file as UTF-8") from None
+    except OSError as error:
+        raise CatalogueError(path, 1, f"the file cannot be read: {error.strerror}") from None
     length = next((at for at, line in enumerate(lines) if not line.startswith("--")), len(lines))
     header_lines = tuple(lines[:length])
     header = _parse_header(path, header_lines)
@@ -66,6 +68,8 @@ def _parse_header(path: Path, lines: tuple[str, ...]) -> dict[str, Any]:
     toml = "\n".join(line.removeprefix("--").strip() for line in lines)
     try:
         return tomllib.loads(toml, parse_float=_finite)
+    except RecursionError:
+        raise CatalogueError(path, 1, "the header is not TOML that can be read: it nests too deep") from None
     except ValueError as error:  # of TOML, or of a number
         position = _TOML_POSITION.search(str(error))
         line = int(position[1] or len(lines)) if position else 1

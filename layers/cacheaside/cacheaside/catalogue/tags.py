@@ -5,6 +5,9 @@
     products:{id}          products:42, products:*          products:42 (a row)    products:42, products
 
 So a change of many rows need not list them, and a change of one row keeps the answers about other rows in the cache.
+
+A table is written as PostgreSQL prints it, with its schema if that is not public: `orders`, `sales.region`, `"user"`,
+`"InvoiceLine":{id}`, `"Sales"."Order Lines"`. In quotes, a dot, a colon or a brace is a part of the name.
 """
 
 from __future__ import annotations
@@ -12,18 +15,29 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from cacheaside.catalogue.parameters import Parameter, Value, canonical
 
-__all__ = ["TAGS_AT_MOST", "changed_tags", "check_tag", "parameters_of", "resolve_tags", "table_of"]
+__all__ = ["TAGS_AT_MOST", "changed_tags", "check_tag", "is_change", "parameters_of", "resolve_tags", "table_of"]
 
 # Every tag is one more key in the round trip of a hit.
 TAGS_AT_MOST: Final = 8
 
-_PARAMETER: Final = r"\{([a-z_][a-z0-9_]*)\}"
+# Other spellings than PostgreSQL's are accepted here, and are reported by the check: it knows what names exist.
+_QUOTED: Final = r'"(?:[^"\0]|"")+"'
+_PART: Final = rf"(?:[^\W\d][\w$]*|{_QUOTED})"
+_PARAMETER: Final = r"\{([A-Za-z_][A-Za-z0-9_]*)\}"
 _PLACEHOLDER: Final = re.compile(_PARAMETER)
-_TAG: Final = re.compile(rf"([a-z_][a-z0-9_$.]*)(?::{_PARAMETER}(?:,{_PARAMETER})*)?")
+_TAG: Final = re.compile(rf"{_PART}(?:\.{_PART})?(?::{_PARAMETER}(?:,{_PARAMETER})*)?")
+_PRINTED: Final = rf"(?:[a-z_][a-z0-9_$]*|{_QUOTED})"
+_CHANGE: Final = re.compile(rf"{_PRINTED}(?:\.{_PRINTED})?(?::.{{1,512}})?", re.DOTALL)
+_NOTATION: Final = (
+    'write a table as PostgreSQL prints it, orders or sales.region or "InvoiceLine", or a row of one, products:{id}'
+)
+# Up to the first colon that is not in quotes.
+_BEFORE_KEY: Final = re.compile(r'(?:[^":]|"[^"]*")*')
 
 # More changed rows of one table than this invalidate the whole table: that is less work for the cache.
 _ROWS_AT_MOST: Final = 1_000
@@ -32,7 +46,7 @@ _ROWS_AT_MOST: Final = 1_000
 def check_tag(tag: object, parameters: Mapping[str, Parameter]) -> None:
     """Raise ValueError, with a correction, unless `tag` is a table or a row whose key is declared parameters."""
     if not isinstance(tag, str) or not _TAG.fullmatch(tag):
-        raise ValueError(f'{tag!r} is not a tag; write a table, "orders", or a row of one, "products:{{id}}"')
+        raise ValueError(f"{tag!r} is not a tag; {_NOTATION}")
     for name in parameters_of(tag):
         parameter = parameters.get(name)
         if parameter is None:
@@ -41,14 +55,26 @@ def check_tag(tag: object, parameters: Mapping[str, Parameter]) -> None:
             raise ValueError(f"tag {tag!r} needs the parameter {name} to be one value that is always there")
 
 
+def is_change(text: str) -> bool:
+    """Return whether `text` can be a change, which PostgreSQL has printed: a table, or a row of one, `products:42`."""
+    return _CHANGE.fullmatch(text) is not None
+
+
 def table_of(tag: str) -> str:
     """Return the table of a tag or change: `products` of `products:42`."""
-    return tag.partition(":")[0]
+    table = tag.partition(":")[0]
+    if '"' not in table:
+        return table
+    before = _BEFORE_KEY.match(tag)
+    return before[0] if before else table
 
 
 def parameters_of(tag: str) -> list[str]:
     """Return the parameters in a declared tag of a row, in the order of the key. There are none in that of a table."""
-    return re.findall(_PARAMETER, tag)
+    return _PLACEHOLDER.findall(tag, len(table_of(tag)))
+
+
+_declared_table: Final = lru_cache(maxsize=1_000)(table_of)
 
 
 def resolve_tags(tags: Sequence[str], values: Mapping[str, Value]) -> tuple[str, ...]:
@@ -58,9 +84,13 @@ def resolve_tags(tags: Sequence[str], values: Mapping[str, Value]) -> tuple[str,
     """
     resolved: dict[str, None] = {}
     for tag in tags:
-        resolved[_PLACEHOLDER.sub(lambda match: _text(values[match[1]]), tag)] = None
-        if ":" in tag:
-            resolved[_any_row_of(table_of(tag))] = None
+        table = _declared_table(tag)
+        if table == tag:
+            resolved[tag] = None
+            continue
+        key = _PLACEHOLDER.sub(lambda match: _text(values[match[1]]), tag[len(table) :])
+        resolved[table + key] = None
+        resolved[_any_row_of(table)] = None
     return tuple(resolved)
 
 

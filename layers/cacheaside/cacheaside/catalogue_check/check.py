@@ -14,7 +14,7 @@ from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.sql_file import SqlFile, read_sql_file
 from cacheaside.catalogue.statements import Command, Query
 from cacheaside.catalogue_check.facts import DatabaseObject, Facts, StatementFacts, StatementRefused
-from cacheaside.catalogue_check.findings import CatalogueCheck, Finding
+from cacheaside.catalogue_check.findings import CatalogueCheck, Finding, Fix, Message
 from cacheaside.catalogue_check.statement_rules import freshness_warnings, statement_problems, steadiness_warnings
 from cacheaside.catalogue_check.tag_rules import objects_read, tag_problems, unrecorded
 
@@ -32,12 +32,13 @@ class FactSource(Protocol):
 
 
 def check_statements(folder: Path, database: FactSource) -> CatalogueCheck:
-    """Check every statement of the catalogue in `folder`. Raises CatalogueError if a file is not a valid one.
+    """Check every statement of the catalogue in `folder`. A file that is not a valid one is a problem of its own.
 
     A table that is not watched is reported once, for the first query that reads it. So is a role that cannot be taken.
     """
     catalogue = Catalogue.load(folder)
     check = _Check(database)
+    check.problems += [Finding(error.path, error.line, error.reason) for error in catalogue.errors]
     for name, query in catalogue.queries.items():
         check.query(query, read_sql_file(folder / "queries" / f"{name}.sql"))
     for name, command in catalogue.commands.items():
@@ -65,7 +66,7 @@ class _Check:
             return
         self._statement(facts, file)
         messages = [*tag_problems(query, file, facts), *self._unrecorded(query, facts)]
-        self.problems += [Finding(file.path, file.line_of("tags"), message) for message in messages]
+        self.problems += [Finding(file.path, file.line_of("tags"), *message) for message in messages]
         for key, warnings in (("ttl", freshness_warnings), ("verify", steadiness_warnings)):
             self.warnings += [Finding(file.path, file.line_of(key), message) for message in warnings(query, facts)]
 
@@ -80,16 +81,17 @@ class _Check:
     def _refused(self, refused: StatementRefused, file: SqlFile) -> None:
         # The sample values may have more lines than their placeholders.
         line = min(max(refused.line, 1), file.sql.count("\n") + 1)
-        self.problems.append(Finding(file.path, file.sql_line + line - 1, refused.reason))
+        fix = Fix(statement=refused.grant) if refused.grant else None
+        self.problems.append(Finding(file.path, file.sql_line + line - 1, refused.reason, fix))
 
     def _statement(self, facts: StatementFacts, file: SqlFile) -> None:
-        self.problems += [Finding(file.path, file.sql_line, message) for message in statement_problems(facts)]
+        self.problems += [Finding(file.path, file.sql_line, *message) for message in statement_problems(facts)]
         if facts.not_as_role and facts.not_as_role not in self._objections:
             self._objections.add(facts.not_as_role)
             message = f"checked as the role of this session, which cannot act as the function's: {facts.not_as_role}"
             self.warnings.append(Finding(file.path, file.sql_line, message))
 
-    def _unrecorded(self, query: Query, facts: Facts) -> Iterator[str]:
+    def _unrecorded(self, query: Query, facts: Facts) -> Iterator[Message]:
         for each in objects_read(query, facts):
             if each.tag not in self.objects and (message := unrecorded(each)):
                 yield message

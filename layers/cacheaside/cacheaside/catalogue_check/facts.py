@@ -60,7 +60,7 @@ class Facts(StatementFacts):
 
     read: Mapping[str, DatabaseObject]  # tables and materialized views, also those behind views and functions
     opaque: Mapping[str, DatabaseObject]  # called functions for which PostgreSQL does not know the tables read
-    declared: Mapping[str, DatabaseObject]  # the objects that its tags name
+    declared: Mapping[str, DatabaseObject]  # the objects that its tags name, by the name as the tag has it
     scans: tuple[Scan, ...] = ()  # of all tables, if no grant is missing
     out_of_plan: frozenset[str] = frozenset()  # tags of `read` that a function or policy scans, outside of `scans`
     unscanned: frozenset[str] = frozenset()  # tags of `read` that the plan scans in fewer places than the query does
@@ -71,9 +71,13 @@ class Facts(StatementFacts):
 
 
 class StatementRefused(Exception):
-    """PostgreSQL refuses a statement. `line` counts from 1 where its SQL begins, and is 0 if PostgreSQL named none."""
+    """PostgreSQL refuses a statement. `line` counts from 1 where its SQL begins, and is 0 if PostgreSQL named none.
 
-    def __init__(self, reason: str, line: int = 0) -> None:
+    `grant` is a statement for a migration, after which PostgreSQL may accept it, or "".
+    """
+
+    def __init__(self, reason: str, line: int = 0, grant: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.line = line
+        self.grant = grant

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["CatalogueCheck", "Finding"]
+__all__ = ["CatalogueCheck", "Finding", "Fix", "Message"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What corrects a finding: a line in place of that of the header, or a statement for a migration."""
+
+    header: str = ""
+    statement: str = ""
+
+
+Message = tuple[str, Fix | None]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -15,6 +26,7 @@ class Finding:
     path: Path
     line: int
     message: str
+    fix: Fix | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.message}"

@@ -25,7 +25,7 @@ _COLUMN: Final = re.compile(rf"(?P<alias>{_IDENTIFIER})\.(?P<column>{_IDENTIFIER
 _CAST_COLUMN: Final = re.compile(rf"\((?P<alias>{_IDENTIFIER})\.(?P<column>{_IDENTIFIER})\)::text")
 _PARAMETER: Final = re.compile(rf"\$(\d+)|\(\$(\d+)\){_CAST}")
 _PARAMETER_OF_ENUM: Final = re.compile(rf"\$(\d+)|\(\$(\d+)\){_CAST_TO_ENUM}")
-_EQUALITY: Final = re.compile(r"(.+) = (.+)", re.DOTALL)
+_EQUALS: Final = " = "
 
 
 def equalities(conditions: Iterable[str], alias: str, enums: frozenset[str] = frozenset()) -> Iterator[tuple[str, int]]:
@@ -35,9 +35,7 @@ def equalities(conditions: Iterable[str], alias: str, enums: frozenset[str] = fr
     """
     for condition in conditions:
         for operand in _operands(condition):
-            if (match := _EQUALITY.fullmatch(operand)) is None:
-                continue
-            for left, right in (match.groups(), reversed(match.groups())):
+            for left, right in _sides(operand):
                 column = _COLUMN.fullmatch(left) or _CAST_COLUMN.fullmatch(left)
                 if column is None or _name(column["alias"]) != alias:
                     continue
@@ -45,6 +43,15 @@ def equalities(conditions: Iterable[str], alias: str, enums: frozenset[str] = fr
                 pattern = _PARAMETER_OF_ENUM if name in enums and column.re is _COLUMN else _PARAMETER
                 if parameter := pattern.fullmatch(right):
                     yield name, int(parameter[1] or parameter[2])
+
+
+def _sides(operand: str) -> Iterator[tuple[str, str]]:
+    """Yield what is before and after each = in both orders. One in a name splits it, and so matches no column."""
+    pieces = operand.split(_EQUALS)
+    for at in range(1, len(pieces)):
+        before, after = _EQUALS.join(pieces[:at]), _EQUALS.join(pieces[at:])
+        yield before, after
+        yield after, before
 
 
 def _operands(condition: str) -> list[str]:

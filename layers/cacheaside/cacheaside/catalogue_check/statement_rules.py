@@ -9,6 +9,7 @@ from typing import Final
 
 from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue_check.facts import Facts, StatementFacts
+from cacheaside.catalogue_check.findings import Fix, Message
 
 __all__ = ["freshness_warnings", "statement_problems", "steadiness_warnings"]
 
@@ -21,13 +22,16 @@ _CLOCK_LITERAL: Final = re.compile(
 )
 
 
-def statement_problems(facts: StatementFacts) -> Iterator[str]:
+def statement_problems(facts: StatementFacts) -> Iterator[Message]:
     """Yield the reasons for which the statement would fail, or lose a part of its answer."""
     for name, times in Counter(facts.columns).items():
         if times > 1:
-            yield f'{times} columns of the answer are called "{name}": give each its own name, as in id as order_id'
+            yield (
+                f'{times} columns of the answer are called "{name}": give each its own name, as in id as order_id',
+                None,
+            )
     for grant in facts.grants:
-        yield f"its role lacks a right; put into a migration: {grant};"
+        yield f"its role lacks a right; put into a migration: {grant};", Fix(statement=f"{grant};")
 
 
 def freshness_warnings(query: Query, facts: Facts) -> Iterator[str]:

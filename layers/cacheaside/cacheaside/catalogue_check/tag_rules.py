@@ -10,17 +10,17 @@ Triggers must record the changes of all these tables.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from cacheaside.catalogue.sql_file import SqlFile
 from cacheaside.catalogue.statements import Query
-from cacheaside.catalogue.tags import check_tag, parameters_of, table_of
+from cacheaside.catalogue.tags import parameters_of, table_of
 from cacheaside.catalogue_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind
+from cacheaside.catalogue_check.findings import Fix, Message
 
-__all__ = ["objects_read", "tag_problems", "unrecorded"]
+__all__ = ["objects_read", "row_objection", "tag_problems", "unrecorded"]
 
 # The column types in which equal values of a parameter's type have equal text in a tag.
 _COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
@@ -34,40 +34,38 @@ _COLUMN_TYPES: Final[Mapping[str, frozenset[str]]] = {
 _TAGS_SETTING: Final = re.compile(r"--\s*tags\s*=\s*")
 
 
-def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[str]:
+def tag_problems(query: Query, file: SqlFile, facts: Facts) -> Iterator[Message]:
     """Yield the errors in the tags of `query`, each with the line to write instead."""
     wrong: list[str] = []
     right: dict[str, None] = {}
-    for tag in query.tags:
+    printed = {written: each.tag for written, each in facts.declared.items()}
+    tags = [printed.get(table_of(tag), table_of(tag)) + tag[len(table_of(tag)) :] for tag in query.tags]
+    for written, tag in zip(query.tags, tags, strict=True):
         name = table_of(tag)
-        if name not in facts.declared:
-            wrong.append(f'"{tag}" names no table, materialized view or function')
+        if written != tag:
+            wrong.append(f"the tag {written} is not as PostgreSQL prints it, {tag}")
+        if table_of(written) not in facts.declared:
+            wrong.append(f"{_shown(tag)} names no table, materialized view or function")
         elif name not in facts.read and not facts.opaque:
             wrong.append(f"the query does not read {name}")
-        elif objection := _row_objection(tag, query, facts):
-            wrong.append(f'"{tag}" is not enough: {objection}')
+        elif objection := row_objection(tag, tags, query, facts):
+            wrong.append(f"{_shown(tag)} is not enough: {objection}")
             right[name] = None
         else:
             right[tag] = None
-    declared = {table_of(tag) for tag in query.tags}
+    declared = {table_of(tag) for tag in tags}
     for name in sorted(facts.read.keys() - declared):
-        if _can_be_tag(name):
-            wrong.append(f"the query reads {name}, which is not among its tags")
-            right[name] = None
-        elif facts.read[name].kind is ObjectKind.MATERIALIZED_VIEW:  # of a table, `unrecorded` reports it
-            wrong.append(f"the query reads {name}, whose name cannot be a tag: rename it")
-    for name in sorted(facts.opaque.keys() - declared):
+        wrong.append(f"the query reads {name}, which is not among its tags")
+        right[name] = None
+    for name in sorted(facts.opaque.keys() - declared):  # with the tag an operator can invalidate the answers
         hides = f"the query calls {name}, which hides what it reads"
-        if _can_be_tag(name):  # with the tag an operator can invalidate the answers
-            wrong.append(f"{hides}: tag it, and beside it the tables that it reads")
-            right[name] = None
-        else:
-            wrong.append(f"{hides}, and whose name cannot be a tag: rename it")
+        wrong.append(f"{hides}: tag it, and beside it the tables that it reads")
+        right[name] = None
     line = _tags_setting(file, list(right))
-    return (f"{message}; write {line}" for message in wrong)
+    return ((f"{message}; write {line}", Fix(header=line)) for message in wrong)
 
 
-def unrecorded(table: DatabaseObject) -> str | None:
+def unrecorded(table: DatabaseObject) -> Message | None:
     """Return a message with the remedy if changes of a table are not recorded, or None if they are."""
     if table.recorded:
         return None
@@ -75,12 +73,14 @@ def unrecorded(table: DatabaseObject) -> str | None:
         return (
             f"a refresh of {table.tag} is not recorded: the event trigger cacheaside_follow_schema is missing or not "
             "enabled; a superuser makes it as in migrate/system/0012_event_triggers.sql, or does: "
-            "alter event trigger cacheaside_follow_schema enable always;"
+            "alter event trigger cacheaside_follow_schema enable always;",
+            None,
         )
     if table.refusal:
-        return f"changes of {table.tag} are not recorded: {table.refusal}"
+        return f"changes of {table.tag} are not recorded: {table.refusal}", None
     literal = table.name.replace("'", "''")
-    return f"changes of {table.tag} are not recorded; put into a migration: select cacheaside.watch('{literal}');"
+    watch = f"select cacheaside.watch('{literal}');"
+    return f"changes of {table.tag} are not recorded; put into a migration: {watch}", Fix(statement=watch)
 
 
 def objects_read(query: Query, facts: Facts) -> Iterator[DatabaseObject]:
@@ -91,12 +91,15 @@ def objects_read(query: Query, facts: Facts) -> Iterator[DatabaseObject]:
         yield from (each for each in declared if each is not None and each.kind is not ObjectKind.FUNCTION)
 
 
-def _row_objection(tag: str, query: Query, facts: Facts) -> str | None:
-    """Return why the tag of a row does not cover all rows of the table that the query reads, or None if it does."""
+def row_objection(tag: str, tags: list[str], query: Query, facts: Facts) -> str | None:
+    """Return why the tag of a row does not cover all rows of the table that the query reads, or None if it does.
+
+    `tags` are all tags of the query, as PostgreSQL prints them.
+    """
     table, names = table_of(tag), parameters_of(tag)
-    if not names or table in query.tags:
+    if not names or table in tags:
         return None
-    key = facts.declared[table].key
+    key = next(each.key for each in (*facts.declared.values(), *facts.read.values()) if each.tag == table)
     if not key:
         return f"{table} has no primary key that could name a row"
     if not _is_key(names, key, query):
@@ -106,7 +109,7 @@ def _row_objection(tag: str, query: Query, facts: Facts) -> str | None:
         return f"{table} is read by a function or a policy, and nothing tells which rows"
     if table in facts.unscanned:
         return f"PostgreSQL's plan leaves out a scan of {table}, so nothing tells which rows that scan may read one day"
-    rows = [parameters_of(other) for other in query.tags if table_of(other) == table]
+    rows = [parameters_of(other) for other in tags if table_of(other) == table]
     for scan in facts.scans:
         if scan.tag == table and not any(
             _is_key(row, key, query) and {(part.name, name) for part, name in zip(key, row, strict=True)} <= scan.equal
@@ -123,15 +126,19 @@ def _is_key(names: list[str], key: tuple[KeyColumn, ...], query: Query) -> bool:
     )
 
 
-def _can_be_tag(name: str) -> bool:
-    try:
-        check_tag(name, {})
-    except ValueError:
-        return False
-    return ":" not in name
+def _shown(tag: str) -> str:
+    return tag if '"' in tag else f'"{tag}"'
 
 
 def _tags_setting(file: SqlFile, tags: list[str]) -> str:
     existing = _TAGS_SETTING.match(file.header_lines[file.line_of("tags") - 1])
     start = existing[0].rstrip() if existing else "-- tags ="
-    return f"{start} {json.dumps(tags)}"  # a list of plain strings is the same in TOML
+    return f"{start} [{', '.join(map(_toml, tags))}]"
+
+
+def _toml(text: str) -> str:
+    """Return a string of TOML on one line: a literal one, if that spares the quotes in `text` their backslashes."""
+    if '"' in text and "'" not in text and text.isprintable():
+        return f"'{text}'"
+    plain = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in plain) + '"'

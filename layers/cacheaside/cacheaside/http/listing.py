@@ -10,9 +10,9 @@ from cacheaside.http.schemas import describe_parameter
 __all__ = ["listing"]
 
 
-def listing(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Return one item for each query. Times are in seconds."""
-    return [
+def listing(catalogue: Catalogue) -> dict[str, Any]:
+    """Return one item of `data` for each query, and one of `errors` for each wrong file. Times are in seconds."""
+    data = [
         {
             "name": query.name,
             "summary": query.summary,
@@ -24,3 +24,5 @@ def listing(catalogue: Catalogue) -> list[dict[str, Any]]:
         }
         for query in catalogue.queries.values()
     ]
+    errors = [{"place": error.place, "detail": error.reason} for error in catalogue.errors]
+    return {"data": data, **({"errors": errors} if errors else {})}

@@ -176,6 +176,12 @@ _TIMEOUT: Final = Problem(
     "The database took too long",
     "The query or command exceeded its own timeout and was cancelled.",
 )
+_CATALOGUE_ERROR: Final = Problem(
+    "catalogue-error",
+    500,
+    "The file of this query or command is wrong",
+    "The detail names the file of the catalogue, the line and the correction. Other queries and commands are served.",
+)
 _INTERNAL: Final = Problem(
     "internal",
     500,
@@ -190,6 +196,7 @@ _BY_ERROR: Final[Mapping[type[Exception], Problem]] = {
     errors.UnsupportedMedia: _UNSUPPORTED_MEDIA,
     errors.PreconditionFailed: _PRECONDITION_FAILED,
     errors.UnknownStatement: _UNKNOWN_STATEMENT,
+    errors.CatalogueError: _CATALOGUE_ERROR,
     errors.NotFound: _NOT_FOUND,
     errors.BadIdempotencyKey: _BAD_IDEMPOTENCY_KEY,
     errors.IdempotencyKeyReused: _KEY_REUSED,
@@ -220,6 +227,8 @@ def problem_response(error: Exception, request_id: str) -> Response:
     problem = problem_of(error)
     detail = problem.explanation if problem is _INTERNAL else str(error)
     extra: dict[str, Any] = {}
+    if isinstance(error, errors.CatalogueError):
+        detail = f"{error.place}: {error.reason}"  # without the folder, which is of this machine
     if isinstance(error, errors.BadParameters):
         extra["errors"] = [{"parameter": each.parameter, "detail": each.detail} for each in error.problems]
     if isinstance(error, errors.ConstraintViolated):

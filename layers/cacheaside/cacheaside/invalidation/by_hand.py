@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_json
-from cacheaside.catalogue.tags import changed_tags
+from cacheaside.catalogue.tags import changed_tags, is_change
 from cacheaside.errors import BadBody
 from cacheaside.reading.question import Question
 
 __all__ = ["invalidate"]
 
 _TAGS_PER_REQUEST: Final = 100
-_TAG: Final = re.compile(r"[a-z_][a-z0-9_$.]*(?::.{1,512})?", re.DOTALL)
 
 
 class InvalidatedCache(Protocol):
@@ -42,9 +40,12 @@ def invalidate(cache: InvalidatedCache, catalogue: Catalogue, request: Mapping[s
 
 
 def _checked(tags: list[object]) -> list[str]:
-    good = [tag for tag in tags if isinstance(tag, str) and _TAG.fullmatch(tag)]
+    good = [tag for tag in tags if isinstance(tag, str) and is_change(tag)]
     if len(good) < len(tags) or not 1 <= len(tags) <= _TAGS_PER_REQUEST:
-        raise BadBody(f'tags must be 1 to {_TAGS_PER_REQUEST} tables, "products", or rows of one, "products:42"')
+        raise BadBody(
+            f'tags must be 1 to {_TAGS_PER_REQUEST} tables as PostgreSQL prints them, "products" or '
+            '"\\"InvoiceLine\\"", or rows of one, "products:42"'
+        )
     return good
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +20,7 @@ from local.api.pool import Pool
 from local.api.schedule import Scheduler
 from local.servers.processes import descendants
 from local.template import Function, Schedule, Template
-from tests.component.support.checkout import Checkout
-from tests.support.root import ROOT
+from tests.component.support.checkout import copy_project
 from tests.support.wait_until import wait_until
 
 NOTING = """
@@ -146,15 +144,12 @@ def test_stopping_the_gateway_ends_a_scheduled_invocation_and_tells_nothing(
 
 
 def test_a_write_of_psql_changes_the_answer_of_a_running_stack_without_any_request_to_invalidate(folder: Path) -> None:
-    for name in ("local", "functions", "layers"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "template.yaml", folder)
-    checkout = Checkout(folder)
+    checkout = copy_project(folder)
 
     def price() -> float:
         return float(json.loads(checkout.get("/queries/product?id=7"))["data"]["price"])
 
-    with checkout.running(SAMPLE_PRODUCTS="50", PYTHONPATH="layers/cacheaside:functions:.") as process:
+    with checkout.running(SAMPLE_SIZE="50") as process:
         family = descendants(process.pid)
         before = price()
         with closing(psycopg2.connect(checkout.endpoints["DATABASE_URL"])) as writer, writer, writer.cursor() as cursor:

@@ -1,5 +1,6 @@
 """The function of an event, and the address of this machine for containers."""
 
+import re
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -14,7 +15,7 @@ from tests.support.root import ROOT
 
 def test_first_word_of_an_event_names_its_function() -> None:
     functions = {path.stem: function_of(path) for path in (ROOT / "events").glob("*.json")}
-    assert functions["query_version"] == "QueryFunction"
+    assert functions["query_health"] == "QueryFunction"
     assert functions["migrate_create"] == "MigrateFunction"
     assert set(functions.values()) == {"QueryFunction", "CommandFunction", "InvalidateFunction", "MigrateFunction"}
 
@@ -24,9 +25,17 @@ def test_event_of_no_function_is_an_error_that_lists_the_names() -> None:
         function_of(Path("events/other.json"))
 
 
-@pytest.mark.parametrize("event", [None, "", "events/nothing.json"])
-def test_event_that_is_no_file_is_an_error(event: str | None) -> None:
-    with pytest.raises(LocalError, match="is no file: EVENT=events/query_version"):
+@pytest.mark.parametrize(
+    ("event", "says"),
+    [
+        (None, "give EVENT=events/query_health.json"),
+        ("", "give EVENT=events/query_health.json"),
+        ("events/nothing.json", "'events/nothing.json' is no file of events/ and no request"),
+        ("POST /commands/x {", "the body of the request is not JSON"),
+    ],
+)
+def test_neither_a_file_nor_a_request_is_an_error(event: str | None, says: str) -> None:
+    with pytest.raises(LocalError, match=re.escape(says)):
         invoke(event)
 
 

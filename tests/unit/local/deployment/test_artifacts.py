@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _imp
+import shutil
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -54,6 +55,7 @@ class Contents:
     """The uploads of `sam package` for this project. A test changes them."""
 
     def __init__(self) -> None:
+        self.root = ROOT
         pins = (ROOT / "layers/dependencies/requirements.txt").read_text().split()
         pinned = [pin.replace("-", "_").replace("==", "-") for pin in pins if "==" in pin]
         self.functions = files(ROOT / "functions")
@@ -71,7 +73,7 @@ class Contents:
         contents = {tuple(HANDLERS): self.functions, ("CacheasideLayer",): self.library}
         contents["DependenciesLayer",] = self.dependencies
         uploaded = tuple(Artifact(names, zipped(content)) for names, content in contents.items())
-        return list(check_artifacts(ROOT, Package(Path("packaged.yaml"), {"Resources": resources}, uploaded)))
+        return list(check_artifacts(self.root, Package(Path("packaged.yaml"), {"Resources": resources}, uploaded)))
 
 
 @pytest.fixture
@@ -88,6 +90,14 @@ def test_package_of_this_checkout_is_right(contents: Contents) -> None:
     assert library.startswith("library layer, ")
     assert "psycopg2-binary 2." in dependencies
     assert total.endswith("unpacked, of Lambda's 250.0 MB")
+
+
+def test_package_of_an_empty_catalogue_is_right(contents: Contents, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "layers", tmp_path / "layers")
+    shutil.copytree(ROOT / "functions", tmp_path / "functions", ignore=shutil.ignore_patterns("__pycache__", "*.sql"))
+    shutil.copytree(ROOT / "functions/migrate", tmp_path / "functions/migrate", dirs_exist_ok=True)
+    contents.root, contents.functions = tmp_path, files(tmp_path / "functions")
+    assert "0 migrations, 0 queries, 0 commands" in contents.check()[0]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def function() -> Function:
 
 @pytest.fixture
 def resource() -> CustomResource:
-    return CustomResource("Migrations", "Custom::Migrations", {"CodeVersion": "", "SampleProducts": "20"})
+    return CustomResource("Migrations", "Custom::Migrations", {"CodeVersion": "", "SampleSize": "20"})
 
 
 def code_versions(request: Json) -> tuple[str | None, ...]:
@@ -76,8 +76,8 @@ def test_versions_are_counted_as_lambda_counts_them(resource: CustomResource, fu
 
 
 def test_properties_are_only_those_of_the_template(function: Function) -> None:
-    CustomResource("Migrations", "Custom::Migrations", {"SampleProducts": "20"}).create(function)
-    assert function.requests[0]["ResourceProperties"] == {"SampleProducts": "20"}
+    CustomResource("Migrations", "Custom::Migrations", {"SampleSize": "20"}).create(function)
+    assert function.requests[0]["ResourceProperties"] == {"SampleSize": "20"}
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,8 @@ select change
 from asked
 join cacheaside.idempotency_keys using (transaction_id)
 join cacheaside.outbox on written_at < created_at + interval '1 minute'
-where created_at < clock_timestamp() - interval '1 minute' and drained_at is null and strpos(change, ':') = 0"""
+where created_at < clock_timestamp() - interval '1 minute' and drained_at is null
+  and change = cacheaside.table_of(change)"""
 # Rows that the invalidate function has locked are omitted: it drains them itself. The commit does not wait for the
 # disk: if the mark is lost, the rows are only drained twice.
 _MARK_DRAINED: Final = """

@@ -55,8 +55,8 @@ where not string_to_array(%(ids)s, ',') <@ string_to_array(replication_ids, ',')
 returning true"""
 _REPLAY: Final = """
 insert into cacheaside.outbox (change)
-select distinct case when count(*) over (partition by split_part(change, ':', 1)) > 1000
-    then split_part(change, ':', 1) else change end
+select distinct case when count(*) over (partition by cacheaside.table_of(change)) > 1000
+    then cacheaside.table_of(change) else change end
 from (select distinct change from cacheaside.outbox where drained_at is not null) as kept; """
 
 # A table that lacks triggers gets them only while no writer holds it. Those that come meanwhile wait as long.
@@ -102,7 +102,7 @@ with folded as (
     returning change, written_at
 ), as_tables as (
     insert into cacheaside.outbox (change, written_at)
-    select split_part(change, ':', 1), min(written_at) from folded group by 1
+    select cacheaside.table_of(change), min(written_at) from folded group by 1
     returning change
 )
 select (select count(*) from folded) - (select count(*) from as_tables)"""

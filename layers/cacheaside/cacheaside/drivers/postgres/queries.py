@@ -14,14 +14,15 @@ from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, clien
 from cacheaside.drivers.postgres.typed_sql import with_values
 from cacheaside.errors import ConstraintViolated, OutcomeUnknown, RefusedForNow, StatementFailed
 from cacheaside.reading import steps
+from cacheaside.reading.question import Question
 from cacheaside.settings import DatabaseSettings
 
-__all__ = ["Queries"]
+__all__ = ["Queries", "message_parts"]
 
 # PostgreSQL runs the statements of one message as one transaction.
 # With `answer.*`, a column may be called `answer` too.
 _ROWS: Final = "select row_to_json(answer.*)::text from (\n{sql}\n) as answer"
-_READ: Final = "set transaction read only; " + LOCAL_SETTINGS + _ROWS
+_SETTINGS: Final = "set transaction read only; " + LOCAL_SETTINGS
 
 # How many loads without a lease may run at once in the whole fleet. A sandbox serves one request at a time, so it
 # cannot count them: PostgreSQL does. Ten slow queries are about as many as a small instance can run.
@@ -42,7 +43,12 @@ begin
     raise sqlstate '{NO_SLOT}' using message = 'as many loads without a lease as may run at once are running';
 end
 $slot$; """
-_BYPASS: Final = "set transaction read only; " + LOCAL_SETTINGS + _TAKE_SLOT + _ROWS
+
+
+def message_parts(question: Question, timeout_ms: int) -> tuple[str, str]:
+    """Return the two parts of the message of a load: the settings of its transaction, and its query."""
+    settings = _SETTINGS.format(timeout_ms=timeout_ms, lock_ms=lock_limit_ms(timeout_ms))
+    return settings, _ROWS.format(sql=with_values(question.query, question.values))
 
 
 class Queries:
@@ -60,16 +66,16 @@ class Queries:
         if step.bypass:
             return self.load_capped(step, _BYPASSES_AT_MOST)
         with during_waits(renew, RENEW_EVERY_MS / 1000) if renew else nullcontext():
-            return self._load(step, _READ)
+            return self._load(step)
 
     def load_capped(self, step: steps.Load, at_most: int) -> steps.Loaded:
         """Return the same as `load`, in one round trip too. Raises Overloaded if `at_most` others run in the fleet."""
-        return self._load(step, _BYPASS, at_most=at_most)
+        return self._load(step, _TAKE_SLOT.format(at_most=at_most))
 
-    def _load(self, step: steps.Load, message: str, **limits: int) -> steps.Loaded:
+    def _load(self, step: steps.Load, take_slot: str = "") -> steps.Loaded:
         query = step.question.query
-        limits |= {"timeout_ms": step.timeout_ms, "lock_ms": lock_limit_ms(step.timeout_ms)}
-        sql = message.format(sql=with_values(query, step.question.values), **limits)
+        settings, rows_sql = message_parts(step.question, step.timeout_ms)
+        sql = settings + take_slot + rows_sql
         try:
             rows = self._kept.run_repeatable(lambda cur: rows_of(cur, sql), client_limit_s(step.timeout_ms))
         except OutcomeUnknown as error:  # of a COMMIT on another server, and a query changes nothing

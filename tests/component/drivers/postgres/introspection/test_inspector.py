@@ -61,7 +61,7 @@ SCHEMA = """
 
 @pytest.fixture(scope="module")
 def url(postgres: PostgresServer) -> Iterator[str]:
-    """The sample shop with the tables, views and functions of `SCHEMA`."""
+    """The catalogue of the tests with the tables, views and functions of `SCHEMA`."""
     with temporary_database(postgres, "dependencies", SCHEMA) as url:
         yield url
 

@@ -42,7 +42,7 @@ SCHEMA = """
 
 @pytest.fixture(scope="module")
 def url(postgres: PostgresServer) -> Iterator[str]:
-    """The sample shop with tables that have every kind of key."""
+    """The catalogue of the tests with tables that have every kind of key."""
     with temporary_database(postgres, "row_tags", SCHEMA) as url:
         yield url
 

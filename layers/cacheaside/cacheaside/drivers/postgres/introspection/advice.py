@@ -24,7 +24,7 @@ _TYPES: Final = ("integer", "smallint", "bigint", "double precision", "numeric",
 _TYPES_OF_TEXT: Final = ("interval", "jsonb", "json", "jsonpath", "tsquery", "inet", "bytea", "bigint", *_TYPES)
 _ENUMS: Final = "select oid::regtype::text from pg_type where typtype = 'e' order by oid limit 50"
 # A number is accepted in place of a configuration, and a configuration as an operand in place of a number.
-_CALL: Final = re.compile(r'[\w."]+\s*\(')
+_CALL: Final = re.compile(r'(?:[\w.$]|"[^"]*")+\s*\(')
 _CONFIGURATION: Final = "regconfig"
 # `extract(year from …)` and `interval '1 day'` take a word or a plain string, and no expression.
 _LITERAL: Final = re.compile(r"\(?E?'")
@@ -32,11 +32,12 @@ _ON_LITERALS: Final = (
     "a parameter is an expression, such as ('…'::text): write date_part(%(name)s, …) in place of extract, and "
     "%(name)s::interval in place of interval %(name)s"
 )
-_SCHEMA: Final = re.compile(r"permission denied for schema (\S+)")
+_SCHEMA: Final = re.compile(r"permission denied for schema (.+)", re.DOTALL)
+_GRANT: Final = "select format('grant usage on schema %%I to %%I', %(schema)s, %(role)s)"
 _UNREACHABLE: Final = """
 select format('grant usage on schema %%I to %%I', nspname, %(role)s)
-from unnest(string_to_array(current_setting('search_path'), ',')) with ordinality as part (name, at)
-join pg_namespace on nspname = replace(trim(trim(name), '"'), '$user', %(role)s)
+from cacheaside.names_in(current_setting('search_path')) with ordinality as part (name, at)
+join pg_namespace on nspname = case when name = '$user' then %(role)s else name end
 where not has_schema_privilege(%(role)s, pg_namespace.oid, 'usage')
 order by at
 """
@@ -79,10 +80,12 @@ def _casts(statement: Statement, types_of_text: Sequence[str]) -> Iterator[dict[
 
 def grant_to_write(cur: cursor, error: psycopg2.Error, role: str) -> str:
     """Return the grant without which `role`, whose settings apply, cannot resolve a name, or "" if there is none."""
-    if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE and (denied := _SCHEMA.search(str(error))):
-        return f"grant usage on schema {denied[1]} to {role}"
+    denied = _SCHEMA.fullmatch(error.diag.message_primary or "")
+    if error.pgcode == errorcodes.INSUFFICIENT_PRIVILEGE and denied:
+        cur.execute(_GRANT, {"schema": denied[1], "role": role})
+        return " and ".join(grant for (grant,) in cur.fetchall())
     if error.pgcode in (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_FUNCTION, errorcodes.UNDEFINED_OBJECT):
         # Schemas of the search path that the role may not use are passed over without a word.
-        cur.execute(_UNREACHABLE, {"role": role})
+        cur.execute("reset role;" + _UNREACHABLE, {"role": role})  # the role may not use the schema cacheaside
         return " and ".join(grant for (grant,) in cur.fetchall())
     return ""

@@ -11,23 +11,28 @@ from cacheaside.catalogue_check.facts import DatabaseObject, KeyColumn, ObjectKi
 
 __all__ = ["ObjectId", "describe", "find_objects"]
 
+# As the tag is written or, if nothing has that name, in lower case.
 _OBJECTS_OF_TAGS: Final = """
 with wanted as (
-    select
-        case when tag ~ '[.]' then split_part(tag, '.', 1) else 'public' end as schema,
-        case when tag ~ '[.]' then substr(tag, strpos(tag, '.') + 1) else tag end as name
+    select tag, spelling, cacheaside.schema_of(spelling) as schema, cacheaside.name_of(spelling) as name
     from unnest(%(tags)s::text[]) as tag
+    cross join lateral (values (tag), (lower(tag))) as tried (spelling)
+),
+found as (
+    select tag, spelling, 'pg_class' as catalog, pg_class.oid::bigint
+    from wanted
+    join pg_namespace on nspname = schema
+    join pg_class on relnamespace = pg_namespace.oid and relname = name
+    where relkind in ('r', 'p', 'm', 'f', 'S')
+    union
+    select tag, spelling, 'pg_proc', pg_proc.oid::bigint
+    from wanted
+    join pg_namespace on nspname = schema
+    join pg_proc on pronamespace = pg_namespace.oid and proname = name
 )
-select 'pg_class', pg_class.oid::bigint
-from wanted
-join pg_namespace on nspname = schema
-join pg_class on relnamespace = pg_namespace.oid and relname = name
-where relkind in ('r', 'p', 'm', 'f', 'S')
-union all
-select 'pg_proc', pg_proc.oid::bigint
-from wanted
-join pg_namespace on nspname = schema
-join pg_proc on pronamespace = pg_namespace.oid and proname = name
+select tag, catalog, oid from found
+where tag = spelling or tag not in (select tag from found where tag = spelling)
+order by catalog desc
 """
 
 _RELATIONS: Final = """
@@ -49,7 +54,7 @@ where pg_class.oid = any (%(oids)s::oid[])
 """
 
 _FUNCTIONS: Final = """
-select distinct case when nspname = 'public' then proname else nspname || '.' || proname end
+select distinct cacheaside.tag_of(nspname, proname)
 from pg_proc
 join pg_namespace on pg_namespace.oid = pronamespace
 where pg_proc.oid = any (%(oids)s::oid[])
@@ -63,10 +68,10 @@ class ObjectId(NamedTuple):
     oid: int
 
 
-def find_objects(cur: cursor, tags: Collection[str]) -> list[ObjectId]:
-    """Return the objects that the tags name. One tag may name a table and a function."""
+def find_objects(cur: cursor, tags: Collection[str]) -> list[tuple[str, ObjectId]]:
+    """Return each tag with the objects that it names. One tag may name a table and, before that, a function."""
     cur.execute(_OBJECTS_OF_TAGS, {"tags": list(tags)})
-    return [ObjectId(*row) for row in cur.fetchall()]
+    return [(tag, ObjectId(catalog, oid)) for tag, catalog, oid in cur.fetchall()]
 
 
 def describe(cur: cursor, ids: Collection[ObjectId]) -> Iterator[DatabaseObject]:

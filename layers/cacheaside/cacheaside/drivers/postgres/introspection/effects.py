@@ -52,7 +52,9 @@ where oid = any (%s::oid[]) and pronamespace = 'pg_catalog'::regnamespace and pr
 order by 1
 """
 _UNSTEADY_AMONG: Final = """
-select distinct case when nspname in ('pg_catalog', 'public') then '' else nspname || '.' end || proname || '()'
+select distinct
+    case when nspname in ('pg_catalog', 'public') then '' else quote_ident(nspname) || '.' end
+    || quote_ident(proname) || '()'
 from pg_proc
 join pg_namespace on pg_namespace.oid = pronamespace
 where pg_proc.oid = any (%s::oid[])

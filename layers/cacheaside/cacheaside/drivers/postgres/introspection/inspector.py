@@ -40,7 +40,11 @@ _QUERY_ROLE: Final = "cacheaside_query"
 _COMMAND_ROLE: Final = "cacheaside_command"
 
 # Neither an exclusive lock of another session nor a stable function that the planner evaluates may delay the check.
-_TIMEOUTS: Final = "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local timezone = 'UTC'"
+# Names are printed as in a tag.
+_SETTINGS: Final = (
+    "set local lock_timeout = '5s'; set local statement_timeout = '10s'; set local timezone = 'UTC'; "
+    "set local quote_all_identifiers = off"
+)
 
 # All columns are used, as when `Queries` runs the query. The planner omits tables that only unused columns read.
 _QUERY: Final = "select row_to_json(answer.*) from (\n{sql}\n) as answer"
@@ -75,7 +79,7 @@ class Inspector:
             not_as_role=self._objections[_QUERY_ROLE],
             read={tag: each for tag, each in objects.items() if each.kind is not ObjectKind.FUNCTION},
             opaque={tag: each for tag, each in objects.items() if each.kind is ObjectKind.FUNCTION},
-            declared=self._described(find_objects(self._cur, [table_of(tag) for tag in query.tags])),
+            declared=self._declared(query),
             scans=plan.scans if plan else (),
             out_of_plan=frozenset(self._described([each for each, in_plan in read.items() if not in_plan])),
             unscanned=plan.unscanned(self._cur, found.references) if plan else frozenset(),
@@ -114,6 +118,10 @@ class Inspector:
                 raise
         return False
 
+    def _declared(self, query: Query) -> dict[str, DatabaseObject]:
+        named = find_objects(self._cur, {table_of(tag) for tag in query.tags})
+        return {tag: each for tag, found in named for each in describe(self._cur, [found])}
+
     def _described(self, ids: Collection[ObjectId]) -> dict[str, DatabaseObject]:
         return {each.tag: each for each in describe(self._cur, ids)}
 
@@ -133,8 +141,8 @@ class Inspector:
             sent, position = (self._cur.query or b"").decode(errors="replace"), int(error.diag.statement_position or 0)
             # The SQL begins on the second line of what was sent. Positions are in characters, from 1.
             before, after = sent[: max(position - 1, 0)], sent[max(position - 1, 0) :]
-            note = self._advice(statement, role, error, after)
-            raise StatementRefused(_reason(error).removesuffix(".") + note, before.count("\n")) from error
+            note, grant = self._advice(statement, role, error, after)
+            raise StatementRefused(_reason(error).removesuffix(".") + note, before.count("\n"), grant) from error
 
     @contextmanager
     def _rolled_back(self, role: str, become: Become) -> Iterator[None]:
@@ -146,7 +154,7 @@ class Inspector:
             finally:
                 control.execute("rollback to savepoint attempt; release savepoint attempt")
 
-    def _advice(self, statement: Statement, role: str, error: psycopg2.Error, place: str) -> str:
+    def _advice(self, statement: Statement, role: str, error: psycopg2.Error, place: str) -> tuple[str, str]:
         def is_accepted(other: Statement) -> bool:
             try:
                 with self._rolled_back(role, see_as):
@@ -157,17 +165,17 @@ class Inspector:
         with self._rolled_back(role, self._act_as):
             grant = grant_to_write(self._cur, error, role)
         if grant:
-            return f"; put into a migration: {grant};"
+            return f"; put into a migration: {grant};", f"{grant};"
         with self._rolled_back(role, see_as):
             cast = cast_to_write(self._cur, statement, error, place, is_accepted)
-        return f"; {cast}" if cast else ""
+        return f"; {cast}" if cast else "", ""
 
 
 @contextmanager
 def inspecting(connection: connection) -> Iterator[Inspector]:
     """Yield an inspector of the database, and roll back its transaction after the block."""
     with suppress(_RollBack), connection, connection.cursor() as cur:
-        cur.execute(_TIMEOUTS)
+        cur.execute(_SETTINGS)
         yield Inspector(cur)
         raise _RollBack
 

@@ -1,0 +1,222 @@
+-- Names of any characters. A tag has each part as PostgreSQL prints it (quote_ident): orders, sales.region,
+-- "InvoiceLine", "user", "Sales"."Order Lines". So a dot, a colon or a brace in a name is in quotes.
+--   tag_of, schema_of, name_of, search_path  replace those of 0006_tags.sql
+--   recorders, recorder_name                 replace those of 0007_recorder.sql; so does a part of create_recorder
+--   unwatchable, recorded                    replace those of 0009_recorded.sql
+--   unwatch, declare, undeclare              replace those of 0011_watch.sql
+--   table_of  is called by the drivers of the outbox and of commands (drivers/postgres/)
+--   names_in  is called by search_path, and by the check (drivers/postgres/introspection/)
+
+-- A tag from its parts, and its parts. They raise no error, whatever the text is.
+create or replace function cacheaside.tag_of(schema text, name text) returns text
+    language sql immutable
+return case when schema = 'public' then quote_ident(name) else quote_ident(schema) || '.' || quote_ident(name) end;
+
+create function cacheaside.unquoted(part text) returns text
+    language sql immutable
+return coalesce(replace(substring(part from '^"(.*)"$'), '""', '"'), part);
+
+create or replace function cacheaside.schema_of(tag text) returns text
+    language sql immutable
+return coalesce(cacheaside.unquoted(substring(tag from '^("(?:[^"]|"")*"|[^".]*)\.')), 'public');
+
+create or replace function cacheaside.name_of(tag text) returns text
+    language sql immutable
+return cacheaside.unquoted(coalesce(substring(tag from '^(?:"(?:[^"]|"")*"|[^".]*)\.(.*)$'), tag));
+
+-- A tag as PostgreSQL prints it. A former release wrote user for "user". So does a later version of PostgreSQL in which
+-- a word is no longer reserved.
+create function cacheaside.spelled(tag text) returns text
+    language sql immutable
+return cacheaside.tag_of(cacheaside.schema_of(tag), cacheaside.name_of(tag));
+
+-- The table of a change. A colon in its name is in quotes.
+create function cacheaside.table_of(change text) returns text
+    language sql immutable
+return case
+    when strpos(split_part(change, ':', 1), '"') = 0 then split_part(change, ':', 1)
+    else substring(change from '^(?:[^":]|"[^"]*")*')
+end;
+
+-- The names in a list of identifiers, such as the value of search_path.
+create function cacheaside.names_in(identifiers text) returns setof text
+    language sql immutable strict rows 2
+begin atomic
+    select case when part[1] like '"%' then cacheaside.unquoted(part[1]) else lower(part[1]) end
+    from regexp_matches(identifiers, '"(?:[^"]|"")*"|[^,"\s]+', 'g') as part;
+end;
+
+create or replace function cacheaside.search_path() returns setof text
+    language sql stable strict rows 2
+begin atomic
+    select case when schema = '$user' then 'cacheaside_query' else schema end
+    from (
+        select cacheaside.names_in(substr(setting, length('search_path=') + 1))
+        from (
+            select setting, setrole, setdatabase
+            from pg_db_role_setting
+            cross join unnest(setconfig) as setting
+            where setting like 'search_path=%'
+              and setrole in (0, (select oid from pg_roles where rolname = 'cacheaside_query'))
+              and setdatabase in (0, (select oid from pg_database where datname = current_database()))
+            union all
+            select 'search_path="$user", public', null, null
+            order by setrole desc nulls last, setdatabase desc
+            limit 1
+        ) as strongest
+    ) as listed (schema);
+end;
+
+-- The comment of a recorder has its tags as an array: a tag may have spaces.
+do $$
+declare
+    each record;
+begin
+    for each in select * from cacheaside.recorders loop
+        execute format('comment on function %s is %L', each.recorder, each.tags);
+    end loop;
+end
+$$;
+
+create or replace view cacheaside.recorders as
+select oid::regprocedure as recorder, obj_description(oid, 'pg_proc')::text[] as tags
+from pg_proc
+where pronamespace = 'cacheaside'::regnamespace
+  and prorettype = 'trigger'::regtype;
+
+create or replace view cacheaside.recorded as
+select tgrelid::regclass as part, tgfoid::regprocedure as recorder, obj_description(tgfoid, 'pg_proc')::text[] as tags
+from pg_trigger
+join pg_proc on pg_proc.oid = tgfoid
+where pronamespace = 'cacheaside'::regnamespace and tgenabled = 'A'
+group by tgrelid, tgfoid
+having count(distinct tgtype) = 4;
+
+-- The recorder of the table with a tag. Its name depends on nothing else: a dump of the table, restored after the table
+-- was dropped, creates triggers that call it. So a table that a former release could watch keeps its recorder's name,
+-- without quotes.
+create or replace function cacheaside.recorder_name(tag text) returns text
+    language sql immutable
+begin atomic
+    select format('cacheaside.%I()', 'record_' || case when octet_length(name) <= 56 then name else md5(name) end)
+    from (
+        select case
+            when cacheaside.schema_of(tag) || '.' || cacheaside.name_of(tag)
+                    !~ '^[a-z_][a-z0-9_$]*[.][a-z_][a-z0-9_$]*$' then tag
+            when cacheaside.schema_of(tag) = 'public' then cacheaside.name_of(tag)
+            else cacheaside.schema_of(tag) || '.' || cacheaside.name_of(tag)
+        end
+    ) as former (name);
+end;
+
+-- All of create_recorder stays, but for the comment.
+do $do$
+declare
+    former  constant text := pg_get_functiondef('cacheaside.create_recorder'::regproc);
+    written constant text := $$array_to_string(tags, ' ')$$;
+begin
+    if strpos(former, written) = 0 then
+        raise 'cacheaside.create_recorder is not that of 0007_recorder.sql';
+    end if;
+    execute replace(former, written, 'tags');
+end
+$do$;
+
+create or replace function cacheaside.unwatchable(relation regclass) returns text
+    language sql stable
+begin atomic
+    select coalesce(
+        case
+            when relispartition
+                then format('it is a partition: watch %s with all of its partitions', pg_partition_root(relation))
+            when nspname in ('cacheaside', 'pg_catalog', 'information_schema') then 'it is a system table'
+        end,
+        (
+            select min(cacheaside.unrecordable(read.object::regclass))
+            from cacheaside.read_by('pg_class'::regclass, relation) as read
+            join pg_class as part on part.oid = read.object
+            where read.class = 'pg_class'::regclass and part.relkind not in ('c', 'i', 'I', 't')
+        )
+    )
+    from pg_class
+    join pg_namespace on pg_namespace.oid = relnamespace
+    where pg_class.oid = relation;
+end;
+
+-- A name in its former spelling is watched beside the new one while former code of the functions may declare it.
+alter table cacheaside.names add column valid_until timestamptz not null default 'infinity';
+
+create or replace function cacheaside.unwatch(name text) returns void
+    language plpgsql
+    set quote_all_identifiers = off
+as $$
+declare
+    relation constant regclass := to_regclass(name);
+begin
+    if exists (select from pg_class where oid = relation and relispartition)
+       and not exists (select from cacheaside.names where tag = name) then
+        raise 'cannot unwatch %: it is a partition', name
+            using hint = format('Unwatch %s.', pg_partition_root(relation));
+    end if;
+    delete from cacheaside.names where cacheaside.spelled(tag) = cacheaside.spelled(name);
+    if not found then
+        delete from cacheaside.names where cacheaside.spelled(tag) = cacheaside.tag(relation);
+    end if;
+    if not found then
+        raise 'cannot unwatch %: it is not watched', name;
+    end if;
+    perform cacheaside.follow();
+end
+$$;
+
+create or replace function cacheaside.declare(tags text[]) returns void
+    language plpgsql
+    set quote_all_identifiers = off
+as $$
+declare
+    former_code_has_ended constant timestamptz := now() + interval '1 hour';
+begin
+    delete from cacheaside.names where valid_until <= now() and tag <> all (tags);
+    update cacheaside.names set valid_until = former_code_has_ended
+    where valid_until = 'infinity' and tag <> cacheaside.spelled(tag) and tag <> all (tags);
+    insert into cacheaside.names (tag, key)
+    select distinct declared, cacheaside.key(cacheaside.relation_of(declared)) from unnest(tags) as declared
+    on conflict (tag) do update set key = excluded.key, key_valid_from = former_code_has_ended
+    where names.key is distinct from excluded.key or names.key_valid_from = 'infinity';
+    perform cacheaside.follow();
+    insert into cacheaside.sources (class, identity, tag, valid_from)
+    select class, identity, tag, former_code_has_ended from cacheaside.current_sources
+    on conflict (class, identity, tag) do update set valid_until = 'infinity' where sources.valid_until < 'infinity';
+    update cacheaside.sources set valid_until = former_code_has_ended
+    where valid_until = 'infinity'
+      and (class, identity, tag) not in (select class, identity, tag from cacheaside.current_sources);
+end
+$$;
+
+create or replace function cacheaside.undeclare() returns void
+    language sql
+begin atomic
+    delete from cacheaside.sources where valid_from > now();
+    update cacheaside.sources set valid_until = 'infinity' where valid_until < 'infinity';
+    update cacheaside.names set key_valid_from = 'infinity' where key_valid_from > now();
+    update cacheaside.names set valid_until = 'infinity' where valid_until < 'infinity';
+end;
+
+-- In a session with this setting, PostgreSQL would print all names in quotes.
+alter function cacheaside.watch set quote_all_identifiers = off;
+alter function cacheaside.follow set quote_all_identifiers = off;
+alter function cacheaside.record_unrecorded set quote_all_identifiers = off;
+alter function cacheaside.follow_schema set quote_all_identifiers = off;
+alter function cacheaside.follow_drop set quote_all_identifiers = off;
+
+-- Names that a former release wrote without quotes: reserved words, and those with a $. Following them records each
+-- such table as a whole under both of its tags, after the transactions that called the former recorder.
+insert into cacheaside.names (tag, key, key_valid_from)
+select cacheaside.spelled(tag), key, key_valid_from from cacheaside.names where tag <> cacheaside.spelled(tag)
+on conflict do nothing;
+insert into cacheaside.sources (class, identity, tag, valid_from, valid_until)
+select class, identity, cacheaside.spelled(tag), valid_from, valid_until
+from cacheaside.sources
+where tag <> cacheaside.spelled(tag)
+on conflict do nothing;
+select cacheaside.follow();

@@ -1,0 +1,57 @@
+"""The command advise, on the database of this checkout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from local.advice.advise import advise
+from local.advice.report import as_json, report
+from local.advice.writing import write_candidates
+from local.catalogue_database import catalogue_folder
+from local.errors import LocalError
+from local.progress import Progress
+from local.recorded_url import database_url
+from local.terminal import PrintLine, one_line
+
+__all__ = ["print_advice", "write_advice"]
+
+_PROGRESS = "Asking PostgreSQL about statements"
+
+
+def print_advice(
+    logs: Sequence[Path], min_calls: int, print_json: Callable[[Any], None] | None, say: PrintLine
+) -> None:
+    """Print the advice as a table, or with `print_json`. Raises `LocalError`."""
+    with _connected() as connection:
+        advice = advise(connection, logs, catalogue_folder(), min_calls, Progress(_PROGRESS))
+    if print_json:
+        print_json(as_json(advice))
+    else:
+        say(report(advice))
+
+
+def write_advice(logs: Sequence[Path], min_calls: int, number: int, say: PrintLine) -> bool:
+    """Write the `number` best candidates, and return whether the check finds no problem. Raises `LocalError`."""
+    folder = catalogue_folder()
+    with _connected() as connection:
+        advice = advise(connection, logs, folder, min_calls, Progress(_PROGRESS))
+        say(f"{report(advice)}\n")
+        return write_candidates(connection, advice.candidates, number, folder, say)
+
+
+@contextmanager
+def _connected() -> Iterator[Connection]:
+    url = database_url()
+    if url is None:
+        raise LocalError("there is no database to advise on: run `cacheaside init`, or set DATABASE_URL")
+    try:
+        with closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as connection:
+            yield connection
+    except psycopg2.Error as error:
+        raise LocalError(f"the database cannot be asked: {one_line(error)}") from None

@@ -1,0 +1,205 @@
+"""Reads statements, their times and their values from PostgreSQL's log.
+
+    2025-03-01 12:00:00.123 UTC [77] app@shop LOG:  duration: 31.4 ms  statement: select …
+    2025-03-01 12:00:00.123 UTC [77] app@shop LOG:  duration: 31.4 ms  execute <unnamed>: select … $1
+    2025-03-01 12:00:00.123 UTC [77] app@shop DETAIL:  Parameters: $1 = '42'
+    2025-03-01 12:00:00.123 UTC [77] app@shop LOG:  duration: 31.4 ms  plan:
+            Query Text: select …
+
+log_line_prefix may be any that has a time. Files of csvlog and jsonlog are told by their first character.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TextIO
+
+from local.advice.normalised import Normalised, normalise
+from local.advice.record import Record, Statement
+from local.errors import LocalError
+
+__all__ = ["read_logs"]
+
+_EVENT: Final = re.compile(r"^(?P<prefix>.*?)\b(?P<severity>LOG|DETAIL|STATEMENT|ERROR|HINT|CONTEXT|WARNING|FATAL):  ")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?|\b\d{10}\.\d{3}\b")
+_DURATION: Final = re.compile(
+    r"duration: (?P<ms>\d+(?:\.\d+)?) ms  "
+    r"(?:(?:statement|execute (?!fetch from)[^:]*): (?P<sql>.*)|plan:\s*(?P<plan>.*))",
+    re.DOTALL,
+)
+_PLAN_TEXT: Final = re.compile(
+    r"Query Text: (?P<sql>.*?)\n\s*(?:Query Parameters: (?P<values>[^\n]*)\n\s*)?"
+    r"(?=[A-Z][^\n]*\s\((?:cost|actual)|Query Identifier)",
+    re.DOTALL,
+)
+_PARAMETERS: Final = re.compile(r"\$(\d+) = (?:NULL|'((?:[^']|'')*)')")
+_CSV_TIME, _CSV_DATABASE, _CSV_MESSAGE, _CSV_DETAIL = 0, 2, 13, 14
+# A log with faster statements than this has all statements.
+_ALL_BELOW_MS: Final = 1.0
+_QUESTIONS_AT_MOST: Final = 100_000
+
+
+class _Event(NamedTuple):
+    time: str
+    database: str  # "" if the format does not say
+    message: str
+    detail: str
+
+
+@dataclass(slots=True)
+class _Group:
+    first: Normalised
+    calls: int = 0
+    total_ms: float = 0.0
+    values: list[Counter[str]] = field(default_factory=list)  # by slot, as JSON
+    questions: set[int] = field(default_factory=set)
+
+
+def read_logs(paths: Sequence[Path], database: str) -> Record:
+    """Return the record of the statements in the files, without those of other databases. Raises `LocalError`."""
+    groups: dict[str, _Group] = {}
+    times: list[float] = []
+    fastest = float("inf")
+    for path in paths:
+        try:
+            with path.open(encoding="utf-8", errors="replace", newline="") as file:
+                for event in _events(file):
+                    if (parsed := _statement(event)) is None or event.database not in ("", database):
+                        continue
+                    ms, sql, values = parsed
+                    fastest = min(fastest, ms)
+                    if (when := _seconds(event.time)) is not None:
+                        times = [min(times[0], when), max(times[1], when)] if times else [when, when]
+                    _add(groups, normalise(sql, values), ms)
+        except OSError as error:
+            raise LocalError(f"{path} cannot be read: {error.strerror}") from None
+    if not groups:
+        raise LocalError(
+            f"{', '.join(map(str, paths))}: there is no line with a duration and a statement; switch on "
+            "log_min_duration_statement, or auto_explain with log_nested_statements off"
+        )
+    if not times:
+        raise LocalError("the lines of the log have no time: log_line_prefix needs %m, %t or %n")
+    seconds = max(times[1] - times[0], 1.0)
+    statements = [_finished(group) for group in groups.values()]
+    return Record("the log", statements, seconds, has_writes=fastest < _ALL_BELOW_MS)
+
+
+def _add(groups: dict[str, _Group], one: Normalised, ms: float) -> None:
+    group = groups.setdefault(one.key, _Group(one, values=[Counter() for _ in one.slots]))
+    group.calls += 1
+    group.total_ms += ms
+    texts = [json.dumps(slot.value, default=str) for slot in one.slots]
+    for counter, text in zip(group.values, texts, strict=True):
+        if len(counter) < _QUESTIONS_AT_MOST or text in counter:
+            counter[text] += 1
+    if len(group.questions) < _QUESTIONS_AT_MOST:
+        group.questions.add(hash(tuple(texts)))
+
+
+def _finished(group: _Group) -> Statement:
+    """Return the statement. A literal that was the same in all calls stays; with one call, nothing is known."""
+
+    def is_constant(at: int) -> bool:
+        return not group.first.slots[at].number and (group.calls > 1 and len(group.values[at]) == 1)
+
+    sql, parameters = group.first.sql(is_constant)
+    examples = {number: _example(group.values[at]) for number, at in parameters.items()}
+    known = {number: value for number, value in examples.items() if value is not None}
+    return Statement(group.first.key, sql, group.calls, group.total_ms, len(group.questions), known)
+
+
+def _example(values: Counter[str]) -> Any:
+    """Return the most common value. A text of one call alone may be personal."""
+    [(text, times)] = values.most_common(1)
+    value = json.loads(text)
+    return value if times > 1 or not isinstance(value, str) or not value.strip("0123456789-:. ") else None
+
+
+def _statement(event: _Event) -> tuple[float, str, dict[int, str | None]] | None:
+    match = _DURATION.match(event.message)
+    if match is None:
+        return None
+    values = event.detail if event.detail.lower().startswith("parameters:") else ""
+    sql = match["sql"]
+    if match["plan"] is not None:
+        sql, values = _text_of_plan(match["plan"])
+    if not sql:
+        return None
+    return float(match["ms"]), sql, _values(values)
+
+
+def _text_of_plan(plan: str) -> tuple[str, str]:
+    if plan.lstrip().startswith("{"):
+        try:
+            document = json.loads(plan)
+        except ValueError:
+            return "", ""
+        return document.get("Query Text", ""), document.get("Query Parameters", "")
+    match = _PLAN_TEXT.search(plan)
+    return (match["sql"], match["values"] or "") if match else ("", "")
+
+
+def _values(text: str) -> dict[int, str | None]:
+    found = _PARAMETERS.finditer(text)
+    return {int(match[1]): None if match[2] is None else match[2].replace("''", "'") for match in found}
+
+
+def _events(file: TextIO) -> Iterator[_Event]:
+    first = file.readline()
+    lines = chain([first], file)
+    if first.startswith("{"):
+        return _json_events(lines)
+    return _csv_events(lines) if re.match(r"\d{4}-\d\d-\d\d [\d:.]+ \w+,", first) else _plain_events(lines)
+
+
+def _json_events(lines: Iterable[str]) -> Iterator[_Event]:
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:  # the last line may be incomplete
+            continue
+        yield _Event(
+            event.get("timestamp", ""), event.get("dbname", ""), event.get("message", ""), event.get("detail", "")
+        )
+
+
+def _csv_events(lines: Iterable[str]) -> Iterator[_Event]:
+    for row in csv.reader(lines):
+        if len(row) > _CSV_DETAIL:
+            yield _Event(row[_CSV_TIME], row[_CSV_DATABASE], row[_CSV_MESSAGE], row[_CSV_DETAIL])
+
+
+def _plain_events(lines: Iterable[str]) -> Iterator[_Event]:
+    """Yield events of several lines, of which all but the first begin with a tab. A DETAIL follows its LOG."""
+    time, kind, parts, last = "", "", list[str](), _Event("", "", "", "")
+    for line in chain(lines, ["LOG:  end"]):
+        line = line.rstrip("\r\n")
+        match = None if line.startswith("\t") else _EVENT.match(line)
+        if match is None:
+            parts.append(line.removeprefix("\t"))
+            continue
+        text = "\n".join(parts)
+        if kind == "DETAIL":
+            last = last._replace(detail=text)
+        elif kind:
+            yield last
+            last = _Event(time, "", text if kind == "LOG" else "", "")
+        found = _TIME.search(match["prefix"])
+        time, kind, parts = found[0] if found else "", match["severity"], [line[match.end() :]]
+    yield last
+
+
+def _seconds(time: str) -> float | None:
+    if not (match := _TIME.search(time)):
+        return None
+    text = match[0]
+    return float(text) if text[4] != "-" else datetime.fromisoformat(text).timestamp()

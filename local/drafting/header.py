@@ -1,0 +1,36 @@
+"""Lines of the header of a catalogue's file."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+
+__all__ = ["toml_list", "with_line"]
+
+
+def with_line(text: str, number: int, line: str) -> str:
+    """Return `text` with `line` in place of the setting that begins at line `number` and may take several."""
+    lines = text.splitlines(keepends=True)
+    end = number
+    while end < len(lines) and lines[end].startswith("--") and not _is_toml(lines[number - 1 : end]):
+        end += 1
+    lines[number - 1 : end] = [f"{line}\n"]
+    return "".join(lines)
+
+
+def toml_list(texts: Sequence[str]) -> str:
+    """Return a list in TOML. A text with quotes is a literal string, in which they need no backslash."""
+    return f"[{', '.join(map(_string, texts))}]"
+
+
+def _string(text: str) -> str:
+    return f"'{text}'" if '"' in text and "'" not in text else json.dumps(text, ensure_ascii=False)
+
+
+def _is_toml(lines: Sequence[str]) -> bool:
+    try:
+        tomllib.loads("\n".join(line.strip().removeprefix("--") for line in lines))
+    except tomllib.TOMLDecodeError:
+        return False
+    return True

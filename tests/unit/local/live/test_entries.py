@@ -1,0 +1,115 @@
+"""What a listed entry is to the next request."""
+
+from __future__ import annotations
+
+import pytest
+
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.parameters import Parameter
+from cacheaside.catalogue.policy import Policy
+from cacheaside.catalogue.statements import Query
+from cacheaside.reading.entry import Entry, encode, entity_tag
+from cacheaside.reading.question import Question
+from local.live.cache import Found
+from local.live.entries import State, cached_answer
+from local.live.listing import as_table, in_full, pretty
+
+POLICY = Policy(ttl_ms=60_000, stale_ms=10_000, stale_if_error_ms=30_000, negative_ttl_ms=60_000)
+CREATED_MS = 1_700_000_000_000
+VERSION, OTHER = b"v" * 16, b"w" * 16
+BODY = b'{"data":{"price":19.90,"name":"a\\u001b[31m"}}'
+
+
+class Tags:
+    def __init__(self, version: bytes | None) -> None:
+        self._version = version
+
+    def values(self, keys: list[str]) -> list[bytes | None]:
+        return [self._version for _ in keys]
+
+
+def question(text: str = "x") -> Question:
+    parameters = {"name": Parameter(name="name", type="text")}
+    query = Query("thing", "", "select %(name)s", "one", 1_000, parameters, ("things",), POLICY)
+    return Question(query, {"name": text})
+
+
+def found(asked: Question, body: bytes | None = BODY) -> Found:
+    entry = Entry(
+        body=body,
+        created_ms=CREATED_MS,
+        fresh_until_ms=CREATED_MS + 60_000,
+        load_ms=5,
+        token=b"t" * 16,
+        tag_versions=(VERSION,),
+        etag=entity_tag(body),
+        question=asked.digest,
+        query_string=asked.query_string,
+    )
+    return Found(asked.keys.entry, encode(entry), 1_000, 3)
+
+
+def state(age_ms: int, *, tag: bytes | None = VERSION, asked: Question | None = None) -> tuple[State, int]:
+    asked = asked or question()
+    catalogue = Catalogue({"thing": asked.query}, {})
+    answer = cached_answer(Tags(tag), catalogue, found(asked), CREATED_MS + age_ms)  # type: ignore[arg-type]
+    return answer.state, answer.left_ms
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "expected"),
+    [
+        (1_000, (State.FRESH, 59_000)),
+        (65_000, (State.STALE, 5_000)),
+        (75_000, (State.LAST_RESORT, 15_000)),
+        (95_000, (State.GONE, 0)),
+    ],
+)
+def test_the_state_is_what_the_policy_says_of_that_age(age_ms: int, expected: tuple[State, int]) -> None:
+    assert state(age_ms) == expected
+
+
+@pytest.mark.parametrize("tag", [OTHER, None])
+def test_an_entry_whose_tag_has_moved_is_invalidated_however_fresh(tag: bytes | None) -> None:
+    assert state(1_000, tag=tag) == (State.INVALIDATED, 0)
+
+
+def test_an_entry_of_other_sql_or_of_no_query_is_unreadable() -> None:
+    asked = question()
+    changed = Catalogue({"thing": asked.query._replace(sql="select 2, %(name)s")}, {})
+    for catalogue in (changed, Catalogue({}, {})):
+        answer = cached_answer(Tags(VERSION), catalogue, found(asked), CREATED_MS)  # type: ignore[arg-type]
+        assert (answer.state, answer.left_ms) == (State.UNREADABLE, 0)
+        assert "thing" in as_table([answer])
+
+
+def test_bytes_that_are_no_entry_are_listed_too() -> None:
+    asked = question()
+    rubbish = Found(asked.keys.entry, b"rubbish", -1, None)
+    answer = cached_answer(Tags(VERSION), Catalogue({"thing": asked.query}, {}), rubbish, CREATED_MS)  # type: ignore[arg-type]
+    assert answer.state is State.UNREADABLE
+    assert "unreadable" in pretty(in_full(answer, None, 0), answer.body)
+
+
+def test_neither_a_parameter_nor_a_row_controls_the_terminal() -> None:
+    asked = question("\x1b[31m\u009b")
+    catalogue = Catalogue({"thing": asked.query}, {})
+    answer = cached_answer(Tags(VERSION), catalogue, found(asked), CREATED_MS)  # type: ignore[arg-type]
+    shown = as_table([answer]) + pretty(in_full(answer, None, 0), answer.body)
+    assert "name=\\x1b[31m\\x9b" in shown
+    assert all(each.isprintable() or each == "\n" for each in shown)
+
+
+def test_numbers_of_a_body_keep_their_digits() -> None:
+    asked = question()
+    catalogue = Catalogue({"thing": asked.query}, {})
+    answer = cached_answer(Tags(VERSION), catalogue, found(asked), CREATED_MS)  # type: ignore[arg-type]
+    assert '"price": 19.90,' in pretty(in_full(answer, None, 0), answer.body)
+
+
+def test_no_such_row_is_told_from_an_empty_body() -> None:
+    asked = question()
+    catalogue = Catalogue({"thing": asked.query}, {})
+    answer = cached_answer(Tags(VERSION), catalogue, found(asked, None), CREATED_MS)  # type: ignore[arg-type]
+    assert pretty(in_full(answer, b"l" * 16, 900), answer.body).endswith("no such row")
+    assert f"held by {(b'l' * 16).hex()} for 900 ms" in pretty(in_full(answer, b"l" * 16, 900), answer.body)
