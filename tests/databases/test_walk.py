@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 import psycopg2
 import pytest
 
+from local.adoption.sample import LIST
+from local.adoption.sample import listed as listed_files
 from local.servers.postgres import PostgresServer
 from tests.component.support.checkout import Checkout, copy_project
 from tests.support.answer import Answer
@@ -113,6 +115,8 @@ def stage(request: pytest.FixtureRequest, servers_folder: Path) -> Iterator[Stag
             cursor.execute(f"create role application login {walk.owner}")
             cursor.execute(f"create database {walk.name} owner application")
         stage = Stage(walk, copy_project(folder / "clone"), server)
+        catalogue = stage.project.folder / "functions" / "catalogue"  # with the sample of the tests
+        (catalogue / LIST).write_text("".join(f"{line}\n" for line in listed_files(catalogue)))
         stage.sql((ROOT / "tests" / "databases" / f"{walk.name}.sql").read_text())
         for statement in (*walk.asked, *walk.written):
             stage.sql(*(statement.format(n=n % 9 + 1) for n in range(CALLS)))
