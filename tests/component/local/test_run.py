@@ -204,7 +204,8 @@ def test_given_servers_are_used(without_sample: Checkout, folder: Path) -> None:
         with checkout.running(DATABASE_URL=database.url, CACHE_URL=cache.url) as process:
             assert checkout.endpoints["DATABASE_URL"] == database.url
             environ = json.loads(checkout.get("/environ"))
-            assert (environ["DATABASE_URL"], environ["CACHE_URL"]) == (database.url, cache.url)
+            assert environ["DATABASE_URL"].startswith(f"{database.url}?options=-c%20role%3Dcacheaside_query%20")
+            assert environ["CACHE_URL"] == cache.url
             assert len(descendants(process.pid)) == 2, "a sandbox for each function, no server"
             assert not (checkout.folder / ".local/postgres").exists()
         with redis.from_url(cache.url) as client:

@@ -22,7 +22,7 @@ SECRET = QUERY.replace("customers", "secrets")
 @contextmanager
 def running(checkout: Path, output: Path, **environment: str) -> Iterator[Checkout]:
     api = Checkout(checkout)
-    with output.open("w") as file, api.running(output=file, SAMPLE_PRODUCTS="0", **environment):
+    with output.open("w") as file, api.running(output=file, **environment):
         yield api
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -109,8 +110,14 @@ def test_second_database_of_a_server_needs_no_administrator(checkout: Path, make
     assert (maker.dump(), maker.roles()) == (empty, set())
 
 
+def test_migrate_applies_no_sample(checkout: Path, plain: Owned) -> None:
+    status, _, err = command(checkout, "migrate", DATABASE_URL=plain.url)
+    assert (status, plain.roles()) == (3, set())
+    assert "Take the sample out: .venv/bin/cacheaside init" in err
+
+
 def test_error_of_migrate_says_which_statements_an_administrator_runs(checkout: Path, plain: Owned) -> None:
-    init(checkout, plain)
+    shutil.rmtree(checkout / "functions/catalogue/sample")
     status, _, err = command(checkout, "migrate", DATABASE_URL=plain.url)
     assert status == 3
     assert "A superuser, on RDS the master user, must run: create role cacheaside_command login; " in err
