@@ -19,7 +19,7 @@ def query(name: str = "one", **parameters: Any) -> dict[str, Any]:
 def test_required_parameters_have_their_examples() -> None:
     needed = {"required": True, "example": ["a b", True]}
     path = example_path(query(id={"required": True, "example": 7}, limit={"default": 10}, names=needed))
-    assert path == "/queries/one?id=7&names=a+b&names=true"
+    assert path == "/queries/one?id=7&names=a%20b&names=true"
 
 
 def test_required_parameter_without_an_example_is_an_error() -> None:
