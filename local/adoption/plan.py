@@ -152,6 +152,11 @@ def make_plan(url: str, schemas: Collection[str], tables: Collection[str]) -> Pl
         raise LocalError("\n".join(f"{each.name} cannot be watched: {each.unwatchable}" for each in refused))
     migrations = [each for each in read_migrations(FUNCTIONS) if FUNCTIONS / each.file not in sample.shipped]
     has_own = any(each.series == "catalogue" for each in migrations)
+    if ("system", 1) in database.applied and any(each.startswith("create role") for each in database.missing):
+        raise LocalError(
+            "the schema cacheaside is there, and its roles are not: was the database restored from a dump? "
+            "Run `cacheaside remove`, then start again"
+        )
     if not has_own and any(series == "catalogue" for series, _number in database.applied):
         raise LocalError(
             "the database has the migrations of another catalogue: take that one, or run `cacheaside remove` first"

@@ -74,3 +74,16 @@ def test_policy_for_a_role_leaves_the_role_and_says_so(checkout: Path, shop: Own
     shop.run("drop policy all_rows on customers")
     assert command(checkout, "remove", "--yes")[0] == 0
     assert (shop.dump(), shop.roles()) == (adopted, set())
+
+
+def test_database_that_was_restored_on_another_server_is_adopted_anew(
+    checkout: Path, shop: Owned, adopted: str
+) -> None:
+    for statement in ("drop owned by {0}", "drop role {0}"):
+        shop.run(statement.format("cacheaside_query, cacheaside_command, cacheaside_invalidate"))
+    status, _, err = command(checkout, "init", "--database-url", shop.url, "--yes")
+    assert status == 3
+    assert "the schema cacheaside is there, and its roles are not" in err
+    assert command(checkout, "remove", "--yes")[0] == 0
+    assert shop.dump() == adopted
+    assert command(checkout, "init", "--database-url", shop.url, "--yes")[0] == 0
