@@ -9,7 +9,7 @@ from typing import Any, Final
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cacheaside.settings import DatabaseSettings
+from cacheaside.settings import Authentication, DatabaseSettings
 from migrate import sample_data
 from migrate.catalogue_check import refuse_wrong_catalogue
 from migrate.cloudformation_response import send_response
@@ -19,6 +19,7 @@ from migrate.failure_reason import REPORTED, reason_of
 from migrate.first_connection import connect_with_retries
 from migrate.foreign_database import refuse_sample
 from migrate.time_limit import time_limit
+from migrate.token_sign_in import allow_tokens
 from migrate.upgrade import FUNCTIONS, unknown, upgrade
 
 logger = Logger()
@@ -57,6 +58,8 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     opened = connect_with_retries(settings, _left_s(context))
     with closing(opened) as connection, time_limit(connection, _left_s(context)):
         applied = upgrade(connection)
+        if settings.authentication is Authentication.IAM:
+            allow_tokens(connection)
         logger.info("upgraded", extra={"applied": applied})
         if ahead := unknown(connection):
             refuse_downgrade(event, ahead)

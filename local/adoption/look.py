@@ -38,8 +38,8 @@ select
     current_schemas(false) = '{public}',
     (select quote_ident(pg_get_userbyid(nspowner)) from pg_namespace
      where nspname = 'cacheaside' and not pg_has_role(current_user, nspowner, 'usage')),
-    to_regclass('cacheaside.migrations') is not null,
-    to_regclass('cacheaside.watched') is not null
+    exists (select from pg_class where relname = 'migrations' and relnamespace = to_regnamespace('cacheaside')),
+    exists (select from pg_class where relname = 'watched' and relnamespace = to_regnamespace('cacheaside'))
 from pg_roles where rolname = current_user
 """
 # The roles that exist, whether the user may give them settings, and whether he can act as them.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from local.adoption.connecting import connected
+from local.catalogue_database import CATALOGUE
 from local.check import check_and_declare
 from local.errors import LocalError
 from local.terminal import PrintLine
+from migrate.foreign_database import SampleRefused, refuse_sample
 from migrate.upgrade import MigrationFailed, unknown, upgrade
 
 __all__ = ["migrate"]
@@ -16,6 +18,10 @@ def migrate(url: str, print_line: PrintLine) -> str:
 
     Raises `LocalError` if a migration fails; those before it stay applied.
     """
+    try:
+        refuse_sample(CATALOGUE)
+    except SampleRefused as error:
+        raise LocalError(str(error)) from None
     with connected(url) as connection:
         try:
             applied = upgrade(connection)

@@ -62,10 +62,10 @@ class Plan:
                 f"{database.user} is no member of {roles}, so a missing grant does not show here. A superuser may run: "
                 f"grant {roles} to {database.user};"
             )
-        if database.has_iam and not database.is_superuser and not database.has_schema:
+        if database.has_iam:
             yield (
-                "On RDS the roles get rds_iam, to sign in with tokens. From PostgreSQL 16 on, who creates a role is a "
-                "member of it, and members of rds_iam may only sign in with tokens: let a user create them who does."
+                "A deployment on this database makes the roles members of rds_iam. From then on RDS takes no password "
+                f"from a user who created them: if that is {database.user}, have it sign in with a token then."
             )
         if self.sample.edited:
             yield f"Edited files of the sample stay: {', '.join(map(_short, self.sample.edited))}."
@@ -152,6 +152,11 @@ def make_plan(url: str, schemas: Collection[str], tables: Collection[str]) -> Pl
         raise LocalError("\n".join(f"{each.name} cannot be watched: {each.unwatchable}" for each in refused))
     migrations = [each for each in read_migrations(FUNCTIONS) if FUNCTIONS / each.file not in sample.shipped]
     has_own = any(each.series == "catalogue" for each in migrations)
+    if ("system", 1) in database.applied and any(each.startswith("create role") for each in database.missing):
+        raise LocalError(
+            "the schema cacheaside is there, and its roles are not: was the database restored from a dump? "
+            "Run `cacheaside remove`, then start again"
+        )
     if not has_own and any(series == "catalogue" for series, _number in database.applied):
         raise LocalError(
             "the database has the migrations of another catalogue: take that one, or run `cacheaside remove` first"

@@ -51,8 +51,8 @@ class Causes:
             request = json.loads(response.body)["instance"].removeprefix("urn:uuid:")
         except (ValueError, KeyError, TypeError, AttributeError):  # not an answer of ours
             return None
-        errors = (line for line in _tail(self._log / f"{function}.log") if request in line)
-        return next(filter(None, map(_described, errors)), None)
+        lines = (line for line in _tail(self._log / f"{function}.log") if request in line)
+        return next((cause for line in lines if (cause := _described(line, request))), None)
 
 
 def _tail(path: Path) -> Iterator[str]:
@@ -61,14 +61,16 @@ def _tail(path: Path) -> Iterator[str]:
         yield from reversed(log.read().decode(errors="replace").splitlines())
 
 
-def _described(line: str) -> str | None:
+def _described(line: str, request: str) -> str | None:
     try:
         logged: dict[str, Any] = json.loads(line)
     except ValueError:
         return None
-    if logged.get("level") != "ERROR":
+    if (logged.get("level"), logged.get("function_request_id")) != ("ERROR", request):
         return None
     message, exception = str(logged["message"]), _NEXT.split(str(logged.get("exception", "")))[0]
     lines = [line for line in exception.splitlines()[1:] if line[:1] != " " and not _POSITION.match(line)]
     cause = re.sub(r"^psycopg2\.[\w.]+: |^cacheaside\.[\w.]+: ", "", " ".join(lines))
-    return message if cause in ("", message) else f"{message}: {cause}"
+    if not cause or cause == message:
+        return message
+    return cause if cause.endswith(message) else f"{message}: {cause}"

@@ -95,6 +95,9 @@ def test_invalidate_has_two_database_users_and_a_mode() -> None:
     assert settings.database.url.startswith("postgresql://cacheaside_invalidate@db.example:5432/")
     assert settings.queries.url.startswith("postgresql://reader@db.example:5432/")
     assert settings.mode is InvalidationMode.POLL
+    own = InvalidateSettings.from_environment(GOOD | more | {"READ_DATABASE_URL": "postgresql://local.example/shop"})
+    assert own.queries.url == "postgresql://reader@local.example/shop"
+    assert own.database.url == settings.database.url
     with pytest.raises(SettingsError) as caught:
         InvalidateSettings.from_environment(GOOD | {"INVALIDATION": "sometimes"})
     assert str(caught.value).splitlines()[1:] == ["INVALIDATION must be schedule or poll, not 'sometimes'"]

@@ -35,14 +35,8 @@ begin
         )
         from role join setting on coalesce(only_of, role.name) = role.name
         union all
-        -- RDS has this role, and accepts IAM tokens from its members only.
-        select 3, format('grant rds_iam to %I', role.name), not exists (
-            select from pg_auth_members where roleid = pg_roles.oid and member = number
-        )
-        from role join pg_roles on rolname = 'rds_iam'
-        union all
         -- The schema may be missing, and its usage may be everyone's.
-        select 4, format('grant usage on schema public to %I', role.name), not has_schema_privilege(
+        select 3, format('grant usage on schema public to %I', role.name), not has_schema_privilege(
             coalesce(pg_roles.rolname, 'public'), pg_namespace.oid, 'usage'
         )
         from role
@@ -58,7 +52,7 @@ exception
     -- `cacheaside init` runs this block in a read-only transaction, to learn what is missing.
     when insufficient_privilege or read_only_sql_transaction then
         raise insufficient_privilege using
-            message = format('%I cannot create the roles of cacheaside, or give them what they need: %s', current_user, sqlerrm),
+            message = format('%I cannot make the roles of cacheaside what they must be: %s', current_user, sqlerrm),
             hint = 'A superuser, on RDS the master user, must run: ' || array_to_string(missing, '; ');
 end
 $$;

@@ -135,8 +135,9 @@ def function(tmp_path: Path) -> Function:
 
 @pytest.fixture
 def checkout(folder: Path, function: Function, tmp_path: Path) -> Checkout:
-    """This project's `local` and `migrate`, with the function and the template of these tests."""
-    shutil.copytree(ROOT / "local", folder / "local", ignore=shutil.ignore_patterns("__pycache__"))
+    """This project's `local`, library and `migrate`, with the function and the template of these tests."""
+    for path in ("local", "layers/cacheaside"):
+        shutil.copytree(ROOT / path, folder / path, ignore=shutil.ignore_patterns("__pycache__"))
     for path in ("migrate", "catalogue/migrations", "catalogue/sample"):
         shutil.copytree(FUNCTIONS / path, folder / "functions" / path)
     shutil.copytree(tmp_path / "functions/told", folder / "functions/told")

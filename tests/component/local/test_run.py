@@ -204,7 +204,8 @@ def test_given_servers_are_used(without_sample: Checkout, folder: Path) -> None:
         with checkout.running(DATABASE_URL=database.url, CACHE_URL=cache.url) as process:
             assert checkout.endpoints["DATABASE_URL"] == database.url
             environ = json.loads(checkout.get("/environ"))
-            assert (environ["DATABASE_URL"], environ["CACHE_URL"]) == (database.url, cache.url)
+            assert environ["DATABASE_URL"].startswith(f"{database.url}?options=-c%20role%3Dcacheaside_query%20")
+            assert environ["CACHE_URL"] == cache.url
             assert len(descendants(process.pid)) == 2, "a sandbox for each function, no server"
             assert not (checkout.folder / ".local/postgres").exists()
         with redis.from_url(cache.url) as client:
@@ -233,8 +234,10 @@ def test_the_cache_survives_a_run_but_is_not_used_with_another_database(without_
 def test_a_sample_is_not_applied_to_a_database_of_somebody_else(checkout: Checkout, folder: Path) -> None:
     with PostgresServer(folder / "theirs", durable=False) as database:
         status, out, err = checkout.finish("run", DATABASE_URL=database.url, SAMPLE_SIZE="0")
-        assert (status, out, err.count("\n")) == (1, "", 1)
-        assert err.startswith("make run: functions/catalogue holds the sample, which is only for a database that ")
+        assert (status, out, err.count("\n")) == (3, "", 1)
+        assert err.startswith(
+            "cacheaside run: functions/catalogue holds the sample, which is only for a database that "
+        )
         assert err.endswith("Take the sample out: .venv/bin/cacheaside init --database-url …\n")
         with closing(psycopg2.connect(database.url)) as connection, connection.cursor() as cursor:
             cursor.execute("select count(*) from pg_namespace where nspname in ('cacheaside')")

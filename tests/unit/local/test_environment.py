@@ -27,6 +27,19 @@ def test_in_a_given_database_the_user_of_the_url_signs_in() -> None:
     assert variables.keys() == ROLES.keys()
 
 
+def test_in_a_given_database_each_function_acts_as_its_role() -> None:
+    options = {
+        "cacheaside_query": "-c role=cacheaside_query -c search_path=a\\ b",
+        "cacheaside_invalidate": "-c role=x",
+    }
+    variables = function_environment(GIVEN + "&options=-c%20a%3Db", CACHE, embedded=False, options=options)
+    acting = "postgresql://ann:s%40crt@db.example:5432/shop?sslmode=require&options=-c%20a%3Db%20-c%20role%3D"
+    assert variables["QueryFunction"]["DATABASE_URL"] == acting + "cacheaside_query%20-c%20search_path%3Da%5C%20b"
+    assert variables["InvalidateFunction"]["DATABASE_URL"] == acting + "x"
+    assert variables["InvalidateFunction"]["READ_DATABASE_URL"] == variables["QueryFunction"]["DATABASE_URL"]
+    assert variables["MigrateFunction"]["DATABASE_URL"] == GIVEN + "&options=-c%20a%3Db"
+
+
 def test_no_function_signs_tokens_or_has_the_cache_user_of_the_template() -> None:
     variables = function_environment(EMBEDDED, CACHE, embedded=True)
     assert {given["AUTHENTICATION"] for given in variables.values()} == {"url"}
