@@ -74,6 +74,11 @@ def cacheaside(
     return CommandLine(tmp_path / "catalogue", capsys, monkeypatch, server.url)
 
 
+def run(url: str, sql: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
 def advice(cacheaside: CommandLine, path: str) -> dict[str, Any]:
     status, out, _ = cacheaside("advise", "--json", "--log", path)
     assert status == 0
@@ -114,9 +119,9 @@ def test_written_queries_pass_the_check_and_are_not_proposed_again(
     assert "limit 5\n" in lines
     assert '-- returns = "one"' in cacheaside.query("invoice_by_total")
     [migration] = cacheaside.migrations()
-    with closing(psycopg2.connect(cacheaside.url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(migration)
+    run(cacheaside.url, migration)
     assert cacheaside("check")[0] == 0
+    run(cacheaside.url, migration.replace(".watch", ".unwatch"))
     again = advice(cacheaside, logs(database, "csv"))
     known = [each for each in again["left_out"] if each["reason"] == "in the catalogue already"]
     assert (len(known), again["candidates"]) == (3, [])
@@ -130,11 +135,14 @@ def test_table_says_what_is_saved_and_why(cacheaside: CommandLine, logs: Callabl
     assert "called less than 20 times" in out
 
 
-def test_broken_catalogue_is_not_written_to(cacheaside: CommandLine, logs: Callable[[str, str], str]) -> None:
+def test_other_files_are_left_as_they_are(cacheaside: CommandLine, logs: Callable[[str, str], str]) -> None:
+    header = '-- summary = "Mine"\n-- ttl = "60s"\n-- tags = []\n'
+    (cacheaside.catalogue / "queries/a.sql").write_text(f"{header}select count(*) from invoice, invoice_line")
     (cacheaside.catalogue / "queries/bad.sql").write_text("select 1")
-    status, _, err = cacheaside("advise", "--write", "1", "--log", logs(SNAKE, "log"))
-    assert (status, len(list(cacheaside.catalogue.glob("*/*")))) == (3, 1)
-    assert "bad.sql:1: summary is missing" in err
+    status, _, _ = cacheaside("advise", "--write", "1", "--log", logs(SNAKE, "log"))
+    assert (status, len(cacheaside.migrations())) == (0, 1)
+    assert cacheaside.query("a").startswith(header)
+    assert cacheaside.query("bad") == "select 1"
 
 
 def test_without_any_record_it_says_how_to_switch_it_on(cacheaside: CommandLine) -> None:
