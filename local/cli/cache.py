@@ -63,7 +63,7 @@ def ls(query: str | None, limit: int, as_json: bool) -> None:
         click.echo(f"These {len(answers)} may not be all: raise --limit, or name a query", err=True)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 @click.argument("what", metavar="KEY|NAME")
 @click.argument("parameters", nargs=-1, metavar="[param=value …]")
 @click.option("--body", is_flag=True, help="Print only the body, as it is sent.")
@@ -108,7 +108,7 @@ def inspect(what: str, parameters: tuple[str, ...], body: bool, as_json: bool) -
     return 0
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 @click.argument("words", nargs=-1, metavar="TAG… | param=value …")
 @click.option("--query", metavar="NAME", help="Delete one answer: that of this query with the parameters.")
 @of_stack

@@ -30,7 +30,7 @@ def listed_queries(api: Target) -> dict[str, ListedQuery]:
 
 def examples(query: ListedQuery) -> dict[str, Any]:
     """Return a value for each required parameter; the others have defaults. Raises `LocalError` for one without."""
-    needed = {name: about for name, about in query["parameters"].items() if about["required"]}
+    needed = {name: about for name, about in query["parameters"].items() if about.get("required")}
     for name, about in needed.items():
         if "example" not in about:
             raise LocalError(f"query {query['name']}: give the required parameter {name} an example to send")
