@@ -46,7 +46,8 @@ def found(asked: Question, body: bytes | None = BODY) -> Found:
         question=asked.digest,
         query_string=asked.query_string,
     )
-    return Found(asked.keys.entry, encode(entry), 1_000, 3)
+    value = encode(entry)
+    return Found(asked.keys.entry, value, len(value), 1_000, 3)
 
 
 def state(age_ms: int, *, tag: bytes | None = VERSION, asked: Question | None = None) -> tuple[State, int]:
@@ -85,7 +86,7 @@ def test_an_entry_of_other_sql_or_of_no_query_is_unreadable() -> None:
 
 def test_bytes_that_are_no_entry_are_listed_too() -> None:
     asked = question()
-    rubbish = Found(asked.keys.entry, b"rubbish", -1, None)
+    rubbish = Found(asked.keys.entry, b"rubbish", 7, -1, None)
     answer = cached_answer(Tags(VERSION), Catalogue({"thing": asked.query}, {}), rubbish, CREATED_MS)  # type: ignore[arg-type]
     assert answer.state is State.UNREADABLE
     assert "unreadable" in pretty(in_full(answer, None, 0), answer.body)

@@ -67,7 +67,7 @@ def cached(status: str, code: int = 200) -> Answer:
 def test_an_overloaded_api_is_asked_again_when_it_says() -> None:
     waits: list[float] = []
     with serving(Api({"/a": [BUSY, BUSY, cached("fwd=miss; stored")]})) as target:
-        warmed = warm(target, ["/a"], 1, lambda *_: None, sleep=waits.append)
+        warmed = warm(target, ["/a"], 1, lambda *_: None, pause=waits.append)
     assert (warmed.answers, waits) == ({STORED: 1}, [7.0, 7.0])
     assert not warmed.failures
 
@@ -75,7 +75,7 @@ def test_an_overloaded_api_is_asked_again_when_it_says() -> None:
 def test_an_api_that_stays_overloaded_is_a_failure_after_five_attempts() -> None:
     waits: list[float] = []
     with serving(Api({"/a": [BUSY]})) as target:
-        warmed = warm(target, ["/a"], 1, lambda *_: None, sleep=waits.append)
+        warmed = warm(target, ["/a"], 1, lambda *_: None, pause=waits.append)
     assert warmed.failures == {"Too many loads at once": 1}
     assert warmed.examples == {"Too many loads at once": "/a: try again"}
     assert len(waits) == 4
@@ -87,7 +87,7 @@ def test_failures_are_counted_by_their_title_and_not_asked_again() -> None:
     unknown = (404, {}, {"title": "There is no query or command of this name"})
     waits: list[float] = []
     with serving(Api({"/a": [bad], "/b": [bad], "/c": [forbidden], "/d": [unknown]})) as target:
-        warmed = warm(target, ["/a", "/b", "/c", "/d"], 2, lambda *_: None, sleep=waits.append)
+        warmed = warm(target, ["/a", "/b", "/c", "/d"], 2, lambda *_: None, pause=waits.append)
     assert warmed.failures == {
         "Parameters are missing or wrong": 2,
         "Forbidden": 1,
