@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
 
 from local.live.target import Target
 from local.live.warming import HIT, NOT_STORED, STORED, warm
@@ -22,11 +25,13 @@ class Api:
     def __init__(self, answers: dict[str, list[Answer]], takes_s: float = 0) -> None:
         self.answers, self.takes_s = answers, takes_s
         self.running = self.most = 0
+        self.asked: Counter[str] = Counter()
         self.lock = threading.Lock()
 
     def next(self, path: str) -> Answer:
         with self.lock:
             self.running += 1
+            self.asked[path] += 1
             self.most = max(self.most, self.running)
             left = self.answers[path]
             answer = left.pop(0) if len(left) > 1 else left[0]
@@ -116,6 +121,16 @@ def test_no_more_are_asked_at_once_than_told() -> None:
         warm(target, ["/a"] * 12, 3, lambda *at: done.append(at))
     assert api.most == 3
     assert done[-1] == (12, 12)
+
+
+def test_after_an_interrupt_nobody_waits_for_the_api_to_recover() -> None:
+    def interrupt(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    api = Api({"/hit": [cached("hit")], "/busy": [BUSY]}, takes_s=0.05)
+    with serving(api) as target, pytest.raises(KeyboardInterrupt):
+        warm(target, ["/busy", "/hit"], 2, interrupt)
+    assert api.asked == {"/hit": 1, "/busy": 1}
 
 
 def test_an_api_that_is_gone_is_a_failure_and_no_traceback() -> None:
