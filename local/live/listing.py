@@ -27,7 +27,7 @@ def as_table(answers: Sequence[CachedAnswer]) -> str:
 
 def as_document(answer: CachedAnswer) -> dict[str, Any]:
     """Return one answer for a script: times in milliseconds, sizes in bytes, no body."""
-    entry, body = answer.entry, answer.body
+    entry = answer.entry
     return {
         "key": answer.found.key,
         "query": answer.query,
@@ -38,8 +38,8 @@ def as_document(answer: CachedAnswer) -> dict[str, Any]:
         "load_ms": entry.load_ms if entry else None,
         "kept_ms": answer.found.left_ms,
         "last_read_s": answer.found.idle_s,
-        "stored_bytes": len(answer.found.value),
-        "unpacked_bytes": len(body) if body is not None else None,
+        "stored_bytes": answer.found.size,
+        "unpacked_bytes": answer.unpacked_bytes,
     }
 
 
@@ -88,7 +88,7 @@ def pretty(document: dict[str, Any], body: bytes | None) -> str:
 
 
 def _line(answer: CachedAnswer) -> tuple[str, ...]:
-    parameters, body = _text(_parameters(answer)), answer.body
+    parameters = _text(_parameters(answer))
     return (
         answer.query,
         parameters if len(parameters) <= _WIDEST else f"{parameters[: _WIDEST - 1]}…",
@@ -96,8 +96,8 @@ def _line(answer: CachedAnswer) -> tuple[str, ...]:
         duration(answer.left_ms) if answer.left_ms else "–",
         duration(answer.age_ms) if answer.age_ms is not None else "–",
         f"{duration(answer.found.idle_s * 1000)} ago" if answer.found.idle_s is not None else "–",
-        f"{len(answer.found.value):,}",
-        f"{len(body):,}" if body is not None else "–",
+        f"{answer.found.size:,}",
+        f"{answer.unpacked_bytes:,}" if answer.unpacked_bytes is not None else "–",
     )
 
 
