@@ -8,7 +8,8 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from local.catalogue_database import CATALOGUE, catalogue_database, catalogue_folder
+from local.catalogue_database import catalogue_database
+from local.catalogue_folder import CATALOGUE, catalogue_folder
 from local.errors import LocalError
 from local.terminal import PrintLine, one_line, short_path
 
