@@ -113,6 +113,16 @@ def _compare(url: str, folder: Path) -> tuple[bool, str]:
 def _connected(url: str) -> Iterator[Connection]:
     try:
         with closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as connection:
+            _require_schema(connection)
             yield connection
     except psycopg2.Error as error:
         raise LocalError(f"the catalogue cannot be checked: {one_line(error)}") from None
+
+
+def _require_schema(connection: Connection) -> None:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select to_regprocedure('cacheaside.tag(regclass)') is not null")
+        if cursor.fetchone() != (True,):
+            raise LocalError(
+                "the database has not the schema cacheaside: run `cacheaside init`, or `cacheaside migrate`"
+            )
