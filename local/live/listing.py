@@ -22,7 +22,7 @@ _NUMBER: Final = re.compile(r'"\\u0000([-+.0-9eE]+)"')
 
 def as_table(answers: Sequence[CachedAnswer]) -> str:
     """Return one line for each answer."""
-    return table(_HEAD, [_line(answer) for answer in answers], right=(3, 4, 5, 6, 7))
+    return _printable(table(_HEAD, [_line(answer) for answer in answers], right=(3, 4, 5, 6, 7)))
 
 
 def as_document(answer: CachedAnswer) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def in_full(answer: CachedAnswer, lease: bytes | None, lease_ms: int) -> dict[st
         }
     document["lease"] = {"holder": lease.hex(), "left_ms": lease_ms} if lease else None
     if entry is not None and question is not None:
-        # A declared tag may be repeated by another one: tags and versions have the same order.
+        # A forged entry may have fewer versions than its question has tags.
         versions = zip(question.keys.tags, entry.tag_versions, answer.tag_versions, strict=False)
         document["tags"] = [
             {"key": key, "of_entry": made.hex(), "now": now.hex() if now else None, "moved": made != now}
@@ -84,7 +84,7 @@ def pretty(document: dict[str, Any], body: bytes | None) -> str:
         lines += ["", table(("tag", "version in the entry", "version now", ""), rows)]
     if "etag" in document:  # it is an entry
         lines += ["", _indented(body)]
-    return "\n".join(lines)
+    return _printable("\n".join(lines))
 
 
 def _line(answer: CachedAnswer) -> tuple[str, ...]:
@@ -129,11 +129,11 @@ def _indented(body: bytes | None) -> str:
         return "no such row"
     # Through a float, 19.90 would become 19.9.
     document = json.loads(body, parse_float=lambda digits: f"\0{digits}")
-    return _printable(_NUMBER.sub(r"\1", json.dumps(document, indent=2, ensure_ascii=False)))
+    return _NUMBER.sub(r"\1", json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _printable(text: str) -> str:
-    """Callers choose parameters, and anybody the rows. None may control the terminal."""
+    """Callers choose parameters, others the rows and foreign keys. None of them may control the terminal."""
     return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
 
 

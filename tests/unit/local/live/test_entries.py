@@ -63,6 +63,12 @@ def test_bytes_that_are_no_entry_are_listed_too() -> None:
     assert "unreadable" in pretty(in_full(answer, None, 0), answer.body)
 
 
+def test_a_foreign_key_does_not_control_the_terminal() -> None:
+    foreign = Found("cacheaside:entry:{\x1b[2J:1}", b"", 0, -1, None)
+    answer = cached_answer(Tags(VERSION), Catalogue({}, {}), foreign, CREATED_MS)  # type: ignore[arg-type]
+    assert "\x1b" not in as_table([answer]) + pretty(in_full(answer, None, 0), None)
+
+
 def test_neither_a_parameter_nor_a_row_controls_the_terminal() -> None:
     asked = question("\x1b[31m\u009b")
     catalogue = Catalogue({"thing": asked.query}, {})
