@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from local.cli.asked import as_json, of_stack
+from local.cli.asked import as_json, complete_query, of_stack
 from local.cli.main import PROBLEMS
 from local.cli.output import print_json
 from local.errors import LocalError
