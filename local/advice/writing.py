@@ -47,9 +47,9 @@ def write_candidates(
             say(f"not written: {shortened(candidate.statement.sql, 80)}\n    {reason}")
             continue
         drafts[name] = drafted
-        say(f"{short_path(folder / drafted.path)}\n    ttl {candidate.ttl.ttl}: {why(candidate)}")
+        say(f"{short_path(folder / drafted.path)}: ttl {candidate.ttl.ttl}, because {why(candidate)}\n\n{drafted.text}")
         if _CONSTANT in drafted.text:
-            say("    values of some parameters were not recorded: if they are constants, write them into the SQL")
+            say("Values of some parameters were not recorded: if they are constants, write them into the SQL.\n")
     if not drafts:
         say("nothing is written")
         return False
@@ -57,7 +57,6 @@ def write_candidates(
     for each in drafts.values():
         (folder / each.path).parent.mkdir(parents=True, exist_ok=True)
         (folder / each.path).write_text(each.text, encoding="utf-8")
-        say(f"\n{short_path(folder / each.path)}\n\n{each.text}")
     fixes = find_fixes(connection, folder, only=paths)
     fixes.write(folder)
     say(fixes.diff)
