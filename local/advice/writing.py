@@ -10,7 +10,8 @@ from psycopg2.extensions import connection as Connection
 
 from local.advice.ranking import Candidate
 from local.advice.report import shortened, why
-from local.drafting.draft import Draft, Wanted, draft, refuse_database
+from local.drafting.description import refuse_database
+from local.drafting.draft import Draft, Wanted, draft
 from local.drafting.fixes import find_fixes
 from local.drafting.parameters import snake_case
 from local.errors import LocalError
