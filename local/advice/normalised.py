@@ -19,6 +19,9 @@ from cacheaside.catalogue.quotations import quotations
 __all__ = ["Normalised", "Slot", "fingerprint", "normalise", "with_shared_parameters"]
 
 _NUMBER: Final = re.compile(r"(?<![\w$.])(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])|(?<![\w$])\$(\d+)", re.ASCII)
+# Before a quote: the letter of a bit string, or of a string with Unicode escapes.
+_PREFIX: Final = re.compile(r"(?:\b[bBxXnN]|&)\Z")
+_OPERAND: Final = re.compile(r"[=<>(,]\s*-\Z")
 _NUMBERED: Final = re.compile(r"\$\d+")
 _SLOT: Final = re.compile("\0(\\d+)\0")
 _SLOTS: Final = r"\0\d+\0(?:\s*,\s*\0\d+\0)*"
@@ -150,7 +153,7 @@ def _marked(sql: str, values: Mapping[int, str | None], slot: Callable[[Slot], s
         yield from _numbers(sql[at:start], values, slot)
         if quoted.startswith(("--", "/*")):
             yield " "
-        elif quoted.startswith('"') or re.search(r"(?:\b[bBxXnN]|&)$", sql[:start]):
+        elif quoted.startswith('"') or _PREFIX.search(sql, max(start - 2, 0), start):
             yield quoted
         else:
             yield slot(Slot(quoted, _string(quoted)))
@@ -180,7 +183,7 @@ def _numbers(code: str, values: Mapping[int, str | None], slot: Callable[[Slot],
             yield before + slot(Slot(match[0], values.get(int(match[1])), int(match[1])))
         else:
             # A minus is a part of the number where an operand begins.
-            sign = "-" if re.search(r"[=<>(,]\s*-$", before) else ""
+            sign = "-" if before.endswith("-") and _OPERAND.search(before) else ""
             whole = match[0].isdecimal()
             value = int(sign + match[0]) if whole else Decimal(sign + match[0])
             yield before.removesuffix(sign) + slot(

@@ -10,7 +10,8 @@ from psycopg2.extensions import connection as Connection
 
 from local.advice.ranking import Candidate
 from local.advice.report import shortened, why
-from local.drafting.draft import Draft, Wanted, draft, refuse_database
+from local.drafting.description import refuse_database
+from local.drafting.draft import Draft, Wanted, draft
 from local.drafting.fixes import find_fixes
 from local.drafting.parameters import snake_case
 from local.errors import LocalError
@@ -47,9 +48,9 @@ def write_candidates(
             say(f"not written: {shortened(candidate.statement.sql, 80)}\n    {reason}")
             continue
         drafts[name] = drafted
-        say(f"{short_path(folder / drafted.path)}\n    ttl {candidate.ttl.ttl}: {why(candidate)}")
+        say(f"{short_path(folder / drafted.path)}: ttl {candidate.ttl.ttl}, because {why(candidate)}\n\n{drafted.text}")
         if _CONSTANT in drafted.text:
-            say("    values of some parameters were not recorded: if they are constants, write them into the SQL")
+            say("Values of some parameters were not recorded: if they are constants, write them into the SQL.\n")
     if not drafts:
         say("nothing is written")
         return False
@@ -57,7 +58,6 @@ def write_candidates(
     for each in drafts.values():
         (folder / each.path).parent.mkdir(parents=True, exist_ok=True)
         (folder / each.path).write_text(each.text, encoding="utf-8")
-        say(f"\n{short_path(folder / each.path)}\n\n{each.text}")
     fixes = find_fixes(connection, folder, only=paths)
     fixes.write(folder)
     say(fixes.diff)

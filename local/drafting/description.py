@@ -13,9 +13,13 @@ from psycopg2.extensions import cursor
 
 from cacheaside.drivers.postgres.introspection.parse_tree import Node, nodes, parsed
 from local.drafting.outline import Outline, outline
+from local.errors import LocalError
 
-__all__ = ["Description", "ParameterType", "Refused", "describe", "infer", "rolled_back"]
+__all__ = ["Description", "ParameterType", "Refused", "describe", "infer", "refuse_database", "rolled_back"]
 
+_DATABASE: Final = """
+select to_regprocedure('cacheaside.tag(regclass)') is not null, current_setting('server_version_num')::int
+"""
 _PREPARED: Final = "cacheaside_draft"
 _TYPES: Final = f"""
 select number, given.type::text, listed, element.oid::regtype::text, element.typtype = 'e',
@@ -85,6 +89,16 @@ def rolled_back(cur: cursor) -> Iterator[None]:
     finally:
         if not cur.connection.closed:
             cur.execute("rollback to savepoint drafting; release savepoint drafting")
+
+
+def refuse_database(cur: cursor) -> None:
+    """Raise `LocalError` if no catalogue can be checked in the database."""
+    cur.execute(_DATABASE)
+    [(has_schema, version)] = cur.fetchall()
+    if version < 160000:
+        raise LocalError(f"this is PostgreSQL {version // 10000}, and the catalogue needs 16 or later")
+    if not has_schema:
+        raise LocalError("the database has no schema cacheaside yet: run `cacheaside init` first")
 
 
 def describe(cur: cursor, sql: str, declared: Sequence[str] = ()) -> Description:

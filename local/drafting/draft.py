@@ -19,7 +19,15 @@ from cacheaside.catalogue_check.facts import Facts, StatementRefused
 from cacheaside.catalogue_check.findings import Finding
 from cacheaside.drivers.postgres.introspection.inspector import inspecting
 from cacheaside.errors import CatalogueError
-from local.drafting.description import Description, ParameterType, Refused, describe, infer, rolled_back
+from local.drafting.description import (
+    Description,
+    ParameterType,
+    Refused,
+    describe,
+    infer,
+    refuse_database,
+    rolled_back,
+)
 from local.drafting.examples import add_examples
 from local.drafting.fixes import find_fixes
 from local.drafting.granted import inspecting_with
@@ -29,12 +37,9 @@ from local.drafting.parameters import DraftedParameter, catalogue_type, example_
 from local.drafting.source import SourceSql
 from local.errors import LocalError
 
-__all__ = ["Draft", "Wanted", "draft", "refuse_database"]
+__all__ = ["Draft", "Wanted", "draft"]
 
 _OPERATORS: Final = "select oid::bigint, oprname from pg_operator where oid = any (%s::oid[])"
-_DATABASE: Final = """
-select to_regprocedure('cacheaside.tag(regclass)') is not null, current_setting('server_version_num')::int
-"""
 _NO_TAGS: Final = "-- tags    = []"
 _GRANTS: Final = 4  # one may be needed before the next is known
 _MANY: Final = '-- returns = "many"'
@@ -87,16 +92,6 @@ def draft(connection: Connection, wanted: Wanted) -> Draft:
         if not connection.closed:
             connection.rollback()
     return _checked(connection, wanted, _text(wanted, source, parameters, described), described)
-
-
-def refuse_database(cur: cursor) -> None:
-    """Raise `LocalError` if no catalogue can be checked in the database."""
-    cur.execute(_DATABASE)
-    [(has_schema, version)] = cur.fetchall()
-    if version < 160000:
-        raise LocalError(f"this is PostgreSQL {version // 10000}, and the catalogue needs 16 or later")
-    if not has_schema:
-        raise LocalError("the database has no schema cacheaside yet: run `cacheaside init` first")
 
 
 def _parameters(cur: cursor, source: SourceSql, described: Description, wanted: Wanted) -> list[DraftedParameter]:

@@ -14,6 +14,7 @@ from psycopg2.extensions import connection as Connection
 
 from cacheaside.catalogue_check.check import check_statements
 from cacheaside.catalogue_check.findings import Finding
+from local.drafting.description import refuse_database
 from local.drafting.granted import inspecting_with
 from local.drafting.header import with_line
 
@@ -55,8 +56,11 @@ class Fixes:
 def find_fixes(connection: Connection, folder: Path, only: Collection[Path] | None = None) -> Fixes:
     """Return what corrects the catalogue in `folder`, or only its files `only`.
 
-    Changes neither the folder nor the database. Raises CatalogueError and psycopg2.Error.
+    Changes neither the folder nor the database. Raises CatalogueError, psycopg2.Error, and `LocalError` if no
+    catalogue can be checked in the database.
     """
+    with connection, connection.cursor() as cur:
+        refuse_database(cur)
     statements: dict[str, None] = {}
     with tempfile.TemporaryDirectory(prefix="cacheaside-fix-") as name:
         copy = Path(name)

@@ -17,6 +17,7 @@ __all__ = ["Outline", "Place", "outline"]
 
 _COMMANDS: Final = {1: "select", 2: "update", 3: "insert", 4: "delete", 5: "merge"}
 _RELATION, _JOIN = 0, 2
+_BOOLEAN: Final = "16"  # the OID of the type
 # Nodes around an operand that only convert it.
 _CONVERSIONS: Final = ("RELABELTYPE", "COERCEVIAIO", "ARRAYCOERCEEXPR", "COLLATEEXPR", "COLLATE", "COERCETODOMAIN")
 
@@ -97,7 +98,7 @@ def _note_query(found: Outline, query: Node, queries: tuple[Node, ...]) -> None:
 
 def _note_comparison(found: Outline, node: Node, queries: tuple[Node, ...]) -> None:
     operands = node.items("args")
-    if len(operands) != 2:
+    if len(operands) != 2 or node.text("opresulttype") not in ("", _BOOLEAN):  # as meta->$1 or id + $1
         return
     for column, other in (operands, operands[::-1]):
         if (place := _column(column, queries)) is None:

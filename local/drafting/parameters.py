@@ -118,7 +118,7 @@ def parameter_names(
     given: Sequence[str], places: Sequence[Place | None], operators: Mapping[int, str]
 ) -> tuple[str, ...]:
     """Return a name for each placeholder: as given, or for a number that of its column. No two are the same."""
-    plain = [name if not name.isdecimal() else _name(place, name) for name, place in zip(given, places, strict=True)]
+    plain = [_name(place, name) for name, place in zip(given, places, strict=True)]
     twice = {name for name, times in Counter(plain).items() if times > 1}
     names: list[str] = []
     for name, place in zip(plain, places, strict=True):
@@ -131,10 +131,12 @@ def parameter_names(
     return tuple(names)
 
 
-def _name(place: Place | None, number: str) -> str:
+def _name(place: Place | None, given: str) -> str:
+    if not given.isdecimal():  # a tag takes lower case only
+        return given if given == given.lower() else snake_case(given)
     if place is None:
-        return f"p{number}"
-    return place.kind if place.kind in ("limit", "offset") else snake_case(place.column) or f"p{number}"
+        return f"p{given}"
+    return place.kind if place.kind in ("limit", "offset") else snake_case(place.column) or f"p{given}"
 
 
 def snake_case(name: str) -> str:

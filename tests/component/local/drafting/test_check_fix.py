@@ -112,3 +112,10 @@ def test_file_that_is_no_query_is_a_finding_too(cacheaside: CommandLine) -> None
     assert (status, finding["line"], finding["path"]) == (1, 1, str(path))
     assert "not TOML" in finding["message"]
     assert cacheaside("check", "--fix", "--yes")[0] == 1
+
+
+def test_database_before_init_is_named(cacheaside: CommandLine) -> None:
+    write(cacheaside, "parcel", "[]", "select weight from parcels where id = %(id)s")
+    cacheaside.url = cacheaside.url.rpartition("/")[0] + "/postgres"
+    status, _, err = cacheaside("check", "--fix", "--yes")
+    assert (status, "cacheaside init" in err) == (3, True)

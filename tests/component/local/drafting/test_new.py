@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from tests.component.support.command_line import CommandLine
@@ -19,6 +21,7 @@ from tests.component.support.command_line import CommandLine
         ("mail = $1", 'mail = { type = "text" }', "%(mail)s"),  # one address per row: it may be personal
         ("address = $1", 'address = { type = "text", example = "10.0.0.1/32" }', "%(address)s::inet"),
         ("details @> $1", 'details = { type = "text", example = "{\\"a\\": 1}" }', "%(details)s::jsonb"),
+        ("details->>$1 = 'x'", 'p1 = { type = "text" }', "details->>%(p1)s"),
         ("sent = $1", 'sent = { type = "date", example = "2025-01-02" }', "%(sent)s"),
         ("sent_at < $1", 'sent_at = { type = "timestamp", example = "2025-01-02T03:04:05+00:00" }', "%(sent_at)s"),
         (
@@ -103,6 +106,15 @@ def test_command_is_written_beside_the_queries(cacheaside: CommandLine) -> None:
 def test_comment_at_the_beginning_is_no_header(cacheaside: CommandLine) -> None:
     cacheaside("new", "commented", "--sql", cacheaside.sql("-- ours = [\nselect count(*) from parcels"))
     assert "\n\n-- ours = [\n" in cacheaside.query("commented")
+
+
+def test_sql_is_read_from_the_standard_input(cacheaside: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("select count(*) from parcels"))
+    cacheaside("new", "piped")
+    assert "select count(*) from parcels" in cacheaside.query("piped")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    status, _, err = cacheaside("new", "typed")
+    assert (status, "--sql FILE" in err) == (2, True)
 
 
 def test_existing_file_is_kept_without_force(cacheaside: CommandLine) -> None:

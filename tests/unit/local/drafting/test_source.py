@@ -43,6 +43,11 @@ def test_parameters_are_named_after_columns() -> None:
     assert names == ("placed_at_from", "placed_at_to", "limit", "p4", "p5", "limit_2")
 
 
+def test_given_names_are_kept_as_far_as_a_tag_can_have_them() -> None:
+    places = [Place("compared", "id"), None, None]
+    assert parameter_names(["shelf", "CustomerId", "a_1"], places, {}) == ("shelf", "customer_id", "a_1")
+
+
 def test_names_in_mixed_case_are_split_into_words() -> None:
     assert [snake_case(name) for name in ("InvoiceLine", "HTTPStatus", "a_b2", "2x", "é")] == [
         "invoice_line", "http_status", "a_b2", "", "",
