@@ -23,7 +23,7 @@ found as (
     from wanted
     join pg_namespace on nspname = schema
     join pg_class on relnamespace = pg_namespace.oid and relname = name
-    where relkind in ('r', 'p', 'm', 'f', 'S')
+    where relkind in ('r', 'p', 'm', 'f', 'S') and not relispartition
     union
     select tag, spelling, 'pg_proc', pg_proc.oid::bigint
     from wanted
