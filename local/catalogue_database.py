@@ -1,32 +1,20 @@
-"""The catalogue that commands work on, and a database with its schema."""
+"""A database with the schema of the catalogue."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Final
 
 import psycopg2
 
 from local.errors import LocalError
 from local.recorded_url import database_url
 from local.servers.postgres import PostgresServer
-from migrate.upgrade import FUNCTIONS, MigrationFailed, upgrade
+from migrate.upgrade import MigrationFailed, upgrade
 
-__all__ = ["CATALOGUE", "catalogue_database", "catalogue_folder"]
-
-CATALOGUE: Final = FUNCTIONS / "catalogue"
-
-
-def catalogue_folder() -> Path:
-    """Return the folder that CATALOGUE names, else this checkout's. Raises `LocalError` if it is no folder."""
-    folder = Path(os.environ.get("CATALOGUE") or CATALOGUE)
-    if not folder.is_dir() and folder != CATALOGUE:
-        raise LocalError(f"{folder} is no folder: CATALOGUE is one such as functions/catalogue, with queries/ in it")
-    return folder
+__all__ = ["catalogue_database"]
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from local.catalogue_database import CATALOGUE, catalogue_database, catalogue_folder
+from local.catalogue_database import catalogue_database
+from local.catalogue_folder import CATALOGUE, catalogue_folder
 from local.errors import LocalError
 from local.terminal import PrintLine, one_line, short_path
 
@@ -112,6 +113,16 @@ def _compare(url: str, folder: Path) -> tuple[bool, str]:
 def _connected(url: str) -> Iterator[Connection]:
     try:
         with closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as connection:
+            _require_schema(connection)
             yield connection
     except psycopg2.Error as error:
         raise LocalError(f"the catalogue cannot be checked: {one_line(error)}") from None
+
+
+def _require_schema(connection: Connection) -> None:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select to_regprocedure('cacheaside.tag(regclass)') is not null")
+        if cursor.fetchone() != (True,):
+            raise LocalError(
+                "the database has not the schema cacheaside: run `cacheaside init`, or `cacheaside migrate`"
+            )

@@ -4,15 +4,20 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import redis
 
+from local import ROOT
+from local.cli.output import table
 from local.errors import LocalError
 from local.examples import example_path
+from local.serving import serving
+from local.template import read_template
+from local.terminal import print_line
 
-__all__ = ["QueryTimes", "format_table", "measure_queries"]
+__all__ = ["QueryTimes", "format_table", "measure_queries", "run_demo"]
 
 TIMEOUT_S = 60.0
 
@@ -32,6 +37,22 @@ class QueryTimes:
         """Whether Cache-Status has the parameter `hit` (RFC 9211)."""
         parameters = [part.strip() for part in self.cache_status.split(";")]
         return self.status == 200 and "hit" in parameters[1:]
+
+
+def run_demo() -> bool:
+    """Print the times of every query. Return whether every second call was a hit. Raises `LocalError`.
+
+    Uses a folder, a cache and a port of its own, so that it can run beside `cacheaside run`.
+    """
+    # No schedule: the sweep would invalidate the changes of the sample data between miss and hit.
+    template = replace(read_template(ROOT / "template.yaml"), schedules=())
+    with serving(template, ROOT / ".local" / "demo", port=0, access=False) as (gateway, stack):
+        rows = []
+        for row in measure_queries(gateway.url, stack.cache_url):
+            rows.append(row)
+            print_line(f"{row.query}: {row.miss_ms:,.0f} ms, then {row.hit_ms:,.1f} ms")
+    print_line("\n" + format_table(rows))
+    return all(row.is_hit for row in rows)
 
 
 def measure_queries(api_url: str, cache_url: str) -> Iterator[QueryTimes]:
@@ -59,17 +80,11 @@ def format_table(rows: list[QueryTimes]) -> str:
     """Return a line for each row, or one that says that there is none."""
     if not rows:
         return "The catalogue has no queries yet: put a .sql file into functions/catalogue/queries"
-    head = ("query", "miss ms", "hit ms", "ratio", "Cache-Status of the second call")
     cells = [
         (row.query, f"{row.miss_ms:,.1f}", f"{row.hit_ms:,.1f}", f"{row.miss_ms / row.hit_ms:,.0f}×", _outcome(row))
         for row in rows
     ]
-    widths = [max(len(line[column]) for line in (head, *cells)) for column in range(4)]
-    rule = tuple("─" * width for width in (*widths, len(head[4])))
-    return "\n".join(
-        f"{query:<{widths[0]}}  {miss:>{widths[1]}}  {hit:>{widths[2]}}  {ratio:>{widths[3]}}  {status}"
-        for query, miss, hit, ratio, status in (head, rule, *cells)
-    )
+    return table(("query", "miss ms", "hit ms", "ratio", "Cache-Status of the second call"), cells, right=(1, 2, 3))
 
 
 def _outcome(row: QueryTimes) -> str:

@@ -13,6 +13,7 @@ import psycopg2
 import redis
 
 from local import recorded_url
+from local.catalogue_folder import CATALOGUE
 from local.endpoints import Endpoints, endpoints_file
 from local.errors import LocalError
 from local.progress import Progress
@@ -21,11 +22,10 @@ from local.servers.valkey import ValkeyServer
 from local.terminal import PrintLine, one_line
 from migrate.foreign_database import SampleRefused, refuse_sample
 from migrate.sample_data import Sample, load
-from migrate.upgrade import FUNCTIONS, MigrationFailed, upgrade
+from migrate.upgrade import MigrationFailed, upgrade
 
 __all__ = ["Stack", "running_stack"]
 
-CATALOGUE = FUNCTIONS / "catalogue"
 SAMPLE_SIZE = 20_000
 BYTES_PER_ROW = 2_000  # of the sample. Includes rows of other tables that come with it, and write-ahead log
 BYTES_OF_SERVER = 100_000_000

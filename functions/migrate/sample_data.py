@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import takewhile
@@ -62,7 +62,7 @@ class Sample:
 
     @classmethod
     def read(cls, catalogue: Path, size: int) -> Self:
-        """Read the files of `sample/`. Raises ValueError for one without a table's name or its number of rows."""
+        """Read the files of `sample/`. Raises ValueError, which names the file, for one that cannot be loaded."""
         statements, tables = {}, {}
         for path in sorted((catalogue / "sample").glob("*.sql"), key=_number_of):
             if path.name == "prepare.sql":
@@ -72,6 +72,8 @@ class Sample:
                 raise ValueError(f"sample/{path.name} is not named like 1_customers.sql")
             statements[match[1]] = path.read_text(encoding="utf-8")
             tables[match[1]] = ceil(_rows(path.name, statements[match[1]]) * size)
+        for table, sql in statements.items():
+            _check_placeholders(table, sql, tables)
         prepare = catalogue / "sample" / "prepare.sql"
         return cls(size, prepare.read_text(encoding="utf-8") if prepare.exists() else "", statements, tables)
 
@@ -152,6 +154,14 @@ def _number(cursor: Cursor) -> int:
 def _number_of(path: Path) -> int:
     number = path.name.partition("_")[0]
     return int(number) if number.isdecimal() else 0
+
+
+def _check_placeholders(table: str, sql: str, tables: Mapping[str, int]) -> None:
+    try:
+        sql % dict.fromkeys([*tables, "first", "last"], 0)
+    except (KeyError, TypeError, ValueError):
+        names = ", ".join(f"%({name})s" for name in ("first", "last", *tables))
+        raise ValueError(f"sample/…_{table}.sql: it may use {names}, and %% for a percent sign") from None
 
 
 def _rows(file: str, sql: str) -> Decimal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from local.adoption.connecting import connected
-from local.catalogue_database import CATALOGUE
+from local.catalogue_folder import CATALOGUE
 from local.check import check_and_declare
 from local.errors import LocalError
 from local.terminal import PrintLine

@@ -12,7 +12,8 @@ from typing import Any, Final
 from local.adoption import administrator
 from local.adoption.first_migration import NAME, first_migration
 from local.adoption.look import Database, Relation, look
-from local.adoption.sample import CATALOGUE, ShippedSample, read_sample
+from local.adoption.sample import ShippedSample, read_sample
+from local.catalogue_folder import CATALOGUE
 from local.cli.output import table
 from local.errors import LocalError
 from local.recorded_url import recorded_url, without_credentials

@@ -13,13 +13,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from local.catalogue_folder import CATALOGUE
 from local.errors import LocalError
 from local.terminal import short_path
-from migrate.upgrade import FUNCTIONS
 
-__all__ = ["CATALOGUE", "LIST", "ShippedSample", "listed", "read_sample"]
+__all__ = ["LIST", "ShippedSample", "listed", "read_sample"]
 
-CATALOGUE: Final = FUNCTIONS / "catalogue"
 LIST: Final = Path("sample/files.sha256")
 
 

@@ -27,6 +27,7 @@ __all__ = ["Advice", "advise"]
 # PostgreSQL is asked about so many statements at most, those that took longest.
 _ASKED: Final = 100
 _CHEAP_MS: Final = 1.0  # a hit takes about as long
+_HIDDEN: Final = "<insufficient privilege>"  # in place of the text
 _SELECT: Final = re.compile(r"\s*(?:\(\s*)*(?:select|with|values|table)\b", re.IGNORECASE)
 _WRITE: Final = re.compile(r"\s*(?:insert|update|delete|merge|copy|truncate)\b", re.IGNORECASE)
 _OURS: Final = re.compile(r"\bcacheaside(?:\.|_)|row_to_json\(answer\.\*\)", re.IGNORECASE)
@@ -99,6 +100,8 @@ def _advice(
 
 def _objection(statement: Statement, min_calls: int, known: Collection[str]) -> str:
     """Return why the statement is no candidate, as far as its text says it, or ""."""
+    if statement.key.startswith(_HIDDEN):
+        return "of other users: grant pg_read_all_stats to this one"
     if _OURS.search(statement.key):
         return "cacheaside's own"
     if not _SELECT.match(statement.key):

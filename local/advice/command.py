@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from local.advice.advise import advise
 from local.advice.report import as_json, report
 from local.advice.writing import write_candidates
-from local.catalogue_database import catalogue_folder
+from local.catalogue_folder import catalogue_folder
 from local.errors import LocalError
 from local.progress import Progress
 from local.recorded_url import database_url

@@ -13,6 +13,7 @@ from local.cli.output import table
 __all__ = ["as_json", "report"]
 
 _SHOWN: Final = 10
+_SHORT_S: Final = 600
 _SQL_AT_MOST: Final = 300
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -28,6 +29,8 @@ def _parts(advice: Advice) -> Iterator[str]:
     yield (
         f"{statements} in {span(record.seconds)}, from {record.source}: {_span_ms(record.total_ms)} of database time."
     )
+    if record.seconds < _SHORT_S:
+        yield "That is a short time: let more calls be recorded before you rely on this."
     shown = advice.candidates[:_SHOWN]
     if not shown:
         yield "There is nothing to cache."

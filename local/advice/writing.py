@@ -8,8 +8,6 @@ from typing import Final
 
 from psycopg2.extensions import connection as Connection
 
-from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.errors import CatalogueError
 from local.advice.ranking import Candidate
 from local.advice.report import shortened, why
 from local.drafting.draft import Draft, Wanted, draft, refuse_database
@@ -34,10 +32,7 @@ def write_candidates(
     """
     with connection, connection.cursor() as cur:
         refuse_database(cur)
-    try:
-        taken = set(Catalogue.load(short_path(folder)).queries)
-    except CatalogueError as error:
-        raise LocalError(f"the catalogue has an error, so nothing is written: {error}") from None
+    taken = {path.stem for path in folder.glob("queries/*.sql")}
     drafts: dict[str, Draft] = {}
     for candidate in candidates:
         if len(drafts) == number:
@@ -58,13 +53,17 @@ def write_candidates(
     if not drafts:
         say("nothing is written")
         return False
-    texts = {each.path: each.text for each in drafts.values()}
-    fixes = find_fixes(connection, folder, only=drafts, drafts=texts)
+    paths = [each.path for each in drafts.values()]
+    for each in drafts.values():
+        (folder / each.path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / each.path).write_text(each.text, encoding="utf-8")
+        say(f"\n{short_path(folder / each.path)}\n\n{each.text}")
+    fixes = find_fixes(connection, folder, only=paths)
     fixes.write(folder)
-    say(f"\n{fixes.diff}")
-    after = find_fixes(connection, folder, only=drafts)
-    for each in after.left:
-        say(f"{short_path(folder / each.path)}:{each.line}: {each.message}")
+    say(fixes.diff)
+    after = find_fixes(connection, folder, only=paths)
+    for finding in after.left:
+        say(f"{short_path(folder / finding.path)}:{finding.line}: {finding.message}")
     if after.waiting:
         say(f"{short_path(folder / after.waiting)} is to be applied: `cacheaside migrate` does it")
     if not after.left:

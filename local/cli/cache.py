@@ -63,7 +63,7 @@ def ls(query: str | None, limit: int, as_json: bool) -> None:
         click.echo(f"These {len(answers)} may not be all: raise --limit, or name a query", err=True)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 @click.argument("what", metavar="KEY|NAME")
 @click.argument("parameters", nargs=-1, metavar="[param=value …]")
 @click.option("--body", is_flag=True, help="Print only the body, as it is sent.")
@@ -87,6 +87,8 @@ def inspect(what: str, parameters: tuple[str, ...], body: bool, as_json: bool) -
 
     catalogue = read_catalogue()
     if what.startswith(ENTRY):
+        if parameters:
+            raise click.UsageError("a key has its parameters in it: leave them out")
         key = what
     else:
         with usage_errors():
@@ -108,7 +110,7 @@ def inspect(what: str, parameters: tuple[str, ...], body: bool, as_json: bool) -
     return 0
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 @click.argument("words", nargs=-1, metavar="TAG… | param=value …")
 @click.option("--query", metavar="NAME", help="Delete one answer: that of this query with the parameters.")
 @of_stack
@@ -117,7 +119,8 @@ def invalidate(words: tuple[str, ...], query: str | None, stack: str | None) -> 
 
     A TAG is a table, or a row of one. Sends POST /invalidations to the stack on this machine. With --stack, the request
     is signed with the AWS credentials of the environment, or has the bearer token of API_TOKEN. Use it when a change
-    was not recorded: changes of watched tables are invalidated by themselves.
+    was not recorded: changes of watched tables are invalidated by themselves. Parameters are read as the catalogue of
+    this checkout declares them.
 
     \b
     Examples:  cacheaside invalidate orders products:42

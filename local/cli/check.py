@@ -25,7 +25,6 @@ def check(fix: bool, yes: bool, as_json: bool) -> int:
     Exit status 1 if there are problems, also after --fix.
     """
     from local import check as checks
-    from local import subcommands
     from local.cli.output import print_json
     from local.terminal import print_line
 
@@ -38,4 +37,6 @@ def check(fix: bool, yes: bool, as_json: bool) -> int:
     if fix:
         right = checks.fix_catalogue(print_line, lambda: yes or click.confirm("Write this?", abort=True))
         return 0 if right else PROBLEMS
-    return 0 if subcommands.check() else PROBLEMS
+    right, report = checks.check_catalogue()
+    print_line(report)
+    return 0 if right else PROBLEMS

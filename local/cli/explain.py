@@ -11,7 +11,7 @@ from local.cli.output import print_json
 __all__ = ["explain"]
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 @click.argument("name")
 @click.argument("parameters", nargs=-1, metavar="[param=value …]")
 @click.option("--analyze", is_flag=True, help="Run the query once: read-only, with its timeout.")

@@ -18,11 +18,11 @@ def run(shutdown: Shutdown) -> None:
     Starts PostgreSQL and Valkey. With DATABASE_URL, or after `cacheaside init`, it uses that database. PORT= chooses
     another port than 3000, CACHE_URL= a running cache.
     """
-    from local import subcommands  # imported late: a signal during these slow imports must already find its handler
+    from local.serving import serve
 
-    if shutdown.requested:  # a library may have swallowed the exception
+    if shutdown.requested:  # a library may have swallowed the exception while it was imported
         raise KeyboardInterrupt
-    subcommands.run(shutdown)
+    serve(shutdown)
 
 
 @click.command()
@@ -31,14 +31,16 @@ def demo() -> int:
 
     Exit status 1 if a second call was no hit.
     """
-    from local import subcommands
+    from local.demo import run_demo
 
-    return 0 if subcommands.demo() else PROBLEMS
+    return 0 if run_demo() else PROBLEMS
 
 
 @click.command()
 def rehearse() -> None:
     """Go through a deployment without AWS: package, create, upgrade, roll back."""
-    from local import subcommands
+    from local import ROOT
+    from local.deployment.rehearse import rehearse_deployment
+    from local.terminal import print_line
 
-    subcommands.rehearse()
+    rehearse_deployment(ROOT, print_line)

@@ -41,8 +41,9 @@ def warm(
     questions of each query that were read last, of those whose answers this machine's cache still holds, stale and
     invalidated ones too. These are not the most asked: the server does not count how often an answer is read.
 
-    Asks the stack on this machine, or a deployed one. Requests are signed if its ReadAuthorization is iam. A 503 is
-    asked again after its Retry-After, up to four times.
+    Asks the stack on this machine, or a deployed one. As its ReadAuthorization says, requests are signed with the AWS
+    credentials of the environment, or have the bearer token of API_TOKEN. A 503 is asked again after its Retry-After,
+    up to four times.
 
     \b
     Examples:  cacheaside warm top_products revenue_by_month
@@ -91,4 +92,7 @@ def _last_read(names: tuple[str, ...], number: int) -> list[str]:
     from local.live.entries import last_read
     from local.live.target import running_stack
 
-    return last_read(running_stack().cache, read_catalogue(), names, number)
+    paths, complete = last_read(running_stack().cache, read_catalogue(), names, number)
+    if not complete:
+        click.echo("The cache has too many keys: others may have been read later than these", err=True)
+    return paths

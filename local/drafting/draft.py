@@ -19,7 +19,7 @@ from cacheaside.catalogue_check.facts import Facts, StatementRefused
 from cacheaside.catalogue_check.findings import Finding
 from cacheaside.drivers.postgres.introspection.inspector import inspecting
 from cacheaside.errors import CatalogueError
-from local.drafting.description import Description, Refused, describe, infer, rolled_back
+from local.drafting.description import Description, ParameterType, Refused, describe, infer, rolled_back
 from local.drafting.examples import add_examples
 from local.drafting.fixes import find_fixes
 from local.drafting.granted import inspecting_with
@@ -111,12 +111,18 @@ def _parameters(cur: cursor, source: SourceSql, described: Description, wanted: 
             kind,
             place,
             cast="" if source.is_cast(given) else catalogue_type(kind)[1],
-            example=example_of(kind, wanted.values.get(given)),
+            example=_recorded(kind, place, wanted.values.get(given)),
             is_optional=number in described.outline.optional,
             description="" if place or wanted.values.get(given) is not None else wanted.constants,
         )
         for number, (given, name, kind, place) in enumerate(zip(source.names, names, types, places, strict=True), 1)
     ]
+
+
+def _recorded(kind: ParameterType, place: Place | None, value: Any) -> Any:
+    """Return a recorded value as an example. Of a text that a column has, `add_examples` knows whether it is common."""
+    is_text = catalogue_type(kind)[0] == "text"
+    return None if is_text and place and place.relation else example_of(kind, value)
 
 
 def _place(places: Sequence[Place]) -> Place | None:

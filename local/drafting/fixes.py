@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ from typing import Final
 from psycopg2.extensions import connection as Connection
 
 from cacheaside.catalogue_check.check import check_statements
-from cacheaside.catalogue_check.findings import CatalogueCheck, Finding
+from cacheaside.catalogue_check.findings import Finding
 from local.drafting.granted import inspecting_with
 from local.drafting.header import with_line
 
@@ -34,7 +33,6 @@ class Fixes:
     after: Mapping[Path, str]
     waiting: Path | None  # the migration without which some findings remain, new or not applied yet
     left: tuple[Finding, ...]
-    checked: CatalogueCheck
 
     @property
     def diff(self) -> str:
@@ -54,31 +52,25 @@ class Fixes:
             (folder / path).write_text(text, encoding="utf-8")
 
 
-def find_fixes(
-    connection: Connection, folder: Path, only: Collection[str] | None = None, drafts: Mapping[Path, str] | None = None
-) -> Fixes:
-    """Return what corrects the catalogue in `folder`, with `drafts` in it, or only its statements of the names `only`.
+def find_fixes(connection: Connection, folder: Path, only: Collection[Path] | None = None) -> Fixes:
+    """Return what corrects the catalogue in `folder`, or only its files `only`.
 
     Changes neither the folder nor the database. Raises CatalogueError and psycopg2.Error.
     """
     statements: dict[str, None] = {}
     with tempfile.TemporaryDirectory(prefix="cacheaside-fix-") as name:
         copy = Path(name)
-        for part in ("queries", "commands"):
-            if (folder / part).is_dir():
-                shutil.copytree(folder / part, copy / part)
-        before = dict(_texts(copy))
-        for path, text in (drafts or {}).items():
+        before = {path: text for path, text in _texts(folder) if only is None or path in only}
+        for path, text in before.items():
             (copy / path).parent.mkdir(exist_ok=True)
             (copy / path).write_text(text, encoding="utf-8")
         for _ in range(_ROUNDS):
             with inspecting_with(connection, statements) as database:
                 checked = check_statements(copy, database)
-            problems = [each for each in checked.problems if only is None or each.path.stem in only]
-            if not _correct(problems, statements):
+            if not _correct(checked.problems, statements):
                 break
         after = {path: text for path, text in _texts(copy) if before.get(path) != text}
-        findings = [replace(each, path=each.path.relative_to(copy)) for each in problems]
+        findings = [replace(each, path=each.path.relative_to(copy)) for each in checked.problems]
     pending = _pending(connection, folder)
     new = [each for each in statements if not any(each in text for text in pending.values())]
     waiting = next((path for path, text in pending.items() if any(each in text for each in statements)), None)
@@ -86,10 +78,10 @@ def find_fixes(
         waiting = Path("migrations") / f"{_next_number(folder):04}_{_migration_name(new)}.sql"
         after[waiting] = "".join(f"{each}\n" for each in new)
     left = tuple(each for each in findings if each.fix is None or each.fix.statement not in statements)
-    return Fixes(before, after, waiting, left, checked)
+    return Fixes(before, after, waiting, left)
 
 
-def _correct(problems: list[Finding], statements: dict[str, None]) -> bool:
+def _correct(problems: Sequence[Finding], statements: dict[str, None]) -> bool:
     """Correct the copied files, and collect the statements. Return whether anything is new."""
     is_new = False
     headers = {(each.path, each.line): each.fix.header for each in problems if each.fix and each.fix.header}
@@ -106,7 +98,7 @@ def _correct(problems: list[Finding], statements: dict[str, None]) -> bool:
 
 
 def _texts(folder: Path) -> Iterator[tuple[Path, str]]:
-    for path in sorted(folder.glob("*/*.sql")):
+    for path in sorted([*folder.glob("queries/*.sql"), *folder.glob("commands/*.sql")]):
         yield path.relative_to(folder), path.read_text(encoding="utf-8")
 
 

@@ -31,7 +31,7 @@ _TYPES: Final[Mapping[str, tuple[str, str]]] = {
     "oid": ("integer", "oid"),
     "character": ("text", "bpchar"),
 }
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_WORD: Final = re.compile(r"(?:[A-Z]+(?![a-z])|[A-Z]?[a-z]+)[0-9]*|[0-9]+")
 _SUFFIXES: Final = {">": "from", ">=": "from", "<": "to", "<=": "to"}
 _ROWS: Final = 20
 _ROWS_AT_MOST: Final = 1_000

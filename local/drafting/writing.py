@@ -10,7 +10,8 @@ from typing import Final
 import psycopg2
 
 from cacheaside.catalogue.durations import parse_duration_ms
-from local.catalogue_database import catalogue_database, catalogue_folder
+from local.catalogue_database import catalogue_database
+from local.catalogue_folder import catalogue_folder
 from local.drafting.draft import Wanted, draft
 from local.errors import LocalError
 from local.terminal import one_line, print_line, short_path

@@ -27,6 +27,7 @@ class Found(NamedTuple):
 
     key: str
     value: bytes
+    size: int
     left_ms: int
     idle_s: int | None
 
@@ -79,7 +80,7 @@ class RunningCache:
             return None
         if not isinstance(value, bytes):
             return None
-        return Found(key, value, int(self._redis.pttl(key)), idle_s)
+        return Found(key, value, len(value), int(self._redis.pttl(key)), idle_s)
 
     def values(self, keys: Sequence[str]) -> list[bytes | None]:
         """Return the value of each key, None if it is missing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import parse_qs, quote
 
@@ -49,6 +49,7 @@ class CachedAnswer:
     entry: Entry | None = None
     question: Question | None = None
     tag_versions: tuple[bytes | None, ...] = ()  # the current ones, in the order of the question's tags
+    unpacked_bytes: int | None = None  # the size of the answer, None if there is none
 
     @property
     def query(self) -> str:
@@ -61,9 +62,7 @@ class CachedAnswer:
     @property
     def body(self) -> bytes | None:
         """The answer as it is sent, None for "no such row" or an unreadable entry."""
-        if self.entry is None or self.entry.body is None:
-            return None
-        return unpack(self.entry.encoding, self.entry.body)
+        return _body(self.entry)
 
     @property
     def left_ms(self) -> int:
@@ -82,9 +81,13 @@ class CachedAnswer:
 
 
 def cached_answers(cache: RunningCache, catalogue: Catalogue, query: str | None, now_ms: int) -> Iterator[CachedAnswer]:
-    """Yield the cached answers, of one query or of all. `cache.complete` tells afterwards whether these are all."""
+    """Yield the cached answers without their bodies, of one query or of all.
+
+    `cache.complete` tells afterwards whether these are all.
+    """
     for found in cache.entries(query):
-        yield cached_answer(cache, catalogue, found, now_ms)
+        answer = cached_answer(cache, catalogue, found, now_ms)
+        yield replace(answer, found=found._replace(value=b""), entry=answer.entry and answer.entry._replace(body=None))
 
 
 def cached_answer(cache: RunningCache, catalogue: Catalogue, found: Found, now_ms: int) -> CachedAnswer:
@@ -92,12 +95,21 @@ def cached_answer(cache: RunningCache, catalogue: Catalogue, found: Found, now_m
     entry = decode(found.value)
     question = _question(catalogue, found.key, entry) if entry else None
     if entry is None or question is None or not question.accepts(entry, now_ms):
-        return CachedAnswer(found, State.UNREADABLE, now_ms, entry)
+        return CachedAnswer(found, State.UNREADABLE, now_ms, entry, unpacked_bytes=_unpacked_bytes(entry))
     versions = tuple(cache.values(question.keys.tags))
     state = _OF_AGE[question.query.policy.freshness(entry.fresh_until_ms, now_ms)]
     if versions != entry.tag_versions:
         state = State.INVALIDATED
-    return CachedAnswer(found, state, now_ms, entry, question, versions)
+    return CachedAnswer(found, state, now_ms, entry, question, versions, _unpacked_bytes(entry))
+
+
+def _body(entry: Entry | None) -> bytes | None:
+    return None if entry is None or entry.body is None else unpack(entry.encoding, entry.body)
+
+
+def _unpacked_bytes(entry: Entry | None) -> int | None:
+    body = _body(entry)
+    return None if body is None else len(body)
 
 
 def _question(catalogue: Catalogue, key: str, entry: Entry) -> Question | None:
@@ -111,12 +123,14 @@ def _question(catalogue: Catalogue, key: str, entry: Entry) -> Question | None:
     return question if question.keys.entry == key else None
 
 
-def last_read(url: str, catalogue: Catalogue, names: Sequence[str], number: int) -> list[str]:
+def last_read(url: str, catalogue: Catalogue, names: Sequence[str], number: int) -> tuple[list[str], bool]:
     """Return the paths of the `number` questions of each query that were read last, of those in the cache at `url`.
 
+    And whether all entries were looked at, which takes up to 5 s for each query.
     Raises `LocalError` if the catalogue has no query of a name, or if the server does not tell when keys were read.
     """
     paths: list[str] = []
+    complete = True
     with open_cache(url) as cache:
         for name in names:
             if name not in catalogue.queries:
@@ -128,5 +142,6 @@ def last_read(url: str, catalogue: Catalogue, names: Sequence[str], number: int)
                     if found.idle_s is None:
                         raise LocalError("the cache does not tell when answers were read, as with an LFU policy")
                     read.append((found.idle_s, f"/queries/{quote(name)}?{entry.query_string}"))
+            complete = complete and cache.complete
             paths += [path.removesuffix("?") for _, path in sorted(read)[:number]]
-    return paths
+    return paths, complete

@@ -22,12 +22,12 @@ _NUMBER: Final = re.compile(r'"\\u0000([-+.0-9eE]+)"')
 
 def as_table(answers: Sequence[CachedAnswer]) -> str:
     """Return one line for each answer."""
-    return table(_HEAD, [_line(answer) for answer in answers], right=(3, 4, 5, 6, 7))
+    return _printable(table(_HEAD, [_line(answer) for answer in answers], right=(3, 4, 5, 6, 7)))
 
 
 def as_document(answer: CachedAnswer) -> dict[str, Any]:
     """Return one answer for a script: times in milliseconds, sizes in bytes, no body."""
-    entry, body = answer.entry, answer.body
+    entry = answer.entry
     return {
         "key": answer.found.key,
         "query": answer.query,
@@ -38,8 +38,8 @@ def as_document(answer: CachedAnswer) -> dict[str, Any]:
         "load_ms": entry.load_ms if entry else None,
         "kept_ms": answer.found.left_ms,
         "last_read_s": answer.found.idle_s,
-        "stored_bytes": len(answer.found.value),
-        "unpacked_bytes": len(body) if body is not None else None,
+        "stored_bytes": answer.found.size,
+        "unpacked_bytes": answer.unpacked_bytes,
     }
 
 
@@ -59,7 +59,7 @@ def in_full(answer: CachedAnswer, lease: bytes | None, lease_ms: int) -> dict[st
         }
     document["lease"] = {"holder": lease.hex(), "left_ms": lease_ms} if lease else None
     if entry is not None and question is not None:
-        # A declared tag may be repeated by another one: tags and versions have the same order.
+        # A forged entry may have fewer versions than its question has tags.
         versions = zip(question.keys.tags, entry.tag_versions, answer.tag_versions, strict=False)
         document["tags"] = [
             {"key": key, "of_entry": made.hex(), "now": now.hex() if now else None, "moved": made != now}
@@ -84,11 +84,11 @@ def pretty(document: dict[str, Any], body: bytes | None) -> str:
         lines += ["", table(("tag", "version in the entry", "version now", ""), rows)]
     if "etag" in document:  # it is an entry
         lines += ["", _indented(body)]
-    return "\n".join(lines)
+    return _printable("\n".join(lines))
 
 
 def _line(answer: CachedAnswer) -> tuple[str, ...]:
-    parameters, body = _text(_parameters(answer)), answer.body
+    parameters = _text(_parameters(answer))
     return (
         answer.query,
         parameters if len(parameters) <= _WIDEST else f"{parameters[: _WIDEST - 1]}…",
@@ -96,8 +96,8 @@ def _line(answer: CachedAnswer) -> tuple[str, ...]:
         duration(answer.left_ms) if answer.left_ms else "–",
         duration(answer.age_ms) if answer.age_ms is not None else "–",
         f"{duration(answer.found.idle_s * 1000)} ago" if answer.found.idle_s is not None else "–",
-        f"{len(answer.found.value):,}",
-        f"{len(body):,}" if body is not None else "–",
+        f"{answer.found.size:,}",
+        f"{answer.unpacked_bytes:,}" if answer.unpacked_bytes is not None else "–",
     )
 
 
@@ -129,11 +129,11 @@ def _indented(body: bytes | None) -> str:
         return "no such row"
     # Through a float, 19.90 would become 19.9.
     document = json.loads(body, parse_float=lambda digits: f"\0{digits}")
-    return _printable(_NUMBER.sub(r"\1", json.dumps(document, indent=2, ensure_ascii=False)))
+    return _NUMBER.sub(r"\1", json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _printable(text: str) -> str:
-    """Callers choose parameters, and anybody the rows. None may control the terminal."""
+    """Callers choose parameters, others the rows and foreign keys. None of them may control the terminal."""
     return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
 
 

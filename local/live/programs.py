@@ -69,14 +69,14 @@ def psql_through_tunnel(stack: DeployedStack, rds: Any, port: int | None, argume
     program = shutil.which("psql")
     if program is None:
         raise LocalError("psql is not on PATH: install PostgreSQL's client, because the embedded one has no TLS")
-    user = stack.parameters["DatabaseOwner"]
+    user = stack.parameter("DatabaseOwner")
     token = rds.generate_db_auth_token(DBHostname=host, Port=int(database_port), DBUsername=user)
     # The name is what the certificate is verified against, the address is where the tunnel begins.
     parameters = {
         "host": host,
         "hostaddr": HOST,
         "port": str(port),
-        "dbname": stack.parameters["DatabaseName"],
+        "dbname": stack.parameter("DatabaseName"),
         "user": user,
         "password": token,
         "sslmode": "verify-full",

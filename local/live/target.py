@@ -58,9 +58,16 @@ class DeployedStack:
 
     def output(self, key: str) -> str:
         """Return an output. Raises `LocalError` if there is none."""
-        if key not in self.outputs:
-            raise LocalError(f"stack {self.name} ({self.status}) has no output {key}: is it one of template.yaml?")
-        return self.outputs[key]
+        return self._of(self.outputs, "output", key)
+
+    def parameter(self, key: str) -> str:
+        """Return a parameter. Raises `LocalError` if there is none."""
+        return self._of(self.parameters, "parameter", key)
+
+    def _of(self, found: Mapping[str, str], kind: str, key: str) -> str:
+        if key not in found:
+            raise LocalError(f"stack {self.name} ({self.status}) has no {kind} {key}: is it one of template.yaml?")
+        return found[key]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +145,7 @@ def target_of_stack(stack: DeployedStack, credentials: Any, token: str | None = 
     Raises `LocalError` if the stack has no ApiUrl, or needs credentials or a token and there are none.
     """
     url = stack.output("ApiUrl")
-    reads, writes = stack.parameters[READS], stack.parameters[WRITES]
+    reads, writes = stack.parameter(READS), stack.parameter(WRITES)
     if "jwt" in (reads, writes) and not token:
         raise LocalError(f"stack {stack.name} expects bearer tokens: put one into {TOKEN}")
     if "iam" in (reads, writes) and credentials is None:

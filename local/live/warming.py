@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from threading import Event
 from typing import Final, NamedTuple
 
 from local.live.http import Response, send
@@ -36,13 +36,14 @@ def warm(
     paths: Sequence[str],
     concurrency: int,
     progress: Callable[[int, int], object],
-    sleep: Callable[[float], object] = time.sleep,
+    pause: Callable[[float], object] | None = None,
 ) -> Warmed:
     """Ask each of `paths`, at most `concurrency` at a time. An interrupt gives up those that were not yet asked."""
     warmed = Warmed(Counter(), Counter(), {})
-    pool = ThreadPoolExecutor(concurrency)
+    pool, given_up = ThreadPoolExecutor(concurrency), Event()
+    pause = pause or given_up.wait
     try:
-        asked = {pool.submit(ask, api, path, sleep): path for path in paths}
+        asked = {pool.submit(ask, api, path, pause): path for path in paths}
         for done, future in enumerate(as_completed(asked), 1):
             match future.result():
                 case str(outcome):
@@ -52,12 +53,16 @@ def warm(
                     warmed.examples.setdefault(title, ": ".join(filter(None, [asked[future], detail])))
             progress(done, len(paths))
     finally:
+        given_up.set()
         pool.shutdown(cancel_futures=True)
     return warmed
 
 
-def ask(api: Target, path: str, sleep: Callable[[float], object]) -> str | tuple[str, str]:
-    """Return what became of the answer, or title and detail of what is wrong. Asks again on a 503, after a wait."""
+def ask(api: Target, path: str, pause: Callable[[float], object]) -> str | tuple[str, str]:
+    """Return what became of the answer, or title and detail of what is wrong.
+
+    Asks again on a 503, after a pause. `pause` returns a true value if there is no point in asking again.
+    """
     failure = ("", "")
     for attempt in range(_ATTEMPTS):
         try:
@@ -67,10 +72,8 @@ def ask(api: Target, path: str, sleep: Callable[[float], object]) -> str | tuple
         if (outcome := outcome_of(response)) is not None:
             return outcome
         failure = response.problem
-        if response.status not in (429, 503):
+        if response.status not in (429, 503) or attempt == _ATTEMPTS - 1 or pause(_retry_after_s(response)):
             break
-        if attempt < _ATTEMPTS - 1:
-            sleep(_retry_after_s(response))
     return failure
 
 

@@ -1,13 +1,14 @@
 -- Names of any characters. A tag has each part as PostgreSQL prints it (quote_ident): orders, sales.region,
 -- "InvoiceLine", "user", "Sales"."Order Lines". So a dot, a colon or a brace in a name is in quotes.
---   tag_of, schema_of, name_of, search_path  replace those of 0006_tags.sql
---   recorders, recorder_name                 replace those of 0007_recorder.sql; so does a part of create_recorder
---   unwatchable, recorded                    replace those of 0009_recorded.sql
---   unwatch, declare, undeclare              replace those of 0011_watch.sql
+--   tag_of, schema_of, name_of, search_path, relations_of  replace those of 0006_tags.sql
+--   recorders, recorder_name      replace those of 0007_recorder.sql; so does a part of create_recorder
+--   unwatchable, recorded         replace those of 0009_recorded.sql
+--   unwatch, declare, undeclare   replace those of 0011_watch.sql
 --   table_of  is called by the drivers of the outbox and of commands (drivers/postgres/)
 --   names_in  is called by search_path, and by the check (drivers/postgres/introspection/)
 
--- A tag from its parts, and its parts. They raise no error, whatever the text is.
+-- A tag from its parts, and its parts. They raise no error, whatever the text is. Most tags have no quotes, and need no
+-- regular expression.
 create or replace function cacheaside.tag_of(schema text, name text) returns text
     language sql immutable
 return case when schema = 'public' then quote_ident(name) else quote_ident(schema) || '.' || quote_ident(name) end;
@@ -18,11 +19,18 @@ return coalesce(replace(substring(part from '^"(.*)"$'), '""', '"'), part);
 
 create or replace function cacheaside.schema_of(tag text) returns text
     language sql immutable
-return coalesce(cacheaside.unquoted(substring(tag from '^("(?:[^"]|"")*"|[^".]*)\.')), 'public');
+return case
+    when strpos(tag, '.') = 0 then 'public'
+    when strpos(tag, '"') = 0 then split_part(tag, '.', 1)
+    else coalesce(cacheaside.unquoted(substring(tag from '^("(?:[^"]|"")*"|[^".]*)\.')), 'public')
+end;
 
 create or replace function cacheaside.name_of(tag text) returns text
     language sql immutable
-return cacheaside.unquoted(coalesce(substring(tag from '^(?:"(?:[^"]|"")*"|[^".]*)\.(.*)$'), tag));
+return case
+    when strpos(tag, '"') = 0 then substr(tag, strpos(tag, '.') + 1)
+    else cacheaside.unquoted(coalesce(substring(tag from '^(?:"(?:[^"]|"")*"|[^".]*)\.(.*)$'), tag))
+end;
 
 -- A tag as PostgreSQL prints it. A former release wrote user for "user". So does a later version of PostgreSQL in which
 -- a word is no longer reserved.
@@ -34,7 +42,7 @@ return cacheaside.tag_of(cacheaside.schema_of(tag), cacheaside.name_of(tag));
 create function cacheaside.table_of(change text) returns text
     language sql immutable
 return case
-    when strpos(split_part(change, ':', 1), '"') = 0 then split_part(change, ':', 1)
+    when strpos(change, '"') = 0 then split_part(change, ':', 1)
     else substring(change from '^(?:[^":]|"[^"]*")*')
 end;
 
@@ -65,6 +73,23 @@ begin atomic
             limit 1
         ) as strongest
     ) as listed (schema);
+end;
+
+-- The tables and views that a query may mean by the name in a tag: that of the tag and, where it is on the search path,
+-- those of the same name in other schemas there. One can come before the other, or take its place when it is dropped.
+create or replace function cacheaside.relations_of(tag text) returns setof regclass
+    language sql stable strict rows 1
+begin atomic
+    with path as materialized (select schema from cacheaside.search_path() as schema)
+    select pg_class.oid::regclass
+    from pg_class
+    join pg_namespace on pg_namespace.oid = relnamespace
+    where relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+      and relname = cacheaside.name_of(tag)
+      and (
+          nspname = cacheaside.schema_of(tag)
+          or nspname in (select schema from path) and cacheaside.schema_of(tag) in (select schema from path)
+      );
 end;
 
 -- The comment of a recorder has its tags as an array: a tag may have spaces.

@@ -65,8 +65,8 @@ def test_given_database_is_read_and_not_changed(postgres: PostgresServer) -> Non
         url = postgres.url_for("postgres", "own")
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as own:
             status, out, err = check(DATABASE_URL=url)
-            assert status == 1
-            assert 'product.sql:9: relation "products" does not exist' in out
+            assert (status, out) == (3, "")
+            assert "the database has not the schema cacheaside: run `cacheaside init`" in err
             upgrade(connection)
             own.execute("select cacheaside.unwatch('order_items')")
             connection.commit()

@@ -144,6 +144,12 @@ def test_catalogue_without_a_sample_changes_nothing(connect: Connect, tmp_path: 
         ("1_customers.sql", "select 1", "sample/1_customers.sql: its first line must be a header such as -- rows = 10"),
         ("1_customers.sql", "-- rows = 'x'\n", "such as -- rows = 10"),
         ("1_customers.sql", "-- rows, 1\n", "such as -- rows = 10"),
+        (
+            "1_customers.sql",
+            "-- rows = 1\nselect %(last)s, %(more)s",
+            "use %(first)s, %(last)s, %(customers)s, and",
+        ),
+        ("1_customers.sql", "-- rows = 1\nselect 1 % 2", "and %% for a percent sign"),
     ],
 )
 def test_wrong_file_is_named(tmp_path: Path, name: str, sql: str, says: str) -> None:

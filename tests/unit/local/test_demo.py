@@ -29,7 +29,7 @@ def test_the_table_is_aligned_and_marks_calls_that_were_no_hit() -> None:
     ]
     assert format_table(rows).splitlines() == [
         "query         miss ms  hit ms   ratio  Cache-Status of the second call",
-        "────────────  ───────  ──────  ──────  ───────────────────────────────",
+        "────────────  ───────  ──────  ──────  " + "─" * len("cacheaside; fwd=miss  ← not a hit"),
         "version       5,012.3     1.2  4,062×  cacheaside; hit; ttl=60",
         "top_products     80.0    79.0      1×  cacheaside; fwd=miss  ← not a hit",
         "product           3.0     2.0      2×  answered 503  ← not a hit",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cacheaside.catalogue.parameters import Parameter, Value
+from cacheaside.catalogue.parameters import Parameter, Value, bind_json, bind_text
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.reading.entry import Entry
@@ -132,3 +132,13 @@ def test_own_entry_is_accepted_also_from_a_clock_that_is_a_second_ahead() -> Non
 )
 def test_entry_that_no_fill_of_the_question_has_made_is_refused(changes: dict[str, Any]) -> None:
     assert not accepts(**changes)
+
+
+def test_parameters_that_differ_in_case_have_their_own_values() -> None:
+    names = ("authorId", "authorid")
+    query = QUERY._replace(parameters={name: Parameter(name=name, type="integer") for name in names})
+    values = bind_text(query.parameters, {"authorId": ["1"], "authorid": ["2"]})
+    assert values == bind_json(query.parameters, {"authorid": 2, "authorId": 1}) == {"authorId": 1, "authorid": 2}
+    question, swapped = Question(query, values), Question(query, {"authorId": 2, "authorid": 1})
+    assert question.query_string == "authorId=1&authorid=2"
+    assert question.digest != swapped.digest

@@ -47,7 +47,8 @@ def read_sql_file(path: Path) -> SqlFile:
             path, 1, f"{name!r} cannot be a route; name the file with a-z, 0-9 and _, such as top_products.sql"
         )
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a name or a string may have one of the characters that end a line elsewhere, such as U+2028.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise CatalogueError(path, 1, f"not UTF-8: {error.reason}; save the file as UTF-8") from None
     except OSError as error:

@@ -35,6 +35,20 @@ select id, name, price from things where id = %(id)s
 -- params.limit = { type = "integer", default = 5 }
 select id, name from things where name = any (%(names)s) limit %(limit)s
 """,
+    "queries/thing_by_table.sql": """
+-- summary = "One thing, with the tag of the table"
+-- ttl = "1m"
+-- tags = ["things"]
+-- params.number = { type = "integer", example = 3 }
+select id, name from things where id = %(number)s
+""",
+    "queries/other_things.sql": """
+-- summary = "All things but one"
+-- ttl = "1m"
+-- tags = ["things"]
+-- params.id = { type = "integer", example = 3 }
+select id, name from things where id <> %(id)s
+""",
     "queries/slow.sql": """
 -- summary = "Sleeps longer than it may"
 -- ttl = "1m"

@@ -39,6 +39,16 @@ def test_neither_a_file_nor_a_request_is_an_error(event: str | None, says: str) 
         invoke(event)
 
 
+@pytest.mark.parametrize("event", ["events/query_health.json", "/queries/any?id=1", "POST /commands/any {}"])
+def test_a_file_and_a_request_need_an_engine(monkeypatch: pytest.MonkeyPatch, event: str) -> None:
+    def require() -> None:
+        raise engine.EngineMissing("none")
+
+    monkeypatch.setattr(engine, "require", require)
+    with pytest.raises(engine.EngineMissing):
+        invoke(event)
+
+
 @pytest.mark.parametrize(
     ("said", "address"), [("172.17.0.0/16 172.17.0.9\n", "172.17.0.9"), ("172.17.0.0/16 \n", "172.17.0.1")]
 )

@@ -5,19 +5,12 @@ from __future__ import annotations
 import pytest
 
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.catalogue.parameters import Parameter
-from cacheaside.catalogue.policy import Policy
-from cacheaside.catalogue.statements import Query
-from cacheaside.reading.entry import Entry, encode, entity_tag
-from cacheaside.reading.question import Question
 from local.live.cache import Found
 from local.live.entries import State, cached_answer
 from local.live.listing import as_table, in_full, pretty
+from tests.support.cached_thing import CREATED_MS, VERSION, found, question
 
-POLICY = Policy(ttl_ms=60_000, stale_ms=10_000, stale_if_error_ms=30_000, negative_ttl_ms=60_000)
-CREATED_MS = 1_700_000_000_000
-VERSION, OTHER = b"v" * 16, b"w" * 16
-BODY = b'{"data":{"price":19.90,"name":"a\\u001b[31m"}}'
+OTHER = b"w" * 16
 
 
 class Tags:
@@ -28,29 +21,8 @@ class Tags:
         return [self._version for _ in keys]
 
 
-def question(text: str = "x") -> Question:
-    parameters = {"name": Parameter(name="name", type="text")}
-    query = Query("thing", "", "select %(name)s", "one", 1_000, parameters, ("things",), POLICY)
-    return Question(query, {"name": text})
-
-
-def found(asked: Question, body: bytes | None = BODY) -> Found:
-    entry = Entry(
-        body=body,
-        created_ms=CREATED_MS,
-        fresh_until_ms=CREATED_MS + 60_000,
-        load_ms=5,
-        token=b"t" * 16,
-        tag_versions=(VERSION,),
-        etag=entity_tag(body),
-        question=asked.digest,
-        query_string=asked.query_string,
-    )
-    return Found(asked.keys.entry, encode(entry), 1_000, 3)
-
-
-def state(age_ms: int, *, tag: bytes | None = VERSION, asked: Question | None = None) -> tuple[State, int]:
-    asked = asked or question()
+def state(age_ms: int, *, tag: bytes | None = VERSION) -> tuple[State, int]:
+    asked = question()
     catalogue = Catalogue({"thing": asked.query}, {})
     answer = cached_answer(Tags(tag), catalogue, found(asked), CREATED_MS + age_ms)  # type: ignore[arg-type]
     return answer.state, answer.left_ms
@@ -85,10 +57,16 @@ def test_an_entry_of_other_sql_or_of_no_query_is_unreadable() -> None:
 
 def test_bytes_that_are_no_entry_are_listed_too() -> None:
     asked = question()
-    rubbish = Found(asked.keys.entry, b"rubbish", -1, None)
+    rubbish = Found(asked.keys.entry, b"rubbish", 7, -1, None)
     answer = cached_answer(Tags(VERSION), Catalogue({"thing": asked.query}, {}), rubbish, CREATED_MS)  # type: ignore[arg-type]
     assert answer.state is State.UNREADABLE
     assert "unreadable" in pretty(in_full(answer, None, 0), answer.body)
+
+
+def test_a_foreign_key_does_not_control_the_terminal() -> None:
+    foreign = Found("cacheaside:entry:{\x1b[2J:1}", b"", 0, -1, None)
+    answer = cached_answer(Tags(VERSION), Catalogue({}, {}), foreign, CREATED_MS)  # type: ignore[arg-type]
+    assert "\x1b" not in as_table([answer]) + pretty(in_full(answer, None, 0), None)
 
 
 def test_neither_a_parameter_nor_a_row_controls_the_terminal() -> None:

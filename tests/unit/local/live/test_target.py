@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from samtranslator.yaml_helper import yaml_parse
 
 from local.errors import LocalError
-from local.live.target import READS, WRITES, Target, describe_stack, target_of_stack
+from local.live.target import READS, WRITES, DeployedStack, Target, describe_stack, target_of_stack
 from tests.support.root import ROOT
 
 TEMPLATE = ROOT / "template.yaml"
@@ -75,6 +75,29 @@ def test_reads_and_writes_may_be_authorized_differently(cloudformation: Stubber,
 def test_stack_without_an_address_is_an_error(cloudformation: Stubber) -> None:
     with pytest.raises(LocalError, match=r"cacheaside-dev \(ROLLBACK_COMPLETE\) has no output ApiUrl"):
         deployed(cloudformation, "open", "iam", StackStatus="ROLLBACK_COMPLETE", Outputs=[])
+
+
+def test_a_stack_of_another_template_is_an_error(cloudformation: Stubber) -> None:
+    with pytest.raises(LocalError, match=r"has no parameter ReadAuthorization: is it one of template\.yaml"):
+        deployed(cloudformation, "open", "iam", Parameters=[])
+
+
+def test_a_stack_that_aws_does_not_know_is_an_error(cloudformation: Stubber) -> None:
+    cloudformation.add_client_error("describe_stacks", "ValidationError", "Stack with id shop does not exist")
+    with pytest.raises(LocalError, match=r"stack shop: .*Stack with id shop does not exist"):
+        describe_stack("shop", cloudformation.client)
+
+
+def test_signed_requests_without_credentials_are_an_error(cloudformation: Stubber) -> None:
+    stack = DeployedStack(
+        name="shop",
+        region="eu-north-1",
+        status="CREATE_COMPLETE",
+        outputs={"ApiUrl": URL},
+        parameters={READS: "open", WRITES: "iam"},
+    )
+    with pytest.raises(LocalError, match="the environment has no AWS credentials"):
+        target_of_stack(stack, None)
 
 
 def test_missing_token_is_an_error(cloudformation: Stubber) -> None:

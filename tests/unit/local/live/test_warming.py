@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
 
 from local.live.target import Target
 from local.live.warming import HIT, NOT_STORED, STORED, warm
@@ -22,11 +25,13 @@ class Api:
     def __init__(self, answers: dict[str, list[Answer]], takes_s: float = 0) -> None:
         self.answers, self.takes_s = answers, takes_s
         self.running = self.most = 0
+        self.asked: Counter[str] = Counter()
         self.lock = threading.Lock()
 
     def next(self, path: str) -> Answer:
         with self.lock:
             self.running += 1
+            self.asked[path] += 1
             self.most = max(self.most, self.running)
             left = self.answers[path]
             answer = left.pop(0) if len(left) > 1 else left[0]
@@ -67,7 +72,7 @@ def cached(status: str, code: int = 200) -> Answer:
 def test_an_overloaded_api_is_asked_again_when_it_says() -> None:
     waits: list[float] = []
     with serving(Api({"/a": [BUSY, BUSY, cached("fwd=miss; stored")]})) as target:
-        warmed = warm(target, ["/a"], 1, lambda *_: None, sleep=waits.append)
+        warmed = warm(target, ["/a"], 1, lambda *_: None, pause=waits.append)
     assert (warmed.answers, waits) == ({STORED: 1}, [7.0, 7.0])
     assert not warmed.failures
 
@@ -75,7 +80,7 @@ def test_an_overloaded_api_is_asked_again_when_it_says() -> None:
 def test_an_api_that_stays_overloaded_is_a_failure_after_five_attempts() -> None:
     waits: list[float] = []
     with serving(Api({"/a": [BUSY]})) as target:
-        warmed = warm(target, ["/a"], 1, lambda *_: None, sleep=waits.append)
+        warmed = warm(target, ["/a"], 1, lambda *_: None, pause=waits.append)
     assert warmed.failures == {"Too many loads at once": 1}
     assert warmed.examples == {"Too many loads at once": "/a: try again"}
     assert len(waits) == 4
@@ -87,7 +92,7 @@ def test_failures_are_counted_by_their_title_and_not_asked_again() -> None:
     unknown = (404, {}, {"title": "There is no query or command of this name"})
     waits: list[float] = []
     with serving(Api({"/a": [bad], "/b": [bad], "/c": [forbidden], "/d": [unknown]})) as target:
-        warmed = warm(target, ["/a", "/b", "/c", "/d"], 2, lambda *_: None, sleep=waits.append)
+        warmed = warm(target, ["/a", "/b", "/c", "/d"], 2, lambda *_: None, pause=waits.append)
     assert warmed.failures == {
         "Parameters are missing or wrong": 2,
         "Forbidden": 1,
@@ -116,6 +121,16 @@ def test_no_more_are_asked_at_once_than_told() -> None:
         warm(target, ["/a"] * 12, 3, lambda *at: done.append(at))
     assert api.most == 3
     assert done[-1] == (12, 12)
+
+
+def test_after_an_interrupt_nobody_waits_for_the_api_to_recover() -> None:
+    def interrupt(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    api = Api({"/hit": [cached("hit")], "/busy": [BUSY]}, takes_s=0.05)
+    with serving(api) as target, pytest.raises(KeyboardInterrupt):
+        warm(target, ["/busy", "/hit"], 2, interrupt)
+    assert api.asked == {"/hit": 1, "/busy": 1}
 
 
 def test_an_api_that_is_gone_is_a_failure_and_no_traceback() -> None:

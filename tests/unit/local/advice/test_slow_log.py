@@ -1,0 +1,106 @@
+"""Logs in every format that PostgreSQL writes give the same record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from local.advice.record import Record
+from local.advice.slow_log import read_logs
+from local.errors import LocalError
+
+STATEMENTS = [
+    ("2025-03-01 12:00:00.100 UTC", "duration: 30.5 ms  statement: select a\nfrom t where id = 7 and b = 'x'", ""),
+    ("2025-03-01 12:00:01.100 UTC", "duration: 0.2 ms  parse <unnamed>: select c from t where id = $1", ""),
+    ("2025-03-01 12:00:02.100 UTC", "duration: 10 ms  execute <unnamed>: select c from t where id = $1",
+     "Parameters: $1 = 'it''s'"),
+    ("2025-03-01 12:00:03.100 UTC", "duration: 20 ms  execute s1: select c from t where id = $1",
+     "parameters: $1 = NULL"),
+    ("2025-03-01 12:00:09.100 UTC", "duration: 40 ms  plan:\nQuery Text: select a\nfrom t where id = 8 and b = 'x'\n"
+     "Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)\n  Filter: (id = 8)", ""),
+    ("2025-03-01 12:00:10.100 UTC", "duration: 50 ms  plan:\n{\n"
+     '  "Query Text": "select a\\nfrom t where id = 8 and b = \'x\'",\n  "Plan": {}\n}', ""),
+    ("2025-03-01 12:00:10.100 UTC", "connection received: host=[local]", ""),
+]  # fmt: skip
+
+
+def plain(prefix: str) -> str:
+    lines = []
+    for time, message, detail in STATEMENTS:
+        for severity, text in (("LOG", message), ("DETAIL", detail)):
+            if text:
+                first, *more = text.split("\n")
+                lines += [f"{prefix.format(time=time)}{severity}:  {first}", *(f"\t{line}" for line in more)]
+    return "\n".join(lines) + "\n"
+
+
+def csv_line(time: str, database: str, message: str, detail: str) -> str:
+    fields = [time, "app", database, "77", "", "", "1", "SELECT", "", "", "0", "LOG", "00000", message, detail]
+    return ",".join('"' + field.replace('"', '""') + '"' if set(field) & set('",\n') else field for field in fields)
+
+
+FORMATS = {
+    "minimal": plain("{time} "),
+    "debian": plain("{time} [77] app@shop "),
+    "rds": plain("{time}:10.0.0.1(5432):app@shop:[77]:"),
+    "epoch": plain("1740830400.100 ").replace("1740830400", "1740830390", 1),
+    "csv": "".join(
+        f"{csv_line(time, database, message, detail)},\n"
+        for database in ("shop", "other")
+        for time, message, detail in STATEMENTS
+    ),
+    "json": "".join(
+        json.dumps({"timestamp": time, "dbname": database, "message": message, "detail": detail}) + "\n"
+        for database in ("shop", "other")
+        for time, message, detail in STATEMENTS
+    )
+    + '{"timestamp": "cut o',
+}
+
+
+def read(folder: Path, text: str) -> Record:
+    path = folder / "log"
+    path.write_text(text)
+    return read_logs([path], "shop")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_gives_the_same_record(name: str, tmp_path: Path) -> None:
+    record = read(tmp_path, FORMATS[name])
+    assert record.seconds == pytest.approx(10)
+    found = {each.key: (each.sql, each.calls, each.total_ms, each.questions) for each in record.statements}
+    assert found == {
+        "select a from t where id = $1 and b = $2": ("select a\nfrom t where id = $1 and b = 'x'", 3, 120.5, 2),
+        "select c from t where id = $1": ("select c from t where id = $1", 2, 30.0, 2),
+    }
+    assert not record.has_writes  # statements below a millisecond are not in it
+
+
+def test_text_that_occurs_once_is_no_example(tmp_path: Path) -> None:
+    line = (
+        "2025-03-01 12:00:0{at} UTC LOG:  duration: 5 ms  statement: select * from t where mail = '{mail}' and n = {at}"
+    )
+    mails = ["a@x.y", "b@x.y", "c@x.y"]
+    record = read(tmp_path, "\n".join(line.format(at=at, mail=mail) for at, mail in enumerate(mails)))
+    [statement] = record.statements
+    assert statement.examples == {"2": 0}
+
+
+def test_log_of_all_statements_has_the_writes(tmp_path: Path) -> None:
+    line = "2025-03-01 12:00:00 UTC LOG:  duration: 0.2 ms  statement: select 1\n"
+    assert read(tmp_path, line).has_writes
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no line with a duration"),
+        ("2025-03-01 12:00:00 UTC LOG:  checkpoint complete\n", "log_min_duration_statement"),
+        ("LOG:  duration: 5 ms  statement: select 1\n", "log_line_prefix"),
+    ],
+)
+def test_log_that_says_nothing_is_refused_with_the_setting(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match=says):
+        read(tmp_path, text)
