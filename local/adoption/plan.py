@@ -131,7 +131,7 @@ class Plan:
             yield "  events    event triggers cacheaside_follow_schema and cacheaside_follow_drop"
         yield "  triggers  four on each watched table. A statement that writes to it also records what it changed: some"
         yield "            0.2 ms. To create them waits up to 10 s for a table's writers, and new ones wait meanwhile"
-        yield f"  rights    as in the migration. And cacheaside_query may read what {database.user} creates in public later"
+        yield f"  rights    as in the migration; cacheaside_query may read what {database.user} makes in public later"
         yield "`cacheaside remove` takes all of it out again."
         if self.sample.shipped:
             yield "\nRemoved from the catalogue, because they are of the sample:"

@@ -145,7 +145,8 @@ def carry_out(url: str, print_line: PrintLine) -> bool:
     reasons = "".join(f"\n  {reason}" for reason in dict.fromkeys(refused))
     statements = "".join(f"\n    {statement};" for statement in left.statements)
     print_line(
-        f"\nLeft for a superuser, on RDS the master user (until then the URL stays):\n{statements}\n\nPostgreSQL says:{reasons}"
+        f"\nLeft for a superuser, on RDS the master user (the URL stays recorded):\n{statements}\n\n"
+        f"PostgreSQL says:{reasons}"
     )
     return False
 
