@@ -9,10 +9,17 @@ import click
 
 from local.errors import LocalError
 
-__all__ = ["as_json", "of_stack", "usage_errors"]
+__all__ = ["as_json", "complete_query", "of_stack", "usage_errors"]
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for a script.")
 of_stack = click.option("--stack", metavar="NAME", help="A deployed stack, instead of the one on this machine.")
+
+
+def complete_query(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the queries whose name begins with `incomplete`, for the shell's completion."""
+    from local.catalogue_folder import catalogue_folder
+
+    return sorted(path.stem for path in catalogue_folder().glob(f"queries/{incomplete}*.sql"))
 
 
 @contextmanager

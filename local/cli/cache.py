@@ -8,7 +8,7 @@ from itertools import islice
 
 import click
 
-from local.cli.asked import as_json, of_stack, usage_errors
+from local.cli.asked import as_json, complete_query, of_stack, usage_errors
 from local.cli.main import PROBLEMS
 from local.cli.output import print_json
 
@@ -16,7 +16,7 @@ __all__ = ["inspect", "invalidate", "ls"]
 
 
 @click.command()
-@click.argument("query", required=False)
+@click.argument("query", required=False, shell_complete=complete_query)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="List at most this many.")
 @as_json
 def ls(query: str | None, limit: int, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def ls(query: str | None, limit: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("what", metavar="KEY|NAME")
+@click.argument("what", metavar="KEY|NAME", shell_complete=complete_query)
 @click.argument("parameters", nargs=-1, metavar="[param=value …]")
 @click.option("--body", is_flag=True, help="Print only the body, as it is sent.")
 @as_json

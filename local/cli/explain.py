@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from local.cli.asked import as_json, usage_errors
+from local.cli.asked import as_json, complete_query, usage_errors
 from local.cli.main import PROBLEMS
 from local.cli.output import print_json
 
@@ -12,7 +12,7 @@ __all__ = ["explain"]
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_query)
 @click.argument("parameters", nargs=-1, metavar="[param=value …]")
 @click.option("--analyze", is_flag=True, help="Run the query once: read-only, with its timeout.")
 @as_json

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from local.cli.asked import as_json, of_stack
+from local.cli.asked import as_json, complete_query, of_stack
 from local.cli.main import PROBLEMS
 from local.cli.output import print_json
 from local.errors import LocalError
@@ -18,7 +18,7 @@ __all__ = ["warm"]
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.argument("names", nargs=-1, required=True, metavar="NAME…", shell_complete=complete_query)
 @click.option(
     "--from", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Parameters of one query."
 )

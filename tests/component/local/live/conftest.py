@@ -75,7 +75,7 @@ def stopped(servers_folder: Path) -> Checkout:
 def checkout(servers_folder: Path) -> Iterator[Checkout]:
     """A checkout with that catalogue whose stack runs."""
     checkout = _checkout(servers_folder / "live")
-    with (checkout.folder / "run.log").open("w") as log, checkout.running(output=log, SAMPLE_PRODUCTS="0"):
+    with (checkout.folder / "run.log").open("w") as log, checkout.running(output=log, SAMPLE_SIZE="0"):
         yield checkout
 
 
