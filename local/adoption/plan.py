@@ -131,7 +131,8 @@ class Plan:
             yield "  events    event triggers cacheaside_follow_schema and cacheaside_follow_drop"
         yield "  triggers  four on each watched table. A statement that writes to it also records what it changed: some"
         yield "            0.2 ms. To create them waits up to 10 s for a table's writers, and new ones wait meanwhile"
-        yield "  rights    as in the migration below. `cacheaside remove` takes all of it out again"
+        yield f"  rights    as in the migration; cacheaside_query may read what {database.user} makes in public later"
+        yield "`cacheaside remove` takes all of it out again."
         if self.sample.shipped:
             yield "\nRemoved from the catalogue, because they are of the sample:"
             yield from (f"  {_short(path)}" for path in self.sample.shipped)

@@ -144,7 +144,10 @@ def carry_out(url: str, print_line: PrintLine) -> bool:
         return True
     reasons = "".join(f"\n  {reason}" for reason in dict.fromkeys(refused))
     statements = "".join(f"\n    {statement};" for statement in left.statements)
-    print_line(f"\nLeft for a superuser, on RDS the master user, to run:\n{statements}\n\nPostgreSQL says:{reasons}")
+    print_line(
+        f"\nLeft for a superuser, on RDS the master user (the URL stays recorded):\n{statements}\n\n"
+        f"PostgreSQL says:{reasons}"
+    )
     return False
 
 

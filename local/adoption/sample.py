@@ -35,16 +35,23 @@ class ShippedSample:
         return (self.catalogue / LIST).exists()
 
     def take_out(self) -> None:
-        """Remove the shipped files. The list goes last, so that an interrupted removal can be repeated."""
+        """Remove the shipped files, if there are any. The folder of the list goes last: this can be repeated."""
+        if not self.is_there:
+            return
         for path in self.shipped:
             path.unlink(missing_ok=True)
-        shutil.rmtree(self.catalogue / LIST.parent, ignore_errors=True)
+        shutil.rmtree(self.catalogue / LIST.parent)
 
 
 def read_sample(catalogue: Path) -> ShippedSample:
     """Return the sample in `catalogue`, without files if there is none. Raises `LocalError` if a file is in its way."""
-    if not (catalogue / LIST).exists():
+    if not (catalogue / LIST.parent).is_dir():
         return ShippedSample(catalogue, (), ())
+    if not (catalogue / LIST).exists():
+        raise LocalError(
+            f"{short_path(catalogue / LIST)} is missing, which lists the files of the sample: remove them yourself, "
+            "with the folder sample/, and start again"
+        )
     shipped: list[Path] = []
     edited: list[Path] = []
     for line in (catalogue / LIST).read_text(encoding="utf-8").splitlines():

@@ -53,8 +53,8 @@ def init(database_url: str, schemas: tuple[str, ...], tables: tuple[str, ...], y
     if plan.for_administrator:
         path = short_path(write_for_administrator(plan))
         print_message(
-            f"\nNothing was changed. Have {path} run by a superuser, on RDS by the master user; then run the same "
-            "command again. Or leave tables out with --table."
+            f"\nNothing was changed. Have {path} run by a superuser, on RDS by the master user. Then run the same "
+            "command again."
         )
         return FAILED
     carry_out(plan, print_message)

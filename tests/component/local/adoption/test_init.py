@@ -159,6 +159,15 @@ def test_users_file_that_builds_on_the_sample_stops_it(checkout: Path, shop: Own
     assert (files(checkout), shop.roles()) == (before, set())
 
 
+def test_sample_without_its_list_stops_it(checkout: Path, shop: Owned) -> None:
+    (checkout / "functions/catalogue" / LIST).unlink()
+    before = files(checkout)
+    status, _, err = init(checkout, shop, "--yes")
+    assert status == 3
+    assert "functions/catalogue/sample/files.sha256 is missing" in err
+    assert (files(checkout), shop.roles()) == (before, set())
+
+
 def test_it_goes_on_after_a_failure_half_way(checkout: Path, shop: Owned) -> None:
     shop.run("create table in_the_way (id integer)")
     shop.run("create schema cacheaside; create table cacheaside.outbox (id integer)")
