@@ -15,7 +15,6 @@ from local.servers.postgres import DATABASE, PostgresServer
 from migrate.upgrade import upgrade
 from tests.component.local.advice.workload import create_tables, run_statements
 from tests.component.support.command_line import CommandLine
-from tests.support.root import ROOT
 from tests.support.wait_until import wait_until
 
 SETTINGS: Final = {
@@ -28,8 +27,6 @@ SETTINGS: Final = {
 }
 ENDINGS: Final = ("log", "csv", "json")
 SNAKE, MIXED = DATABASE, "mixed"
-HAS_QUOTED_NAMES: Final = any((ROOT / "functions/migrate/system").glob("*_quoted_names.sql"))
-needs_quoted_names = pytest.mark.skipif(not HAS_QUOTED_NAMES, reason="names in mixed case cannot be watched yet")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +101,7 @@ def test_each_format_gives_the_same_candidates(
     assert reasons >= {"another answer each time: random()", "locks rows", "writes"}
 
 
-@pytest.mark.parametrize("database", [SNAKE, pytest.param(MIXED, marks=needs_quoted_names)])
+@pytest.mark.parametrize("database", [SNAKE, MIXED])
 def test_written_queries_pass_the_check_and_are_not_proposed_again(
     database: str, server: PostgresServer, cacheaside: CommandLine, logs: Callable[[str, str], str]
 ) -> None:
