@@ -116,9 +116,9 @@ clean: ## remove everything that can be made again, and the local data
 .venv/installed: requirements/dev.txt
 	$(call environment,.venv,$<)
 
-# The command line, for every folder and shell.
-.venv/bin/cacheaside: .venv/installed
-	@printf '#!/bin/sh\nexport PYTHONPATH="%s" PYTHONPYCACHEPREFIX="%s"\nexec "%s" -m local "$$@"\n' \
+# The command line, for every folder and shell. -P: the folder that it is called in holds no modules of ours.
+.venv/bin/cacheaside: .venv/installed Makefile
+	@printf '#!/bin/sh\nexport PYTHONPATH="%s" PYTHONPYCACHEPREFIX="%s"\nexec "%s" -P -m local "$$@"\n' \
 	  '$(CURDIR)/layers/cacheaside:$(CURDIR)/functions:$(CURDIR)' '$(PYTHONPYCACHEPREFIX)' '$(CURDIR)/$(BIN)/python' >$@ && chmod +x $@
 
 .venv-sam: .venv-sam/installed

@@ -14,8 +14,6 @@ from local.servers.postgres import PostgresServer
 from tests.component.support.checkout import Checkout, copy_project
 from tests.support.root import ROOT
 
-_LAUNCHER = '#!/bin/sh\nPYTHONPATH=layers/cacheaside:functions:. exec "{python}" -m local "$@"\n'
-
 
 @pytest.fixture(scope="module")
 def checkout(servers_folder: Path) -> Checkout:
@@ -26,9 +24,9 @@ def checkout(servers_folder: Path) -> Checkout:
     (checkout.folder / "requirements" / "dev.txt").touch()
     (checkout.folder / ".venv" / "bin").mkdir(parents=True)
     (checkout.folder / ".venv" / "installed").touch()
-    launcher = checkout.folder / ".venv" / "bin" / "cacheaside"
-    launcher.write_text(_LAUNCHER.format(python=sys.executable))
-    launcher.chmod(0o755)
+    python = checkout.folder / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
     return checkout
 
 
@@ -68,3 +66,15 @@ def test_sql_may_begin_with_a_comment_and_have_lines(checkout: Checkout, postgre
 
 def test_without_sql_it_is_a_prompt(checkout: Checkout, postgres: PostgresServer) -> None:
     assert make_psql(checkout, postgres.url) == (0, "", "")
+
+
+def test_the_launcher_runs_nothing_of_the_folder_that_it_is_called_in(
+    checkout: Checkout, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    assert make_psql(checkout, postgres.url, "SQL=select 1")[0] == 0  # has written the launcher
+    (tmp_path / "local").mkdir()
+    for module in ("click", "redis", "migrate", "local/__main__"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('of the folder')")
+    launcher = checkout.folder / ".venv" / "bin" / "cacheaside"
+    called = subprocess.run([launcher, "check", "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (called.returncode, called.stderr) == (0, "")
