@@ -5,6 +5,7 @@
 --   unwatchable, recorded         replace those of 0009_recorded.sql
 --   watch, unwatch, declare, undeclare  replace those of 0011_watch.sql; watch takes several names
 --   current_sources, wanted, problems   replace the views of 0008_names.sql and 0009_recorded.sql
+--   drop_unwanted_triggers              replaces that of 0010_follow.sql
 --   named     is read by these views: what stands behind all watched names
 --   table_of  is called by the drivers of the outbox and of commands (drivers/postgres/)
 --   names_in  is called by search_path, and by the check (drivers/postgres/introspection/)
@@ -222,7 +223,9 @@ wanted (relation, tags) as materialized (
     from (select cacheaside.parents(behind.relation) as relation, tag from behind) as written
     join pg_class on pg_class.oid = written.relation
     where tag is not null
-      and relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'cacheaside'::regnamespace)
+      and relnamespace not in (
+          'pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'cacheaside'::regnamespace
+      )
     group by written.relation
 )
 select relation, tags from wanted;
@@ -259,6 +262,56 @@ found as (
 problems as materialized (select tag, min(problem) as problem from found group by tag)
 select tag, problem from problems;
 
+create or replace function cacheaside.drop_unwanted_triggers() returns void
+    language plpgsql
+as $$
+declare
+    unwanted record;
+begin
+    for unwanted in
+        with wanted as materialized (
+            select relation, to_regprocedure(cacheaside.recorder_name(cacheaside.tag(relation))) as own
+            from cacheaside.wanted
+        ),
+        installed as materialized (
+            select pg_trigger.*, coalesce(pg_partition_root(tgrelid), tgrelid) as whole
+            from pg_trigger
+            join cacheaside.recorders on recorder = tgfoid
+        )
+        select tgname as name, tgrelid::regclass as part
+        from installed
+        left join wanted on relation = whole
+        where relation is null
+           or tgfoid is distinct from own
+           or tgenabled = 'A'
+              and tgname !~ ('_' || tgrelid::oid || '$')
+              and (
+                  select count(*) = 4 from pg_trigger as own
+                  where own.tgrelid = installed.tgrelid and own.tgfoid = installed.tgfoid
+                    and own.tgname ~ ('_' || own.tgrelid::oid || '$') and own.tgenabled = 'A'
+              )
+    loop
+        begin
+            execute format('drop trigger %I on %s', unwanted.name, unwanted.part);
+        exception
+            when others then  -- it records more than is needed
+                raise warning 'cacheaside cannot drop a trigger of %: %', unwanted.part, sqlerrm;
+        end;
+    end loop;
+    for unwanted in
+        with kept as materialized (
+            select tgfoid::oid as recorder from pg_trigger
+            union
+            select to_regprocedure(cacheaside.recorder_name(tag)) from cacheaside.sources
+        )
+        select recorder as name from cacheaside.recorders
+        where recorder not in (select recorder from kept where recorder is not null)
+    loop
+        execute format('drop function %s', unwanted.name);
+    end loop;
+end
+$$;
+
 create index sources_tag_idx on cacheaside.sources (tag);
 create index reached_identity_idx on cacheaside.reached (identity);
 
@@ -274,7 +327,9 @@ declare
         from unnest(relations) as relation
         where cacheaside.unwatchable(relation) is not null
     );
-    tags constant text[] := array(select distinct cacheaside.tag(relation) from unnest(relations) as relation order by 1);
+    tags constant text[] := array(
+        select distinct cacheaside.tag(relation) from unnest(relations) as relation order by 1
+    );
 begin
     if reasons is not null then
         raise 'cannot watch %', reasons;
