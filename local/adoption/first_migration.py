@@ -42,7 +42,8 @@ def _sections(relations: Sequence[Relation], all_of_schema: bool, plain_search_p
         yield f"-- Queries are run by the role cacheaside_query.\ngrant select on\n    {names}\nto cacheaside_query;\n"
     if watched := [each for each in relations if not each.unwatchable]:
         yield "-- Triggers record the changes of these tables, so that the answers made from them are invalidated."
-        yield from (f"select cacheaside.watch({_literal(each.name)});" for each in watched)
+        names = ",\n    ".join(_literal(each.name) for each in watched)
+        yield f"select cacheaside.watch(\n    {names}\n);"
     if others := [each for each in relations if each.unwatchable]:
         yield "\n-- Not watched:"
         yield from (f"--   {' '.join(each.name.split())}: {each.unwatchable}" for each in others)

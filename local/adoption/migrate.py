@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from local.adoption.connecting import connected
 from local.catalogue_folder import CATALOGUE
 from local.check import check_and_declare
@@ -11,6 +14,9 @@ from migrate.foreign_database import SampleRefused, refuse_sample
 from migrate.upgrade import MigrationFailed, unknown, upgrade
 
 __all__ = ["migrate"]
+
+# A warning of cacheaside.follow.
+_BUSY: Final = re.compile(r"cannot create triggers on (.+?): canceling statement due to lock timeout")
 
 
 def migrate(url: str, print_line: PrintLine) -> str:
@@ -26,6 +32,11 @@ def migrate(url: str, print_line: PrintLine) -> str:
         try:
             applied = upgrade(connection)
         except MigrationFailed as error:
+            if busy := ", ".join(name.removeprefix("public.") for name in _BUSY.findall(error.reason)):
+                raise LocalError(
+                    f"another session has been writing to {busy} for 10 s: run the same command again when its "
+                    "transaction has ended"
+                ) from None
             raise LocalError(f"migration {error}") from None
         ahead = unknown(connection)
     print_line("\n  ".join(["Migrations applied:", *applied]) if applied else "No new migrations")

@@ -130,7 +130,8 @@ class Plan:
         if database.may_create_event_triggers:
             yield "  events    event triggers cacheaside_follow_schema and cacheaside_follow_drop"
         yield "  triggers  four on each watched table. A statement that writes to it also records what it changed: some"
-        yield "            0.2 ms. To create them waits up to 10 s for a table's writers, and new ones wait meanwhile"
+        yield "            0.2 ms. They are created in one transaction. It waits up to 10 s for each table's writers."
+        yield "            Until it ends, other writers of these tables wait: some seconds for hundreds of tables"
         yield f"  rights    as in the migration; cacheaside_query may read what {database.user} makes in public later"
         yield "`cacheaside remove` takes all of it out again."
         if self.sample.shipped:

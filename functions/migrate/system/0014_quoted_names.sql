@@ -3,7 +3,10 @@
 --   tag_of, schema_of, name_of, search_path, relations_of  replace those of 0006_tags.sql
 --   recorders, recorder_name      replace those of 0007_recorder.sql; so does a part of create_recorder
 --   unwatchable, recorded         replace those of 0009_recorded.sql
---   unwatch, declare, undeclare   replace those of 0011_watch.sql
+--   watch, unwatch, declare, undeclare  replace those of 0011_watch.sql; watch takes several names
+--   current_sources, wanted, problems   replace the views of 0008_names.sql and 0009_recorded.sql
+--   drop_unwanted_triggers              replaces that of 0010_follow.sql
+--   named     is read by these views: what stands behind all watched names
 --   table_of  is called by the drivers of the outbox and of commands (drivers/postgres/)
 --   names_in  is called by search_path, and by the check (drivers/postgres/introspection/)
 
@@ -168,6 +171,187 @@ begin atomic
     where pg_class.oid = relation;
 end;
 
+-- Hundreds of names. PostgreSQL cannot know how many rows these tables have in the transaction that fills them, and
+-- looked up each name once for each other one. So the views look up all of them at once, and keep what they found.
+-- `named` is objects_of for all watched names.
+create view cacheaside.named (tag, class, object) as
+with path as materialized (select array_agg(schema) as schemas from cacheaside.search_path() as schema),
+part as materialized (
+    select tag, cacheaside.schema_of(tag) as schema, cacheaside.name_of(tag) as name from cacheaside.names
+)
+select tag, 'pg_class'::regclass::oid, pg_class.oid
+from part
+cross join path
+join pg_class on relname = part.name
+join pg_namespace on pg_namespace.oid = relnamespace
+where relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+  and (nspname = part.schema or nspname = any (schemas) and part.schema = any (schemas))
+union all
+select tag, 'pg_proc'::regclass, pg_proc.oid
+from part
+join pg_proc on proname = part.name
+join pg_namespace on pg_namespace.oid = pronamespace
+where nspname = part.schema;
+
+create or replace view cacheaside.current_sources as
+with named as materialized (select tag, class, object from cacheaside.named)
+select source_class as class, identity, cacheaside.tag(relation) as tag from cacheaside.tables_reached
+union
+select behind.source_class, behind.identity, tag
+from named
+join cacheaside.reached on (source_class, source) = (named.class, named.object)
+join cacheaside.reached as behind on (behind.source_class, behind.source) = (reached.class, reached.object);
+
+create or replace view cacheaside.wanted as
+with declared as materialized (select class, identity, tag from cacheaside.sources where valid_from <= now()),
+named as materialized (select tag, class, object from cacheaside.named),
+tables_reached as materialized (select source_class, source, identity, relation from cacheaside.tables_reached),
+behind (relation, tag) as (
+    select relation, tag from named join tables_reached on (source_class, source) = (named.class, named.object)
+    union
+    select relation, (
+        select min(tag) from declared join cacheaside.names using (tag)
+        where (class, identity) = (source_class, tables_reached.identity)
+    )
+    from tables_reached
+    where cacheaside.tag(relation) not in (
+        select tag from declared where (class, identity) = (source_class, tables_reached.identity)
+    )
+),
+wanted (relation, tags) as materialized (
+    select written.relation, array_agg(distinct tag order by tag)
+    from (select cacheaside.parents(behind.relation) as relation, tag from behind) as written
+    join pg_class on pg_class.oid = written.relation
+    where tag is not null
+      and relnamespace not in (
+          'pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'cacheaside'::regnamespace
+      )
+    group by written.relation
+)
+select relation, tags from wanted;
+
+create or replace view cacheaside.problems as
+with behind as materialized (
+    select tag, cacheaside.tables_read_by(class, object) as relation from cacheaside.named
+    union
+    select unnest(tags), relation from cacheaside.wanted
+),
+recorded as materialized (select part, tags from cacheaside.recorded),
+found as (
+    select tag, format('%s: %s', part, reason) as problem
+    from behind
+    cross join lateral cacheaside.partitions(relation) as part
+    join pg_class on pg_class.oid = part
+    cross join lateral coalesce(
+        cacheaside.unrecordable(part),
+        case
+            when relkind = 'm' and not cacheaside.follows_schema() then 'no event trigger records its refresh'
+            when relkind in ('r', 'p') and not exists (
+                select from recorded where recorded.part = pg_class.oid and behind.tag = any(tags)
+            ) then 'it has no triggers that record its changes'
+        end
+    ) as reason
+    where reason is not null
+    union all
+    select tag, format('%s: its body is a string now, which hides what it reads', sources.identity)
+    from cacheaside.sources
+    join cacheaside.names using (tag)
+    join pg_proc on class = 'pg_proc'::regclass and pg_proc.oid = cacheaside.object_of(class, sources.identity)
+    where prosqlbody is null
+),
+problems as materialized (select tag, min(problem) as problem from found group by tag)
+select tag, problem from problems;
+
+create or replace function cacheaside.drop_unwanted_triggers() returns void
+    language plpgsql
+as $$
+declare
+    unwanted record;
+begin
+    for unwanted in
+        with wanted as materialized (
+            select relation, to_regprocedure(cacheaside.recorder_name(cacheaside.tag(relation))) as own
+            from cacheaside.wanted
+        ),
+        installed as materialized (
+            select pg_trigger.*, coalesce(pg_partition_root(tgrelid), tgrelid) as whole
+            from pg_trigger
+            join cacheaside.recorders on recorder = tgfoid
+        )
+        select tgname as name, tgrelid::regclass as part
+        from installed
+        left join wanted on relation = whole
+        where relation is null
+           or tgfoid is distinct from own
+           or tgenabled = 'A'
+              and tgname !~ ('_' || tgrelid::oid || '$')
+              and (
+                  select count(*) = 4 from pg_trigger as own
+                  where own.tgrelid = installed.tgrelid and own.tgfoid = installed.tgfoid
+                    and own.tgname ~ ('_' || own.tgrelid::oid || '$') and own.tgenabled = 'A'
+              )
+    loop
+        begin
+            execute format('drop trigger %I on %s', unwanted.name, unwanted.part);
+        exception
+            when others then  -- it records more than is needed
+                raise warning 'cacheaside cannot drop a trigger of %: %', unwanted.part, sqlerrm;
+        end;
+    end loop;
+    for unwanted in
+        with kept as materialized (
+            select tgfoid::oid as recorder from pg_trigger
+            union
+            select to_regprocedure(cacheaside.recorder_name(tag)) from cacheaside.sources
+        )
+        select recorder as name from cacheaside.recorders
+        where recorder not in (select recorder from kept where recorder is not null)
+    loop
+        execute format('drop function %s', unwanted.name);
+    end loop;
+end
+$$;
+
+create index sources_tag_idx on cacheaside.sources (tag);
+create index reached_identity_idx on cacheaside.reached (identity);
+
+-- Takes any number of tables, and follows once for all of them.
+drop function cacheaside.watch(regclass);
+create function cacheaside.watch(variadic relations regclass[]) returns text
+    language plpgsql
+    set quote_all_identifiers = off
+as $$
+declare
+    reasons text := (
+        select string_agg(format('%s: %s', relation, cacheaside.unwatchable(relation)), '; ')
+        from unnest(relations) as relation
+        where cacheaside.unwatchable(relation) is not null
+    );
+    tags constant text[] := array(
+        select distinct cacheaside.tag(relation) from unnest(relations) as relation order by 1
+    );
+begin
+    if reasons is not null then
+        raise 'cannot watch %', reasons;
+    end if;
+    -- One session at a time, also if a name is watched already: all sessions lock them in the same order.
+    insert into cacheaside.names (tag, key)
+    select tag, cacheaside.key(cacheaside.relation_of(tag)) from unnest(tags) as tag order by tag
+    on conflict (tag) do update set tag = excluded.tag;
+    perform cacheaside.follow();
+    select string_agg(format('%s: %s', tag, problem), '; ' order by tag)
+    from cacheaside.names
+    where tag = any (tags) and problem is not null
+    into reasons;
+    if reasons is not null then
+        raise 'cannot watch %', reasons;
+    end if;
+    -- Earlier changes may not have been recorded.
+    perform cacheaside.record(tag) from unnest(tags) as tag;
+    return array_to_string(tags, ', ');
+end
+$$;
+
 -- A name in its former spelling is watched beside the new one while former code of the functions may declare it.
 alter table cacheaside.names add column valid_until timestamptz not null default 'infinity';
 
@@ -177,16 +361,18 @@ create or replace function cacheaside.unwatch(name text) returns void
 as $$
 declare
     relation constant regclass := to_regclass(name);
+    -- A tag, or a name as watch takes it.
+    watched  constant text := case
+        when relation is null or exists (select from cacheaside.names where tag = name) then cacheaside.spelled(name)
+        else cacheaside.tag(relation)
+    end;
 begin
     if exists (select from pg_class where oid = relation and relispartition)
        and not exists (select from cacheaside.names where tag = name) then
         raise 'cannot unwatch %: it is a partition', name
             using hint = format('Unwatch %s.', pg_partition_root(relation));
     end if;
-    delete from cacheaside.names where cacheaside.spelled(tag) = cacheaside.spelled(name);
-    if not found then
-        delete from cacheaside.names where cacheaside.spelled(tag) = cacheaside.tag(relation);
-    end if;
+    delete from cacheaside.names where cacheaside.spelled(tag) = watched;  -- both spellings
     if not found then
         raise 'cannot unwatch %: it is not watched', name;
     end if;
@@ -228,7 +414,6 @@ begin atomic
 end;
 
 -- In a session with this setting, PostgreSQL would print all names in quotes.
-alter function cacheaside.watch set quote_all_identifiers = off;
 alter function cacheaside.follow set quote_all_identifiers = off;
 alter function cacheaside.record_unrecorded set quote_all_identifiers = off;
 alter function cacheaside.follow_schema set quote_all_identifiers = off;

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
@@ -14,6 +15,7 @@ from cacheaside.catalogue.tags import table_of
 from migrate.upgrade import FUNCTIONS, upgrade
 from tests.component.support.hostile_names import HOSTILE_NAMES, quoted
 from tests.component.support.session import Session
+from tests.support.root import ROOT
 
 any_name = pytest.mark.parametrize(("schema", "table"), HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
 Connect = Callable[..., Connection]
@@ -119,6 +121,16 @@ def test_setting_that_quotes_all_names_changes_no_tag(session: Session) -> None:
     session.run("select cacheaside.unwatch('things')")
 
 
+@pytest.mark.parametrize(("given", "stays"), [("Users", '"Users"'), ('"Users"', "users"), ("USERS", '"Users"')])
+def test_unwatch_takes_the_table_that_watch_takes(session: Session, given: str, stays: str) -> None:
+    session.run('create table users (id bigint); create table "Users" (id bigint)')
+    session.run("""select cacheaside.watch('users', '"Users"')""")
+    session.run(f"select cacheaside.unwatch('{given}')")
+    assert session.run("select tag from cacheaside.names where tag ilike '%users%'") == [(stays,)]
+    with pytest.raises(psycopg2.Error, match="it is not watched"):
+        session.run(f"select cacheaside.unwatch('{given}')")
+
+
 # Upgrade from the release before: it wrote reserved words, and names with a $, without quotes.
 
 FORMER = """
@@ -150,6 +162,14 @@ def former(connect: Connect, database: str, postgres: object, tmp_path: Path) ->
     with closing(Session(postgres, database)) as session:  # type: ignore[arg-type]
         session.run(FORMER.replace('p."Plain" from', "p.id as other from"))
         yield session
+
+
+def test_documented_removal_takes_out_names_with_two_spellings(former: Session, connect: Connect) -> None:
+    with closing(connect()) as connection:
+        upgrade(connection)
+    documented = (ROOT / "docs/deploying.md").read_text().partition("stack is deleted:\n\n```sql\n")[2]
+    former.run(documented.partition("grant")[0])  # the roles are those of other databases, too
+    assert former.run("select tgname from pg_trigger where tgname like 'cacheaside%'") == []
 
 
 def test_upgrade_keeps_what_is_watched_under_its_former_tag_too(former: Session, connect: Connect) -> None:

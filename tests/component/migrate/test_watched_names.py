@@ -205,3 +205,23 @@ def test_table_of_another_role_that_takes_the_name_is_reported_to_the_one_who_al
         assert "WARNING" in tenant.notices
     [(problem,)] = landlord.run("select problem from cacheaside.names where tag = 'things'")
     assert problem
+
+
+def test_names_watched_in_one_call_are_all_recorded(session: Session) -> None:
+    session.run("create table a (id bigint primary key); create table b (id bigint primary key)")
+    assert session.run("select cacheaside.watch('b', 'a', 'b')") == [("a, b",)]
+    assert session.changes("insert into a values (1); insert into b values (2)") == ["a:1", "b:2"]
+    session.run("create unlogged table c (id bigint); create table d (id bigint)")
+    with pytest.raises(psycopg2.Error, match="cannot watch c: it is not a permanent table"):
+        session.run("select cacheaside.watch('d', 'c')")
+    assert session.run("select tag from cacheaside.names where tag in ('c', 'd')") == []
+
+
+def test_names_are_looked_up_once_each_and_not_for_one_another(session: Session) -> None:
+    names = [f"many{number}" for number in range(40)]
+    session.run("; ".join(f"create table {name} (id bigint)" for name in names))
+    listed = ", ".join(f"'{name}'" for name in names)
+    session.run(f"begin; set local track_functions = 'all'; select cacheaside.watch({listed})")
+    calls = session.run("select max(calls) from pg_stat_xact_user_functions where schemaname = 'cacheaside'")
+    session.run("rollback")
+    assert calls[0][0] < 40 * 40

@@ -7,8 +7,10 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from local.adoption.sample import LIST, listed
@@ -44,7 +46,7 @@ def test_nothing_changes_without_consent(checkout: Path, shop: Owned, options: l
     before = shop.dump(), files(checkout)
     status, out, _ = init(checkout, shop, *options)
     assert status == (0 if options else 130)
-    assert "select cacheaside.watch('sales.orders')" in out
+    assert "'sales.orders'" in out.partition("select cacheaside.watch(")[2]
     assert (shop.dump(), files(checkout), shop.roles()) == (*before, set())
 
 
@@ -126,8 +128,7 @@ def test_migration_of_odd_names_is_valid_sql(checkout: Path, server: PostgresSer
     with owned_database(server, "postgres", "mixed", MIXED_CASE) as mixed:
         _, out, _ = init(checkout, mixed, "--json")
         [migration] = json.loads(out)["files_written"].values()
-        assert "select cacheaside.watch('\"InvoiceLine\"');" in migration
-        assert """select cacheaside.watch('"Sales Dept"."Region''s"');""" in migration
+        assert """select cacheaside.watch(\n    '"InvoiceLine"',\n    '"Sales Dept"."Region''s"'\n);""" in migration
         assert 'grant usage on schema "Sales Dept" to' in migration
 
 
@@ -177,6 +178,18 @@ def test_it_goes_on_after_a_failure_half_way(checkout: Path, shop: Owned) -> Non
     shop.run("drop table cacheaside.outbox")
     assert init(checkout, shop, "--yes")[0] == 0
     assert watched(shop) == {"customers", "in_the_way", "sales.orders"}
+
+
+def test_table_that_another_session_writes_to_is_named(checkout: Path, shop: Owned) -> None:
+    with closing(psycopg2.connect(shop.url)) as writer:
+        writer.cursor().execute("delete from customers where id = 0")
+        status, _, err = init(checkout, shop, "--yes")
+    assert status == 3
+    assert err.splitlines()[-1].endswith(
+        "another session has been writing to customers for 10 s: run the same command again when its transaction has "
+        "ended"
+    )
+    assert init(checkout, shop, "--yes")[0] == 0
 
 
 def test_catalogue_of_another_database_is_not_mixed_with_this_one(checkout: Path, shop: Owned, tmp_path: Path) -> None:

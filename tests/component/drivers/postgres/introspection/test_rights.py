@@ -69,6 +69,20 @@ def test_right_that_a_query_lacks_is_told(url: str, tmp_path: Path, sql: str, gr
     assert grants(checked_query(url, tmp_path, sql, "secrets")) == ([grant] if grant else [])
 
 
+@pytest.mark.parametrize(
+    ("sql", "name"),
+    [
+        ("select rolpassword from pg_authid", "pg_authid"),
+        ("select pg_read_file('x')", "pg_read_file(text)"),
+        ("select tag from cacheaside.names", "cacheaside"),
+    ],
+)
+def test_grant_on_what_belongs_to_the_system_is_never_told(url: str, tmp_path: Path, sql: str, name: str) -> None:
+    for checked in (checked_query(url, tmp_path, sql, "secrets"), checked_command(url, tmp_path, sql)):
+        assert grants(checked) == []
+        assert f"may not use {name}, which belongs to the system" in str(checked.problems)
+
+
 TO = "to cacheaside_command"
 
 

@@ -33,7 +33,10 @@ _ON_LITERALS: Final = (
     "%(name)s::interval in place of interval %(name)s"
 )
 _SCHEMA: Final = re.compile(r"permission denied for schema (.+)", re.DOTALL)
-_GRANT: Final = "select format('grant usage on schema %%I to %%I', %(schema)s, %(role)s)"
+_GRANT: Final = """
+select format('grant usage on schema %%I to %%I', %(schema)s, %(role)s)
+where %(schema)s not in ('pg_catalog', 'information_schema', 'cacheaside')
+"""
 _UNREACHABLE: Final = """
 select format('grant usage on schema %%I to %%I', nspname, %(role)s)
 from cacheaside.names_in(current_setting('search_path')) with ordinality as part (name, at)

@@ -9,12 +9,13 @@ from typing import Final
 
 from psycopg2.extensions import cursor
 
+from cacheaside.catalogue_check.facts import StatementRefused
 from cacheaside.drivers.postgres.introspection.expansion import Expansion
 
 __all__ = ["missing_grants"]
 
 _SCHEMAS: Final = """
-select distinct format('grant usage on schema %%I to %%I', nspname, %(role)s::text)
+select distinct format('grant usage on schema %%I to %%I', nspname, %(role)s::text), nspname, nspname
 from pg_depend
 join pg_class on pg_class.oid = refobjid
 join pg_namespace on pg_namespace.oid = relnamespace
@@ -49,14 +50,20 @@ of_relation as (
     ), '') as granted
     from missing
 )
-select format('grant %%s on %%s to %%I', string_agg(granted, ', ' order by granted), relation::regclass, role)
+select format('grant %%s on %%s to %%I', string_agg(granted, ', ' order by granted), relation::regclass, role),
+    relation::regclass::text, nspname
 from of_relation
-group by role, relation
+join pg_class on pg_class.oid = relation
+join pg_namespace on pg_namespace.oid = relnamespace
+group by role, relation, nspname
 order by 1
 """
 _FUNCTIONS: Final = """
-select distinct format('grant execute on function %%s to %%I', function::regprocedure, role)
+select distinct format('grant execute on function %%s to %%I', function::regprocedure, role),
+    function::regprocedure::text, nspname
 from json_to_recordset(%(calls)s) as call (role text, function oid)
+join pg_proc on pg_proc.oid = function
+join pg_namespace on pg_namespace.oid = pronamespace
 where not has_function_privilege(role, function, 'execute')
 order by 1
 """
@@ -80,17 +87,23 @@ used as (
     where classid = 'pg_proc'::regclass and objid = %(statement)s and refclassid = 'pg_class'::regclass
       and refobjid <> all (%(read)s::oid[])
 )
-select distinct format('grant usage on sequence %%s to %%I', sequence::regclass, role)
+select distinct format('grant usage on sequence %%s to %%I', sequence::regclass, role),
+    sequence::regclass::text, nspname
 from used
 join pg_class on pg_class.oid = sequence
+join pg_namespace on pg_namespace.oid = relnamespace
 where case when relkind = 'S' then not has_sequence_privilege(role, sequence, 'usage, update') end
 order by 1
 """
+
+# What PostgreSQL keeps from ordinary roles there, such as hashes of passwords, no endpoint may show.
+_SYSTEM: Final = ("pg_catalog", "information_schema", "cacheaside")
 
 
 def missing_grants(cur: cursor, needed: Expansion, statement: int, role: str) -> Iterator[str]:
     """Yield the statements to put into a migration, so that `role` may run the statement.
 
+    Raises StatementRefused if it would need rights on the system's own objects.
     `statement` is the OID of the function that holds it. Sets the search path, until the caller rolls back.
     """
     rights = json.dumps([asdict(each) | {"columns": sorted(each.columns)} for each in needed.rights])
@@ -100,4 +113,7 @@ def missing_grants(cur: cursor, needed: Expansion, statement: int, role: str) ->
     cur.execute("set local search_path = public")  # what is elsewhere is printed with its schema
     for missing in (_SCHEMAS, _RELATIONS, _FUNCTIONS, _SEQUENCES):
         cur.execute(missing, values)
-        yield from (grant for (grant,) in cur.fetchall())
+        for grant, name, schema in cur.fetchall():
+            if schema in _SYSTEM:
+                raise StatementRefused(f"the role {role} may not use {name}, which belongs to the system: leave it out")
+            yield grant
