@@ -1,17 +1,17 @@
 """Checks every statement of the catalogue, in a database with the schema of this checkout, and corrects it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from local.catalogue_database import catalogue_database
 from local.catalogue_folder import CATALOGUE, catalogue_folder
+from local.connecting import connected
 from local.errors import LocalError
-from local.terminal import PrintLine, one_line, short_path
+from local.terminal import PrintLine, short_path
 
 __all__ = ["check_and_declare", "check_catalogue", "findings_of_catalogue", "fix_catalogue"]
 
@@ -90,7 +90,7 @@ def check_and_declare(url: str) -> str:
     except LocalError as error:
         return str(error)
     if good:
-        with closing(psycopg2.connect(url, client_encoding="UTF8")) as connection:
+        with connected(url) as connection:
             declare_tags(connection, CATALOGUE)
     return report
 
@@ -111,12 +111,9 @@ def _compare(url: str, folder: Path) -> tuple[bool, str]:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    try:
-        with closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as connection:
-            _require_schema(connection)
-            yield connection
-    except psycopg2.Error as error:
-        raise LocalError(f"the catalogue cannot be checked: {one_line(error)}") from None
+    with connected(url) as connection:
+        _require_schema(connection)
+        yield connection
 
 
 def _require_schema(connection: Connection) -> None:

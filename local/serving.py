@@ -17,7 +17,7 @@ from local.check import check_and_declare
 from local.environment import function_environment
 from local.errors import LocalError
 from local.examples import listed_queries, requests_to_try
-from local.recorded_url import without_credentials
+from local.postgres_urls import without_credentials
 from local.signals import Shutdown
 from local.stack import Stack, running_stack
 from local.template import Template, read_template

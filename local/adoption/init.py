@@ -8,9 +8,9 @@ from pathlib import Path
 from psycopg2.extensions import connection as Connection
 
 from local.adoption import administrator
-from local.adoption.connecting import connected
 from local.adoption.migrate import migrate
 from local.adoption.plan import MIGRATION, Plan
+from local.connecting import connected
 from local.recorded_url import record_url
 from local.terminal import PrintLine, short_path
 

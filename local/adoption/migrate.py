@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from local.adoption.connecting import connected
 from local.catalogue_folder import CATALOGUE
 from local.check import check_and_declare
+from local.connecting import connected
 from local.errors import LocalError
 from local.terminal import PrintLine
 from migrate.foreign_database import SampleRefused, refuse_sample

@@ -16,7 +16,8 @@ from local.adoption.sample import ShippedSample, read_sample
 from local.catalogue_folder import CATALOGUE
 from local.cli.output import table
 from local.errors import LocalError
-from local.recorded_url import recorded_url, without_credentials
+from local.postgres_urls import canonical_url, without_credentials
+from local.recorded_url import recorded_url
 from local.terminal import short_path
 from migrate.upgrade import FUNCTIONS, read_migrations
 
@@ -148,6 +149,7 @@ class Plan:
 
 def make_plan(url: str, schemas: Collection[str], tables: Collection[str]) -> Plan:
     """Look at the database and at the catalogue. Raises `LocalError` where it cannot work."""
+    url = canonical_url(url)
     database, sample = look(url), read_sample(CATALOGUE)
     relations = _chosen(database.relations, schemas, tables)
     if tables and (refused := [each for each in relations if each.unwatchable and each.kind not in "vm"]):

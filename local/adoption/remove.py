@@ -10,9 +10,10 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from local.acting_roles import ACTING
-from local.adoption.connecting import connected, rows
+from local.connecting import connected, rows
 from local.errors import LocalError
-from local.recorded_url import forget_url, without_credentials
+from local.postgres_urls import without_credentials
+from local.recorded_url import forget_url
 from local.terminal import PrintLine, one_line
 
 __all__ = ["Traces", "carry_out", "find_traces"]

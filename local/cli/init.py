@@ -12,13 +12,25 @@ __all__ = ["init"]
 
 
 @click.command()
-@click.option("--database-url", required=True, metavar="URL", help="postgresql://user:password@host:5432/name")
 @click.option(
-    "--schema", "schemas", multiple=True, metavar="S", help="only tables of this schema; several times for more"
+    "--database-url",
+    required=True,
+    metavar="URL",
+    envvar="DATABASE_URL",
+    help="postgresql://user:password@host:5432/name, percent-encoded. Without it, DATABASE_URL is read.",
 )
-@click.option("--table", "tables", multiple=True, metavar="T", help="only this table; several times for more")
-@click.option("--yes", is_flag=True, help="do not ask")
-@click.option("--json", "as_json", is_flag=True, help="print the plan as JSON, and carry it out only with --yes")
+@click.option(
+    "--schema", "schemas", multiple=True, metavar="S", help="Only tables of this schema. May be given several times."
+)
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    metavar="T",
+    help="Watch only this table. May be given several times. Once a migration is there, tell whether it is watched.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON, and carry it out only with --yes.")
 def init(database_url: str, schemas: tuple[str, ...], tables: tuple[str, ...], yes: bool, as_json: bool) -> int:
     """Put cacheaside in front of your own PostgreSQL database.
 

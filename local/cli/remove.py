@@ -12,7 +12,7 @@ __all__ = ["remove"]
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="do not ask")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(yes: bool) -> int:
     """Take every trace of cacheaside out of your database.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.acting_roles import acting_options
-from local.recorded_url import without_credentials
+from local.postgres_urls import without_credentials
 from local.servers.postgres import PostgresServer
 from tests.component.support.checkout import Checkout
 from tests.component.support.own_database import QUERY, Owned, command, owned_database, write

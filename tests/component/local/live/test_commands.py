@@ -115,7 +115,7 @@ def test_wrong_parameters_get_the_words_of_the_api(checkout: Checkout) -> None:
 def test_explain_asks_a_named_database_although_a_stack_runs(checkout: Checkout) -> None:
     status, _, err = checkout.finish("explain", "thing", "id=1", DATABASE_URL="postgresql://127.0.0.1:9/x")
     assert status == 3
-    assert err.startswith("cacheaside explain: the database cannot be asked: ")
+    assert err.startswith("cacheaside explain: there is no connection to the database: ")
 
 
 def test_an_invalidated_answer_is_listed_as_such(checkout: Checkout) -> None:
