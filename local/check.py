@@ -1,17 +1,17 @@
 """Checks every statement of the catalogue, in a database with the schema of this checkout, and corrects it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from local.catalogue_database import catalogue_database
 from local.catalogue_folder import CATALOGUE, catalogue_folder
+from local.connecting import connected
 from local.errors import LocalError
-from local.terminal import PrintLine, one_line, short_path
+from local.terminal import PrintLine, short_path
 
 __all__ = ["check_and_declare", "check_catalogue", "findings_of_catalogue", "fix_catalogue"]
 
@@ -50,8 +50,8 @@ def findings_of_catalogue() -> list[dict[str, Any]]:
     ]
 
 
-def fix_catalogue(say: PrintLine, is_wanted: Callable[[], bool]) -> bool:
-    """Show what the check would have written, ask `is_wanted`, write it, and say what is left.
+def fix_catalogue(say: PrintLine, ask: Callable[[], None]) -> bool:
+    """Show what the check would have written, `ask`, which raises if it is not wanted, write it, and say what is left.
 
     Returns whether nothing is left to do but to apply the migration. Nothing is changed in the database, so findings
     that the migration corrects are counted as corrected. Raises `LocalError`.
@@ -63,8 +63,7 @@ def fix_catalogue(say: PrintLine, is_wanted: Callable[[], bool]) -> bool:
         fixes = find_fixes(connection, folder)
         if fixes.after:
             say(fixes.diff)
-            if not is_wanted():
-                return False
+            ask()
             fixes.write(folder)
             fixes = find_fixes(connection, folder)  # of the files as they are now
     for each in fixes.left:
@@ -76,23 +75,24 @@ def fix_catalogue(say: PrintLine, is_wanted: Callable[[], bool]) -> bool:
     return not fixes.left
 
 
-def check_and_declare(url: str) -> str:
-    """Check the catalogue, and tell the database which tags it declares, as a deployment does.
+def check_and_declare(url: str) -> tuple[bool, str]:
+    """Check the catalogue, and tell the database which tags it declares if there is no problem, as a deployment does.
 
-    Return the text to print, also if the check is impossible. It is empty if there are no statements.
+    Return whether they are declared, and the text to print, also if the check is impossible. It is empty if there are
+    no statements.
     """
     if not _has_statements(CATALOGUE):
-        return ""
+        return True, ""
     from migrate.declared_tags import declare_tags
 
     try:
         good, report = _compare(url, CATALOGUE)
     except LocalError as error:
-        return str(error)
+        return False, str(error)
     if good:
-        with closing(psycopg2.connect(url, client_encoding="UTF8")) as connection:
+        with connected(url) as connection:
             declare_tags(connection, CATALOGUE)
-    return report
+    return good, report
 
 
 def _has_statements(folder: Path) -> bool:
@@ -111,12 +111,9 @@ def _compare(url: str, folder: Path) -> tuple[bool, str]:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
-    try:
-        with closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as connection:
-            _require_schema(connection)
-            yield connection
-    except psycopg2.Error as error:
-        raise LocalError(f"the catalogue cannot be checked: {one_line(error)}") from None
+    with connected(url) as connection:
+        _require_schema(connection)
+        yield connection
 
 
 def _require_schema(connection: Connection) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Endpoints", "endpoints_file", "read_endpoints"]
+__all__ = ["Endpoints", "endpoints_file", "is_running", "read_endpoints"]
 
 
 class Endpoints(NamedTuple):
@@ -29,6 +30,18 @@ def read_endpoints(folder: Path) -> Endpoints | None:
         return None
     urls = dict(line.split("=", 1) for line in shlex.split(path.read_text()))
     return Endpoints(urls["DATABASE_URL"], urls["CACHE_URL"], urls.get("API_URL"))
+
+
+def is_running(folder: Path) -> bool:
+    """Return whether a process holds the lock of the stack in `folder`, as one does until it ends."""
+    try:
+        with (folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 @contextmanager

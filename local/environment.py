@@ -6,7 +6,7 @@ The template declares every one of them, because `sam local` overrides no others
 from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
-from local.acting_roles import with_options
+from local.postgres_urls import with_options
 
 __all__ = ["ROLES", "function_environment"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from local import ROOT
 from local.errors import LocalError
+from local.postgres_urls import canonical_url
 
-__all__ = ["database_url", "forget_url", "own_database_url", "record_url", "recorded_url", "without_credentials"]
+__all__ = ["database_url", "forget_url", "own_database_url", "record_url", "recorded_url"]
 
 # Not in .local: `make clean` removes that folder.
 _FILE: Final = ROOT / "cacheaside.env"
@@ -19,7 +19,8 @@ _KEY: Final = "DATABASE_URL"
 
 def database_url() -> str | None:
     """Return the URL of DATABASE_URL, else the recorded one, else None: the embedded database. Raises `LocalError`."""
-    return os.environ.get(_KEY) or recorded_url()
+    url = os.environ.get(_KEY) or recorded_url()
+    return canonical_url(url) if url else None
 
 
 def recorded_url() -> str | None:
@@ -52,9 +53,3 @@ def record_url(url: str) -> Path:
 def forget_url() -> None:
     """Remove the recorded URL."""
     _FILE.unlink(missing_ok=True)
-
-
-def without_credentials(url: str) -> str:
-    """Return the host, the port and the database of `url`, for the terminal."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 5432}{unquote(parts.path)}"

@@ -11,13 +11,14 @@ from typing import Final
 
 from local import ROOT
 from local.acting_roles import acting_options
+from local.adoption.migrate import unapplied
 from local.api.gateway import Gateway
 from local.catalogue_folder import CATALOGUE
 from local.check import check_and_declare
 from local.environment import function_environment
 from local.errors import LocalError
 from local.examples import listed_queries, requests_to_try
-from local.recorded_url import without_credentials
+from local.postgres_urls import without_credentials
 from local.signals import Shutdown
 from local.stack import Stack, running_stack
 from local.template import Template, read_template
@@ -32,7 +33,8 @@ def serve(shutdown: Shutdown) -> None:
     """Serve until `shutdown` is requested. Mostly that signal raises KeyboardInterrupt here. Raises `LocalError`."""
     template = read_template(ROOT / "template.yaml")
     with serving(template, ROOT / ".local", _port(), access=True) as (gateway, stack):
-        if report := check_and_declare(stack.database_url):
+        _declared, report = check_and_declare(stack.database_url)
+        if report:
             print_line(report)
         log, addresses = short_path(stack.log), short_path(stack.log.with_name("endpoints.env"))
         print_line(
@@ -62,8 +64,10 @@ def serving(template: Template, folder: Path, port: int, *, access: bool) -> Ite
         environment = function_environment(stack.database_url, stack.cache_url, stack.embedded, options=options)
 
         def report_change() -> None:
-            report = check_and_declare(stack.database_url) or "no statements are left"
-            print_line(f"The catalogue has changed. {report}")
+            _declared, report = check_and_declare(stack.database_url)
+            print_line(f"The catalogue has changed. {report or 'no statements are left'}")
+            for file in unapplied(stack.database_url):
+                print_line(f"{file} is not applied: `cacheaside migrate` applies it")
 
         with gateway.serving(
             template, environment, stack.log, print_line=print_line, access=access, on_change=report_change

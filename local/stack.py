@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg2
 import redis
 
 from local import recorded_url
 from local.catalogue_folder import CATALOGUE
+from local.connecting import connect
 from local.endpoints import Endpoints, endpoints_file
 from local.errors import LocalError
 from local.progress import Progress
@@ -110,22 +110,24 @@ def _sample_rows(size: int) -> int:
 
 def _check_cache(url: str) -> None:
     try:
-        with redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as client:
+        client = redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
+        client.connection_pool.make_connection()  # refuses parameters that it does not know
+    except (ValueError, TypeError):
+        # Without the reason, which may have a part of a password.
+        raise LocalError(
+            "CACHE_URL is not like redis://user:password@host:6379/0, with parameters of redis-py; a password in it "
+            "is percent-encoded: # is %23, / is %2F, @ is %40, % is %25"
+        ) from None
+    try:
+        with client:
             client.ping()
-    except (redis.RedisError, ValueError) as error:
+    except (redis.RedisError, UnicodeError) as error:
         raise LocalError(f"CACHE_URL: {one_line(error)}") from None
 
 
 def _load_schema_and_data(stack: Stack, size: int, folder: Path, print_line: PrintLine) -> None:
     """Apply the migrations and load the sample data, as the migrate function does in a deployment."""
-    url = stack.database_url
-    if urlsplit(url).scheme not in ("postgresql", "postgres"):
-        raise LocalError("DATABASE_URL is no postgresql:// URL")
-    try:
-        connection = psycopg2.connect(url, connect_timeout=5)
-    except psycopg2.Error as error:
-        raise LocalError(f"DATABASE_URL: {one_line(error)}") from None
-    with closing(connection):
+    with closing(connect(stack.database_url)) as connection:
         task = "the migrations cannot be applied"
         try:
             if applied := upgrade(connection):

@@ -182,7 +182,7 @@ def _execute(cursor: Cursor, migration: Migration) -> None:
     before = _transaction(cursor)
     del cursor.connection.notices[:]
     try:
-        cursor.execute(migration.sql)
+        _run(cursor, migration.sql)
         # A deferred constraint would fail at commit, where the error could no longer name the file.
         cursor.execute("set constraints all immediate")
     except psycopg2.Error as error:
@@ -192,6 +192,15 @@ def _execute(cursor: Cursor, migration: Migration) -> None:
         raise MigrationFailed(migration.file, reason, _line(migration.sql, error)) from error
     if _transaction(cursor) != before:
         raise MigrationFailed(migration.file, "ends its transaction; take out its commit or rollback")
+
+
+def _run(cursor: Cursor, sql: str) -> None:
+    try:
+        cursor.execute(sql)
+    except psycopg2.ProgrammingError as error:
+        # A file of comments only. This error is psycopg2's own, and leaves the transaction as it was.
+        if error.pgcode is not None or "empty query" not in str(error):
+            raise
 
 
 def _transaction(cursor: Cursor) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from local.adoption.look import Relation
 
-__all__ = ["NAME", "first_migration"]
+__all__ = ["NAME", "first_migration", "literal"]
 
 NAME: Final = "0001_watch_tables.sql"
 
@@ -17,7 +17,12 @@ _HEAD: Final = """\
 
 
 def first_migration(relations: Sequence[Relation], *, all_of_schema: bool, plain_search_path: bool) -> str:
-    """Return the SQL for `relations`. `all_of_schema`: tables that the owner makes later can be read as well."""
+    """Return the SQL for `relations`, "" if there is nothing to do for them.
+
+    `all_of_schema`: tables that the owner makes later can be read as well.
+    """
+    if all(each.unwatchable and (not each.owned or each.is_bookkeeping) for each in relations):
+        return ""
     return "\n".join(_sections(relations, all_of_schema, plain_search_path))
 
 
@@ -42,7 +47,7 @@ def _sections(relations: Sequence[Relation], all_of_schema: bool, plain_search_p
         yield f"-- Queries are run by the role cacheaside_query.\ngrant select on\n    {names}\nto cacheaside_query;\n"
     if watched := [each for each in relations if not each.unwatchable]:
         yield "-- Triggers record the changes of these tables, so that the answers made from them are invalidated."
-        names = ",\n    ".join(_literal(each.name) for each in watched)
+        names = ",\n    ".join(literal(each.name) for each in watched)
         yield f"select cacheaside.watch(\n    {names}\n);"
     if others := [each for each in relations if each.unwatchable]:
         yield "\n-- Not watched:"
@@ -50,5 +55,6 @@ def _sections(relations: Sequence[Relation], all_of_schema: bool, plain_search_p
     yield ""
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """Return `text` as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"

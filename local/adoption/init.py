@@ -8,9 +8,9 @@ from pathlib import Path
 from psycopg2.extensions import connection as Connection
 
 from local.adoption import administrator
-from local.adoption.connecting import connected
 from local.adoption.migrate import migrate
 from local.adoption.plan import MIGRATION, Plan
+from local.connecting import connected
 from local.recorded_url import record_url
 from local.terminal import PrintLine, short_path
 
@@ -34,7 +34,7 @@ def carry_out(plan: Plan, print_line: PrintLine) -> None:
     if plan.migration:
         MIGRATION.parent.mkdir(parents=True, exist_ok=True)
         MIGRATION.write_text(plan.migration, encoding="utf-8")
-    report = migrate(plan.url, print_line)
+    _declared, report = migrate(plan.url, print_line)
     with connected(plan.url) as connection:
         _become_member(connection, plan.memberships)
     path = record_url(plan.url)

@@ -12,7 +12,7 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from local.acting_roles import ACTING
-from local.adoption.connecting import connected, rows
+from local.connecting import connected, rows
 from local.errors import LocalError
 from migrate.upgrade import FUNCTIONS, read_migrations
 

@@ -10,13 +10,14 @@ from textwrap import fill
 from typing import Any, Final
 
 from local.adoption import administrator
-from local.adoption.first_migration import NAME, first_migration
+from local.adoption.first_migration import NAME, first_migration, literal
 from local.adoption.look import Database, Relation, look
 from local.adoption.sample import ShippedSample, read_sample
 from local.catalogue_folder import CATALOGUE
 from local.cli.output import table
 from local.errors import LocalError
-from local.recorded_url import recorded_url, without_credentials
+from local.postgres_urls import canonical_url, without_credentials
+from local.recorded_url import recorded_url
 from local.terminal import short_path
 from migrate.upgrade import FUNCTIONS, read_migrations
 
@@ -42,6 +43,14 @@ class Plan:
     def is_done(self) -> bool:
         """Whether nothing is left to do."""
         return not (self.sample.is_there or self.migration or self.to_apply or self.memberships or not self.is_recorded)
+
+    @property
+    def unwatched(self) -> list[str]:
+        """The tables that could be watched and that no migration of the catalogue watches."""
+        if self.migration or self.to_apply:
+            return []
+        names = [each.name for each in self.relations if not each.unwatchable]
+        return [name for name in names if name not in self.database.watched]
 
     @property
     def warnings(self) -> Iterator[str]:
@@ -120,6 +129,11 @@ class Plan:
             yield from (f"    {statement};" for statement in self.for_administrator)
             return
         if self.is_done:
+            yield from (
+                f"\n{' '.join(name.split())} is not watched: put into a new migration: "
+                f"select cacheaside.watch({literal(name)});"
+                for name in self.unwatched
+            )
             yield "\nNothing to do: all of this is there already."
             return
         yield "\nInto the database go, unless they are there already:"
@@ -140,6 +154,8 @@ class Plan:
         if self.migration:
             yield f"\nWritten: {_short(MIGRATION)}\n"
             yield from (f"    {line}".rstrip() for line in self.migration.splitlines())
+        elif not self.relations:
+            yield "\nNo migration is written: run the same command again when there are tables."
         if files := [file for file in self.to_apply if file.startswith("catalogue/")]:
             yield f"\nApplied as they are: {', '.join(files)}"
             if f"catalogue/migrations/{NAME}" in files:
@@ -149,6 +165,7 @@ class Plan:
 
 def make_plan(url: str, schemas: Collection[str], tables: Collection[str]) -> Plan:
     """Look at the database and at the catalogue. Raises `LocalError` where it cannot work."""
+    url = canonical_url(url)
     database, sample = look(url), read_sample(CATALOGUE)
     relations = _chosen(database.relations, schemas, tables)
     if tables and (refused := [each for each in relations if each.unwatchable and each.kind not in "vm"]):
@@ -171,7 +188,7 @@ def make_plan(url: str, schemas: Collection[str], tables: Collection[str]) -> Pl
         sample,
         migration=None
         if has_own
-        else first_migration(relations, all_of_schema=not tables, plain_search_path=database.plain_search_path),
+        else first_migration(relations, all_of_schema=not tables, plain_search_path=database.plain_search_path) or None,
         to_apply=[each.file for each in migrations if each.key not in database.applied],
         for_administrator=administrator.needed(database, () if has_own else relations),
         memberships=() if database.has_iam else database.joinable,

@@ -9,10 +9,13 @@ from typing import Final
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
+from local import ROOT
 from local.acting_roles import ACTING
-from local.adoption.connecting import connected, rows
+from local.connecting import connected, rows
+from local.endpoints import is_running, read_endpoints
 from local.errors import LocalError
-from local.recorded_url import forget_url, without_credentials
+from local.postgres_urls import place_of, without_credentials
+from local.recorded_url import forget_url
 from local.terminal import PrintLine, one_line
 
 __all__ = ["Traces", "carry_out", "find_traces"]
@@ -95,6 +98,21 @@ from pg_roles
 where rolname = any (%(roles)s)
 order by 1
 """
+# What for-the-administrator.sql may have granted: the owners of the watched tables, and the roles that stay.
+_MEMBERSHIPS: Final = """
+select distinct quote_ident(granted.rolname), quote_ident(current_user)
+from pg_auth_members
+join pg_roles as granted on granted.oid = roleid
+join pg_roles as mine on mine.oid = member and mine.rolname = current_user
+where granted.rolname = any (%(roles)s)
+   or granted.oid in (
+       select relowner from pg_trigger
+       join pg_proc on pg_proc.oid = tgfoid
+       join pg_class on pg_class.oid = tgrelid
+       where pronamespace = to_regnamespace('cacheaside')
+   )
+order by 1
+"""
 
 
 @dataclass(frozen=True)
@@ -106,6 +124,7 @@ class Traces:
     triggers: tuple[int, int]  # the number of triggers, and of the tables that have them
     event_triggers: Sequence[str]
     kept: dict[str, list[str]]
+    memberships: Sequence[tuple[str, str]]  # role and member
 
     def text(self) -> str:
         """Return what will be done, for a person."""
@@ -116,16 +135,25 @@ class Traces:
             lines += [f"    {statement};" for statement in self.statements]
         if _SCHEMA in self.statements:
             count, tables = self.triggers
-            lines += ["", f"With the schema go {count} triggers on {tables} tables, and the event triggers "
-                      f"{', '.join(self.event_triggers)}." if self.event_triggers else
-                      f"With the schema go {count} triggers on {tables} tables."]  # fmt: skip
+            events = f", and the event triggers {', '.join(self.event_triggers)}" if self.event_triggers else ""
+            lines += ["", f"With the schema go {count} triggers on {tables} table{'s' * (tables != 1)}{events}."]
         for role, databases in self.kept.items():
-            lines.append(f"The role {role} stays: it is used in the database {', '.join(databases)}.")
+            plural = "s" * (len(databases) > 1)
+            lines.append(f"The role {role} stays: it is used in the database{plural} {', '.join(databases)}.")
+        for role, member in self.memberships:
+            lines.append(
+                f"{member} stays a member of {role}. If for-the-administrator.sql granted it, an administrator may "
+                f"run: revoke {role} from {member};"
+            )
         return "\n".join([*lines, "", "Your tables and their rows stay as they are. The recorded URL is removed."])
 
 
 def find_traces(url: str) -> Traces:
-    """Return the traces in the database. Raises `LocalError` if an object of the user would be dropped with them."""
+    """Return the traces in the database.
+
+    Raises `LocalError` if an object of the user would be dropped with them, or answers from the database are served.
+    """
+    _refuse_running(url)
     with connected(url) as connection, connection, connection.cursor() as cur:
         cur.execute("set transaction read only")
         return _traces(cur, without_credentials(url))
@@ -136,10 +164,13 @@ def carry_out(url: str, print_line: PrintLine) -> bool:
     with connected(url) as connection, connection, connection.cursor() as cur:
         # No event trigger follows what is dropped.
         cur.execute("set local lock_timeout = '10s'; set local cacheaside.following = 'on'")
-        refused = [each for statement in _traces(cur, "").statements if (each := _refusal(cur, statement))]
+        found = _traces(cur, "")
+        refused = [each for statement in found.statements if (each := _refusal(cur, statement))]
         left = _traces(cur, "")
     if not left.statements:
         forget_url()
+        if not found.statements:
+            return True
         print_line("\nRemoved." if not left.kept else f"\nRemoved, apart from {', '.join(left.kept)}.")
         return True
     reasons = "".join(f"\n  {reason}" for reason in dict.fromkeys(refused))
@@ -151,12 +182,21 @@ def carry_out(url: str, print_line: PrintLine) -> bool:
     return False
 
 
+def _refuse_running(url: str) -> None:
+    """Without the triggers nothing invalidates the answers that a running stack has cached."""
+    folder = ROOT / ".local"
+    endpoints = read_endpoints(folder)
+    if endpoints and is_running(folder) and place_of(endpoints.database) == place_of(url):
+        raise LocalError("`cacheaside run` serves this database in another terminal: stop it first")
+
+
 def _traces(cur: Cursor, database: str) -> Traces:
     roles = {"roles": list(ACTING)}
     has_schema = rows(cur, "select to_regnamespace('cacheaside') is not null") == [(True,)]
     if dependents := [name for (name,) in rows(cur, _DEPENDENTS)]:
         raise LocalError(f"{', '.join(dependents)}: made from objects of the schema cacheaside; drop them first")
     used = dict(rows(cur, _ROLES, roles))
+    kept = {role: databases for role, databases in used.items() if databases}
     return Traces(
         database,
         [
@@ -166,7 +206,8 @@ def _traces(cur: Cursor, database: str) -> Traces:
         ],
         triggers=rows(cur, _TRIGGERS)[0],
         event_triggers=[name for (name,) in rows(cur, _EVENT_TRIGGERS)],
-        kept={role: databases for role, databases in used.items() if databases},
+        kept=kept,
+        memberships=[(role, member) for role, member in rows(cur, _MEMBERSHIPS, {"roles": list(kept)})],
     )
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from local.advice.advise import advise
 from local.advice.report import as_json, report
 from local.advice.writing import write_candidates
 from local.catalogue_folder import catalogue_folder
+from local.connecting import connected
 from local.errors import LocalError
 from local.progress import Progress
 from local.recorded_url import database_url
-from local.terminal import PrintLine, one_line
+from local.terminal import PrintLine
 
 __all__ = ["print_advice", "write_advice"]
 
@@ -50,8 +50,5 @@ def _connected() -> Iterator[Connection]:
     url = database_url()
     if url is None:
         raise LocalError("there is no database to advise on: run `cacheaside init`, or set DATABASE_URL")
-    try:
-        with closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as connection:
-            yield connection
-    except psycopg2.Error as error:
-        raise LocalError(f"the database cannot be asked: {one_line(error)}") from None
+    with connected(url) as connection:
+        yield connection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from local.cli.consent import require_consent
 from local.cli.main import PROBLEMS
 
 __all__ = ["check"]
@@ -35,7 +36,7 @@ def check(fix: bool, yes: bool, as_json: bool) -> int:
         print_json(findings)
         return PROBLEMS if any(each["severity"] == "error" for each in findings) else 0
     if fix:
-        right = checks.fix_catalogue(print_line, lambda: yes or click.confirm("Write this?", abort=True))
+        right = checks.fix_catalogue(print_line, (lambda: None) if yes else lambda: require_consent("Write this?"))
         return 0 if right else PROBLEMS
     right, report = checks.check_catalogue()
     print_line(report)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
-
-import psycopg2
 
 from cacheaside.catalogue.durations import parse_duration_ms
 from local.catalogue_database import catalogue_database
 from local.catalogue_folder import catalogue_folder
+from local.connecting import connected
 from local.drafting.draft import Wanted, draft
 from local.errors import LocalError
-from local.terminal import one_line, print_line, short_path
+from local.terminal import print_line, short_path
 
 __all__ = ["NewFile", "write_new"]
 
@@ -45,12 +43,8 @@ def write_new(wanted: NewFile) -> bool:
     if path.exists() and not wanted.force:
         raise LocalError(f"{short_path(path)} exists: choose another name, or overwrite it with --force")
     asked = Wanted(wanted.name, wanted.sql, is_command=wanted.is_command, ttl=wanted.ttl, returns=wanted.returns)
-    with catalogue_database() as url:
-        try:
-            with closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as connection:
-                drafted = draft(connection, asked)
-        except psycopg2.Error as error:
-            raise LocalError(f"the database cannot be asked: {one_line(error)}") from None
+    with catalogue_database() as url, connected(url) as connection:
+        drafted = draft(connection, asked)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(drafted.text, encoding="utf-8")
     print_line(f"{short_path(path)}\n\n{drafted.text}")

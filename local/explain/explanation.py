@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from contextlib import closing
 from dataclasses import dataclass
-
-import psycopg2
 
 from cacheaside.catalogue.tags import resolve_tags, table_of
 from cacheaside.catalogue_check.facts import Facts, StatementRefused
 from cacheaside.catalogue_check.tag_rules import objects_read, unrecorded
 from cacheaside.drivers.postgres.introspection.inspector import inspecting
 from cacheaside.reading.question import Question
-from local.errors import LocalError
+from local.connecting import connected
 from local.explain.plan import Plan, read_plan
 from local.explain.row_tags import RowTag, row_tags
-from local.terminal import one_line
 
 __all__ = ["Explanation", "explain"]
 
@@ -54,16 +50,13 @@ class Explanation:
 
 def explain(url: str, question: Question, *, analyze: bool) -> Explanation:
     """Return what the database at `url` tells about the question. Changes nothing. Raises `LocalError`."""
-    try:
-        with closing(psycopg2.connect(url, connect_timeout=5, client_encoding="UTF8")) as database:
-            plan = read_plan(database, question, analyze=analyze)
-            try:
-                with inspecting(database) as inspector:
-                    return Explanation(question, plan, inspector.facts(question.query))
-            except StatementRefused as refused:
-                return Explanation(question, plan, None, refused.reason)
-    except psycopg2.Error as error:
-        raise LocalError(f"the database cannot be asked: {one_line(error)}") from None
+    with connected(url) as database:
+        plan = read_plan(database, question, analyze=analyze)
+        try:
+            with inspecting(database) as inspector:
+                return Explanation(question, plan, inspector.facts(question.query))
+        except StatementRefused as refused:
+            return Explanation(question, plan, None, refused.reason)
 
 
 def _change(tag: str, functions: Container[str]) -> str:

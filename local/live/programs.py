@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from local import ROOT
 from local.environment import LOOPBACK
 from local.errors import LocalError
 from local.live.target import DeployedStack
+from local.postgres_urls import canonical_url
 from local.servers.postgres import PostgresServer
 from local.servers.processes import HOST
 from local.servers.valkey import ValkeyServer
@@ -46,10 +46,7 @@ def psql(url: str, arguments: Sequence[str]) -> Program:
     On this machine it is the embedded one, which is of the embedded server's version and has no TLS. Elsewhere it is
     that of PATH, if there is one.
     """
-    try:
-        parameters = parse_dsn(url)
-    except psycopg2.Error:
-        raise LocalError("DATABASE_URL is no postgresql:// URL") from None
+    parameters = parse_dsn(canonical_url(url))
     here = parameters.get("host") in LOOPBACK and "sslmode" not in parameters
     found = None if here else shutil.which("psql")
     return _psql(found or str(PostgresServer(Path()).programs / "psql"), parameters, arguments)

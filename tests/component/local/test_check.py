@@ -83,8 +83,8 @@ def test_given_database_is_read_and_not_changed(postgres: PostgresServer) -> Non
     ("environment", "says"),
     [
         ({"CATALOGUE": "nowhere"}, "nowhere is no folder"),
-        ({"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/none"}, "the catalogue cannot be checked: "),
-        ({"DATABASE_URL": "none"}, "the catalogue cannot be checked: "),
+        ({"DATABASE_URL": "postgresql://nobody:secret@127.0.0.1:1/none"}, "there is no connection to the database: "),
+        ({"DATABASE_URL": "none"}, "the URL of the database is not like postgresql://"),
     ],
 )
 def test_check_that_is_impossible_prints_one_line(environment: dict[str, str], says: str) -> None:

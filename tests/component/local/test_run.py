@@ -150,10 +150,14 @@ def test_a_second_copy_names_the_first(checkout: Checkout) -> None:
             {"SAMPLE_SIZE": "9" * 12},
             r"[\d,]+ MB are free for .*/\.local, .* or choose fewer with SAMPLE_SIZE=…",
         ),
-        ({"DATABASE_URL": "mysql://127.0.0.1/x"}, "DATABASE_URL is no postgresql:// URL"),
-        ({"DATABASE_URL": "postgresql://127.0.0.1:9/x"}, "DATABASE_URL: connection to server at .* refused .*"),
+        ({"DATABASE_URL": "mysql://127.0.0.1/x"}, "the URL of the database is not like postgresql://.*"),
+        (
+            {"DATABASE_URL": "postgresql://127.0.0.1:9/x"},
+            "there is no connection to the database: .* refused .*",
+        ),
         ({"CACHE_URL": "redis://127.0.0.1:9"}, r"CACHE_URL: .* connecting to 127\.0\.0\.1:9\. Connection refused\."),
-        ({"CACHE_URL": "http://127.0.0.1:9"}, "CACHE_URL: Redis URL must specify one of .*"),
+        ({"CACHE_URL": "redis://:s/ecret@127.0.0.1:9"}, "CACHE_URL is not like redis://.*# is %23.*"),
+        ({"CACHE_URL": "redis://127.0.0.1:9?bogus=1"}, "CACHE_URL is not like redis://.*"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_says_what_to_change(

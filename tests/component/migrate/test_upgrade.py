@@ -91,6 +91,13 @@ def test_each_series_has_its_own_numbers_and_the_systems_files_come_first(connec
 
 
 @either_series
+def test_file_of_comments_only_is_applied(connect: Connect, tmp_path: Path, folder: str) -> None:
+    write(tmp_path, folder, **{"0001_a": "-- nothing yet\n", "0002_b": "create table b ();"})
+    assert upgrade(connect(), tmp_path) == [f"{folder}/0001_a.sql", f"{folder}/0002_b.sql"]
+    assert tables(connect()) == {"b"}
+
+
+@either_series
 def test_failing_file_leaves_nothing_of_itself_and_names_its_line(
     connect: Connect, tmp_path: Path, folder: str
 ) -> None:

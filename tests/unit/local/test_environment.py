@@ -33,9 +33,9 @@ def test_in_a_given_database_each_function_acts_as_its_role() -> None:
         "cacheaside_invalidate": "-c role=x",
     }
     variables = function_environment(GIVEN + "&options=-c%20a%3Db", CACHE, embedded=False, options=options)
-    acting = "postgresql://ann:s%40crt@db.example:5432/shop?sslmode=require&options=-c%20a%3Db%20-c%20role%3D"
-    assert variables["QueryFunction"]["DATABASE_URL"] == acting + "cacheaside_query%20-c%20search_path%3Da%5C%20b"
-    assert variables["InvalidateFunction"]["DATABASE_URL"] == acting + "x"
+    acting = "postgresql://ann:s%40crt@db.example:5432/shop?options=-c%20a%3Db%20-c%20role%3D{}&sslmode=require"
+    assert variables["QueryFunction"]["DATABASE_URL"] == acting.format("cacheaside_query%20-c%20search_path%3Da%5C%20b")
+    assert variables["InvalidateFunction"]["DATABASE_URL"] == acting.format("x")
     assert variables["InvalidateFunction"]["READ_DATABASE_URL"] == variables["QueryFunction"]["DATABASE_URL"]
     assert variables["MigrateFunction"]["DATABASE_URL"] == GIVEN + "&options=-c%20a%3Db"
 

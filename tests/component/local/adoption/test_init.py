@@ -44,9 +44,10 @@ def watched(database: Owned) -> set[str]:
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_nothing_changes_without_consent(checkout: Path, shop: Owned, options: list[str]) -> None:
     before = shop.dump(), files(checkout)
-    status, out, _ = init(checkout, shop, *options)
+    status, out, err = init(checkout, shop, *options)
     assert status == (0 if options else 130)
     assert "'sales.orders'" in out.partition("select cacheaside.watch(")[2]
+    assert ("Give --yes." in err) is not bool(options)
     assert (shop.dump(), files(checkout), shop.roles()) == (*before, set())
 
 
@@ -81,6 +82,26 @@ def test_second_init_finds_nothing_to_do(checkout: Path, shop: Owned) -> None:
     status, out, _ = init(checkout, shop)
     assert (status, out.splitlines()[-1]) == (0, "Nothing to do: all of this is there already.")
     assert (shop.dump(), files(checkout)) == before
+
+
+def test_empty_database_gets_its_first_migration_with_its_first_table(checkout: Path, server: PostgresServer) -> None:
+    with owned_database(server, "postgres", "empty", "select 1") as empty:
+        status, out, err = init(checkout, empty, "--yes")
+        assert (status, err) == (0, "")
+        assert "No migration is written: run the same command again when there are tables." in out
+        assert not (checkout / MIGRATION).exists()
+        assert init(checkout, empty)[0] == 0
+        empty.run("create table later (id integer)")
+        assert init(checkout, empty, "--yes")[0] == 0
+        assert watched(empty) == {"later"}
+
+
+def test_table_that_no_migration_watches_is_told(checkout: Path, shop: Owned) -> None:
+    init(checkout, shop, "--table", "customers", "--yes")
+    for name, expected in (("customers", 0), ("sales.orders", 1)):
+        status, out, _ = command(checkout, "init", "--table", name, DATABASE_URL=shop.url)
+        advice = "sales.orders is not watched: put into a new migration: select cacheaside.watch('sales.orders');"
+        assert (status, advice in out) == (expected, bool(expected))
 
 
 def test_plan_for_a_script_is_json_and_nothing_else(checkout: Path, shop: Owned) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.acting_roles import acting_options
-from local.recorded_url import without_credentials
+from local.postgres_urls import without_credentials
 from local.servers.postgres import PostgresServer
 from tests.component.support.checkout import Checkout
 from tests.component.support.own_database import QUERY, Owned, command, owned_database, write
@@ -81,10 +81,12 @@ def test_settings_of_the_role_hold_and_those_of_the_user_do_not(checkout: Path, 
     with owned_database(server, "maker", "maker_shop") as shop:
         command(checkout, "init", "--database-url", shop.url, "--yes")
         shop.run("alter role cacheaside_query set search_path = 'a b', public")
+        shop.run("alter role cacheaside_query set application_name = E'a\\tb'")
         shop.run("alter role maker set work_mem = '7MB'", shop.superuser)
         options, warning = acting_options(shop.url)
         assert warning == ""
         assert '-c search_path="a\\ b",\\ public' in options["cacheaside_query"]
         assert "-c default_transaction_read_only=on" in options["cacheaside_query"]
+        assert "-c application_name=a\\\tb" in options["cacheaside_query"]
         assert "-c work_mem=4096" in options["cacheaside_query"]
         shop.run("alter role maker reset work_mem", shop.superuser)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
 
 from local.servers.postgres import PostgresServer
-from tests.component.support.own_database import Owned, command, owned_database
+from tests.component.support.own_database import Owned, command, owned_database, write
 
 
 @pytest.fixture
@@ -38,6 +39,15 @@ def test_nothing_is_removed_without_consent(checkout: Path, shop: Owned, adopted
     assert "    drop schema cacheaside cascade;\n" in out
     assert "With the schema go 8 triggers on 2 tables, and the event triggers cacheaside_follow_drop," in out
     assert (shop.dump(), (checkout / "cacheaside.env").exists()) == (before, True)
+
+
+def test_database_whose_answers_are_served_keeps_its_triggers(checkout: Path, shop: Owned, adopted: str) -> None:
+    write(checkout / ".local/endpoints.env", f"DATABASE_URL={shop.url}\nCACHE_URL=redis://127.0.0.1:1\n")
+    with (checkout / ".local/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        status, _, err = command(checkout, "remove", "--yes")
+        assert (status, "`cacheaside run` serves this database in another terminal: stop it first" in err) == (3, True)
+    assert command(checkout, "remove", "--yes")[0] == 0  # the file of a stack that was killed
 
 
 def test_init_after_remove_adopts_it_again(checkout: Path, shop: Owned, adopted: str) -> None:

@@ -83,6 +83,9 @@ def test_tables_of_others_need_the_administrator_too(checkout: Path, plain: Owne
     plain.run(statements, plain.superuser)
     assert init(checkout, plain)[0] == 0
     assert plain.run("select complete from cacheaside.watched where tag = 'theirs'") == [(True,)]
+    _, out, _ = remove(checkout, plain)
+    assert "plain stays a member of other." in out
+    assert "revoke other from plain;" in out
     plain.run("revoke other from plain", plain.superuser)
 
 
@@ -135,6 +138,14 @@ def test_migrate_lists_what_it_applied_and_checks(checkout: Path, maker: Owned) 
         "1 query reads 1 table; every tag is right, every table is watched\n",
         "",
     )
+
+
+def test_migrate_with_a_problem_is_no_success(checkout: Path, maker: Owned) -> None:
+    init(checkout, maker)
+    write(checkout / "functions/catalogue/queries/customer.sql", QUERY.replace("customers:{id}", "customer:{id}"))
+    status, out, _ = command(checkout, "migrate")
+    assert status == 1
+    assert "The tags of the catalogue are not declared until this is right." in out
 
 
 def test_only_a_deployment_ends_the_sign_in_with_passwords(checkout: Path, maker: Owned) -> None:

@@ -112,10 +112,20 @@ def test_wrong_parameters_get_the_words_of_the_api(checkout: Checkout) -> None:
         assert all(detail in err for detail in details)
 
 
+def test_new_migration_is_applied_to_the_embedded_database(checkout: Checkout) -> None:
+    number = len(list((checkout.folder / "functions/catalogue/migrations").glob("*.sql"))) + 1
+    migration = checkout.folder / f"functions/catalogue/migrations/{number:04}_extra.sql"
+    migration.write_text("create table extra (id integer);")
+    status, out, err = checkout.finish("migrate")
+    migration.unlink()
+    assert (status, err) == (1, "")  # the catalogue has a query of a table that is not watched
+    assert f"Migrations applied:\n  catalogue/migrations/{migration.name}\n" in out
+
+
 def test_explain_asks_a_named_database_although_a_stack_runs(checkout: Checkout) -> None:
     status, _, err = checkout.finish("explain", "thing", "id=1", DATABASE_URL="postgresql://127.0.0.1:9/x")
     assert status == 3
-    assert err.startswith("cacheaside explain: the database cannot be asked: ")
+    assert err.startswith("cacheaside explain: there is no connection to the database: ")
 
 
 def test_an_invalidated_answer_is_listed_as_such(checkout: Checkout) -> None:
