@@ -205,7 +205,7 @@ def _tagged(connection: Connection, folder: Path, wanted: Wanted, text: str, des
     if facts is None:
         return text
     rows = dict(_row_tags(facts))
-    text = with_line(text, text.splitlines().index(_NO_TAGS) + 1, f"{_NO_TAGS[:-2]}{toml_list(list(rows.values()))}")
+    text = with_line(text, text.split("\n").index(_NO_TAGS) + 1, f"{_NO_TAGS[:-2]}{toml_list(list(rows.values()))}")
     outer = described.outline.outer
     if not wanted.returns and len(outer) == 1 and not described.outline.expands and rows:
         with connection, connection.cursor() as cur:

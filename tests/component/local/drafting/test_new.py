@@ -120,9 +120,12 @@ def test_comment_at_the_beginning_is_no_header(cacheaside: CommandLine) -> None:
 
 
 def test_sql_is_read_from_the_standard_input(cacheaside: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("select count(*) from parcels"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"select count(*) from parcels")))
     cacheaside("new", "piped")
     assert "select count(*) from parcels" in cacheaside.query("piped")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("select 'é' as e".encode("latin-1"))))
+    status, _, err = cacheaside("new", "latin")
+    assert (status, "the SQL is not UTF-8" in err) == (3, True)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     status, _, err = cacheaside("new", "typed")
     assert (status, "--sql FILE" in err) == (2, True)
