@@ -72,7 +72,7 @@ class _Group:
 def read_logs(paths: Sequence[Path], database: str, progress: Callable[[int, int], None]) -> Record:
     """Return the record of the statements in the files, without those of other databases. Raises `LocalError`.
 
-    Calls `progress` with the number of bytes that are read, and of all.
+    Calls `progress` with the number of bytes that are read, and of all, if that takes long.
     """
     groups: dict[str, _Group] = {}
     normalised = Normaliser()
@@ -106,7 +106,8 @@ def _events_of(paths: Sequence[Path], progress: Callable[[int, int], None]) -> I
             done += path.stat().st_size
     except OSError as error:
         raise LocalError(f"{path} cannot be read: {error.strerror}") from None
-    progress(total, total)
+    if total >= _TELL_EVERY:
+        progress(total, total)
 
 
 def _lines(file: BinaryIO, progress: Callable[[int], None], done: int) -> Iterator[str]:
@@ -119,7 +120,7 @@ def _lines(file: BinaryIO, progress: Callable[[int], None], done: int) -> Iterat
 
 
 def _why_nothing(paths: Sequence[Path]) -> str:
-    for path in paths:
+    for path in filter(Path.is_file, paths):  # a pipe cannot be read again
         with path.open("rb") as file:
             if _FOREIGN.search(file.read(_TELL_EVERY).decode("utf-8", "replace")):
                 return "messages must be in English: set lc_messages = 'C'"

@@ -126,3 +126,10 @@ def test_bytes_that_are_read_of_all_files_are_told(tmp_path: Path) -> None:
     read_logs(paths, "shop", lambda done, total: told.append((done, total)))
     assert [done // size for done, _ in told] == [0, 1, 2]
     assert {total for _, total in told} == {2 * size}
+
+
+def test_short_log_is_read_without_a_progress_bar(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("2025-03-01 12:00:00 UTC LOG:  duration: 5.000 ms  statement: select 1\n")
+    told: list[tuple[int, int]] = []
+    read_logs([tmp_path / "log"], "shop", lambda done, total: told.append((done, total)))
+    assert told == []
