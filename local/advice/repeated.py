@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 from local.advice.normalised import Normalised, normalise
@@ -24,6 +25,7 @@ class _Shape(NamedTuple):
 
     key: str
     slots: tuple[tuple[int, int, bool], ...]  # the first and last of its values, and whether it is a list
+    fixed: tuple[tuple[int, Any], ...]  # values that are a part of the key, as in ORDER BY 1
 
 
 class Normaliser:
@@ -57,12 +59,14 @@ class Normaliser:
         if any(prefixes):  # as of e'…' and x'…'
             return self._whole(sql, given)
         if skeleton in self._shapes:
-            if (shape := self._shapes[skeleton]) is None:
+            shape = self._shapes[skeleton]
+            if shape is None or any(found[at] != value for at, value in shape.fixed):
                 return self._whole(sql, given)
             return shape.key, _values(shape, found), None
         key, values, whole = self._whole(sql, given)
-        shape = _shape(whole, key)
-        is_right = shape.slots[-1][1] == len(found) if shape.slots else not found
+        shape = _shape(whole, key, found)
+        sizes = [end - begin for begin, end, _ in shape.slots]
+        is_right = all(sizes) and sum(sizes) + len(shape.fixed) == len(found)
         self._shapes[skeleton] = shape if is_right and _values(shape, found) == values else None
         return key, values, whole
 
@@ -71,13 +75,19 @@ class Normaliser:
         return whole.key, [_hashable(slot.value) for slot in whole.slots], whole
 
 
-def _shape(whole: Normalised, key: str) -> _Shape:
-    slots, at = list[tuple[int, int, bool]](), 0
-    for slot in whole.slots:
-        number = len(_VALUE.findall(slot.source))
-        slots.append((at, at + number, slot.template in ("= any ({})", "<> all ({})")))
-        at += number
-    return _Shape(key, tuple(slots))
+def _shape(whole: Normalised, key: str, found: list[Any]) -> _Shape:
+    slots, fixed, at = list[tuple[int, int, bool]](), list[tuple[int, Any]](), 0
+    for text, slot in zip_longest(whole.texts, whole.slots):
+        begin = at + _count(text)
+        fixed += list(enumerate(found))[at:begin]
+        if slot:
+            at = begin + _count(slot.source)
+            slots.append((begin, at, slot.template in ("= any ({})", "<> all ({})")))
+    return _Shape(key, tuple(slots), tuple(fixed))
+
+
+def _count(text: str) -> int:
+    return sum(match.lastindex is not None for match in _VALUE.finditer(text))
 
 
 def _values(shape: _Shape, found: list[Any]) -> list[Any]:

@@ -19,6 +19,7 @@ from local.advice.repeated import Normaliser
         """select "a{n}" from "T" where "b" = '{s}' and c = {n}""",
         "select * from t where a = -{n}",
         "select a, count(*) from t where a > {n} group by 1 order by {n}",
+        "select a, count(*) from t where a > {n} group by {n} order by 1, {n} limit {n}",
         "select a::numeric(10, {n}) from t where b = '{s}'",
         "select * from t where at > interval '{n} days' and d = date '2025-01-0{n}'",
         "select * from t where a = e'{s}' and b = {n}",
@@ -42,6 +43,6 @@ def test_second_statement_of_a_shape_has_its_own_values(template: str) -> None:
 
 def test_statements_that_differ_in_values_are_normalised_whole_once() -> None:
     normalised = Normaliser()
-    template = """select "a" from "T" where b = '{0}''s' and c in ({0}, 2) and d = $1 limit {0}"""
+    template = """select "a" from "T" where b = '{0}''s' and c in ({0}, 2) and d = $1 order by 1, 2 limit {0}"""
     wholes = [normalised(template.format(number), {1: None})[2] for number in range(5)]
     assert [each is not None for each in wholes] == [True, False, False, False, False]
