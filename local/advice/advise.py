@@ -48,24 +48,28 @@ def advise(
     logs: Sequence[Path],
     catalogue: Path,
     min_calls: int,
+    reading: Callable[[int, int], None],
     progress: Callable[[int, int], None],
 ) -> Advice:
-    """Return the advice for the database, and leave it as it is. Raises `LocalError` if nothing is recorded."""
+    """Return the advice for the database, and leave it as it is. Raises `LocalError` if nothing is recorded.
+
+    Calls `reading` with the bytes of the logs that are read, and `progress` with the statements that are asked about.
+    """
     try:
         with connection.cursor() as cur:
             cur.execute("set local statement_timeout = '30s'; set local lock_timeout = '5s'")
-            record = _record(cur, logs)
+            record = _record(cur, logs, reading)
             return _advice(cur, record, set(_fingerprints(catalogue)), min_calls, progress)
     finally:
         if not connection.closed:
             connection.rollback()
 
 
-def _record(cur: cursor, logs: Sequence[Path]) -> Record:
+def _record(cur: cursor, logs: Sequence[Path], reading: Callable[[int, int], None]) -> Record:
     if logs:
         cur.execute("select current_database()")
         [(database,)] = cur.fetchall()
-        return read_logs(logs, database)
+        return read_logs(logs, database, reading)
     record = read_pg_stat_statements(cur)
     if isinstance(record, str):
         raise LocalError(HOW_TO_SWITCH_ON.format(reason=record))

@@ -21,6 +21,7 @@ from local.terminal import PrintLine
 
 __all__ = ["print_advice", "write_advice"]
 
+_READING = "Reading bytes of logs"
 _PROGRESS = "Asking PostgreSQL about statements"
 
 
@@ -29,7 +30,7 @@ def print_advice(
 ) -> None:
     """Print the advice as a table, or with `print_json`. Raises `LocalError`."""
     with _connected() as connection:
-        advice = advise(connection, logs, catalogue_folder(), min_calls, Progress(_PROGRESS))
+        advice = advise(connection, logs, catalogue_folder(), min_calls, Progress(_READING), Progress(_PROGRESS))
     if print_json:
         print_json(as_json(advice))
     else:
@@ -40,7 +41,7 @@ def write_advice(logs: Sequence[Path], min_calls: int, number: int, say: PrintLi
     """Write the `number` best candidates, and return whether the check finds no problem. Raises `LocalError`."""
     folder = catalogue_folder()
     with _connected() as connection:
-        advice = advise(connection, logs, folder, min_calls, Progress(_PROGRESS))
+        advice = advise(connection, logs, folder, min_calls, Progress(_READING), Progress(_PROGRESS))
         say(f"{report(advice)}\n")
         return write_candidates(connection, advice.candidates, number, folder, say)
 

@@ -15,20 +15,21 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TextIO
+from typing import Any, BinaryIO, Final, NamedTuple
 
-from local.advice.normalised import Normalised, normalise
+from local.advice.normalised import Normalised
 from local.advice.record import Record, Statement
+from local.advice.repeated import Normaliser
 from local.errors import LocalError
 
 __all__ = ["read_logs"]
 
-_EVENT: Final = re.compile(r"^(?P<prefix>.*?)\b(?P<severity>LOG|DETAIL|STATEMENT|ERROR|HINT|CONTEXT|WARNING|FATAL):  ")
+_EVENT: Final = re.compile(r"\b(?P<severity>LOG|DETAIL|STATEMENT|ERROR|HINT|CONTEXT|WARNING|FATAL):  ")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?|\b\d{10}\.\d{3}\b")
 _DURATION: Final = re.compile(
     r"duration: (?P<ms>\d+(?:\.\d+)?) ms  "
@@ -41,10 +42,15 @@ _PLAN_TEXT: Final = re.compile(
     re.DOTALL,
 )
 _PARAMETERS: Final = re.compile(r"\$(\d+) = (?:NULL|'((?:[^']|'')*)')")
+_CSV: Final = re.compile(r"\d{4}-\d\d-\d\d [\d:.]+ [^\s,]+,")  # the time zone may be a number
+# A duration as PostgreSQL writes it in another language.
+_FOREIGN: Final = re.compile(r"(?!duration\b)\b[^\W\d_]+ ?: \d+\.\d{3} [^\W\d_]+ ")
 _CSV_TIME, _CSV_DATABASE, _CSV_MESSAGE, _CSV_DETAIL = 0, 2, 13, 14
 # A log with faster statements than this has all statements.
 _ALL_BELOW_MS: Final = 1.0
 _QUESTIONS_AT_MOST: Final = 100_000
+_LONGEST_FIELD: Final = 2**30  # no statement is longer
+_TELL_EVERY: Final = 2**20
 
 
 class _Event(NamedTuple):
@@ -59,50 +65,82 @@ class _Group:
     first: Normalised
     calls: int = 0
     total_ms: float = 0.0
-    values: list[Counter[str]] = field(default_factory=list)  # by slot, as JSON
+    values: list[Counter[Any]] = field(default_factory=list)  # by slot
     questions: set[int] = field(default_factory=set)
 
 
-def read_logs(paths: Sequence[Path], database: str) -> Record:
-    """Return the record of the statements in the files, without those of other databases. Raises `LocalError`."""
+def read_logs(paths: Sequence[Path], database: str, progress: Callable[[int, int], None]) -> Record:
+    """Return the record of the statements in the files, without those of other databases. Raises `LocalError`.
+
+    Calls `progress` with the number of bytes that are read, and of all, if that takes long.
+    """
     groups: dict[str, _Group] = {}
-    times: list[float] = []
+    normalised = Normaliser()
+    first = last = None
     fastest = float("inf")
-    for path in paths:
-        try:
-            with path.open(encoding="utf-8", errors="replace", newline="") as file:
-                for event in _events(file):
-                    if (parsed := _statement(event)) is None or event.database not in ("", database):
-                        continue
-                    ms, sql, values = parsed
-                    fastest = min(fastest, ms)
-                    if (when := _seconds(event.time)) is not None:
-                        times = [min(times[0], when), max(times[1], when)] if times else [when, when]
-                    _add(groups, normalise(sql, values), ms)
-        except OSError as error:
-            raise LocalError(f"{path} cannot be read: {error.strerror}") from None
+    for event in _events_of(paths, progress):
+        if event.database not in ("", database) or (parsed := _statement(event)) is None:
+            continue
+        ms, sql, values = parsed
+        fastest = min(fastest, ms)
+        if (when := _seconds(event.time)) is not None:
+            first, last = min(first or when, when), max(last or when, when)
+        _add(groups, *normalised(sql, values), ms)
     if not groups:
-        raise LocalError(
-            f"{', '.join(map(str, paths))}: there is no line with a duration and a statement; switch on "
-            "log_min_duration_statement, or auto_explain with log_nested_statements off"
-        )
-    if not times:
+        raise LocalError(f"{', '.join(map(str, paths))}: {_why_nothing(paths)}")
+    if first is None or last is None:
         raise LocalError("the lines of the log have no time: log_line_prefix needs %m, %t or %n")
-    seconds = max(times[1] - times[0], 1.0)
     statements = [_finished(group) for group in groups.values()]
-    return Record("the log", statements, seconds, has_writes=fastest < _ALL_BELOW_MS)
+    return Record("the log", statements, max(last - first, 1.0), has_writes=fastest < _ALL_BELOW_MS)
 
 
-def _add(groups: dict[str, _Group], one: Normalised, ms: float) -> None:
-    group = groups.setdefault(one.key, _Group(one, values=[Counter() for _ in one.slots]))
+def _events_of(paths: Sequence[Path], progress: Callable[[int, int], None]) -> Iterator[_Event]:
+    """Yield the events of the files. Raises `LocalError` if one cannot be read."""
+    done = 0
+    path = paths[0]
+    try:
+        total = sum(path.stat().st_size for path in paths)
+        for path in paths:
+            with path.open("rb") as file:
+                yield from _events(_lines(file, lambda size: progress(min(size, total), total), done))
+            done += path.stat().st_size
+    except OSError as error:
+        raise LocalError(f"{path} cannot be read: {error.strerror}") from None
+    if total >= _TELL_EVERY:
+        progress(total, total)
+
+
+def _lines(file: BinaryIO, progress: Callable[[int], None], done: int) -> Iterator[str]:
+    told = done
+    for line in file:
+        done += len(line)
+        if done - told >= _TELL_EVERY:
+            progress(told := done)
+        yield line.decode("utf-8", "replace")
+
+
+def _why_nothing(paths: Sequence[Path]) -> str:
+    for path in filter(Path.is_file, paths):  # a pipe cannot be read again
+        with path.open("rb") as file:
+            if _FOREIGN.search(file.read(_TELL_EVERY).decode("utf-8", "replace")):
+                return "messages must be in English: set lc_messages = 'C'"
+    return (
+        "there is no line with a duration and a statement; switch on "
+        "log_min_duration_statement, or auto_explain with log_nested_statements off"
+    )
+
+
+def _add(groups: dict[str, _Group], key: str, values: Sequence[Any], whole: Normalised | None, ms: float) -> None:
+    if (group := groups.get(key)) is None:
+        assert whole, "the first statement of a shape is normalised whole"
+        group = groups[key] = _Group(whole, values=[Counter() for _ in whole.slots])
     group.calls += 1
     group.total_ms += ms
-    texts = [json.dumps(slot.value, default=str) for slot in one.slots]
-    for counter, text in zip(group.values, texts, strict=True):
-        if len(counter) < _QUESTIONS_AT_MOST or text in counter:
-            counter[text] += 1
+    for counter, value in zip(group.values, values, strict=True):
+        if len(counter) < _QUESTIONS_AT_MOST or value in counter:
+            counter[value] += 1
     if len(group.questions) < _QUESTIONS_AT_MOST:
-        group.questions.add(hash(tuple(texts)))
+        group.questions.add(hash(tuple(values)))
 
 
 def _finished(group: _Group) -> Statement:
@@ -117,10 +155,11 @@ def _finished(group: _Group) -> Statement:
     return Statement(group.first.key, sql, group.calls, group.total_ms, len(group.questions), known)
 
 
-def _example(values: Counter[str]) -> Any:
+def _example(values: Counter[Any]) -> Any:
     """Return the most common value. A text of one call alone may be personal."""
-    [(text, times)] = values.most_common(1)
-    value = json.loads(text)
+    [(value, times)] = values.most_common(1)
+    if isinstance(value, tuple):
+        return list(value)
     return value if times > 1 or not isinstance(value, str) or not value.strip("0123456789-:. ") else None
 
 
@@ -143,7 +182,7 @@ def _text_of_plan(plan: str) -> tuple[str, str]:
             document = json.loads(plan)
         except ValueError:
             return "", ""
-        return document.get("Query Text", ""), document.get("Query Parameters", "")
+        return str(document.get("Query Text", "")), str(document.get("Query Parameters", ""))
     match = _PLAN_TEXT.search(plan)
     return (match["sql"], match["values"] or "") if match else ("", "")
 
@@ -153,12 +192,12 @@ def _values(text: str) -> dict[int, str | None]:
     return {int(match[1]): None if match[2] is None else match[2].replace("''", "'") for match in found}
 
 
-def _events(file: TextIO) -> Iterator[_Event]:
-    first = file.readline()
-    lines = chain([first], file)
+def _events(lines: Iterator[str]) -> Iterator[_Event]:
+    first = next(lines, "")
+    lines = chain([first], lines)
     if first.startswith("{"):
         return _json_events(lines)
-    return _csv_events(lines) if re.match(r"\d{4}-\d\d-\d\d [\d:.]+ \w+,", first) else _plain_events(lines)
+    return _csv_events(lines) if _CSV.match(first) else _plain_events(lines)
 
 
 def _json_events(lines: Iterable[str]) -> Iterator[_Event]:
@@ -167,12 +206,12 @@ def _json_events(lines: Iterable[str]) -> Iterator[_Event]:
             event = json.loads(line)
         except ValueError:  # the last line may be incomplete
             continue
-        yield _Event(
-            event.get("timestamp", ""), event.get("dbname", ""), event.get("message", ""), event.get("detail", "")
-        )
+        if isinstance(event, dict):
+            yield _Event(*(str(event.get(name, "")) for name in ("timestamp", "dbname", "message", "detail")))
 
 
 def _csv_events(lines: Iterable[str]) -> Iterator[_Event]:
+    csv.field_size_limit(_LONGEST_FIELD)
     for row in csv.reader(lines):
         if len(row) > _CSV_DETAIL:
             yield _Event(row[_CSV_TIME], row[_CSV_DATABASE], row[_CSV_MESSAGE], row[_CSV_DETAIL])
@@ -183,7 +222,7 @@ def _plain_events(lines: Iterable[str]) -> Iterator[_Event]:
     time, kind, parts, last = "", "", list[str](), _Event("", "", "", "")
     for line in chain(lines, ["LOG:  end"]):
         line = line.rstrip("\r\n")
-        match = None if line.startswith("\t") else _EVENT.match(line)
+        match = None if line.startswith("\t") else _EVENT.search(line)
         if match is None:
             parts.append(line.removeprefix("\t"))
             continue
@@ -193,7 +232,7 @@ def _plain_events(lines: Iterable[str]) -> Iterator[_Event]:
         elif kind:
             yield last
             last = _Event(time, "", text if kind == "LOG" else "", "")
-        found = _TIME.search(match["prefix"])
+        found = _TIME.search(line, 0, match.start())
         time, kind, parts = found[0] if found else "", match["severity"], [line[match.end() :]]
     yield last
 

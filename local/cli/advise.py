@@ -19,8 +19,15 @@ __all__ = ["advise"]
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Read this log of PostgreSQL in place of pg_stat_statements. May be given several times.",
 )
-@click.option("--write", type=click.IntRange(min=1), help="Write the best N into the catalogue.")
-@click.option("--min-calls", type=click.IntRange(min=1), default=2, show_default=True, help="Pass over rarer ones.")
+@click.option("--write", type=click.IntRange(min=1), metavar="N", help="Write the best N into the catalogue.")
+@click.option(
+    "--min-calls",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=2,
+    show_default=True,
+    help="Ignore statements with fewer calls.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the advice as JSON.")
 def advise(logs: tuple[Path, ...], write: int | None, min_calls: int, as_json: bool) -> int:
     """Find the statements with which a cache would save most of the database's time.

@@ -17,7 +17,14 @@ __all__ = ["inspect", "invalidate", "ls"]
 
 @click.command()
 @click.argument("query", required=False, shell_complete=complete_query)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="List at most this many.")
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="List at most this many.",
+)
 @as_json
 def ls(query: str | None, limit: int, as_json: bool) -> None:
     """List the cached answers of the stack on this machine, or those of one QUERY.

@@ -23,7 +23,9 @@ __all__ = ["warm"]
     "--from", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Parameters of one query."
 )
 @click.option("--last-read", type=click.IntRange(1, 100_000), metavar="N", help="Ask again what was read last.")
-@click.option("--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), help="How many at a time.")
+@click.option(
+    "--concurrency", default=4, show_default=True, type=click.IntRange(1, 64), metavar="N", help="How many at a time."
+)
 @of_stack
 @as_json
 def warm(

@@ -41,6 +41,8 @@ _BODY: Final = (
 )
 
 _PARAMETER: Final = re.compile(r"parameter \$(\d+)")
+_NULL_TEST: Final = re.compile(r"(?<![\w$])\$\d+\s+is\s+(?:not\s+)?null\b", re.IGNORECASE)
+_USED: Final = re.compile(r"(?<![\w$])\$(\d+)")
 # To be tried in this order where PostgreSQL cannot infer a type.
 _GUESSES: Final = ("text", "integer", "bigint", "numeric", "boolean", "date", "timestamptz", "uuid", "interval")
 _UNDECIDED: Final = ("42P08", "42P18", "42725")  # ambiguous parameter, indeterminate type, ambiguous function
@@ -124,18 +126,64 @@ def describe(cur: cursor, sql: str, declared: Sequence[str] = ()) -> Description
 
 
 def infer(cur: cursor, sql: str, parameters: int) -> Description:
-    """Return the same as `describe`, and guess the type of one parameter if PostgreSQL cannot infer it."""
+    """Return the same as `describe`, and find the types of parameters that PostgreSQL cannot infer.
+
+    In `$1 is null or id = $1` it cannot, and without the test for null it can. What is left is guessed.
+    """
     try:
         with _kept_if_good(cur):
             return describe(cur, sql)
     except Refused as refused:
-        if not isinstance(refused.__cause__, psycopg2.Error) or refused.__cause__.pgcode not in _UNDECIDED:
+        if not _is_undecided(refused):
             raise
-        for number in [refused.number] if refused.number else range(1, parameters + 1):
+    return _guessed(cur, sql, _without_null_tests(cur, sql, parameters))
+
+
+def _without_null_tests(cur: cursor, sql: str, parameters: int) -> list[str]:
+    """Return the type of each parameter, "unknown" where it occurs in tests for null alone."""
+    rest = _NULL_TEST.sub("true", sql)
+    used = {int(number) for number in _USED.findall(rest)}
+    types = ["unknown" if number in used else "text" for number in range(1, parameters + 1)]
+    with suppress(Refused), rolled_back(cur):
+        found = [each.written for each in describe(cur, rest, types).types]
+        return [written if number in used else "unknown" for number, written in enumerate(found, 1)]
+    return ["unknown"] * parameters
+
+
+def _guessed(cur: cursor, sql: str, types: list[str]) -> Description:
+    """Return the description with a guess for each "unknown" among `types`. Raises Refused if none is accepted."""
+    while True:
+        try:
+            with _kept_if_good(cur):
+                return describe(cur, sql, types)
+        except Refused as refused:
+            if not _is_undecided(refused):
+                raise
+            types = _with_one_guess(cur, sql, types, refused)
+
+
+def _with_one_guess(cur: cursor, sql: str, types: list[str], refused: Refused) -> list[str]:
+    for number in [refused.number] if refused.number else range(1, len(types) + 1):
+        if types[number - 1] == "unknown":
             for guess in _GUESSES:
-                with suppress(Refused), _kept_if_good(cur):
-                    return describe(cur, sql, [*["unknown"] * (number - 1), guess])
-        raise
+                tried = [*types[: number - 1], guess, *types[number:]]
+                if _leaves_other_undecided(cur, sql, tried, number):
+                    return tried
+    raise refused
+
+
+def _leaves_other_undecided(cur: cursor, sql: str, types: list[str], number: int) -> bool:
+    """Return whether PostgreSQL accepts the types, or cannot infer that of a parameter other than `number`."""
+    try:
+        with rolled_back(cur):
+            describe(cur, sql, types)
+    except Refused as refused:
+        return _is_undecided(refused) and refused.number not in (0, number)
+    return True
+
+
+def _is_undecided(refused: Refused) -> bool:
+    return isinstance(refused.__cause__, psycopg2.Error) and refused.__cause__.pgcode in _UNDECIDED
 
 
 @contextmanager

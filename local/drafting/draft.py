@@ -83,6 +83,8 @@ def draft(connection: Connection, wanted: Wanted) -> Draft:
             refuse_database(cur)
             with rolled_back(cur):
                 described = infer(cur, source.numbered, len(source.names))
+                if described.outline.writes and not wanted.is_command:
+                    raise LocalError("the SQL writes, and a query only reads: give --command")
                 parameters = _parameters(cur, source, described, wanted)
             _add_casts(cur, source, parameters)
             add_examples(cur, parameters)
@@ -106,7 +108,7 @@ def _parameters(cur: cursor, source: SourceSql, described: Description, wanted: 
             kind,
             place,
             cast="" if source.is_cast(given) else catalogue_type(kind)[1],
-            example=_recorded(kind, place, wanted.values.get(given)),
+            example=_recorded(kind, wanted.values.get(given)),
             is_optional=number in described.outline.optional,
             description="" if place or wanted.values.get(given) is not None else wanted.constants,
         )
@@ -114,10 +116,9 @@ def _parameters(cur: cursor, source: SourceSql, described: Description, wanted: 
     ]
 
 
-def _recorded(kind: ParameterType, place: Place | None, value: Any) -> Any:
-    """Return a recorded value as an example. Of a text that a column has, `add_examples` knows whether it is common."""
-    is_text = catalogue_type(kind)[0] == "text"
-    return None if is_text and place and place.relation else example_of(kind, value)
+def _recorded(kind: ParameterType, value: Any) -> Any:
+    """Return a recorded value as an example. A text may be personal or secret, and the file is published."""
+    return None if catalogue_type(kind)[0] == "text" else example_of(kind, value)
 
 
 def _place(places: Sequence[Place]) -> Place | None:
@@ -204,7 +205,7 @@ def _tagged(connection: Connection, folder: Path, wanted: Wanted, text: str, des
     if facts is None:
         return text
     rows = dict(_row_tags(facts))
-    text = with_line(text, text.splitlines().index(_NO_TAGS) + 1, f"{_NO_TAGS[:-2]}{toml_list(list(rows.values()))}")
+    text = with_line(text, text.split("\n").index(_NO_TAGS) + 1, f"{_NO_TAGS[:-2]}{toml_list(list(rows.values()))}")
     outer = described.outline.outer
     if not wanted.returns and len(outer) == 1 and not described.outline.expands and rows:
         with connection, connection.cursor() as cur:

@@ -12,11 +12,14 @@ from typing import Final
 
 from psycopg2.extensions import connection as Connection
 
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.sql_file import read_sql_file
 from cacheaside.catalogue_check.check import check_statements
 from cacheaside.catalogue_check.findings import Finding
+from cacheaside.errors import CatalogueError
 from local.drafting.description import refuse_database
 from local.drafting.granted import inspecting_with
-from local.drafting.header import with_line
+from local.drafting.header import with_last_line, with_line
 
 __all__ = ["Fixes", "find_fixes"]
 
@@ -50,7 +53,7 @@ class Fixes:
         """Write the files into the catalogue in `folder`."""
         for path, text in self.after.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text, encoding="utf-8")
+            _write(folder / path, text)
 
 
 def find_fixes(connection: Connection, folder: Path, only: Collection[Path] | None = None) -> Fixes:
@@ -67,7 +70,8 @@ def find_fixes(connection: Connection, folder: Path, only: Collection[Path] | No
         before = {path: text for path, text in _texts(folder) if only is None or path in only}
         for path, text in before.items():
             (copy / path).parent.mkdir(exist_ok=True)
-            (copy / path).write_text(text, encoding="utf-8")
+            _write(copy / path, text)
+        _add_missing_tags(copy)
         for _ in range(_ROUNDS):
             with inspecting_with(connection, statements) as database:
                 checked = check_statements(copy, database)
@@ -85,14 +89,31 @@ def find_fixes(connection: Connection, folder: Path, only: Collection[Path] | No
     return Fixes(before, after, waiting, left)
 
 
+def _add_missing_tags(copy: Path) -> None:
+    """Add an empty list of tags, which the check then corrects, where it is all that a header lacks."""
+    without = {}
+    for name in Catalogue.load(copy).query_errors:
+        path = copy / "queries" / f"{name}.sql"
+        try:
+            file = read_sql_file(path)
+        except CatalogueError:
+            continue
+        if "tags" not in file.header:
+            without[name] = path, _read(path)
+            _write(path, with_last_line(_read(path), "-- tags = []"))
+    for name in Catalogue.load(copy).query_errors:
+        if name in without:
+            _write(*without[name])
+
+
 def _correct(problems: Sequence[Finding], statements: dict[str, None]) -> bool:
     """Correct the copied files, and collect the statements. Return whether anything is new."""
     is_new = False
     headers = {(each.path, each.line): each.fix.header for each in problems if each.fix and each.fix.header}
     for (path, line), header in headers.items():
-        text = path.read_text(encoding="utf-8")
+        text = _read(path)
         corrected = with_line(text, line, header)
-        path.write_text(corrected, encoding="utf-8")
+        _write(path, corrected)
         is_new |= corrected != text
     for each in problems:
         if each.fix and each.fix.statement:
@@ -103,7 +124,15 @@ def _correct(problems: Sequence[Finding], statements: dict[str, None]) -> bool:
 
 def _texts(folder: Path) -> Iterator[tuple[Path, str]]:
     for path in sorted([*folder.glob("queries/*.sql"), *folder.glob("commands/*.sql")]):
-        yield path.relative_to(folder), path.read_text(encoding="utf-8")
+        yield path.relative_to(folder), _read(path)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="surrogateescape")  # the check reports what is not UTF-8
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def _pending(connection: Connection, folder: Path) -> dict[Path, str]:

@@ -45,12 +45,14 @@ class Outline:
     target: int = 0  # the relation that it writes to
     one_row: bool = False  # an aggregate without GROUP BY
     optional: set[int] = field(default_factory=set)  # parameters that may be null: `$1 is null or …`
+    writes: bool = False  # itself, or in WITH
     expands: bool = False  # a function in the answer's columns may make several rows of one
 
 
 def outline(query: Node) -> Outline:
     """Return the outline of the statement whose node is `query`."""
     found = Outline(command=_COMMANDS.get(query.number("commandType"), "other"))
+    found.writes = found.command != "select" or query.text("hasModifyingCTE") == "true"
     answer = "targetList" if found.command == "select" else "returningList"
     entries = [each for each in query.items(answer) if isinstance(each, Node) and each.text("resjunk") == "false"]
     found.columns = tuple(each.text("resname") for each in entries)

@@ -98,7 +98,7 @@ def catalogue_type(given: ParameterType) -> tuple[str, str]:
 
 
 def example_of(kind: ParameterType, recorded: Any) -> Any:
-    """Return a value that was recorded, a text or a number or a list of them, as the header has it, or None."""
+    """Return a value that was recorded or is in a table, as the header has it, or None."""
     if recorded is None:
         return None
     items = recorded if isinstance(recorded, list) else [recorded]
@@ -106,7 +106,8 @@ def example_of(kind: ParameterType, recorded: Any) -> Any:
         items = [item.strip('"') for item in recorded.strip("{}").split(",")][:1]
     parameter = Parameter(name="example", type=catalogue_type(kind)[0], values=kind.values)
     try:
-        values = [canonical(parameter.from_text([str(item)])) for item in items]
+        texts = [str(item).lower() if isinstance(item, bool) else str(item) for item in items[:_ITEMS_AT_MOST]]
+        values = [canonical(parameter.from_text([text])) for text in texts]
     except ValueError:
         return None
     if parameter.json_kind == "number":

@@ -114,6 +114,18 @@ def test_file_that_is_no_query_is_a_finding_too(cacheaside: CommandLine) -> None
     assert cacheaside("check", "--fix", "--yes")[0] == 1
 
 
+def test_missing_tags_are_added(cacheaside: CommandLine) -> None:
+    folder = cacheaside.catalogue / "queries"
+    (folder / "lines.sql").write_text('-- summary = "Li\u2028nes"\n-- ttl = "60s"\nselect line from parcel_lines\n')
+    (folder / "no_ttl.sql").write_text('-- summary = "Lines"\nselect line from parcel_lines\n')
+    (folder / "latin.sql").write_bytes(b"-- summary = '\xe9'\nselect 1 as one\n")
+    status, out, _ = cacheaside("check", "--fix", "--yes")
+    header = '-- summary = "Li\u2028nes"\n-- ttl = "60s"\n-- tags = ["parcel_lines"]\n'
+    assert cacheaside.query("lines") == f"{header}select line from parcel_lines\n"
+    assert "tags" not in cacheaside.query("no_ttl")  # more than that is missing
+    assert (status, "latin.sql:1: not UTF-8" in out) == (1, True)
+
+
 def test_database_before_init_is_named(cacheaside: CommandLine) -> None:
     write(cacheaside, "parcel", "[]", "select weight from parcels where id = %(id)s")
     cacheaside.url = cacheaside.url.rpartition("/")[0] + "/postgres"

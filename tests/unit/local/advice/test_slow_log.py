@@ -51,19 +51,22 @@ FORMATS = {
         for database in ("shop", "other")
         for time, message, detail in STATEMENTS
     ),
+    "csv with a numeric time zone": "".join(
+        f"{csv_line(time.replace('UTC', '-03'), 'shop', message, detail)},\n" for time, message, detail in STATEMENTS
+    ),
     "json": "".join(
         json.dumps({"timestamp": time, "dbname": database, "message": message, "detail": detail}) + "\n"
         for database in ("shop", "other")
         for time, message, detail in STATEMENTS
     )
-    + '{"timestamp": "cut o',
+    + '[1, 2]\n{"message": 7}\n{"timestamp": "cut o',
 }
 
 
 def read(folder: Path, text: str) -> Record:
     path = folder / "log"
     path.write_text(text)
-    return read_logs([path], "shop")
+    return read_logs([path], "shop", lambda *_: None)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -98,9 +101,35 @@ def test_log_of_all_statements_has_the_writes(tmp_path: Path) -> None:
     [
         ("", "no line with a duration"),
         ("2025-03-01 12:00:00 UTC LOG:  checkpoint complete\n", "log_min_duration_statement"),
+        ("2025-03-01 12:00:00 CET LOG:  Dauer: 5.123 ms  Anweisung: select 1\n", "lc_messages = 'C'"),
         ("LOG:  duration: 5 ms  statement: select 1\n", "log_line_prefix"),
     ],
 )
 def test_log_that_says_nothing_is_refused_with_the_setting(text: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(LocalError, match=says):
         read(tmp_path, text)
+
+
+def test_long_statement_in_a_csv_log_is_read(tmp_path: Path) -> None:
+    sql = f"select '{'x' * 200_000}' from t"
+    text = csv_line("2025-03-01 12:00:00.1 UTC", "shop", f"duration: 5.000 ms  statement: {sql}", "") + ",\n"
+    assert read(tmp_path, text).statements[0].key == "select $1 from t"
+
+
+def test_bytes_that_are_read_of_all_files_are_told(tmp_path: Path) -> None:
+    line = "2025-03-01 12:00:00 UTC LOG:  duration: 5.000 ms  statement: select 1\n"
+    paths = [tmp_path / "one", tmp_path / "two"]
+    for path in paths:
+        path.write_text(line * 20_000)
+    size = 20_000 * len(line)
+    told: list[tuple[int, int]] = []
+    read_logs(paths, "shop", lambda done, total: told.append((done, total)))
+    assert [done // size for done, _ in told] == [0, 1, 2]
+    assert {total for _, total in told} == {2 * size}
+
+
+def test_short_log_is_read_without_a_progress_bar(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("2025-03-01 12:00:00 UTC LOG:  duration: 5.000 ms  statement: select 1\n")
+    told: list[tuple[int, int]] = []
+    read_logs([tmp_path / "log"], "shop", lambda done, total: told.append((done, total)))
+    assert told == []
