@@ -126,6 +126,7 @@ def invalidate(words: tuple[str, ...], query: str | None, stack: str | None) -> 
     Examples:  cacheaside invalidate orders products:42
                cacheaside invalidate --query product id=42 --stack cacheaside-prod
     """
+    from cacheaside.catalogue.tags import spellings
     from local.live import invalidation
     from local.live.asked import question_of, read_catalogue
     from local.live.target import api_of
@@ -139,6 +140,14 @@ def invalidate(words: tuple[str, ...], query: str | None, stack: str | None) -> 
         return
     if not words:
         raise click.UsageError("name a table, a row such as products:42, or a query with --query")
+    if wrong := [word for word in words if not spellings(word)]:
+        raise click.UsageError(
+            f"{wrong[0]} is neither a table nor a row of one: write orders, or '\"InvoiceLine\"' in the shell's "
+            "quotes, or orders:42"
+        )
     counts = invalidation.invalidate(api_of(stack, os.environ), invalidation.body_of_tags(words))
-    found = f"{counts['tags']} tags were in the cache" if counts["tags"] else "the cache had none"
-    click.echo(f"{', '.join(words)}: every answer that was made from them is invalidated ({found})")
+    if counts["tags"]:
+        found = "1 tag was" if counts["tags"] == 1 else f"{counts['tags']} tags were"
+        click.echo(f"{', '.join(words)}: every answer that was made from them is invalidated ({found} in the cache)")
+    else:
+        click.echo(f"no cached answer has {'this tag' if len(words) == 1 else 'one of these tags'}: {', '.join(words)}")

@@ -189,9 +189,19 @@ def test_invalidating_a_question_deletes_its_answer_alone(checkout: Checkout) ->
 
 
 def test_a_refusal_of_the_api_is_told(checkout: Checkout) -> None:
-    status, _, err = checkout.finish("invalidate", "no tag at all!")
+    status, _, err = checkout.finish("invalidate", *[f"things:{number}" for number in range(101)])
     assert status == 3
     assert "The body cannot be read: tags must be" in err
+
+
+def test_a_table_is_invalidated_however_it_is_spelled_and_no_other_is_said_to_be(checkout: Checkout) -> None:
+    for spelling in ("public.things", '"things"', '"public".things:2'):
+        checkout.get("/queries/thing?id=2")
+        assert "every answer" in call(checkout, "invalidate", spelling)
+        assert thing(checkout, 2)["state"] == "invalidated", spelling
+    assert call(checkout, "invalidate", "nosuch") == "no cached answer has this tag: nosuch\n"
+    _, _, err = checkout.finish("invalidate", "Things")
+    assert "write orders, or '\"InvoiceLine\"' in the shell's quotes" in err
 
 
 def test_warmed_questions_are_hits(checkout: Checkout, tmp_path: Path) -> None:
