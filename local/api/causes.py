@@ -43,7 +43,9 @@ class Causes:
             times = times + 1 if cause == last or last.startswith(f"{cause}: ") else 1
             self._last[place] = cause if times == 1 else last, times
         if times == 1:
-            self._print_line(f"{place}: {cause}")
+            # The error of a catalogue begins with the path of the file and the line.
+            said = re.sub(rf"^\S*/(?={re.escape(place)}:\d+: )", "", cause)
+            self._print_line(said if said.startswith(f"{place}:") else f"{place}: {said}")
         elif re.fullmatch("10+", str(times)):
             self._print_line(f"{place}: the same {times:,} times")
 

@@ -17,7 +17,14 @@ __all__ = ["inspect", "invalidate", "ls"]
 
 @click.command()
 @click.argument("query", required=False, shell_complete=complete_query)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="List at most this many.")
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="List at most this many.",
+)
 @as_json
 def ls(query: str | None, limit: int, as_json: bool) -> None:
     """List the cached answers of the stack on this machine, or those of one QUERY.
@@ -40,7 +47,7 @@ def ls(query: str | None, limit: int, as_json: bool) -> None:
     \b
     Example:  cacheaside ls top_products --json
     """
-    from local.live.asked import read_catalogue
+    from local.live.asked import query_of, read_catalogue
     from local.live.cache import open_cache
     from local.live.entries import cached_answers
     from local.live.listing import as_document, as_table
@@ -51,6 +58,9 @@ def ls(query: str | None, limit: int, as_json: bool) -> None:
         found = cached_answers(cache, catalogue, query, now_ms=time.time_ns() // 1_000_000)
         answers = list(islice(found, limit))
         more = next(found, None) is not None or not cache.complete
+    if query and not answers:
+        with usage_errors():
+            query_of(catalogue, query)
     answers.sort(key=lambda answer: (answer.query, answer.age_ms or 0))
     if as_json:
         print_json({"answers": [as_document(answer) for answer in answers], "complete": not more})

@@ -98,7 +98,7 @@ def test_explain_reports_a_table_that_is_not_watched(checkout: Checkout) -> None
 def test_explain_runs_a_query_only_with_analyze_and_within_its_timeout(checkout: Checkout) -> None:
     assert "Seq Scan on things" in call(checkout, "explain", "slow")
     said = call(checkout, "explain", "slow", "--analyze", status=1)
-    assert said.endswith("PostgreSQL refuses the query: canceling statement due to statement timeout\n")
+    assert said.endswith("The query did not end within its timeout of 200 ms\n")
     assert "actual time" in call(checkout, "explain", "thing", "id=1", "--analyze")
 
 
@@ -174,6 +174,30 @@ def test_inspect_shows_the_body_as_it_is_sent(checkout: Checkout) -> None:
     assert [tag["key"] for tag in by_key["tags"]] == ["cacheaside:tag:things:5", "cacheaside:tag:things:*"]
     assert not any(tag["moved"] for tag in by_key["tags"])
     assert '"price": 19.90' in call(checkout, "inspect", "thing", "id=5")
+
+
+def test_a_wrong_file_is_told_and_not_taken_for_a_missing_query(checkout: Checkout) -> None:
+    broken = checkout.folder / "functions/catalogue/queries/broken.sql"
+    broken.write_text("-- summary = 'Broken'\n-- ttl = 5\nselect 1\n")
+    try:
+        asked = [
+            ("ls",),
+            ("inspect",),
+            ("explain",),
+            ("warm",),
+            ("warm", "--last-read", "3"),
+            ("invalidate", "--query"),
+        ]
+        for arguments in asked:
+            status, out, err = checkout.finish(*arguments, "broken")
+            assert (status, out) == (3, ""), arguments
+            assert "queries/broken.sql:2: " in err
+            assert "ttl: 5 is not a duration" in err
+    finally:
+        broken.unlink()
+    status, out, err = checkout.finish("ls", "thong")
+    assert (status, out) == (2, "")
+    assert "there is no query thong; did you mean thing?" in err
 
 
 def test_inspect_of_an_answer_that_is_not_cached_is_a_no(checkout: Checkout) -> None:

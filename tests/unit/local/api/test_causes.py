@@ -59,6 +59,11 @@ def test_cause_is_postgresqls_message_with_its_hint(terminal: Terminal) -> None:
     ]
 
 
+def test_the_file_of_a_wrong_query_is_named_once(terminal: Terminal) -> None:
+    terminal.fail("a", "/home/a/functions/catalogue/queries/q.sql:1: ttl is missing")
+    assert terminal.lines == ["queries/q.sql:1: ttl is missing"]
+
+
 def test_exception_of_another_kind_is_named(terminal: Terminal) -> None:
     terminal.fail("a", "division by zero", PLAIN, path="/health")
     assert terminal.lines == ["/health: ZeroDivisionError: division by zero"]
