@@ -277,5 +277,6 @@ def test_stats_add_up_to_the_answers_of_the_log(checkout: Checkout) -> None:
 def test_psql_and_valkey_are_those_of_the_stack(checkout: Checkout) -> None:
     assert call(checkout, "psql", 'select 1 as "Foo"', "--", "--csv") == "Foo\n1\n"
     assert call(checkout, "valkey", "echo", "a b") == "a b\n"
+    assert call(checkout, "valkey", "echo", "--", "-b") == "-b\n"
     assert "cacheaside:tag:" in call(checkout, "valkey", "--", "--scan", "--pattern", "cacheaside:tag:*")
     call(checkout, "psql", "select no_such_column", status=1)
