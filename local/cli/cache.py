@@ -107,6 +107,8 @@ def inspect(what: str, parameters: tuple[str, ...], body: bool, as_json: bool) -
         found = cache.find(key)
         if found is None:
             click.echo(f"the cache has no answer {key}", err=True)
+            if as_json:
+                print_json(None)
             return PROBLEMS
         answer = cached_answer(cache, catalogue, found, now_ms=time.time_ns() // 1_000_000)
         lease = cache.find(key.replace(":entry:", ":lease:", 1))

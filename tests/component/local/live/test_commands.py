@@ -202,6 +202,7 @@ def test_a_wrong_file_is_told_and_not_taken_for_a_missing_query(checkout: Checko
 
 def test_inspect_of_an_answer_that_is_not_cached_is_a_no(checkout: Checkout) -> None:
     call(checkout, "inspect", "thing", "id=4000", status=1)
+    assert json.loads(call(checkout, "inspect", "thing", "id=4000", "--json", status=1)) is None
 
 
 def test_invalidating_a_question_deletes_its_answer_alone(checkout: Checkout) -> None:
@@ -275,6 +276,7 @@ def test_stats_add_up_to_the_answers_of_the_log(checkout: Checkout) -> None:
 
 
 def test_psql_and_valkey_are_those_of_the_stack(checkout: Checkout) -> None:
+    checkout.get("/queries/thing?id=1")
     assert call(checkout, "psql", 'select 1 as "Foo"', "--", "--csv") == "Foo\n1\n"
     assert call(checkout, "valkey", "echo", "a b") == "a b\n"
     assert call(checkout, "valkey", "echo", "--", "-b") == "-b\n"
