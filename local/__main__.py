@@ -2,15 +2,14 @@
 
 import sys
 
-from local.signals import Shutdown
-
-# Before the imports that take a while: a signal during them must already find its handler.
-_shutdown = Shutdown()
-
 if __name__ == "__main__":
-    from local.cli.main import main
-
     try:
-        sys.exit(main(_shutdown, sys.argv[1:]))
+        # Before the imports that take a while: a signal during them must already find its handler.
+        from local.signals import Shutdown
+
+        shutdown = Shutdown()
+        from local.cli.main import main
+
+        sys.exit(main(shutdown, sys.argv[1:]))
     except KeyboardInterrupt:  # outside of a command
         sys.exit(130)

@@ -40,25 +40,29 @@ class QueryTimes:
 
 
 def run_demo() -> bool:
-    """Print the times of every query. Return whether every second call was a hit. Raises `LocalError`.
+    """Print the times of every query. Return whether each was asked, and the second call a hit. Raises `LocalError`.
 
     Uses a folder, a cache and a port of its own, so that it can run beside `cacheaside run`.
     """
     # No schedule: the sweep would invalidate the changes of the sample data between miss and hit.
     template = replace(read_template(ROOT / "template.yaml"), schedules=())
     with serving(template, ROOT / ".local" / "demo", port=0, access=False) as (gateway, stack):
-        rows = []
+        rows, all_asked = [], True
         for row in measure_queries(gateway.url, stack.cache_url):
+            if isinstance(row, LocalError):
+                all_asked = False
+                print_line(str(row))
+                continue
             rows.append(row)
             print_line(f"{row.query}: {row.miss_ms:,.0f} ms, then {row.hit_ms:,.1f} ms")
     print_line("\n" + format_table(rows))
-    return all(row.is_hit for row in rows)
+    return all_asked and all(row.is_hit for row in rows)
 
 
-def measure_queries(api_url: str, cache_url: str) -> Iterator[QueryTimes]:
+def measure_queries(api_url: str, cache_url: str) -> Iterator[QueryTimes | LocalError]:
     """Call each query twice. Deletes the keys of earlier runs from the cache before, and no others.
 
-    Raises `LocalError` if the API fails, or a required parameter has no example.
+    Yields the error of a query whose required parameter has no example. Raises `LocalError` if the API fails.
     """
     with redis.from_url(cache_url) as cache:
         for key in cache.scan_iter("cacheaside:*", count=1000):
@@ -69,7 +73,11 @@ def measure_queries(api_url: str, cache_url: str) -> Iterator[QueryTimes]:
         raise LocalError(f"GET /queries answered {response.status}: the log of the query function says why")
     queries = json.loads(body)["data"]
     for query in queries:
-        path = example_path(query)
+        try:
+            path = example_path(query)
+        except LocalError as error:
+            yield error
+            continue
         miss_ms, _, _ = _get(client, path)
         hit_ms, response, _ = _get(client, path)
         yield QueryTimes(query["name"], miss_ms, hit_ms, response.status, response.headers.get("Cache-Status", ""))

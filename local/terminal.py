@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["PrintLine", "one_line", "print_line", "short_path"]
+__all__ = ["PrintLine", "one_line", "print_line", "printable", "short_path"]
 
 PrintLine = Callable[[str], None]
 
@@ -14,9 +14,14 @@ def print_line(text: str) -> None:
         print(text, flush=True)
 
 
-def one_line(error: Exception) -> str:
-    """Return the error's text without line breaks."""
+def one_line(error: object) -> str:
+    """Return the text of an error without line breaks and tabs."""
     return " ".join(str(error).split())
+
+
+def printable(text: str, keep: str = "\n") -> str:
+    """Return `text` with control characters escaped, except those in `keep`: a value must not control the terminal."""
+    return "".join(each if each.isprintable() or each in keep else ascii(each)[1:-1] for each in text)
 
 
 def short_path(path: Path) -> Path:

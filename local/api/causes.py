@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any, Final
 
 from local.api.events import Response
-from local.terminal import PrintLine
+from local.terminal import PrintLine, one_line
 
 __all__ = ["Causes"]
 
@@ -39,10 +39,13 @@ class Causes:
         place = f"{match[1]}.sql" if match else path
         with self._lock:
             last, times = self._last.get(place, ("", 0))
-            times = times + 1 if cause == last else 1
-            self._last[place] = cause, times
+            # Those who share the failure of a load have its message alone, without the cause.
+            times = times + 1 if cause == last or last.startswith(f"{cause}: ") else 1
+            self._last[place] = cause if times == 1 else last, times
         if times == 1:
-            self._print_line(f"{place}: {cause}")
+            # The error of a catalogue begins with the path of the file and the line.
+            said = re.sub(rf"^\S*/(?={re.escape(place)}:\d+: )", "", cause)
+            self._print_line(said if said.startswith(f"{place}:") else f"{place}: {said}")
         elif re.fullmatch("10+", str(times)):
             self._print_line(f"{place}: the same {times:,} times")
 
@@ -58,7 +61,7 @@ class Causes:
 def _tail(path: Path) -> Iterator[str]:
     with path.open("rb") as log:
         log.seek(max(path.stat().st_size - _TAIL, 0))
-        yield from reversed(log.read().decode(errors="replace").splitlines())
+        yield from reversed(log.read().decode(errors="replace").split("\n"))  # U+2028 ends no line of a log
 
 
 def _described(line: str, request: str) -> str | None:
@@ -68,9 +71,9 @@ def _described(line: str, request: str) -> str | None:
         return None
     if (logged.get("level"), logged.get("function_request_id")) != ("ERROR", request):
         return None
-    message, exception = str(logged["message"]), _NEXT.split(str(logged.get("exception", "")))[0]
-    lines = [line for line in exception.splitlines()[1:] if line[:1] != " " and not _POSITION.match(line)]
-    cause = re.sub(r"^psycopg2\.[\w.]+: |^cacheaside\.[\w.]+: ", "", " ".join(lines))
+    message, exception = one_line(logged["message"]), _NEXT.split(str(logged.get("exception", "")))[0]
+    lines = [line for line in exception.split("\n")[1:] if line[:1] != " " and not _POSITION.match(line)]
+    cause = re.sub(r"^psycopg2\.[\w.]+: |^cacheaside\.[\w.]+: ", "", one_line(" ".join(lines)))
     if not cause or cause == message:
         return message
     return cause if cause.endswith(message) else f"{message}: {cause}"

@@ -26,7 +26,7 @@ from local.api.schedule import Scheduler
 from local.errors import LocalError
 from local.servers.processes import HOST
 from local.template import Template
-from local.terminal import PrintLine
+from local.terminal import PrintLine, printable
 
 __all__ = ["Gateway"]
 
@@ -86,7 +86,7 @@ class Gateway:
 
         def print_escaped(line: str) -> None:
             if not stopped.is_set():  # an invocation that we end has not failed
-                print_line("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+                print_line(printable(line, keep=""))
 
         names = {route.function for route in template.routes} | {each.function for each in template.schedules}
         with ThreadPoolExecutor(AT_ONCE) as threads, ExitStack() as closing:

@@ -3,13 +3,14 @@
 An invocation that runs longer than the interval does not delay the next. Both run, each in its own sandbox.
 """
 
+import re
 import threading
 import time
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from local.api.pool import FunctionFailed, Pool
 from local.template import Schedule
@@ -18,6 +19,9 @@ from local.terminal import PrintLine
 __all__ = ["Scheduler"]
 
 Json = dict[str, Any]
+
+# Of these, class and line tell nothing: a server is not there.
+_UNAVAILABLE: Final = re.compile(r"^(?:Database|Cache)Unavailable: (.*) \([^()]*:\d+\)$", re.DOTALL)
 
 
 class Scheduler:
@@ -48,7 +52,8 @@ class Scheduler:
             self._pools[schedule.function].invoke(_description(schedule) if schedule.input is None else schedule.input)
         except FunctionFailed as failure:
             if not self._stopped.is_set():
-                self._print_line(f"{schedule.function}, on schedule: {failure}")
+                cause = _UNAVAILABLE.sub(r"\1", str(failure))
+                self._print_line(f"{schedule.function}, on schedule: {cause}")
 
 
 def _description(schedule: Schedule) -> Json:

@@ -47,7 +47,7 @@ def ls(query: str | None, limit: int, as_json: bool) -> None:
     \b
     Example:  cacheaside ls top_products --json
     """
-    from local.live.asked import read_catalogue
+    from local.live.asked import query_of, read_catalogue
     from local.live.cache import open_cache
     from local.live.entries import cached_answers
     from local.live.listing import as_document, as_table
@@ -58,6 +58,9 @@ def ls(query: str | None, limit: int, as_json: bool) -> None:
         found = cached_answers(cache, catalogue, query, now_ms=time.time_ns() // 1_000_000)
         answers = list(islice(found, limit))
         more = next(found, None) is not None or not cache.complete
+    if query and not answers:
+        with usage_errors():
+            query_of(catalogue, query)
     answers.sort(key=lambda answer: (answer.query, answer.age_ms or 0))
     if as_json:
         print_json({"answers": [as_document(answer) for answer in answers], "complete": not more})
@@ -104,6 +107,8 @@ def inspect(what: str, parameters: tuple[str, ...], body: bool, as_json: bool) -
         found = cache.find(key)
         if found is None:
             click.echo(f"the cache has no answer {key}", err=True)
+            if as_json:
+                print_json(None)
             return PROBLEMS
         answer = cached_answer(cache, catalogue, found, now_ms=time.time_ns() // 1_000_000)
         lease = cache.find(key.replace(":entry:", ":lease:", 1))
@@ -133,6 +138,7 @@ def invalidate(words: tuple[str, ...], query: str | None, stack: str | None) -> 
     Examples:  cacheaside invalidate orders products:42
                cacheaside invalidate --query product id=42 --stack cacheaside-prod
     """
+    from cacheaside.catalogue.tags import spellings
     from local.live import invalidation
     from local.live.asked import question_of, read_catalogue
     from local.live.target import api_of
@@ -146,6 +152,14 @@ def invalidate(words: tuple[str, ...], query: str | None, stack: str | None) -> 
         return
     if not words:
         raise click.UsageError("name a table, a row such as products:42, or a query with --query")
+    if wrong := [word for word in words if not spellings(word)]:
+        raise click.UsageError(
+            f"{wrong[0]} is neither a table nor a row of one: write orders, or '\"InvoiceLine\"' in the shell's "
+            "quotes, or orders:42"
+        )
     counts = invalidation.invalidate(api_of(stack, os.environ), invalidation.body_of_tags(words))
-    found = f"{counts['tags']} tags were in the cache" if counts["tags"] else "the cache had none"
-    click.echo(f"{', '.join(words)}: every answer that was made from them is invalidated ({found})")
+    if counts["tags"]:
+        found = "1 tag was" if counts["tags"] == 1 else f"{counts['tags']} tags were"
+        click.echo(f"{', '.join(words)}: every answer that was made from them is invalidated ({found} in the cache)")
+    else:
+        click.echo(f"no cached answer has {'this tag' if len(words) == 1 else 'one of these tags'}: {', '.join(words)}")

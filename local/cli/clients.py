@@ -30,7 +30,12 @@ class _WithOptions(click.Command):
 @click.command(cls=_WithOptions)
 @click.argument("sql", required=False)
 @of_stack
-@click.option("--tunnel", type=click.IntRange(1, 65535), metavar="PORT", help="Of this machine, leads to the stack's.")
+@click.option(
+    "--tunnel",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="The local port of a tunnel to the stack's database.",
+)
 @click.pass_context
 def psql(ctx: click.Context, sql: str | None, stack: str | None, tunnel: int | None) -> None:
     """Open psql in the database, or run one statement of SQL. Options of psql follow `--`.
@@ -60,7 +65,9 @@ def psql(ctx: click.Context, sql: str | None, stack: str | None, tunnel: int | N
 @click.argument("command", nargs=-1, metavar="[COMMAND…]")
 @click.pass_context
 def valkey(ctx: click.Context, command: tuple[str, ...], stack: str | None) -> None:
-    """Open valkey-cli in the cache of the stack on this machine, or run one command. Its options follow `--`.
+    """Open valkey-cli in the cache of the stack on this machine, or run one command.
+
+    Options of valkey-cli follow `--`, and a command may follow them.
 
     The cache of a deployed stack takes only its functions: use `cacheaside invalidate --stack` there.
 
@@ -74,7 +81,7 @@ def valkey(ctx: click.Context, command: tuple[str, ...], stack: str | None) -> N
 
     if stack:
         raise LocalError(f"{programs.UNREACHABLE}: use `cacheaside invalidate --stack {stack}`, or docs/operations.md")
-    _become(programs.valkey(running_stack().cache, [*ctx.meta.get("options", []), *command]))
+    _become(programs.valkey(running_stack().cache, [*command, *ctx.meta.get("options", [])]))
 
 
 def _become(program: Program) -> None:

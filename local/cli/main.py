@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import sys
+from io import TextIOWrapper
 from typing import Final
 
 import click
@@ -73,6 +74,12 @@ def _cacheaside() -> None:
 
 def main(shutdown: Shutdown, arguments: list[str]) -> int:
     """Run one command, and return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may lack letters of ours
+    if arguments[:1] not in (["psql"], ["valkey"]) and (wrong := [each for each in arguments if not _is_text(each)]):
+        print(f"cacheaside {ascii(arguments[0])[1:-1]}: {wrong[0]!a} is not in UTF-8", file=sys.stderr)
+        return _USAGE
     try:
         # What a command returns, or passes to `Context.exit`, is its exit status.
         status = _cacheaside.main(arguments, "cacheaside", "_CACHEASIDE_COMPLETE", standalone_mode=False, obj=shutdown)
@@ -90,3 +97,8 @@ def main(shutdown: Shutdown, arguments: list[str]) -> int:
         problem = f"no space left on the disk: free some and start again ({error})"
     print(f"cacheaside {' '.join(arguments[:1])}: {problem}", file=sys.stderr)
     return FAILED
+
+
+def _is_text(argument: str) -> bool:
+    """Python reads a byte that is not in UTF-8 as a lone surrogate, which cannot be sent to a server."""
+    return not any("\ud800" <= each <= "\udfff" for each in argument)

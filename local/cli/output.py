@@ -25,5 +25,6 @@ def _aligned(line: Sequence[str], widths: Sequence[int], right: Sequence[int]) -
 
 
 def print_json(document: Any) -> None:
-    """Print `document` for a script."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+    """Print `document` for a script. Control characters are escaped: it may be read at a terminal, too."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    click.echo("".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text))

@@ -29,7 +29,7 @@ def run(shutdown: Shutdown) -> None:
 def demo() -> int:
     """Ask every query twice, and print a table of the times.
 
-    Exit status 1 if a second call was no hit.
+    Exit status 1 if a second call was no hit, or a required parameter has no example.
     """
     from local.demo import run_demo
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from local.cli.asked import as_json, complete_query, of_stack
+from local.cli.asked import as_json, complete_query, of_stack, usage_errors
 from local.cli.main import PROBLEMS
 from local.cli.output import print_json
 from local.errors import LocalError
@@ -39,9 +39,10 @@ def warm(
     """Ask the API for answers, so that they are in the cache when a caller wants them.
 
     By default each query is asked once, with the examples of its parameters. --from has the parameters of one query:
-    a .csv file with a head, or JSON lines with an object each; a list is a list there. --last-read asks again the N
-    questions of each query that were read last, of those whose answers this machine's cache still holds, stale and
-    invalidated ones too. These are not the most asked: the server does not count how often an answer is read.
+    a .csv file with a head, or JSON lines with an object each; in JSON lines, a list parameter is a JSON list.
+    --last-read asks again the N questions of each query that were read last, of those whose answers this machine's
+    cache still holds, stale and invalidated ones too. These are not the most asked: the server does not count how
+    often an answer is read.
 
     Asks the stack on this machine, or a deployed one. As its ReadAuthorization says, requests are signed with the AWS
     credentials of the environment, or have the bearer token of API_TOKEN. A 503 is asked again after its Retry-After,
@@ -81,8 +82,10 @@ def _asked(api: Target, names: tuple[str, ...], file: Path | None) -> Iterator[s
     from local.live.listed import queries_of
     from local.live.parameter_files import read_parameters
 
-    queries = queries_of(api)
+    queries, errors = queries_of(api)
     for name in names:
+        if error := errors.get(f"queries/{name}.sql"):
+            raise LocalError(error)
         if name not in queries:
             raise LocalError(f"the API has no query {name}; it has {', '.join(queries) or 'none'}")
         for values in read_parameters(file) if file else [examples(queries[name])]:
@@ -94,7 +97,8 @@ def _last_read(names: tuple[str, ...], number: int) -> list[str]:
     from local.live.entries import last_read
     from local.live.target import running_stack
 
-    paths, complete = last_read(running_stack().cache, read_catalogue(), names, number)
+    with usage_errors():
+        paths, complete = last_read(running_stack().cache, read_catalogue(), names, number)
     if not complete:
         click.echo("The cache has too many keys: others may have been read later than these", err=True)
     return paths

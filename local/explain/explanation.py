@@ -35,7 +35,7 @@ class Explanation:
         """What is wrong with the question: it cannot be run, or a change of its tables would not be recorded."""
         if self.facts is None:
             return [f"PostgreSQL refuses the query: {self.refused}"]
-        refused = [f"PostgreSQL refuses the query: {self.plan.refused}"] if self.plan.refused else []
+        refused = [self.plan.refused] if self.plan.refused else []
         grants = [f"the role of the query function lacks a right: {grant};" for grant in self.facts.grants]
         found = (unrecorded(each) for each in objects_read(self.question.query, self.facts))
         return [*refused, *grants, *(message for message, _ in filter(None, found))]

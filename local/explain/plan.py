@@ -6,11 +6,13 @@ import re
 from typing import Any, Final, NamedTuple
 
 import psycopg2
+from psycopg2.errorcodes import QUERY_CANCELED
 from psycopg2.extensions import connection
 
 from cacheaside.drivers.postgres.introspection.acting_role import act_as, objection_to_acting_as, see_as
 from cacheaside.drivers.postgres.queries import message_parts
 from cacheaside.reading.question import Question
+from local.live.durations import duration
 
 __all__ = ["QUERY_ROLE", "Plan", "read_plan"]
 
@@ -19,7 +21,7 @@ _COST: Final = re.compile(r"\(cost=[0-9.]+\.\.([0-9.]+) rows=([0-9]+)")
 
 
 class Plan(NamedTuple):
-    """The plan, or why PostgreSQL refuses the query (`refused`). `not_as_role`: why the role could not be taken."""
+    """The plan, or a sentence why there is none (`refused`). `not_as_role`: why the role could not be taken."""
 
     lines: tuple[str, ...] = ()
     cost: float = 0.0
@@ -44,7 +46,9 @@ def read_plan(database: connection, question: Question, *, analyze: bool) -> Pla
     except psycopg2.Error as error:
         if error.pgcode is None:
             raise
-        return Plan(refused=_reason(error))
+        if error.pgcode == QUERY_CANCELED:
+            return Plan(refused=f"The query did not end within its timeout of {duration(question.query.timeout_ms)}")
+        return Plan(refused=f"PostgreSQL refuses the query: {_reason(error)}")
     finally:
         if not database.closed:
             database.rollback()

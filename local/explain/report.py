@@ -15,6 +15,7 @@ from local.explain.row_tags import RowTag
 from local.explain.timeline import timeline
 from local.live.durations import duration
 from local.live.invalidation import body_of_question, body_of_tags
+from local.terminal import printable
 
 __all__ = ["as_document", "as_text"]
 
@@ -39,7 +40,8 @@ def as_text(explained: Explanation) -> str:
         ("Wrong", explained.problems),
     ]
     shown = [(title, lines) for title, lines in sections if lines]
-    return "\n\n".join("\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in shown)
+    text = "\n\n".join("\n".join([title, *(f"  {line}".rstrip() for line in lines)]) for title, lines in shown)
+    return printable(text, keep="\n\t")
 
 
 def as_document(explained: Explanation) -> dict[str, Any]:

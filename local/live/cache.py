@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import redis
 
@@ -39,8 +40,10 @@ def open_cache(url: str) -> Iterator[RunningCache]:
         # One connection, because NO-TOUCH belongs to it.
         with redis.from_url(url, socket_timeout=_TIMEOUT_S, single_connection_client=True) as connected:
             yield RunningCache(connected)
-    except (redis.RedisError, ValueError) as error:
-        raise LocalError(f"the cache does not answer ({one_line(error)}): is `cacheaside run` still running?") from None
+    except redis.RedisError as error:
+        server = urlsplit(url)
+        place = f"{server.hostname}:{server.port or 6379}"
+        raise LocalError(f"the cache at {place} does not answer ({one_line(error)})") from None
 
 
 class RunningCache:

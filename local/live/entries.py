@@ -15,6 +15,7 @@ from cacheaside.reading.entry import Entry, decode, unpack
 from cacheaside.reading.keys import query_name
 from cacheaside.reading.question import Question
 from local.errors import LocalError
+from local.live.asked import query_of
 from local.live.cache import Found, RunningCache, open_cache
 
 __all__ = ["CachedAnswer", "State", "cached_answer", "cached_answers", "last_read"]
@@ -127,14 +128,14 @@ def last_read(url: str, catalogue: Catalogue, names: Sequence[str], number: int)
     """Return the paths of the `number` questions of each query that were read last, of those in the cache at `url`.
 
     And whether all entries were looked at, which takes up to 5 s for each query.
-    Raises `LocalError` if the catalogue has no query of a name, or if the server does not tell when keys were read.
+    Raises CatalogueError or UnknownStatement as `query_of`, or `LocalError` if the server does not tell when keys were
+    read.
     """
     paths: list[str] = []
     complete = True
     with open_cache(url) as cache:
         for name in names:
-            if name not in catalogue.queries:
-                raise LocalError(f"there is no query {name}; there are {', '.join(catalogue.queries) or 'none'}")
+            query_of(catalogue, name)
             read: list[tuple[int, str]] = []
             for found in cache.entries(name):
                 entry = decode(found.value)

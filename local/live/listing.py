@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from local.cli.output import table
 from local.live.durations import duration
 from local.live.entries import CachedAnswer
+from local.terminal import printable
 
 __all__ = ["as_document", "as_table", "in_full", "pretty"]
 
@@ -22,7 +23,7 @@ _NUMBER: Final = re.compile(r'"\\u0000([-+.0-9eE]+)"')
 
 def as_table(answers: Sequence[CachedAnswer]) -> str:
     """Return one line for each answer."""
-    return _printable(table(_HEAD, [_line(answer) for answer in answers], right=(3, 4, 5, 6, 7)))
+    return printable(table(_HEAD, [_line(answer) for answer in answers], right=(3, 4, 5, 6, 7)))
 
 
 def as_document(answer: CachedAnswer) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def in_full(answer: CachedAnswer, lease: bytes | None, lease_ms: int) -> dict[st
 def pretty(document: dict[str, Any], body: bytes | None) -> str:
     """Return the document of `in_full` for a person, with the body."""
     tags, lease = document.pop("tags", []), document.pop("lease")
-    lines = [f"{document.pop('query')}  {_text(document.pop('parameters'))}"]
+    lines = [f"{_word(document.pop('query'))}  {_text(document.pop('parameters'))}"]
     document.pop("row", None)  # the body tells
     width = max(map(len, document))
     for name, value in document.items():
@@ -80,17 +81,19 @@ def pretty(document: dict[str, Any], body: bytes | None) -> str:
     held = f"held by {lease['holder']} for {duration(lease['left_ms'])}" if lease else "not held"
     lines.append(f"  {'lease'.ljust(width)}  {held}")
     if tags:
-        rows = [(each["key"], each["of_entry"], each["now"] or "missing", "moved" * each["moved"]) for each in tags]
+        rows = [
+            (_word(each["key"]), each["of_entry"], each["now"] or "missing", "moved" * each["moved"]) for each in tags
+        ]
         lines += ["", table(("tag", "version in the entry", "version now", ""), rows)]
     if "etag" in document:  # it is an entry
         lines += ["", _indented(body)]
-    return _printable("\n".join(lines))
+    return printable("\n".join(lines))
 
 
 def _line(answer: CachedAnswer) -> tuple[str, ...]:
     parameters = _text(_parameters(answer))
     return (
-        answer.query,
+        _word(answer.query),
         parameters if len(parameters) <= _WIDEST else f"{parameters[: _WIDEST - 1]}…",
         answer.state.value,
         duration(answer.left_ms) if answer.left_ms else "–",
@@ -111,17 +114,17 @@ def _parameters(answer: CachedAnswer) -> dict[str, Any]:
 
 def _text(parameters: dict[str, Any]) -> str:
     given = ((name, [value] if isinstance(value, str) else value) for name, value in parameters.items())
-    return _printable(" ".join(f"{name}={each}" for name, values in given for each in values))
+    return _word(" ".join(f"{name}={each}" for name, values in given for each in values))
 
 
 def _plain(name: str, value: Any) -> str:
     if value is None:
         return "–"
     if name.endswith("_ms"):
-        return duration(value)
+        return duration(value) if value >= 0 else "without end"
     if name.endswith("_s"):
         return f"{duration(1000 * value)} ago"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else _word(str(value))
 
 
 def _indented(body: bytes | None) -> str:
@@ -132,9 +135,9 @@ def _indented(body: bytes | None) -> str:
     return _NUMBER.sub(r"\1", json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _printable(text: str) -> str:
-    """Callers choose parameters, others the rows and foreign keys. None of them may control the terminal."""
-    return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
+def _word(text: str) -> str:
+    """Others choose parameters, foreign keys and rows. A line break in them must not look like a line of ours."""
+    return printable(text, keep="")
 
 
 def _moment(ms: int) -> str:

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from local.live.query_stats import COUNTS, Distribution, QueryStats
 
@@ -26,10 +26,10 @@ def logged_stats(log: Path, since_ms: int) -> list[QueryStats]:
 def stats_of_lines(lines: Iterable[str], since_ms: int) -> list[QueryStats]:
     """Return the stats by query, in the order of names."""
     values: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for document in _documents(lines):
-        if document["_aws"]["Timestamp"] >= since_ms and "query" in document:
-            for metric in document["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
-                values[document["query"]][metric["Name"]] += document[metric["Name"]]
+    for at_ms, query, logged in _logged(lines):
+        if at_ms >= since_ms:
+            for metric, numbers in logged.items():
+                values[query][metric] += numbers
     return [
         QueryStats(
             query,
@@ -41,10 +41,14 @@ def stats_of_lines(lines: Iterable[str], since_ms: int) -> list[QueryStats]:
     ]
 
 
-def _documents(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _logged(lines: Iterable[str]) -> Iterator[tuple[int, str, dict[str, list[float]]]]:
+    """Yield time, query and numbers by metric of each line that the query function wrote about a query."""
     for line in lines:
         if line.startswith(_START):
             try:
-                yield json.loads(line)
-            except ValueError:  # the process was killed while it wrote
+                document = json.loads(line)
+                metrics = document["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+                numbers = {each["Name"]: [*map(float, document[each["Name"]])] for each in metrics}
+                yield int(document["_aws"]["Timestamp"]), str(document["query"]), numbers
+            except (ValueError, TypeError, LookupError):  # it was killed while it wrote, or the line is another's
                 continue

@@ -114,10 +114,12 @@ def api_of(stack: str | None, environment: Mapping[str, str]) -> Target:
 def client(service: str) -> Any:
     """Return boto3's client of a service, with region and credentials of the environment. Raises `LocalError`."""
     import boto3
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, NoRegionError
 
     try:
         return boto3.client(service)
+    except NoRegionError:
+        raise LocalError("set AWS_DEFAULT_REGION to the region of the stack") from None
     except BotoCoreError as error:
         raise LocalError(f"AWS: {error}") from None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from threading import Event
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 from typing import Final, NamedTuple
 
 from local.live.http import Response, send
@@ -17,6 +18,9 @@ __all__ = ["Warmed", "ask", "outcome_of", "warm"]
 # An API that is overloaded says when to come back. After this many attempts a question counts as failed.
 _ATTEMPTS: Final = 5
 _WAIT_AT_MOST_S: Final = 30.0
+
+Outcome = str | tuple[str, str]
+"""What became of an answer, or title and detail of what is wrong."""
 
 HIT: Final = "hits"
 STORED: Final = "misses stored"
@@ -38,27 +42,42 @@ def warm(
     progress: Callable[[int, int], object],
     pause: Callable[[float], object] | None = None,
 ) -> Warmed:
-    """Ask each of `paths`, at most `concurrency` at a time. An interrupt gives up those that were not yet asked."""
+    """Ask each of `paths`, at most `concurrency` at a time. An interrupt waits for nobody, and no more are asked."""
     warmed = Warmed(Counter(), Counter(), {})
-    pool, given_up = ThreadPoolExecutor(concurrency), Event()
-    pause = pause or given_up.wait
+    given_up = Event()
+    asked: SimpleQueue[tuple[str, Outcome | BaseException]] = SimpleQueue()
+    left = SimpleQueue[str]()
+    for path in paths:
+        left.put(path)
+
+    def work() -> None:
+        with suppress(Empty):
+            while not given_up.is_set():
+                path = left.get_nowait()
+                try:
+                    asked.put((path, ask(api, path, pause or given_up.wait)))
+                except BaseException as error:
+                    asked.put((path, error))
+
     try:
-        asked = {pool.submit(ask, api, path, pause): path for path in paths}
-        for done, future in enumerate(as_completed(asked), 1):
-            match future.result():
-                case str(outcome):
+        for _ in range(min(concurrency, len(paths))):
+            Thread(target=work, daemon=True).start()  # a thread of a pool would be waited for at the exit
+        for done in range(1, len(paths) + 1):
+            match asked.get():
+                case _, BaseException() as error:
+                    raise error
+                case _, str(outcome):
                     warmed.answers[outcome] += 1
-                case title, detail:
+                case path, (title, detail):
                     warmed.failures[title] += 1
-                    warmed.examples.setdefault(title, ": ".join(filter(None, [asked[future], detail])))
+                    warmed.examples.setdefault(title, ": ".join(filter(None, [path, detail])))
             progress(done, len(paths))
     finally:
         given_up.set()
-        pool.shutdown(cancel_futures=True)
     return warmed
 
 
-def ask(api: Target, path: str, pause: Callable[[float], object]) -> str | tuple[str, str]:
+def ask(api: Target, path: str, pause: Callable[[float], object]) -> Outcome:
     """Return what became of the answer, or title and detail of what is wrong.
 
     Asks again on a 503, after a pause. `pause` returns a true value if there is no point in asking again.

@@ -28,6 +28,15 @@ def test_the_demo_fails_when_a_second_call_is_no_hit(checkout: Checkout) -> None
     assert out.count("← not a hit") == 2
 
 
+def test_the_demo_passes_over_a_query_without_an_example_and_fails(checkout: Checkout) -> None:
+    app = checkout.folder / "functions/told/app.py"
+    app.write_text(app.read_text().replace(', "example": 3', ""))
+    status, out, err = checkout.finish("demo")
+    assert (status, err.count("Traceback")) == (1, 0)
+    assert "give the required parameter" in out
+    assert out.splitlines()[-1].split()[0] == "slow", "the other one is measured"
+
+
 def test_the_demo_deletes_only_its_own_keys_from_a_given_cache(checkout: Checkout, folder: Path) -> None:
     with ValkeyServer(folder / "cache") as cache, redis.from_url(cache.url) as client:
         client.mset({"cacheaside:entry:1": 1, "cacheaside:tag:products": 1, "other": 1})

@@ -334,6 +334,7 @@ def test_row_tag_is_not_enough_if_the_plan_leaves_out_a_scan(functions: Path) ->
 
 
 def test_result_without_problems_is_one_line(functions: Path) -> None:
+    assert str(CatalogueCheck(0, 0)) == "The catalogue has no queries"
     assert str(CatalogueCheck(5, 4)) == "5 queries read 4 tables; every tag is right, every table is watched"
     assert str(CatalogueCheck(1, 1)).startswith("1 query reads 1 table;")
     for name in ("a", "b"):

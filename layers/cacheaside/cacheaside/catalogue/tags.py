@@ -16,11 +16,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 from typing import Final
 
 from cacheaside.catalogue.parameters import Parameter, Value, canonical
 
-__all__ = ["TAGS_AT_MOST", "changed_tags", "check_tag", "is_change", "parameters_of", "resolve_tags", "table_of"]
+__all__ = ["TAGS_AT_MOST", "changed_tags", "check_tag", "parameters_of", "resolve_tags", "spellings", "table_of"]
 
 # Every tag is one more key in the round trip of a hit.
 TAGS_AT_MOST: Final = 8
@@ -31,8 +32,10 @@ _PART: Final = rf"(?:[^\W\d][\w$]*|{_QUOTED})"
 _PARAMETER: Final = r"\{([A-Za-z_][A-Za-z0-9_]*)\}"
 _PLACEHOLDER: Final = re.compile(_PARAMETER)
 _TAG: Final = re.compile(rf"{_PART}(?:\.{_PART})?(?::{_PARAMETER}(?:,{_PARAMETER})*)?")
-_PRINTED: Final = rf"(?:[a-z_][a-z0-9_$]*|{_QUOTED})"
-_CHANGE: Final = re.compile(rf"{_PRINTED}(?:\.{_PRINTED})?(?::.{{1,512}})?", re.DOTALL)
+_SIMPLE: Final = "[a-z_][a-z0-9_$]*"
+_PRINTED: Final = rf"(?:{_SIMPLE}|{_QUOTED})"
+_CHANGE: Final = re.compile(rf"({_PRINTED})(?:\.({_PRINTED}))?(:.{{0,512}})?", re.DOTALL)
+_MAY_BE_QUOTED: Final = re.compile(f'"?({_SIMPLE})"?')
 _NOTATION: Final = (
     'write a table as PostgreSQL prints it, orders or sales.region or "InvoiceLine", or a row of one, products:{id}'
 )
@@ -55,9 +58,19 @@ def check_tag(tag: object, parameters: Mapping[str, Parameter]) -> None:
             raise ValueError(f"tag {tag!r} needs the parameter {name} to be one value that is always there")
 
 
-def is_change(text: str) -> bool:
-    """Return whether `text` can be a change, which PostgreSQL has printed: a table, or a row of one, `products:42`."""
-    return _CHANGE.fullmatch(text) is not None
+def spellings(text: str) -> list[str]:
+    """Return the changes that a person means by `text`, a table or a row of one. There are none if it is neither.
+
+    PostgreSQL prints one of them: `public` is left out, and whether `user` has quotes is for its key words to decide.
+    """
+    match = _CHANGE.fullmatch(text)
+    if match is None:
+        return []
+    first, second, key = match.groups(default="")
+    names = [first, second] if second else [first]
+    if second and first.strip('"') == "public":
+        names = [second]
+    return [".".join(parts) + key for parts in product(*map(_quoted_or_not, names))]
 
 
 def table_of(tag: str) -> str:
@@ -106,6 +119,11 @@ def changed_tags(changes: Iterable[str]) -> tuple[str, ...]:
         else:
             tags += [table, *sorted(changed)]
     return tuple(tags)
+
+
+def _quoted_or_not(name: str) -> tuple[str, ...]:
+    simple = _MAY_BE_QUOTED.fullmatch(name)
+    return (simple[1], f'"{simple[1]}"') if simple else (name,)
 
 
 def _any_row_of(table: str) -> str:

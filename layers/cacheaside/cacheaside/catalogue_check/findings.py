@@ -46,7 +46,9 @@ class CatalogueCheck:
             *map(str, self.problems),
             *(f"{each.path}:{each.line}: warning: {each.message}" for each in self.warnings),
         ]
-        if not self.problems:
+        if not self.problems and not self.queries:
+            lines.append("The catalogue has no queries")
+        elif not self.problems:
             queries = _counted(self.queries, "query reads", "queries read")
             tables = _counted(self.tables, "table", "tables")
             lines.append(f"{queries} {tables}; every tag is right, every table is watched")

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_json
-from cacheaside.catalogue.tags import changed_tags, is_change
+from cacheaside.catalogue.tags import changed_tags, spellings
 from cacheaside.errors import BadBody
 from cacheaside.reading.question import Question
 
@@ -40,13 +40,13 @@ def invalidate(cache: InvalidatedCache, catalogue: Catalogue, request: Mapping[s
 
 
 def _checked(tags: list[object]) -> list[str]:
-    good = [tag for tag in tags if isinstance(tag, str) and is_change(tag)]
-    if len(good) < len(tags) or not 1 <= len(tags) <= _TAGS_PER_REQUEST:
+    good = [spellings(tag) if isinstance(tag, str) else [] for tag in tags]
+    if not all(good) or not 1 <= len(tags) <= _TAGS_PER_REQUEST:
         raise BadBody(
             f'tags must be 1 to {_TAGS_PER_REQUEST} tables as PostgreSQL prints them, "products" or '
             '"\\"InvoiceLine\\"", or rows of one, "products:42"'
         )
-    return good
+    return [change for each in good for change in each]
 
 
 def _params(params: object) -> dict[str, object]:

@@ -98,7 +98,7 @@ def test_explain_reports_a_table_that_is_not_watched(checkout: Checkout) -> None
 def test_explain_runs_a_query_only_with_analyze_and_within_its_timeout(checkout: Checkout) -> None:
     assert "Seq Scan on things" in call(checkout, "explain", "slow")
     said = call(checkout, "explain", "slow", "--analyze", status=1)
-    assert said.endswith("PostgreSQL refuses the query: canceling statement due to statement timeout\n")
+    assert said.endswith("The query did not end within its timeout of 200 ms\n")
     assert "actual time" in call(checkout, "explain", "thing", "id=1", "--analyze")
 
 
@@ -186,8 +186,33 @@ def test_inspect_shows_the_body_as_it_is_sent(checkout: Checkout) -> None:
     assert '"price": 19.90' in call(checkout, "inspect", "thing", "id=5")
 
 
+def test_a_wrong_file_is_told_and_not_taken_for_a_missing_query(checkout: Checkout) -> None:
+    broken = checkout.folder / "functions/catalogue/queries/broken.sql"
+    broken.write_text("-- summary = 'Broken'\n-- ttl = 5\nselect 1\n")
+    try:
+        asked = [
+            ("ls",),
+            ("inspect",),
+            ("explain",),
+            ("warm",),
+            ("warm", "--last-read", "3"),
+            ("invalidate", "--query"),
+        ]
+        for arguments in asked:
+            status, out, err = checkout.finish(*arguments, "broken")
+            assert (status, out) == (3, ""), arguments
+            assert "queries/broken.sql:2: " in err
+            assert "ttl: 5 is not a duration" in err
+    finally:
+        broken.unlink()
+    status, out, err = checkout.finish("ls", "thong")
+    assert (status, out) == (2, "")
+    assert "there is no query thong; did you mean thing?" in err
+
+
 def test_inspect_of_an_answer_that_is_not_cached_is_a_no(checkout: Checkout) -> None:
     call(checkout, "inspect", "thing", "id=4000", status=1)
+    assert json.loads(call(checkout, "inspect", "thing", "id=4000", "--json", status=1)) is None
 
 
 def test_invalidating_a_question_deletes_its_answer_alone(checkout: Checkout) -> None:
@@ -199,9 +224,19 @@ def test_invalidating_a_question_deletes_its_answer_alone(checkout: Checkout) ->
 
 
 def test_a_refusal_of_the_api_is_told(checkout: Checkout) -> None:
-    status, _, err = checkout.finish("invalidate", "no tag at all!")
+    status, _, err = checkout.finish("invalidate", *[f"things:{number}" for number in range(101)])
     assert status == 3
     assert "The body cannot be read: tags must be" in err
+
+
+def test_a_table_is_invalidated_however_it_is_spelled_and_no_other_is_said_to_be(checkout: Checkout) -> None:
+    for spelling in ("public.things", '"things"', '"public".things:2'):
+        checkout.get("/queries/thing?id=2")
+        assert "every answer" in call(checkout, "invalidate", spelling)
+        assert thing(checkout, 2)["state"] == "invalidated", spelling
+    assert call(checkout, "invalidate", "nosuch") == "no cached answer has this tag: nosuch\n"
+    _, _, err = checkout.finish("invalidate", "Things")
+    assert "write orders, or '\"InvoiceLine\"' in the shell's quotes" in err
 
 
 def test_warmed_questions_are_hits(checkout: Checkout, tmp_path: Path) -> None:
@@ -251,7 +286,9 @@ def test_stats_add_up_to_the_answers_of_the_log(checkout: Checkout) -> None:
 
 
 def test_psql_and_valkey_are_those_of_the_stack(checkout: Checkout) -> None:
+    checkout.get("/queries/thing?id=1")
     assert call(checkout, "psql", 'select 1 as "Foo"', "--", "--csv") == "Foo\n1\n"
     assert call(checkout, "valkey", "echo", "a b") == "a b\n"
+    assert call(checkout, "valkey", "echo", "--", "-b") == "-b\n"
     assert "cacheaside:tag:" in call(checkout, "valkey", "--", "--scan", "--pattern", "cacheaside:tag:*")
     call(checkout, "psql", "select no_such_column", status=1)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from local.api.pool import FunctionFailed
 from local.api.schedule import Scheduler
 from local.template import Schedule
 
@@ -49,3 +50,19 @@ def test_a_moment_late_each_time_does_not_add_up(monkeypatch: pytest.MonkeyPatch
 
 def test_times_that_passed_while_the_machine_slept_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     assert moments(monkeypatch, 0, 500, 0, 0) == [0, 560, 560, 620]  # one of them is not
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        ("DatabaseUnavailable: no connection (10.0.0.1) (/a/connection.py:63)", "no connection (10.0.0.1)"),
+        ("KeyError: 'id' (/a/handler.py:7)", "KeyError: 'id' (/a/handler.py:7)"),
+    ],
+)
+def test_a_server_that_is_not_there_is_told_without_a_line_of_the_library(failure: str, told: str) -> None:
+    def fail(_event: object) -> None:
+        raise FunctionFailed(failure)
+
+    lines: list[str] = []
+    Scheduler([], {"F": SimpleNamespace(invoke=fail)}, lines.append)._invoke(Schedule("Clock", "F", 60, {}))  # type: ignore[dict-item]
+    assert lines == [f"F, on schedule: {told}"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cacheaside.catalogue.catalogue import Catalogue
+from local.cli.output import print_json
 from local.live.cache import Found
 from local.live.entries import State, cached_answer
 from local.live.listing import as_table, in_full, pretty
@@ -64,9 +67,20 @@ def test_bytes_that_are_no_entry_are_listed_too() -> None:
 
 
 def test_a_foreign_key_does_not_control_the_terminal() -> None:
-    foreign = Found("cacheaside:entry:{\x1b[2J:1}", b"", 0, -1, None)
+    foreign = Found("cacheaside:entry:{\x1b[2J\nx:1}", b"", 0, -1, None)
     answer = cached_answer(Tags(VERSION), Catalogue({}, {}), foreign, CREATED_MS)  # type: ignore[arg-type]
-    assert "\x1b" not in as_table([answer]) + pretty(in_full(answer, None, 0), None)
+    table, full = as_table([answer]), pretty(in_full(answer, None, 0), None)
+    assert "\x1b" not in table + full
+    assert table.count("\n") == 2, "a line break in a key is no line of the table"
+    assert "  without end\n" in full, "it has no expiry"
+
+
+def test_json_does_not_control_the_terminal_either(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {"key": "\u009b31m\u202eä"}
+    print_json(document)
+    printed = capsys.readouterr().out
+    assert "\\u009b31m\\u202eä" in printed
+    assert json.loads(printed) == document
 
 
 def test_neither_a_parameter_nor_a_row_controls_the_terminal() -> None:

@@ -16,6 +16,11 @@ from local.live.cloudwatch_stats import cloudwatch_stats
 from local.live.logged_stats import stats_of_lines
 from local.live.query_stats import Distribution, QueryStats, as_table
 
+FOREIGN = [
+    '{"_aws": cut off\n',
+    '{"_aws":5}\n',
+    '{"_aws":{"Timestamp":1000,"CloudWatchMetrics":[]},"query":"product"}\n',
+]
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -38,7 +43,7 @@ def test_answers_that_are_counted_nowhere_else_are_hits(capsys: pytest.CaptureFi
         {"CacheTime": 2, "Collapsed": 1},
         {"Error": 1},
     )
-    [stats] = stats_of_lines(["to the log\n", '{"_aws": cut off\n', *lines], since_ms=0)
+    [stats] = stats_of_lines(["to the log\n", *FOREIGN, *lines], since_ms=0)
     assert (stats.answers, stats.hits, stats.counts["Error"]) == (8, 5, 1)
     assert stats.hit_ratio == 7 / 8
     assert stats.saved_ms == (5 + 1) * (100 - 2)

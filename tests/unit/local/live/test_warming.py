@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -14,6 +16,7 @@ import pytest
 
 from local.live.target import Target
 from local.live.warming import HIT, NOT_STORED, STORED, warm
+from tests.support.root import ROOT
 
 Answer = tuple[int, dict[str, str], object]
 BUSY: Answer = (503, {"Retry-After": "7"}, {"title": "Too many loads at once", "detail": "try again"})
@@ -131,6 +134,22 @@ def test_after_an_interrupt_nobody_waits_for_the_api_to_recover() -> None:
     with serving(api) as target, pytest.raises(KeyboardInterrupt):
         warm(target, ["/busy", "/hit"], 2, interrupt)
     assert api.asked == {"/hit": 1, "/busy": 1}
+
+
+def test_after_an_interrupt_nobody_waits_for_a_request_that_runs() -> None:
+    code = (
+        "import socket\n"
+        "from local.live.target import Target\n"
+        "from local.live.warming import warm\n"
+        "silent = socket.create_server(('127.0.0.1', 0))\n"
+        "def interrupt(*_):\n"
+        "    raise KeyboardInterrupt\n"
+        "warm(Target(url=f'http://127.0.0.1:{silent.getsockname()[1]}'), ['/a', 'x:y'], 2, interrupt)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=50, check=False
+    )
+    assert "KeyboardInterrupt" in ended.stderr, ended.stderr
 
 
 def test_an_api_that_is_gone_is_a_failure_and_no_traceback() -> None:
