@@ -180,16 +180,19 @@ def _refuse_changed(migrations: Sequence[Migration], applied: Mapping[tuple[str,
 
 def _execute(cursor: Cursor, migration: Migration) -> None:
     before = _transaction(cursor)
-    del cursor.connection.notices[:]
+    notices = cursor.connection.notices
+    earlier, notices[:] = notices[:], []
     try:
         _run(cursor, migration.sql)
         # A deferred constraint would fail at commit, where the error could no longer name the file.
         cursor.execute("set constraints all immediate")
     except psycopg2.Error as error:
         # The reason may be in a warning: `watch` cannot create triggers on a table of another owner.
-        warnings = [line.partition(":")[2].strip() for line in cursor.connection.notices if line.startswith("WARNING")]
+        warnings = [line.partition(":")[2].strip() for line in notices if line.startswith("WARNING")]
         reason = "; ".join([_reason(error), *warnings])
         raise MigrationFailed(migration.file, reason, _line(migration.sql, error)) from error
+    finally:
+        notices[:0] = earlier
     if _transaction(cursor) != before:
         raise MigrationFailed(migration.file, "ends its transaction; take out its commit or rollback")
 

@@ -86,9 +86,3 @@ def test_an_empty_catalogue_is_explained(page: Page, catalogue: Path) -> None:
 def test_documentation_is_one_click_away(page: Page) -> None:
     page.get_by_role("link", name="documentation").click()
     expect(page.get_by_role("heading", name="Problems")).to_be_visible()
-
-
-def test_empty_catalogue_is_said(page: Page) -> None:
-    page.route("**/queries", lambda route: route.fulfill(json={"data": []}))
-    page.reload()
-    expect(page.locator("#form")).to_contain_text("There are no queries yet")

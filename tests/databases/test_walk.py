@@ -47,7 +47,7 @@ CHINOOK = Walk(
         'select c."Country", count(*) as invoices, sum(i."Total") as total from "Invoice" i join "Customer" c '
         'using ("CustomerId") where i."InvoiceDate" >= \'2025-0{n}-01\' group by c."Country" order by total desc',
         'select t."TrackId", t."Name", count(*) as sold from "InvoiceLine" l join "Track" t using ("TrackId") '
-        'where t."AlbumId" = {n} group by t."TrackId", t."Name" order by sold desc limit 5',
+        'where t."Milliseconds" > {n}0000 group by t."TrackId", t."Name" order by sold desc, t."TrackId" limit 5',
     ),
     written=('update "Customer" set "Email" = \'{n}@example.net\' where "CustomerId" = {n}',),
     write='update "InvoiceLine" set "Quantity" = "Quantity" + 1000 where "InvoiceLineId" = 1',
@@ -61,7 +61,7 @@ PAGILA = Walk(
         "SELECT f.film_id, f.title, count(*) AS rentals FROM rental r JOIN inventory i USING (inventory_id) "
         "JOIN film f USING (film_id) WHERE f.rating = 'PG-13' GROUP BY f.film_id ORDER BY rentals DESC, 1 LIMIT 10",
         "SELECT date_trunc('day', payment_date, 'UTC') AS day, sum(amount) AS amount FROM payment "
-        "WHERE customer_id BETWEEN {n} AND 1{n} GROUP BY 1 ORDER BY 1",
+        "WHERE amount >= {n} GROUP BY 1 ORDER BY 1",
     ),
     written=("UPDATE film SET rental_rate = 2.99 WHERE film_id = {n}",),
     write="UPDATE rental_shop.payment SET amount = amount + 1 WHERE customer_id = 7",

@@ -83,7 +83,7 @@ def test_database_of_the_former_catalogue_is_named_as_the_cause(folder: Path) ->
     first, *_ = sorted((folder / "functions/catalogue/migrations").iterdir())
     first.rename(first.with_name("0001_another.sql"))
     status, _, err = checkout.finish("run")
-    assert (status, err.count("\n")) == (1, 1)
+    assert (status, err.count("\n")) == (3, 1)
     assert "0001_another.sql: is number 1, which was applied as 0001_shop.sql" in err
     assert "(`make clean`)" in err
 
