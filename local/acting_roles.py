@@ -53,9 +53,10 @@ def _objection(url: str, options: str, role: str) -> str:
 
 def _warning(user: str, refused: list[str], reason: str, has_iam: bool) -> str:
     roles = ", ".join(refused)
-    remedy = (
-        "On RDS there is no remedy: a member of these roles could not sign in with a password any more."
-        if has_iam
-        else f"To see them, an administrator of the roles runs: grant {roles} to {user};"
-    )
+    if "startup" in reason:  # the words of pgbouncer and of PostgreSQL
+        remedy = "To see it, give the address of PostgreSQL itself."
+    elif has_iam:
+        remedy = "On RDS there is no remedy: a member of these roles could not sign in with a password any more."
+    else:
+        remedy = f"To see it, an administrator of the roles runs: grant {roles} to {user};"
     return f"Here the functions act as {user}, not as {roles}, so a missing grant does not show: {reason}. {remedy}"

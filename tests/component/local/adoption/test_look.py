@@ -89,7 +89,7 @@ def test_pooler_that_refuses_options_is_told_and_used(shop: Owned, server: Postg
         assert (options, warning) == ({}, "")
         options, warning = acting_options(url, ["cacheaside_query"])
         assert options == {}
-        assert "unsupported startup parameter: options" in warning
+        assert "unsupported startup parameter: options. To see it, give the address of PostgreSQL itself." in warning
 
 
 def test_schema_of_another_owner_is_refused(shop: Owned, server: PostgresServer) -> None:
