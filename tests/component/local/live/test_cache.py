@@ -11,6 +11,7 @@ import redis
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
+from cacheaside.errors import UnknownStatement
 from local.errors import LocalError
 from local.live.cache import open_cache
 from local.live.entries import last_read
@@ -48,5 +49,5 @@ def test_a_server_that_does_not_tell_when_keys_were_read_is_no_guess(lfu: Valkey
 
 def test_an_unknown_query_is_no_empty_list(lfu: ValkeyServer) -> None:
     query = Query("thing", "", "", "many", 1, {}, (), Policy(1))
-    with pytest.raises(LocalError, match="there is no query thingz; there are thing"):
+    with pytest.raises(UnknownStatement, match=r"there is no query thingz; did you mean thing\?"):
         last_read(lfu.url, Catalogue({"thing": query}, {}), ["thingz"], 1)
