@@ -135,9 +135,6 @@ def test_wrong_names_are_refused(checkout: Path, shop: Owned, options: list[str]
     assert shop.roles() == set()
 
 
-@pytest.mark.skipif(
-    not list((ROOT / "functions/migrate/system").glob("*_quoted_names.sql")), reason="names in lower case only so far"
-)
 def test_names_are_written_as_postgresql_prints_them(checkout: Path, server: PostgresServer) -> None:
     with owned_database(server, "postgres", "mixed", MIXED_CASE) as mixed:
         status, _, err = init(checkout, mixed, "--yes")
