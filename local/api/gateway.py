@@ -95,8 +95,8 @@ class Gateway:
                 pools[name] = Pool(template.functions[name], environment.get(name, {}), log / f"{name}.log")
                 closing.callback(pools[name].close)  # ends the invocations that the threads wait for
             closing.callback(stopped.set)
+            reload = Reload(_catalogue(template), pools.values(), on_change)  # before any sandbox reads the catalogue
             wait([threads.submit(_warm, name, pool, print_escaped) for name, pool in pools.items()])
-            reload = Reload(_catalogue(template), pools.values(), on_change)
             causes = Causes(log, print_escaped)
             api = _Api(Router(template.routes), pools, threads, self.port, reload, print_escaped, causes, access)
             with (

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.request import urlopen
 
 import psycopg2
 import pytest
 
+from local.api.gateway import Gateway
 from local.api.pool import Pool
-from local.template import Function
+from local.template import Function, Route, Template
 from tests.component.support.checkout import Checkout, copy_project
 from tests.support.wait_until import wait_until
 
@@ -98,3 +100,25 @@ def test_a_busy_sandbox_answers_its_request_and_serves_no_other(function: Functi
         assert pids == {renewed["pid"]}
     finally:
         pool.close()
+
+
+def test_an_edit_while_the_stack_starts_is_not_lost(
+    function: Function, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = function.paths[0] / "catalogue" / "queries"
+    queries.mkdir(parents=True)
+    warm = Pool.warm
+
+    def warm_and_edit(pool: Pool) -> None:
+        warm(pool)
+        (queries / "new.sql").touch()
+
+    monkeypatch.setattr(Pool, "warm", warm_and_edit)
+    template = Template({function.name: function}, (Route("GET", "/any", function.name),))
+    changed = threading.Event()
+    with (
+        closing(Gateway(0)) as gateway,
+        gateway.serving(template, {}, tmp_path / "log", print_line=print, on_change=changed.set),
+    ):
+        urlopen(f"{gateway.url}/any").close()  # noqa: S310  # of this machine
+        assert changed.wait(60)
