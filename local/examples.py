@@ -57,8 +57,9 @@ def listed_queries(catalogue: Path) -> list[Query]:
     # Imported late: a checkout without queries may have no library on its path.
     from cacheaside.catalogue.catalogue import Catalogue
     from cacheaside.http.listing import listing
+    from cacheaside.settings import ApiSettings
 
-    return [*listing(Catalogue.load(catalogue))["data"]]
+    return [*listing(Catalogue.load(catalogue), ApiSettings())["data"]]
 
 
 def _texts(value: Any) -> list[str]:

@@ -23,7 +23,7 @@ from cacheaside.reading.reader import Reader
 from cacheaside.runtime.after_response import AfterResponse
 from cacheaside.runtime.read_metrics import ReadMetrics
 from cacheaside.runtime.snapshot import after_restore
-from cacheaside.settings import Settings
+from cacheaside.settings import ApiSettings, Settings
 from query.document_routes import add_document_routes
 
 settings = Settings.from_environment()
@@ -38,7 +38,7 @@ queries = GuardedQueries(
 reader = Reader(cache, queries, note_load=cache.note_load, note_overload=cache.note_overload)
 questions = Questions(catalogue)
 app = Application()
-add_document_routes(app, catalogue)
+add_document_routes(app, catalogue, ApiSettings.from_environment())
 after_restore(cache.forget, queries.forget)
 
 

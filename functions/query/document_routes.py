@@ -9,11 +9,12 @@ from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.http.application import Application
 from cacheaside.http.documents import json_response
 from cacheaside.http.messages import Request, Response
+from cacheaside.settings import ApiSettings
 
 __all__ = ["add_document_routes"]
 
 
-def add_document_routes(app: Application, catalogue: Catalogue) -> None:
+def add_document_routes(app: Application, catalogue: Catalogue, api: ApiSettings) -> None:
     """Add the routes to `app`."""
 
     @app.route("/")
@@ -26,7 +27,7 @@ def add_document_routes(app: Application, catalogue: Catalogue) -> None:
     def list_queries(_: Request) -> Response:
         from cacheaside.http.listing import listing
 
-        return json_response(listing(catalogue))
+        return json_response(listing(catalogue, api))
 
     @app.route("/openapi.json")
     def describe_api(_: Request) -> Response:

@@ -13,13 +13,16 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from cacheaside.errors import SettingsError
 
 __all__ = [
+    "ApiSettings",
     "Authentication",
+    "Authorization",
     "CacheMode",
     "CacheSettings",
     "DatabaseSettings",
     "InvalidateSettings",
     "InvalidationMode",
     "Settings",
+    "Switch",
 ]
 
 _E = TypeVar("_E", bound=Enum)
@@ -31,6 +34,21 @@ class Authentication(Enum):
 
     IAM = "iam"  # a token, signed by the drivers when they open a connection
     URL = "url"  # the URL, which may hold none
+
+
+class Authorization(Enum):
+    """Who may send requests to a route."""
+
+    OPEN = "open"  # everyone
+    IAM = "iam"  # who signs requests with AWS Signature Version 4
+    JWT = "jwt"  # who sends a bearer token
+
+
+class Switch(Enum):
+    """A setting that is on or off."""
+
+    ON = "on"
+    OFF = "off"
 
 
 class CacheMode(Enum):
@@ -121,6 +139,33 @@ class Settings(NamedTuple):
     @classmethod
     def _read(cls, variables: _Variables) -> Self:
         return cls(DatabaseSettings._read(variables), CacheSettings._read(variables))
+
+
+class ApiSettings(NamedTuple):
+    """What the documents of the API say about it: READ_AUTHORIZATION, WRITE_AUTHORIZATION, DEVELOPER_MODE, AWS_REGION.
+
+    API Gateway authorizes the requests, so the functions only describe it. On one machine everything is open.
+    DEVELOPER_MODE is on or off. With it, callers can ask PostgreSQL without the cache, and the documents show the SQL.
+    """
+
+    reads: Authorization = Authorization.OPEN
+    writes: Authorization = Authorization.OPEN
+    developer_mode: bool = False
+    region: str = ""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""
+        return _read_all(cls._read, environment)
+
+    @classmethod
+    def _read(cls, variables: _Variables) -> Self:
+        return cls(
+            reads=variables.choice("READ_AUTHORIZATION", Authorization, default=Authorization.OPEN),
+            writes=variables.choice("WRITE_AUTHORIZATION", Authorization, default=Authorization.OPEN),
+            developer_mode=variables.choice("DEVELOPER_MODE", Switch, default=Switch.OFF) is Switch.ON,
+            region=variables.text("AWS_REGION"),
+        )
 
 
 class InvalidateSettings(NamedTuple):
