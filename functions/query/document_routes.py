@@ -18,10 +18,10 @@ def add_document_routes(app: Application, catalogue: Catalogue, api: ApiSettings
     """Add the routes to `app`."""
 
     @app.route("/")
-    def show_page(_: Request) -> Response:
+    def show_page(request: Request) -> Response:
         from query import page
 
-        return page.html_response("cacheaside", page.asset("page.html"), page.asset("page.js"))
+        return page.html_response("page", "cacheaside", request.headers)
 
     @app.route("/queries")
     def list_queries(_: Request) -> Response:
@@ -36,7 +36,7 @@ def add_document_routes(app: Application, catalogue: Catalogue, api: ApiSettings
         return json_response(openapi(catalogue))
 
     @app.route("/docs")
-    def show_documentation(_: Request) -> Response:
-        from query import documentation, page
+    def show_documentation(request: Request) -> Response:
+        from query import page
 
-        return page.html_response("cacheaside: documentation", documentation.documentation_body(catalogue))
+        return page.html_response("docs", "cacheaside: documentation", request.headers)
