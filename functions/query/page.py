@@ -29,7 +29,7 @@ _EXPORT: Final = re.compile(r"^export (?=const |let |function |async function |c
 
 
 def html_response(name: str, title: str, request_headers: Mapping[str, str]) -> Response:
-    """Return the document made of assets/`name`.html, its style `name`.css, and the module `name`/`name`.js with imports.
+    """Return the document made of assets/`name`.html, its style `name`.css, and its module `name`/`name`.js.
 
     Its Content-Security-Policy allows this style and this script, and requests to this API.
     """
