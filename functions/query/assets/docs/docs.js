@@ -3,6 +3,7 @@
 import { send } from "../common/api.js";
 import { byId, element } from "../common/dom.js";
 
-const { text } = await send("/openapi.json");
-const { paths } = JSON.parse(text);
-byId("operations").append(...Object.keys(paths).map((path) => element("h2", { textContent: path })));
+send("/openapi.json").then(({ text }) => {
+  const { paths } = JSON.parse(text);
+  byId("operations").append(...Object.keys(paths).map((path) => element("h2", { textContent: path })));
+});
