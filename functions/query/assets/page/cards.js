@@ -21,7 +21,7 @@ export function finishCard(id, call) {
   const card = byId(id);
   card.removeAttribute("aria-busy");
   card.className = `card ${call.kind}`;
-  write(card, call.ms === undefined ? "–" : milliseconds(call.ms), ageOf(call));
+  write(card, call.ms === undefined ? "–" : milliseconds(call.ms), wordsOf(call));
   took.set(id, call.ms);
   const most = Math.max(...[...took.values()].filter((ms) => ms !== undefined));
   for (const [each, ms] of took) drawBar(each, (ms ?? 0) / most);
@@ -42,8 +42,10 @@ function drawBar(id, share) {
   byId(id).querySelector(".bar").replaceChildren(bar);
 }
 
-function ageOf(call) {
-  return call.ageS ? `${call.words}; ${call.ageS} s old` : call.words;
+function wordsOf(call) {
+  const age = call.ageS ? [`${call.ageS} s old`] : [];
+  const browser = call.browserMs === undefined ? [] : [`${milliseconds(call.browserMs)} in the browser`];
+  return [call.words, ...age, ...browser].join("; ");
 }
 
 function tick() {
