@@ -21,7 +21,16 @@ from typing import Final
 
 from cacheaside.catalogue.parameters import Parameter, Value, canonical
 
-__all__ = ["CHANGE_PATTERN", "TAGS_AT_MOST", "changed_tags", "check_tag", "parameters_of", "resolve_tags", "spellings", "table_of"]
+__all__ = [
+    "CHANGE_PATTERN",
+    "TAGS_AT_MOST",
+    "changed_tags",
+    "check_tag",
+    "parameters_of",
+    "resolve_tags",
+    "spellings",
+    "table_of",
+]
 
 # Every tag is one more key in the round trip of a hit.
 TAGS_AT_MOST: Final = 8

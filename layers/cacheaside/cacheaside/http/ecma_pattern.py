@@ -55,7 +55,7 @@ def ecma_pattern(pattern: str) -> str | None:
 
 def _in_class(token: re.Match[str]) -> str:
     escaped = token["escaped"]
-    if token["posix"] or (escaped and (escaped in "AzbB" or escaped.lower() in "dws" and escaped.isupper())):
+    if token["posix"] or (escaped and (escaped in "AzbB" or (escaped.lower() in "dws" and escaped.isupper()))):
         raise _NoEquivalent
     if escaped:
         return _SETS.get(escaped) or _escape(escaped, or_also="-")

@@ -64,10 +64,12 @@ def parameters_schema(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     }
 
 
-def parameters_example(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
-    """Return an object with the examples of all parameters that have one."""
-    examples = {name: jsonable(parameter.example) for name, parameter in parameters.items()}
-    return {name: example for name, example in examples.items() if example is not None}
+def parameters_example(parameters: Mapping[str, Parameter]) -> dict[str, Any] | None:
+    """Return an object with the examples of the parameters, or None if a required one has no example."""
+    given = {name: parameter for name, parameter in parameters.items() if parameter.example is not None}
+    if any(parameter.required and name not in given for name, parameter in parameters.items()):
+        return None
+    return {name: jsonable(parameter.example) for name, parameter in given.items()}
 
 
 def describe_parameter(parameter: Parameter) -> dict[str, Any]:
