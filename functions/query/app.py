@@ -39,7 +39,7 @@ queries = GuardedQueries(
 reader = Reader(cache, queries, note_load=cache.note_load, note_overload=cache.note_overload)
 questions = Questions(catalogue)
 app = Application()
-add_document_routes(app, catalogue, api)
+add_document_routes(app, catalogue, api, queries.row_types)
 after_restore(cache.forget, queries.forget)
 
 

@@ -79,9 +79,10 @@ let described; // the OpenAPI document, fetched once
 
 async function touchOf({ query, values }) {
   described ??= send("/openapi.json").then(({ problem, text }) => (problem ? {} : JSON.parse(text)));
-  const touches = (await described).paths?.[`/queries/${query.name}`]?.get["x-cacheaside"]?.touches ?? [];
-  const literal = (value) => (/^-?\d+(\.\d+)?$/.test(value) ? value : `'${String(value).replaceAll("'", "''")}'`);
-  return touches[0]?.replace(/\{(\w+)\}/g, (_, name) => literal(values[name] ?? ""));
+  const touches = (await described).paths?.[`/queries/${query.name}`]?.get["x-cacheaside"].touches ?? {};
+  const tag = query.tags.find((each) => each in touches);
+  // The statement has the quotes of SQL around a placeholder that needs them.
+  return touches[tag]?.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? "").replaceAll("'", "''"));
 }
 
 // Sends a write, asks the question again, and shows the milliseconds between them.
