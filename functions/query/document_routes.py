@@ -33,10 +33,10 @@ def add_document_routes(
             return {}
 
     @app.route("/")
-    def show_page(_: Request) -> Response:
+    def show_page(request: Request) -> Response:
         from query import page
 
-        return page.html_response("cacheaside", page.asset("page.html"), page.asset("page.js"))
+        return page.html_response("page", "cacheaside", request.headers)
 
     @app.route("/queries")
     def list_queries(_: Request) -> Response:
@@ -51,7 +51,7 @@ def add_document_routes(
         return json_response(openapi(catalogue, api, described()))
 
     @app.route("/docs")
-    def show_documentation(_: Request) -> Response:
-        from query import documentation, page
+    def show_documentation(request: Request) -> Response:
+        from query import page
 
-        return page.html_response("cacheaside: documentation", documentation.documentation_body(catalogue))
+        return page.html_response("docs", "cacheaside: documentation", request.headers)

@@ -1,29 +1,59 @@
-"""HTML documents: HTML, CSS and JavaScript in one response, so that they need no other route and no CDN."""
+"""HTML documents: HTML, style and script in one response.
+
+One document needs no other route, so a browser opens it with one request to one sandbox. With a file for each module, a
+visit after a quiet time would start several sandboxes, and wait for all of them. An entity tag saves the transfer when
+the document is opened again. It holds nothing that changes, so no dependency is asked for it.
+"""
 
 from __future__ import annotations
 
+import gzip
 from base64 import b64encode
+from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from string import Template
 from typing import Final
 
+from cacheaside.http.encoding import accepts_gzip
 from cacheaside.http.messages import Response
+from query.modules import joined
 
-__all__ = ["asset", "html_response"]
+__all__ = ["html_response"]
 
 _ASSETS: Final = Path(__file__).parent / "assets"
 
 
-def asset(name: str) -> str:
-    """Return the text of a file in the folder `assets`."""
-    return (_ASSETS / name).read_text(encoding="utf-8")
+def html_response(name: str, title: str, request_headers: Mapping[str, str]) -> Response:
+    """Return the document made of assets/`name`.html, its style `name`.css, and its module `name`/`name`.js.
+
+    Its Content-Security-Policy allows this style and this script, and requests to this API.
+    """
+    text, policy = _document(name, title)
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+        "Vary": "Accept-Encoding",
+    }
+    etag = sha256(text.encode()).hexdigest()[:32]
+    if not accepts_gzip(request_headers.get("accept-encoding", "")):
+        return Response(200, headers | {"ETag": f'"{etag}"'}, text)
+    headers |= {"ETag": f'"{etag}-gzip"', "Content-Encoding": "gzip"}
+    return Response(200, headers, _compressed(text), is_base64=True)
 
 
-def html_response(title: str, body: str, script: str = "") -> Response:
-    """Return a document in the common style. Its Content-Security-Policy allows only this style and this script."""
-    style = asset("style.css")
-    text = Template(asset("document.html")).substitute(title=title, style=style, body=body, script=script)
+@cache
+def _document(name: str, title: str) -> tuple[str, str]:
+    """Return the text of the document, and its Content-Security-Policy."""
+    style = _asset("style.css") + _asset(f"{name}.css")
+    script = joined(_ASSETS, f"{name}/{name}.js")
+    text = Template(_asset("document.html")).substitute(
+        title=title, style=style, body=_asset(f"{name}.html"), script=script
+    )
     policy = {
         "default-src": "'none'",
         "connect-src": "'self'",
@@ -34,14 +64,16 @@ def html_response(title: str, body: str, script: str = "") -> Response:
         "form-action": "'self'",
         "frame-ancestors": "'none'",
     }
-    headers = {
-        "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
-    }
-    return Response(200, headers, text)
+    return text, "; ".join(f"{directive} {value}" for directive, value in policy.items())
+
+
+@cache
+def _compressed(text: str) -> str:
+    return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def _asset(path: str) -> str:
+    return (_ASSETS / path).read_text(encoding="utf-8")
 
 
 def _source(content: str) -> str:

@@ -1,0 +1,138 @@
+// A form control for each parameter of a query or command, as GET /queries describes them.
+
+import { element } from "./dom.js";
+
+// Returns the controls:
+//   nodes             to be put into a form
+//   values()          the values as text by name, a list for a list; left out: what is empty and need not be sent
+//   showProblems(of)  shows each problem at its control, focuses the first, and returns those that are about none
+export function fields(parameters, prefix) {
+  const all = Object.entries(parameters).map(([name, rules]) => field(name, rules, `${prefix}-${name}`));
+  return {
+    nodes: all.map((each) => each.node),
+    values: () => Object.fromEntries(all.map((each) => [each.name, each.value()]).filter(([, value]) => value !== undefined)),
+    showProblems: (problems) => {
+      for (const each of all) each.show(problems.filter(({ parameter }) => parameter === each.name));
+      all.find((each) => problems.some(({ parameter }) => parameter === each.name))?.focus();
+      return problems.filter(({ parameter }) => !all.some((each) => each.name === parameter));
+    },
+    // What was typed and is no value, such as half a date. The server never sees it.
+    unreadable: () => all.filter((each) => each.isUnreadable()).map((each) => ({ parameter: each.name, detail: `${each.name} is not complete, or not ${each.kind}` })),
+  };
+}
+
+// Returns `values` as a query string, with its question mark, or "".
+export function queryString(values) {
+  const sent = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) for (const each of [value].flat()) sent.append(name, each);
+  return sent.size ? `?${sent}` : "";
+}
+
+// Returns `values` as the text of a JSON object. Numbers keep the digits that were typed.
+export function jsonBody(values, parameters) {
+  const pairs = Object.entries(values).map(([name, value]) => {
+    const write = (text) => (isLiteral(text, parameters[name].type) ? text : JSON.stringify(text));
+    return `${JSON.stringify(name)}: ${Array.isArray(value) ? `[${value.map(write).join(", ")}]` : write(value)}`;
+  });
+  return `{${pairs.join(", ")}}`;
+}
+
+function isLiteral(text, type) {
+  const scalar = type.replace("[]", "");
+  if (scalar === "boolean") return text === "true" || text === "false";
+  return (scalar === "integer" || scalar === "number") && /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text);
+}
+
+function field(name, rules, id) {
+  const scalar = rules.type.replace("[]", "");
+  const isList = rules.type.endsWith("[]");
+  const initial = rules.default ?? rules.example ?? "";
+  const control = isList && rules.values ? choices(rules, initial, id) : isList ? lines(initial) : single(scalar, rules, initial);
+  const hint = element("small", { id: `${id}-hint`, textContent: hintOf(rules, scalar, isList) });
+  const problem = element("p", { id: `${id}-problem`, className: "problem", hidden: true });
+  const target = control.node;
+  target.id = id;
+  target.setAttribute("aria-describedby", `${hint.id} ${problem.id}`);
+  const label = control.isGroup ? element("legend", { textContent: name }) : element("label", { for: id, textContent: name });
+  const node = control.isGroup ? target : element("div", { className: "field" }, label, hint, target, problem);
+  if (control.isGroup) {
+    target.prepend(label, hint);
+    target.append(problem);
+  }
+  return {
+    name, node, kind: scalar === "integer" ? "a whole number" : `a ${scalar}`,
+    value: () => {
+      const value = control.value();
+      // An empty text is a value. It is sent if there must be one.
+      return value.length === 0 && !(scalar === "text" && rules.required && !isList) ? undefined : value;
+    },
+    isUnreadable: () => Boolean(target.validity?.badInput),
+    focus: () => (control.isGroup ? target.querySelector("input") : target).focus(),
+    show: (problems) => {
+      problem.textContent = problems.map(({ detail }) => detail).join("; ");
+      problem.hidden = problems.length === 0;
+      if (control.isGroup) return;
+      if (problems.length) target.setAttribute("aria-invalid", "true");
+      else target.removeAttribute("aria-invalid");
+    },
+  };
+}
+
+function single(scalar, rules, initial) {
+  if (rules.values || scalar === "boolean") {
+    const offered = [...(rules.required ? [] : [""]), ...(rules.values ?? ["true", "false"])];
+    const select = element("select", {}, ...offered.map((value) => element("option", { value, textContent: value || "(none)" })));
+    select.value = String(initial);
+    if (select.selectedIndex < 0) select.selectedIndex = 0;
+    return { node: select, value: () => select.value };
+  }
+  const types = { integer: "number", number: "number", date: "date", timestamp: "datetime-local" };
+  const input = element("input", { type: types[scalar] ?? "text", required: Boolean(rules.required), autocomplete: "off" });
+  if (scalar === "integer") input.step = "1";
+  if (scalar === "number") input.step = "any";
+  if (scalar === "timestamp") input.step = "1";
+  const local = (value) => (scalar === "timestamp" ? String(value).replace("Z", "") : String(value));
+  if (rules.min !== undefined) input.min = local(rules.min);
+  if (rules.max !== undefined) input.max = local(rules.max);
+  if (rules.max_length !== undefined) input.maxLength = rules.max_length;
+  if (rules.min_length !== undefined) input.minLength = rules.min_length;
+  if (rules.pattern !== undefined && isBrowserPattern(rules.pattern)) input.pattern = rules.pattern;
+  input.value = local(initial);
+  return { node: input, value: () => (scalar === "timestamp" && input.value ? `${input.value}Z` : input.value) };
+}
+
+// Patterns are checked by RE2, whose syntax is not quite that of browsers.
+function isBrowserPattern(pattern) {
+  try {
+    return Boolean(new RegExp(pattern, "v"));
+  } catch {
+    return false;
+  }
+}
+
+function choices(rules, initial, id) {
+  const boxes = rules.values.map((value, number) => element("input", { type: "checkbox", value, id: `${id}-${number}`, checked: initial.includes(value) }));
+  const labels = boxes.map((box) => element("label", { className: "choice", for: box.id }, box, box.value));
+  const group = element("fieldset", { className: "field" }, element("div", { className: "choices" }, ...labels));
+  return { node: group, isGroup: true, value: () => boxes.filter((box) => box.checked).map((box) => box.value) };
+}
+
+function lines(initial) {
+  const area = element("textarea", { rows: 3, value: [initial].flat().join("\n"), autocomplete: "off" });
+  return { node: area, value: () => area.value.split("\n").map((line) => line.trim()).filter(Boolean) };
+}
+
+function hintOf(rules, scalar, isList) {
+  const { min, max, min_length: least, max_length: most } = rules;
+  const unit = isList ? "values" : "characters";
+  const range = (from, to) => (from !== undefined && to !== undefined ? `${from} to ${to}` : from !== undefined ? `${from} or more` : `${to} or less`);
+  return [
+    rules.description,
+    isList && !rules.values ? "one value in each line" : undefined,
+    scalar === "timestamp" ? "in UTC" : undefined,
+    min !== undefined || max !== undefined ? range(min, max) : undefined,
+    least !== undefined || most !== undefined ? `${range(least, most)} ${unit}` : undefined,
+    rules.pattern !== undefined ? `must match ${rules.pattern}` : undefined,
+    rules.required ? "required" : "optional",
+  ].filter(Boolean).join("; ");
+}

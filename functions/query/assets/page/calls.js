@@ -1,0 +1,92 @@
+// The calls that this page has made, and the account of them.
+
+// Where an answer came from: its name and shape in the chart, and what happened in words.
+export const KINDS = {
+  hit: { name: "hit", shape: "disc", words: "from the cache" },
+  stale: { name: "stale", shape: "diamond", words: "from the cache, past its time; one request refreshes it now" },
+  collapsed: { name: "collapsed", shape: "triangle", words: "waited for the load of another request" },
+  miss: { name: "miss", shape: "square", words: "PostgreSQL was asked" },
+  fallback: { name: "stale if error", shape: "kite", words: "an old answer from the cache, because PostgreSQL failed" },
+  bypass: { name: "bypass", shape: "bar", words: "PostgreSQL was asked, because the cache did not answer" },
+  direct: { name: "without cache", shape: "ring", words: "PostgreSQL was asked" },
+  error: { name: "error", shape: "cross", words: "no answer" },
+};
+
+const KEPT = 60;
+
+// Returns the call that `response` answered. Cache-Status (RFC 9211) says where the answer came from.
+export function callOf(path, response) {
+  const status = response.headers.get("cache-status") ?? "";
+  const age = response.headers.get("age");
+  const ttl = /; ttl=(-?\d+)/.exec(status);
+  const kind = kindOf(status);
+  return {
+    path, kind, status,
+    at: new Date(),
+    received: performance.now(),
+    code: response.status,
+    text: response.text,
+    problem: kind === "error" ? response.problem : undefined,
+    words: wordsOf(kind, status, response),
+    ms: response.serverMs ?? response.ms,
+    browserMs: response.ms,
+    ageS: age === null ? undefined : Number(age),
+    ttlS: ttl ? Number(ttl[1]) : undefined,
+    etag: response.headers.get("etag"),
+  };
+}
+
+function kindOf(status) {
+  if (status.includes("; hit")) return status.includes("; ttl=-") ? "stale" : "hit";
+  if (status.includes("; collapsed")) return "collapsed";
+  if (status.includes("fwd=stale; detail=")) return status.includes("lease-lost") || status.includes("cache-unavailable") ? "miss" : "fallback";
+  if (status.includes("fwd=miss") || status.includes("fwd=stale")) return "miss";
+  if (status.includes("fwd=bypass")) return "bypass";
+  return status.includes("fwd=request") ? "direct" : "error";
+}
+
+function wordsOf(kind, status, response) {
+  if (kind === "error") return response.problem?.title ?? KINDS.error.words;
+  const stored = kind !== "miss" ? "" : status.includes("; stored") ? "; the answer is stored" : "; the answer is not stored";
+  const expired = kind === "miss" && status.includes("fwd=stale") ? ", because the stored answer had expired" : "";
+  const missing = response.status === 404 ? ": there is no such row" : "";
+  return `${KINDS[kind].words}${expired}${stored}${missing}`;
+}
+
+// Keeps the last calls, and what all of them add up to.
+export class Account {
+  calls = [];
+  asked = 0;
+  loads = 0;
+  #fromCache = new Map(); // by path: how many answers, and their ms
+  #withoutCache = new Map(); // by path: the ms of the last load
+
+  // Adds a call.
+  add(call) {
+    this.calls = [...this.calls, call].slice(-KEPT);
+    if (["direct", "miss", "bypass"].includes(call.kind)) this.#withoutCache.set(call.path, call.ms);
+    if (call.kind === "direct" || call.kind === "error") return;
+    this.asked += 1;
+    if (call.kind === "miss" || call.kind === "bypass") this.loads += 1;
+    if (call.kind !== "hit" && call.kind !== "stale") return;
+    const { number, ms } = this.#fromCache.get(call.path) ?? { number: 0, ms: 0 };
+    this.#fromCache.set(call.path, { number: number + 1, ms: ms + call.ms });
+  }
+
+  // Returns the ms that the last load of `path` took, or undefined.
+  without(path) {
+    return this.#withoutCache.get(path);
+  }
+
+  // Returns how many answers came from the cache.
+  get hits() {
+    return [...this.#fromCache.values()].reduce((sum, { number }) => sum + number, 0);
+  }
+
+  // Returns the ms that they saved, compared with the last load of the same question; undefined before there is one.
+  get savedMs() {
+    const compared = [...this.#fromCache].filter(([path]) => this.#withoutCache.has(path));
+    if (compared.length === 0) return undefined;
+    return compared.reduce((sum, [path, { number, ms }]) => sum + number * this.#withoutCache.get(path) - ms, 0);
+  }
+}

@@ -1,0 +1,169 @@
+// Writes: by a command of the API, by an invalidation, or by anybody with psql. Then the answer that changes.
+
+import { authorizeWith, send } from "../common/api.js";
+import { byId, element } from "../common/dom.js";
+import { fields, jsonBody } from "../common/fields.js";
+import { indented } from "../common/json_text.js";
+import { milliseconds } from "../common/numbers.js";
+import { copyable, curl } from "../common/shell.js";
+
+const WATCH_MS = 60_000;
+const PAUSE_MS = 200;
+const LINES_AT_MOST = 12;
+
+let page; // question() and askCached() of the page
+let catalogue;
+let form;
+let isWatching = false;
+
+// Fills the panel. `page` has question(), the one in the form, and askCached(), which asks it.
+export function offerWrites(listed, questions) {
+  catalogue = listed;
+  page = questions;
+  const commands = catalogue.commands.map(({ name }) => element("option", { value: name, textContent: name }));
+  byId("command").replaceChildren(...commands);
+  byId("command-form").hidden = commands.length === 0;
+  showCommand();
+  showAuthorization();
+}
+
+const chosen = () => catalogue.commands.find(({ name }) => name === byId("command").value);
+
+function showCommand() {
+  const command = chosen();
+  if (command === undefined) return;
+  byId("command-summary").textContent = command.summary;
+  form = fields(command.parameters, "command-parameter");
+  byId("command-parameters").replaceChildren(...form.nodes);
+  showSigned();
+}
+
+function showAuthorization() {
+  const holder = byId("authorization");
+  const { reads, writes } = catalogue.api;
+  if (reads === "jwt" || writes === "jwt") {
+    const token = element("input", { id: "token", type: "password", autocomplete: "off" });
+    token.addEventListener("input", () => authorizeWith(token.value));
+    holder.replaceChildren(element("div", { className: "field" },
+      element("label", { for: "token", textContent: "Bearer token" }),
+      element("small", { textContent: "Writes need one from the issuer of this API. It stays in the memory of this page." }), token));
+  }
+}
+
+// A browser has no AWS credentials. So, where writes are signed, the page shows the line to run in a shell.
+function showSigned() {
+  const command = chosen();
+  if (catalogue.api.writes !== "iam" || command === undefined) return;
+  const body = jsonBody(form.values(), command.parameters);
+  byId("authorization").replaceChildren(
+    element("p", { textContent: "Writes to this API are signed with AWS credentials, which a page does not have. Run this line in a shell, and watch for the change here:" }),
+    copyable(curl({ path: `/commands/${command.name}`, body, authorization: "iam", region: catalogue.api.region, method: "POST" }), "the signed request"));
+  byId("run-command").hidden = true;
+}
+
+// Invalidates the answer to a question, and returns what to say about it.
+export async function invalidate({ query, values }) {
+  const body = `{"query": ${JSON.stringify(query.name)}, "params": ${jsonBody(values, query.parameters)}}`;
+  const { ms, problem } = await send("/invalidations", { method: "POST", body });
+  return problem ? { problem } : { words: `Invalidated in ${milliseconds(ms)}` };
+}
+
+// Shows the line for psql that changes what the question depends on.
+export async function showWrites(asked) {
+  const touch = asked && (await touchOf(asked));
+  byId("elsewhere").hidden = touch === undefined;
+  if (touch !== undefined) byId("psql").replaceChildren(copyable(touch, "the statement"));
+}
+
+let described; // the OpenAPI document, fetched once
+
+async function touchOf({ query, values }) {
+  described ??= send("/openapi.json").then(({ problem, text }) => (problem ? {} : JSON.parse(text)));
+  const touches = (await described).paths?.[`/queries/${query.name}`]?.get["x-cacheaside"].touches ?? {};
+  const tag = query.tags.find((each) => each in touches);
+  // The statement has the quotes of SQL around a placeholder that needs them.
+  return touches[tag]?.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? "").replaceAll("'", "''"));
+}
+
+// Sends a write, asks the question again, and shows the milliseconds between them.
+async function write(path, body) {
+  const asked = page.question();
+  if (asked === undefined) return;
+  steps(["Reading the answer as it is now …"]);
+  const before = await send(asked.path);
+  const began = performance.now();
+  const response = await send(path, { method: "POST", body });
+  const committed = performance.now() - began;
+  if (response.problem) return refuse(response.problem);
+  const note = JSON.parse(response.text).invalidation === "pending" ? "committed; the cache will be told in a moment" : "committed, and invalidated";
+  const call = await page.askCached(asked);
+  steps(["0 ms: the write is sent", `${milliseconds(committed)}: ${note}`, `${milliseconds(performance.now() - began)}: ${arrived(before, call)}`]);
+  difference(before.text, call.text);
+}
+
+function arrived(before, call) {
+  if (call.kind === "hit" && call.etag === before.headers.get("etag")) return "the same answer, from the cache: it does not depend on what was written";
+  return call.etag === before.headers.get("etag") ? `${call.kind}: asked anew, and the answer is the same` : `${call.kind}: the new answer is here`;
+}
+
+function refuse(problem) {
+  const own = (problem.errors ?? []).map(({ parameter, field, detail }) => ({ parameter: parameter ?? field, detail }));
+  const others = form.showProblems(own);
+  const isShown = own.length > 0 && others.length === 0;
+  byId("command-problem").textContent = isShown ? "" : `${problem.title}. ${problem.detail}`;
+  byId("command-problem").hidden = isShown;
+  steps([]);
+}
+
+// Asks again and again until the answer has left the cache. These questions are no part of the account.
+async function watch(button) {
+  const asked = page.question();
+  if (asked === undefined || isWatching) return;
+  isWatching = true;
+  button.setAttribute("aria-disabled", "true");
+  await send(asked.path); // so that there is an answer to be taken out
+  const began = performance.now();
+  let before = await send(asked.path);
+  let seen = performance.now();
+  let after = before;
+  steps(["Watching: run the statement in psql now …"]);
+  while (performance.now() - began < WATCH_MS) {
+    await new Promise((done) => setTimeout(done, PAUSE_MS));
+    after = await send(asked.path);
+    if (after.headers.get("cache-status")?.includes("fwd=miss") || after.headers.get("etag") !== before.headers.get("etag")) break;
+    [before, seen] = [after, performance.now()];
+  }
+  const waited = milliseconds(performance.now() - seen);
+  if (after === before) steps([`Nothing was written in ${WATCH_MS / 1000} s.`]);
+  else steps([`The answer left the cache, and the new one is here: ${waited} after the last old one.`]);
+  difference(before.text, after.text);
+  button.removeAttribute("aria-disabled");
+  isWatching = false;
+  await page.askCached(asked);
+}
+
+function steps(lines) {
+  byId("steps").replaceChildren(...lines.map((line) => element("li", { textContent: line })));
+  byId("difference").hidden = true;
+}
+
+function difference(before, after) {
+  const [old, now] = [before, after].map((text) => indented(text).split("\n"));
+  const changed = [
+    ...old.filter((line) => !now.includes(line)).slice(0, LINES_AT_MOST).map((line) => `- ${line.trim()}`),
+    ...now.filter((line) => !old.includes(line)).slice(0, LINES_AT_MOST).map((line) => `+ ${line.trim()}`),
+  ];
+  byId("difference").textContent = changed.join("\n");
+  byId("difference").hidden = changed.length === 0;
+}
+
+byId("command").addEventListener("change", showCommand);
+byId("command-parameters").addEventListener("change", showSigned);
+byId("command-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  byId("command-problem").hidden = true;
+  const unreadable = form.unreadable();
+  form.showProblems(unreadable);
+  if (unreadable.length === 0) write(`/commands/${chosen().name}`, jsonBody(form.values(), chosen().parameters));
+});
+byId("watch").addEventListener("click", (event) => watch(event.currentTarget));
