@@ -38,7 +38,7 @@ queries = GuardedQueries(
 reader = Reader(cache, queries, note_load=cache.note_load, note_overload=cache.note_overload)
 questions = Questions(catalogue)
 app = Application()
-add_document_routes(app, catalogue, ApiSettings.from_environment())
+add_document_routes(app, catalogue, ApiSettings.from_environment(), queries.row_types)
 after_restore(cache.forget, queries.forget)
 
 

@@ -5,17 +5,32 @@ Each document is made when it is requested, and its modules are imported then: t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.errors import DatabaseError
 from cacheaside.http.application import Application
 from cacheaside.http.documents import json_response
 from cacheaside.http.messages import Request, Response
 from cacheaside.settings import ApiSettings
 
+if TYPE_CHECKING:
+    from cacheaside.catalogue.columns import RowTypes
+
 __all__ = ["add_document_routes"]
 
 
-def add_document_routes(app: Application, catalogue: Catalogue, api: ApiSettings) -> None:
-    """Add the routes to `app`."""
+def add_document_routes(
+    app: Application, catalogue: Catalogue, api: ApiSettings, row_types: Callable[[Catalogue], RowTypes]
+) -> None:
+    """Add the routes to `app`. `row_types` reads how the deployment described the rows. It may raise DatabaseError."""
+
+    def described() -> RowTypes:
+        try:
+            return row_types(catalogue)
+        except DatabaseError:  # the document is worth having without the types of rows
+            return {}
 
     @app.route("/")
     def show_page(request: Request) -> Response:
@@ -31,9 +46,9 @@ def add_document_routes(app: Application, catalogue: Catalogue, api: ApiSettings
 
     @app.route("/openapi.json")
     def describe_api(_: Request) -> Response:
-        from cacheaside.http.openapi import openapi
+        from cacheaside.http.openapi.document import openapi
 
-        return json_response(openapi(catalogue))
+        return json_response(openapi(catalogue, api, described()))
 
     @app.route("/docs")
     def show_documentation(request: Request) -> Response:

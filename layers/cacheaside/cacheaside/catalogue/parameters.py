@@ -34,14 +34,15 @@ Value = Scalar | list[Scalar] | None
 
 _BIGINT: Final = range(-(2**63), 2**63)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIMESTAMP: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
     r"(?:Z|[+-](?:0[0-9]|1[0-5]):[0-5][0-9])?"  # PostgreSQL takes offsets below 16 hours
 )
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_DIGITS_AT_MOST: Final = 100
+# Enough for every number of JavaScript and Python, of which the smallest, 5e-324, has most digits.
+_DIGITS_AT_MOST: Final = 400
 
 # A message names at most this many unknown parameters, and shows at most this much of a text of the caller.
 _UNKNOWN_AT_MOST: Final = 5
@@ -109,16 +110,20 @@ class _Type(NamedTuple):
     parse: Callable[[str], Scalar]  # raises ValueError with the expected form, such as "true or false"
     sql: str
     json: tuple[type, ...]
-    schema: Mapping[str, str]
+    schema: Mapping[str, Any]
 
+
+_INT64: Final = {"type": "integer", "format": "int64", "minimum": _BIGINT.start, "maximum": _BIGINT.stop - 1}
+# The pattern excludes what RFC 3339 allows and `_timestamp` does not.
+_DATE_TIME: Final = {"type": "string", "format": "date-time", "pattern": f"^{_TIMESTAMP.pattern}$"}
 
 SCALAR_TYPES: Final[Mapping[str, _Type]] = {
-    "text": _Type(_text, "text", (str,), {"type": "string"}),
-    "integer": _Type(_integer, "bigint", (int,), {"type": "integer", "format": "int64"}),
+    "text": _Type(_text, "text", (str,), {"type": "string", "pattern": r"^[^\x00]*$"}),
+    "integer": _Type(_integer, "bigint", (int,), _INT64),
     "number": _Type(_number, "numeric", (int, Decimal), {"type": "number"}),
     "boolean": _Type(_boolean, "boolean", (bool,), {"type": "boolean"}),
     "date": _Type(_date, "date", (str,), {"type": "string", "format": "date"}),
-    "timestamp": _Type(_timestamp, "timestamptz", (str,), {"type": "string", "format": "date-time"}),
+    "timestamp": _Type(_timestamp, "timestamptz", (str,), _DATE_TIME),
     "uuid": _Type(_uuid, "uuid", (str,), {"type": "string", "format": "uuid"}),
     "enum": _Type(_text, "", (str,), {"type": "string"}),
 }
@@ -188,7 +193,8 @@ class Parameter(NamedTuple):
     @property
     def json_kind(self) -> str:
         """The JSON type that carries a value: string, integer, number or boolean."""
-        return SCALAR_TYPES[self.type].schema["type"]
+        kind: str = SCALAR_TYPES[self.type].schema["type"]
+        return kind
 
     def _scalar(self, raw: str) -> Scalar:
         if self.type == "text" and not self.is_list:

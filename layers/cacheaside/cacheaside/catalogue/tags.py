@@ -21,20 +21,31 @@ from typing import Final
 
 from cacheaside.catalogue.parameters import Parameter, Value, canonical
 
-__all__ = ["TAGS_AT_MOST", "changed_tags", "check_tag", "parameters_of", "resolve_tags", "spellings", "table_of"]
+__all__ = [
+    "CHANGE_PATTERN",
+    "TAGS_AT_MOST",
+    "changed_tags",
+    "check_tag",
+    "parameters_of",
+    "resolve_tags",
+    "spellings",
+    "table_of",
+]
 
 # Every tag is one more key in the round trip of a hit.
 TAGS_AT_MOST: Final = 8
 
 # Other spellings than PostgreSQL's are accepted here, and are reported by the check: it knows what names exist.
-_QUOTED: Final = r'"(?:[^"\0]|"")+"'
+_QUOTED: Final = r'"(?:[^"\x00]|"")+"'
 _PART: Final = rf"(?:[^\W\d][\w$]*|{_QUOTED})"
 _PARAMETER: Final = r"\{([A-Za-z_][A-Za-z0-9_]*)\}"
 _PLACEHOLDER: Final = re.compile(_PARAMETER)
 _TAG: Final = re.compile(rf"{_PART}(?:\.{_PART})?(?::{_PARAMETER}(?:,{_PARAMETER})*)?")
 _SIMPLE: Final = "[a-z_][a-z0-9_$]*"
 _PRINTED: Final = rf"(?:{_SIMPLE}|{_QUOTED})"
-_CHANGE: Final = re.compile(rf"({_PRINTED})(?:\.({_PRINTED}))?(:.{{0,512}})?", re.DOTALL)
+_CHANGE: Final = re.compile(rf"({_PRINTED})(?:\.({_PRINTED}))?(:[\s\S]{{0,512}})?")
+# The same for JSON Schema.
+CHANGE_PATTERN: Final = f"^{_CHANGE.pattern}$"
 _MAY_BE_QUOTED: Final = re.compile(f'"?({_SIMPLE})"?')
 _NOTATION: Final = (
     'write a table as PostgreSQL prints it, orders or sales.region or "InvoiceLine", or a row of one, products:{id}'

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from redis.exceptions import ResponseError
 
@@ -28,6 +28,10 @@ from cacheaside.errors import (
     EntryTooLarge,
 )
 from cacheaside.reading import steps
+
+if TYPE_CHECKING:
+    from cacheaside.catalogue.catalogue import Catalogue
+    from cacheaside.catalogue.columns import RowTypes
 
 __all__ = ["CACHE", "DATABASE", "GuardedCache", "GuardedQueries"]
 
@@ -189,6 +193,10 @@ class GuardedQueries:
     def ping(self) -> None:
         """Ask the server itself: a health check must see its state, so the breaker neither blocks it nor counts it."""
         self._queries.ping()
+
+    def row_types(self, catalogue: Catalogue) -> RowTypes:
+        """See `Queries.row_types`. Like `ping`, it is neither blocked nor counted: it is for documents only."""
+        return self._queries.row_types(catalogue)
 
     def forget(self) -> None:
         """See `Queries.forget`."""

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value, canonical
+from cacheaside.http.ecma_pattern import ecma_pattern
 
-__all__ = ["body_schema", "describe_parameter", "jsonable", "schema"]
+__all__ = [
+    "body_schema",
+    "describe_parameter",
+    "jsonable",
+    "parameters_example",
+    "parameters_schema",
+    "query_schema",
+    "schema",
+]
 
 
 def schema(parameter: Parameter) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12, as OpenAPI 3.1 uses it) of a parameter's value."""
+    """Return the JSON Schema (draft 2020-12, as OpenAPI 3.1 uses it) of a parameter's value in a body."""
     item: dict[str, Any] = dict(SCALAR_TYPES[parameter.type].schema)
     # JSON Schema has bounds for numbers only. GET /queries lists those of dates, see `describe_parameter`.
     if item["type"] in ("integer", "number"):
         item |= _present(minimum=jsonable(parameter.minimum), maximum=jsonable(parameter.maximum))
-    item |= _present(pattern=f"^(?:{parameter.pattern.text})$" if parameter.pattern else None)
+    # RE2 also has what JSON Schema cannot say. GET /queries lists each pattern as it was written.
+    item |= _present(pattern=ecma_pattern(parameter.pattern.text) if parameter.pattern else None)
     item |= _present(enum=list(parameter.values) or None)
     if parameter.is_list:
         value = {"type": "array", "items": item}
@@ -26,12 +37,39 @@ def schema(parameter: Parameter) -> dict[str, Any]:
     return value | _present(default=jsonable(parameter.default))
 
 
+def query_schema(parameter: Parameter) -> dict[str, Any]:
+    """Return the JSON Schema of a parameter in a query string, which cannot say that a list is empty."""
+    value = schema(parameter)
+    if parameter.is_list and parameter.required and not parameter.min_length:
+        value["minItems"] = 1
+    return value
+
+
 def body_schema(parameter: Parameter) -> dict[str, Any]:
     """Return the JSON Schema of a parameter in a body. There, null stands for no value: see `bind_json`."""
     value = schema(parameter)
     if parameter.required:
         return value
     return value | {"type": [value["type"], "null"]} | ({"enum": [*value["enum"], None]} if "enum" in value else {})
+
+
+def parameters_schema(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return the JSON Schema of an object with the values of all parameters."""
+    required = [parameter.name for parameter in parameters.values() if parameter.required]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: _described(body_schema(parameter), parameter) for name, parameter in parameters.items()},
+        **({"required": required} if required else {}),
+    }
+
+
+def parameters_example(parameters: Mapping[str, Parameter]) -> dict[str, Any] | None:
+    """Return an object with the examples of the parameters, or None if a required one has no example."""
+    given = {name: parameter for name, parameter in parameters.items() if parameter.example is not None}
+    if any(parameter.required and name not in given for name, parameter in parameters.items()):
+        return None
+    return {name: jsonable(parameter.example) for name, parameter in given.items()}
 
 
 def describe_parameter(parameter: Parameter) -> dict[str, Any]:
@@ -56,6 +94,10 @@ def jsonable(value: Value) -> Any:
     if isinstance(value, list):
         return [jsonable(item) for item in value]
     return canonical(value)
+
+
+def _described(value: dict[str, Any], parameter: Parameter) -> dict[str, Any]:
+    return value | _present(description=parameter.description or None)
 
 
 def _present(**values: Any) -> dict[str, Any]:

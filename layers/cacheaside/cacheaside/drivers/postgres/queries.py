@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cacheaside.catalogue.policy import RENEW_EVERY_MS
 from cacheaside.drivers.postgres.connection import NO_SLOT, KeptConnection
@@ -17,12 +17,19 @@ from cacheaside.reading import steps
 from cacheaside.reading.question import Question
 from cacheaside.settings import DatabaseSettings
 
+if TYPE_CHECKING:
+    from cacheaside.catalogue.catalogue import Catalogue
+    from cacheaside.catalogue.columns import RowTypes
+    from cacheaside.catalogue.statements import Statement
+
 __all__ = ["Queries", "message_parts"]
 
 # PostgreSQL runs the statements of one message as one transaction.
 # With `answer.*`, a column may be called `answer` too.
 _ROWS: Final = "select row_to_json(answer.*)::text from (\n{sql}\n) as answer"
 _SETTINGS: Final = "set transaction read only; " + LOCAL_SETTINGS
+
+_DESCRIBED_S: Final = 2.0
 
 # How many loads without a lease may run at once in the whole fleet. A sandbox serves one request at a time, so it
 # cannot count them: PostgreSQL does. Ten slow queries are about as many as a small instance can run.
@@ -56,6 +63,7 @@ class Queries:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._kept = KeptConnection(settings)
+        self._row_types: RowTypes = {}
 
     def load(self, step: steps.Load, renew: Callable[[], object] | None = None) -> steps.Loaded:
         """Return the answer to a question, loaded in one read-only round trip, and call `renew` now and then meanwhile.
@@ -87,6 +95,18 @@ class Queries:
     def ping(self) -> None:
         """Return if PostgreSQL answers. Raises DatabaseError."""
         self._kept.ping()
+
+    def row_types(self, catalogue: Catalogue) -> RowTypes:
+        """Return the statements of `catalogue` as the deployment described them. Raises DatabaseError.
+
+        They are kept once all are there. On one machine, an edited statement is described a moment after a request.
+        """
+        from cacheaside.drivers.postgres.described import read_described  # for a document, so not at a cold start
+
+        statements: list[Statement] = [*catalogue.queries.values(), *catalogue.commands.values()]
+        if len(self._row_types) < len(statements):
+            self._row_types = self._kept.run_repeatable(lambda cur: read_described(cur, statements), _DESCRIBED_S)
+        return self._row_types
 
     def forget(self) -> None:
         """Close the connection, if there is one. The next load opens a new one. Never raises."""

@@ -1,0 +1,97 @@
+"""The OpenAPI document: paths, the parts that they share, and who may send requests."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.columns import RowTypes, place_of
+from cacheaside.http.listing import listing
+from cacheaside.http.openapi.documents import document_paths, document_schemas
+from cacheaside.http.openapi.headers import HEADERS, PARAMETERS
+from cacheaside.http.openapi.responses import Responses
+from cacheaside.http.openapi.rows import schemas_of
+from cacheaside.http.openapi.statements import Statements
+from cacheaside.http.problems import PROBLEMS
+from cacheaside.settings import ApiSettings, Authorization
+
+__all__ = ["openapi"]
+
+Json = dict[str, Any]
+
+# Changes with the contract that all stacks share: routes, headers, problems. The catalogue is each stack's own.
+_VERSION: Final = "1"
+_SCHEMES: Final[dict[Authorization, Json]] = {
+    Authorization.IAM: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "AWS Signature Version 4, service execute-api.",
+        "x-amazon-apigateway-authtype": "awsSigv4",
+    },
+    Authorization.JWT: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+}
+
+
+def openapi(catalogue: Catalogue, api: ApiSettings, rows: RowTypes) -> Json:
+    """Return the document, ready for `json.dumps`. A statement that `rows` does not describe has untyped rows."""
+    responses = Responses(api)
+    statements = Statements(api, responses)
+    paths: Json = {}
+    schemas: Json = {}
+    for query in catalogue.queries.values():
+        described = rows.get(place_of(query))
+        paths |= statements.query(query, described)
+        schemas |= schemas_of(query, described)
+    for command in catalogue.commands.values():
+        described = rows.get(place_of(command))
+        paths |= statements.command(command, described)
+        schemas |= schemas_of(command, described)
+    paths |= document_paths(catalogue, api, responses)
+    schemas |= document_schemas(catalogue)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "cacheaside",
+            "version": _VERSION,
+            "description": "Cached answers of slow PostgreSQL queries.",
+        },
+        "paths": {path: _secured(item, api) for path, item in paths.items()},
+        "components": _components(paths, schemas, responses, api),
+        "x-cacheaside": _about(catalogue, api),
+    }
+
+
+def _secured(item: Json, api: ApiSettings) -> Json:
+    """Return the operations of a path with the authorization that API Gateway asks for, if any."""
+    authorization = {"get": api.reads, "head": api.reads, "post": api.writes}
+    return {
+        method: operation
+        | ({} if authorization[method] is Authorization.OPEN else {"security": [{authorization[method].value: []}]})
+        for method, operation in item.items()
+    }
+
+
+def _components(paths: Json, schemas: Json, responses: Responses, api: ApiSettings) -> Json:
+    """Return the parts that operations share, without those that no operation of this catalogue refers to."""
+    asks, writes = ([path for path in paths if path.startswith(f"/{each}/")] for each in ("queries", "commands"))
+    headers = {name: each for name, each in HEADERS.items() if asks or name in ("Cache-Control", "Retry-After")}
+    if not writes:
+        headers.pop("Idempotency-Replayed", None)
+    schemes = {each.value: _SCHEMES[each] for each in (api.reads, api.writes) if each is not Authorization.OPEN}
+    return {
+        "schemas": schemas,
+        "responses": responses.shared,
+        "examples": responses.examples,
+        "headers": headers,
+        "parameters": {name: each for name, each in PARAMETERS.items() if (asks if name.startswith("If-") else writes)},
+        **({"securitySchemes": schemes} if schemes else {}),
+    }
+
+
+def _about(catalogue: Catalogue, api: ApiSettings) -> Json:
+    listed = listing(catalogue, api)
+    problems = [problem._asdict() for problem in PROBLEMS]
+    for problem in problems:
+        del problem["retry"]
+    return {**listed["api"], "problems": problems, **({"errors": listed["errors"]} if "errors" in listed else {})}
