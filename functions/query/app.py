@@ -18,6 +18,7 @@ from cacheaside.http.answers import respond
 from cacheaside.http.application import Application
 from cacheaside.http.documents import json_response
 from cacheaside.http.messages import Invocation, Request, Response
+from cacheaside.http.problems import no_such_route
 from cacheaside.http.questions import Questions
 from cacheaside.reading.reader import Reader
 from cacheaside.runtime.after_response import AfterResponse
@@ -26,7 +27,7 @@ from cacheaside.runtime.snapshot import after_restore
 from cacheaside.settings import ApiSettings, Settings
 from query.document_routes import add_document_routes
 
-settings = Settings.from_environment()
+settings, api = Settings.from_environment(), ApiSettings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 after_response = AfterResponse.start(os.environ)
 metrics = ReadMetrics()
@@ -38,7 +39,7 @@ queries = GuardedQueries(
 reader = Reader(cache, queries, note_load=cache.note_load, note_overload=cache.note_overload)
 questions = Questions(catalogue)
 app = Application()
-add_document_routes(app, catalogue, ApiSettings.from_environment(), queries.row_types)
+add_document_routes(app, catalogue, api, queries.row_types)
 after_restore(cache.forget, queries.forget)
 
 
@@ -52,6 +53,16 @@ def answer_query(request: Request) -> Response:
         needs_ms = max(query.timeout_ms, 2 * ANSWER_MARGIN_MS)
         after_response.submit(task, needs_ms=needs_ms, on_drop=partial(reader.release, refresh))
     return respond(query, answer, request.headers)
+
+
+@app.route("/queries/{name}/direct")
+def answer_without_cache(request: Request) -> Response:
+    if not api.developer_mode:
+        detail = "This stack answers no query without its cache, because its parameter DeveloperMode is off."
+        return no_such_route(request.invocation.aws_request_id, detail)
+    question = questions.of(request.name, request.query_string)
+    answer = metrics.read_direct(reader, question, request.invocation.get_remaining_time_in_millis)
+    return respond(question.query, answer, request.headers)
 
 
 @app.route("/health")

@@ -8,8 +8,6 @@ the document is opened again. It holds nothing that changes, so no dependency is
 from __future__ import annotations
 
 import gzip
-import posixpath
-import re
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
@@ -20,12 +18,11 @@ from typing import Final
 
 from cacheaside.http.encoding import accepts_gzip
 from cacheaside.http.messages import Response
+from query.modules import joined
 
 __all__ = ["html_response"]
 
 _ASSETS: Final = Path(__file__).parent / "assets"
-_IMPORT: Final = re.compile(r'^import \{[^}]*\} from "(?P<path>[^"]+)";\n', re.MULTILINE)
-_EXPORT: Final = re.compile(r"^export (?=const |let |function |async function |class )", re.MULTILINE)
 
 
 def html_response(name: str, title: str, request_headers: Mapping[str, str]) -> Response:
@@ -53,7 +50,7 @@ def html_response(name: str, title: str, request_headers: Mapping[str, str]) -> 
 def _document(name: str, title: str) -> tuple[str, str]:
     """Return the text of the document, and its Content-Security-Policy."""
     style = _asset("style.css") + _asset(f"{name}.css")
-    script = _joined(f"{name}/{name}.js")
+    script = joined(_ASSETS, f"{name}/{name}.js")
     text = Template(_asset("document.html")).substitute(
         title=title, style=style, body=_asset(f"{name}.html"), script=script
     )
@@ -73,22 +70,6 @@ def _document(name: str, title: str) -> tuple[str, str]:
 @cache
 def _compressed(text: str) -> str:
     return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-
-
-def _joined(entry: str) -> str:
-    """Return the module `entry` and all that it imports as one module, each after those that it imports."""
-    sources: dict[str, str] = {}
-
-    def add(path: str) -> None:
-        if path in sources:
-            return
-        source = _asset(path)
-        for match in _IMPORT.finditer(source):
-            add(posixpath.normpath(posixpath.join(posixpath.dirname(path), match["path"])))
-        sources[path] = _EXPORT.sub("", _IMPORT.sub("", source))
-
-    add(entry)
-    return "".join(sources.values())
 
 
 def _asset(path: str) -> str:

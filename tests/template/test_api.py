@@ -10,7 +10,7 @@ from tests.template.support.api import PREFLIGHT, body, operations
 from tests.template.support.choices import JWT
 from tests.template.support.stack import Stack, stack_of
 
-READS = ("/", "/queries", "/queries/{name}", "/health", "/openapi.json", "/docs")
+READS = ("/", "/queries", "/queries/{name}", "/queries/{name}/direct", "/health", "/openapi.json", "/docs")
 ROUTES = {
     **{(method, path): "QueryFunction" for method in ("GET", "HEAD") for path in READS},
     ("ANY", "$default"): "QueryFunction",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -51,7 +52,26 @@ def through_proxy(stack: Stack) -> dict[str, str]:
 
 def test_query_gets_its_users(stack: Stack) -> None:
     own = {"DATABASE_USER": "cacheaside_query", "CACHE_USER": "QueryCacheUser"}
+    own |= {
+        "READ_AUTHORIZATION": stack.parameters["ReadAuthorization"],
+        "WRITE_AUTHORIZATION": stack.parameters["WriteAuthorization"],
+        "DEVELOPER_MODE": ANY,
+    }
     assert environment(stack, "Query") == everyones(stack, "Query") | own | through_proxy(stack)
+
+
+@pytest.mark.parametrize(
+    ("stage", "given", "mode"),
+    [
+        *(("dev", "auto", "on"), ("prod", "auto", "off")),
+        *(("dev", "off", "off"), ("prod", "off", "off")),
+        *(("dev", "on", "on"), ("prod", "on", "on")),
+    ],
+)
+def test_developer_mode_is_on_in_dev_and_off_in_prod_unless_told_otherwise(stage: str, given: str, mode: str) -> None:
+    assert environment(stack_of(Stage=stage, DeveloperMode=given), "Query")["DEVELOPER_MODE"] == mode
+    if given == "auto":
+        assert environment(stack_of(Stage=stage), "Query")["DEVELOPER_MODE"] == mode
 
 
 def test_command_waits_for_the_replicas_of_a_cache_that_has_some(stack: Stack) -> None:

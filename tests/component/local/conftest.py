@@ -110,7 +110,7 @@ def handler(event, context):
         case ["queries", name]:
             if name == "one" and event.get("queryStringParameters") != {"id": "3"}:
                 return {"statusCode": 400}
-            status = "hit; ttl=60" if event["rawPath"] in library.SEEN else "fwd=miss; stored"
+            status = "hit; ttl=60" if event["rawPath"] in library.SEEN else "fwd=miss; stored; ttl=60"
             if os.environ.get("FORGETFUL") != "1":
                 library.SEEN.add(event["rawPath"])
             headers = {"Cache-Status": f"cacheaside; {status}", "Content-Type": "application/json"}

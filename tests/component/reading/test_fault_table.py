@@ -24,7 +24,7 @@ TRIES: Final = 10
 
 HIT = Expected(200, r"cacheaside; hit; ttl=\d+")
 STALE = Expected(200, r"cacheaside; hit; ttl=-\d+")
-EXPIRED = Expected(200, "cacheaside; fwd=stale; stored")
+EXPIRED = Expected(200, r"cacheaside; fwd=stale; stored; ttl=\d+")
 BYPASS = Expected(200, "cacheaside; fwd=bypass; detail=cache-unavailable")
 NOT_STORED = Expected(200, "cacheaside; fwd=miss; detail=cache-unavailable")
 ON_ERROR = Expected(200, "cacheaside; fwd=stale; detail=stale-if-error")

@@ -178,7 +178,7 @@ def test_foreign_value_under_the_key_of_an_entry_is_a_miss(api: Any, client: Any
     api.get("/queries/product?id=42")
     [key] = client.keys("cacheaside:entry:*")
     client.set(key, garbage)
-    assert api.get("/queries/product?id=42").cache_status == "cacheaside; fwd=miss; stored"
+    assert api.get("/queries/product?id=42").cache_status.startswith("cacheaside; fwd=miss; stored; ttl=")
 
 
 def test_key_of_another_type_does_not_fail_the_read(api: Any, client: Any) -> None:

@@ -39,7 +39,7 @@ class Expected(NamedTuple):
     pattern: str
 
 
-MISS: Final = Expected(200, "cacheaside; fwd=miss; stored")
+MISS: Final = Expected(200, r"cacheaside; fwd=miss; stored; ttl=\d+")
 
 
 class InjectedFault(NamedTuple):

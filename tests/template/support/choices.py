@@ -23,6 +23,7 @@ FREE: Final = {
     "CacheMode": ("node", "cluster", "serverless"),
     "ReadAuthorization": ("open", "iam", "jwt"),
     "WriteAuthorization": ("iam", "jwt"),
+    "DeveloperMode": ("auto", *OFF_ON),
     "Deployment": ("AllAtOnce", "Canary10Percent5Minutes", "Linear10PercentEvery1Minute"),
     "Architecture": ("arm64", "x86_64"),
     "Invalidation": ("poll", "schedule", "listen"),

@@ -62,10 +62,11 @@ def answered(entry: Entry, accept_encoding: str | None, if_none_match: str | Non
     ("outcome", "status"),
     [
         (Outcome(source=Source.HIT, entry=ENTRY), "cacheaside; hit; ttl=41"),
-        (Outcome(source=Source.MISS, entry=ENTRY, stored=True), "cacheaside; fwd=miss; stored"),
-        (Outcome(source=Source.EXPIRED, entry=ENTRY, stored=True), "cacheaside; fwd=stale; stored"),
+        (Outcome(source=Source.MISS, entry=ENTRY, stored=True), "cacheaside; fwd=miss; stored; ttl=41"),
+        (Outcome(source=Source.EXPIRED, entry=ENTRY, stored=True), "cacheaside; fwd=stale; stored; ttl=41"),
         (Outcome(source=Source.MISS, entry=ENTRY, detail="lease-lost"), "cacheaside; fwd=miss; detail=lease-lost"),
         (Outcome(source=Source.BYPASS, entry=ENTRY, detail="x"), "cacheaside; fwd=bypass; detail=x"),
+        (Outcome(source=Source.DIRECT, entry=ENTRY), "cacheaside; fwd=request"),
     ],
 )
 def test_cache_status_has_the_source_of_the_answer(outcome: Outcome, status: str) -> None:
@@ -98,11 +99,16 @@ def test_client_keeps_an_answer_for_the_time_that_is_left_when_it_arrives(
     fresh_for_s: int, client_s: int, left_s: int, windows: tuple[int, int]
 ) -> None:
     entry = ENTRY._replace(fresh_until_ms=NOW + fresh_for_s * 1000)
-    for source in Source:
+    for source in set(Source) - {Source.DIRECT}:
         answer = headers(Outcome(source=source, entry=entry), client_ms=client_s * 1000)
         max_age, *others = (int(directive.partition("=")[2]) for directive in answer["Cache-Control"].split(", "))
         assert max_age - int(answer["Age"]) == left_s  # as clients reckon, RFC 9111 section 4.2
         assert tuple(others) == windows
+
+
+def test_answer_that_the_caller_wanted_without_the_cache_has_been_in_none_and_may_be_kept_by_none() -> None:
+    direct = headers(Outcome(source=Source.DIRECT, entry=ENTRY), client_ms=30_000, database_ms=18_000)
+    assert (direct["Age"], direct["Cache-Control"]) == ("0", "no-store")
 
 
 @pytest.mark.parametrize("accepted", ACCEPTS_GZIP)

@@ -10,7 +10,7 @@ from local.demo import QueryTimes, format_table
     [
         (200, "cacheaside; hit; ttl=42", True),
         (200, "cacheaside;hit", True),
-        (200, "cacheaside; fwd=miss; stored", False),
+        (200, "cacheaside; fwd=miss; stored; ttl=60", False),
         (200, "cacheaside; fwd=stale; detail=hit-for-pass", False),
         (200, "hit", False),
         (200, "", False),

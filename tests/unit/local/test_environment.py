@@ -2,6 +2,7 @@
 
 import pytest
 
+from cacheaside.settings import ApiSettings, Authorization
 from local.environment import ROLES, function_environment
 
 EMBEDDED = "postgresql://postgres@127.0.0.1:5433/cacheaside"
@@ -51,6 +52,13 @@ def test_verifier_reads_the_database_with_the_role_of_the_query_function() -> No
     for url, embedded in ((EMBEDDED, True), (GIVEN, False)):
         variables = function_environment(url, CACHE, embedded=embedded)
         assert variables["InvalidateFunction"]["READ_DATABASE_USER"] == variables["QueryFunction"]["DATABASE_USER"]
+
+
+def test_everything_is_open_and_developer_mode_is_on() -> None:
+    for host in (None, "engine"):
+        variables = function_environment(GIVEN, CACHE, embedded=False, host=host)["QueryFunction"]
+        expected = ApiSettings(reads=Authorization.OPEN, writes=Authorization.OPEN, developer_mode=True)
+        assert ApiSettings.from_environment(variables) == expected
 
 
 def test_sweep_does_not_poll_in_a_container() -> None:

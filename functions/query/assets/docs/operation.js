@@ -24,7 +24,7 @@ export function operationSection(api, operation, queries) {
     ...part("Try it", ...(answer ? tryIt(operation, formOf(operation, queries), region) : [element("a", { href: path, textContent: `Open ${path}` })])),
     direct && element("p", { className: "note" }, code(`GET ${direct}`), " asks PostgreSQL each time, and stores nothing."),
     about?.sql && folded("SQL", block(`SQL of ${id}`, about.sql.trim())),
-    folded("Responses", responseTable(id, operation.responses)));
+    folded("Responses", responseTable(api, id, operation.responses)));
 }
 
 const AUTHORIZATIONS = {
@@ -62,11 +62,12 @@ function answerOf(api, about, id, answer) {
 }
 
 // Each problem is explained once, in a section of its own, which the problem documents link to.
-function responseTable(id, responses) {
+function responseTable(api, id, responses) {
+  const titles = new Map(api["x-cacheaside"].problems.map(({ slug, title }) => [slug, title]));
   const rows = responses.map(({ status, description, headers = {}, content = {} }) => {
-    const problems = Object.keys(content["application/problem+json"]?.examples ?? {});
-    const links = problems.flatMap((slug) => [" ", element("a", { href: `#${slug}`, textContent: slug })]);
-    return [code(status), element("span", {}, description ?? "", ...links), Object.keys(headers).join(", ")];
+    const slugs = Object.keys(content["application/problem+json"]?.examples ?? {});
+    const links = slugs.map((slug) => element("li", {}, element("a", { href: `#${slug}`, textContent: titles.get(slug) })));
+    return [code(status), links.length ? element("ul", {}, ...links) : description, Object.keys(headers).join(", ")];
   });
   return table(`Responses of ${id}`, ["status", "meaning", "headers"], rows);
 }

@@ -60,9 +60,10 @@ export class Account {
   fromCache = 0;
   loads = 0;
   savedMs = 0;
+  hasSaved = false; // whether the time saved is known of any call
   #withoutCache = new Map(); // ms by path
 
-  // Adds a call. Its `savedMs` becomes the time that the cache saved, where that is known.
+  // Adds a call. The time that it saved is known after a load of the same question.
   add(call) {
     this.calls = [...this.calls, call].slice(-KEPT);
     if (["direct", "miss", "bypass"].includes(call.kind)) this.#withoutCache.set(call.path, call.ms);
@@ -72,7 +73,9 @@ export class Account {
     if (call.kind !== "hit" && call.kind !== "stale") return;
     this.fromCache += 1;
     const without = this.without(call.path);
-    if (without !== undefined) this.savedMs += call.savedMs = without - call.ms;
+    if (without === undefined) return;
+    this.savedMs += without - call.ms;
+    this.hasSaved = true;
   }
 
   // Returns the ms that the last load of `path` took, or undefined.

@@ -1,9 +1,10 @@
 // The two answers side by side: with the cache, and without it.
 
-import { byId } from "../common/dom.js";
+import { byId, svg } from "../common/dom.js";
 import { duration, milliseconds } from "../common/numbers.js";
 
 const began = new Map(); // by card, while it waits for its answer
+const took = new Map(); // ms by card
 let timer;
 
 // Shows how long the card has been waiting.
@@ -13,14 +14,17 @@ export function startCard(id) {
   timer ??= setInterval(tick, 100);
 }
 
-// Shows the answer in the card.
+// Shows the answer in the card. The bar of the slower card is the longest.
 export function finishCard(id, call) {
   began.delete(id);
   if (began.size === 0) timer = clearInterval(timer);
   const card = byId(id);
   card.removeAttribute("aria-busy");
   card.className = `card ${call.kind}`;
-  write(card, call.ms === undefined ? "–" : milliseconds(call.ms), ageOf(call));
+  write(card, call.ms === undefined ? "–" : milliseconds(call.ms), wordsOf(call));
+  took.set(id, call.ms);
+  const most = Math.max(...[...took.values()].filter((ms) => ms !== undefined));
+  for (const [each, ms] of took) drawBar(each, (ms ?? 0) / most);
 }
 
 // Empties the card.
@@ -29,10 +33,19 @@ export function resetCard(id) {
   byId(id).removeAttribute("aria-busy");
   byId(id).className = "card";
   write(byId(id), "–", "not asked yet");
+  took.delete(id);
+  drawBar(id, 0);
 }
 
-function ageOf(call) {
-  return call.ageS ? `${call.words}; ${call.ageS} s old` : call.words;
+function drawBar(id, share) {
+  const bar = svg("svg", { height: 8, "aria-hidden": "true" }, svg("rect", { width: `${100 * share}%`, height: 8 }));
+  byId(id).querySelector(".bar").replaceChildren(bar);
+}
+
+function wordsOf(call) {
+  const age = call.ageS ? [`${call.ageS} s old`] : [];
+  const browser = call.browserMs === undefined ? [] : [`${milliseconds(call.browserMs)} in the browser`];
+  return [call.words, ...age, ...browser].join("; ");
 }
 
 function tick() {

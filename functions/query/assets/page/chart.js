@@ -25,10 +25,11 @@ export function draw(calls) {
   const holder = byId("chart");
   const focused = holder.contains(document.activeElement) ? calls.find((call) => call.mark === document.activeElement) : undefined;
   const width = Math.max(holder.clientWidth, 260);
+  const isEmpty = calls.length === 0;
   const scale = byId("logarithmic").checked ? logarithmic(calls) : linear(calls);
   const x = (index) => EDGE.left + ((index + 0.5) * (width - EDGE.left - EDGE.right)) / SLOTS;
   const y = (ms) => HEIGHT - EDGE.bottom - scale.share(ms) * (HEIGHT - EDGE.top - EDGE.bottom);
-  const lines = scale.ticks.flatMap((ms) => [
+  const lines = (isEmpty ? [0] : scale.ticks).flatMap((ms) => [
     svg("line", { class: "tick", x1: EDGE.left, x2: width - EDGE.right, y1: y(ms), y2: y(ms) }),
     svg("text", { class: "tick", x: EDGE.left - 8, y: y(ms) + 4, "text-anchor": "end" }, ms === 0 ? "0" : label(ms)),
   ]);

@@ -22,6 +22,13 @@ export function countDown(call, query) {
   timer = setInterval(show, 250);
 }
 
+// Says that the answer was taken out of the cache.
+export function showTakenOut(words) {
+  clearInterval(timer);
+  byId("left-bar").value = 0;
+  byId("left-words").textContent = `${words}: the next request asks PostgreSQL.`;
+}
+
 function wordsOf(left, query) {
   if (left > 0) return `Fresh for ${timeLeft(left)} more.`;
   const stale = query.stale + left;

@@ -2,10 +2,11 @@
 
 import { duration, milliseconds, times } from "../common/numbers.js";
 
-// Returns the headline for the last `call` to the cached route. `without` is the ms of the same question without cache.
+// Returns the headline for the last `call` to the cached route, if there was one. `without` is the ms of the same question without cache.
 export function headlineOf(call, without) {
+  if (call === undefined) return "Ask PostgreSQL a slow question. Then ask again.";
   switch (call.kind) {
-    case "hit": return compared("", call, without);
+    case "hit": return compared(call.code === 404 ? "No such row, " : "", call, without);
     case "stale": return compared("Old answer at once, refreshed afterwards: ", call, without);
     case "miss": return call.status.includes("; stored")
       ? `${duration(call.ms)}: PostgreSQL was asked, and the answer is stored. Ask again.`

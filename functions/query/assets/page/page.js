@@ -8,9 +8,9 @@ import { showAnswer, showTags } from "./answer.js";
 import { Account, callOf } from "./calls.js";
 import { finishCard, resetCard, startCard } from "./cards.js";
 import { draw } from "./chart.js";
-import { countDown } from "./countdown.js";
+import { countDown, showTakenOut } from "./countdown.js";
 import { headlineOf } from "./headline.js";
-import { offerWrites, showWrites } from "./write.js";
+import { invalidate, offerWrites, showWrites } from "./write.js";
 
 const TIMES = 20;
 
@@ -49,11 +49,12 @@ async function askCached({ query, values, path }) {
   if (shown === path) {
     finishCard("cached", call);
     byId("headline").textContent = headlineOf(call, account.without(path));
-    reportProblems(response.problem?.errors ?? []);
+    reportProblems(call.kind === "error" ? (call.problem.errors ?? [call.problem]) : []);
     countDown(call, query);
     showAnswer(call);
     showTags(query, values);
     byId("ask").textContent = "Ask again";
+    showWrites({ query, values });
     if (!catalogue.api.direct) withoutDirect(path);
   }
   showAccount();
@@ -75,7 +76,7 @@ async function askDirect({ query, values, path }) {
 
 function withoutDirect(path) {
   const ms = account.without(path);
-  finishCard("direct", { kind: "direct", ms, words: "The last load took so long. To ask without the cache, deploy with DeveloperMode=on." });
+  finishCard("direct", { kind: "direct", ms, words: ms === undefined ? "not known yet: nothing was loaded" : "as long as the last load took" });
 }
 
 function ask() {
@@ -123,7 +124,7 @@ function atOnce(asked) {
 
 function showAccount() {
   byId("ratio").textContent = account.asked ? `${Math.round((100 * account.fromCache) / account.asked)} %` : "–";
-  byId("saved").textContent = account.asked ? duration(account.savedMs) : "–";
+  byId("saved").textContent = account.hasSaved ? duration(account.savedMs) : "–";
   byId("loads").textContent = account.asked ? `${account.loads} for ${account.asked} requests` : "–";
   draw(account.calls);
 }
@@ -132,6 +133,7 @@ function clear() {
   shown = undefined;
   for (const id of ["cached", "direct"]) resetCard(id);
   byId("ask").textContent = "Ask";
+  byId("headline").textContent = headlineOf(undefined);
   countDown(undefined);
   showAnswer(undefined);
 }
@@ -139,14 +141,28 @@ function clear() {
 function showQuery() {
   const query = chosen();
   clear();
-  byId("headline").textContent = account.asked ? "" : byId("headline").textContent;
   byId("summary").textContent = query.summary;
   form = fields(query.parameters, "parameter");
   byId("parameters").replaceChildren(...form.nodes);
   byId("form-problem").hidden = true;
   byId("series").textContent = "";
   showTags(query, form.values());
-  showWrites(question());
+}
+
+// With other values it is another question: the answer to the former one must not stand beside it.
+function showValues() {
+  const query = chosen();
+  const values = form.values();
+  if (shown !== `/queries/${query.name}${queryString(values)}`) clear();
+  showTags(query, values);
+}
+
+async function takeOut() {
+  const asked = question();
+  if (asked === undefined) return;
+  const { words, problem } = await invalidate(asked);
+  if (problem) reportProblems([problem]);
+  else showTakenOut(words);
 }
 
 // The first query that can be asked without filling in anything: one without parameters, if there is one.
@@ -171,15 +187,14 @@ async function loadCatalogue() {
   if (isEmpty) return;
   byId("query").replaceChildren(...catalogue.data.map(({ name }) => element("option", { value: name, textContent: name })));
   byId("query").value = firstQuery(catalogue.data).name;
+  byId("invalidate").hidden = catalogue.api.writes === "iam";
   offerWrites(catalogue, { question, askCached });
   showQuery();
 }
 
 byId("query").addEventListener("change", showQuery);
-byId("parameters").addEventListener("change", () => {
-  showTags(chosen(), form.values());
-  showWrites(question());
-});
+byId("parameters").addEventListener("input", showValues);
+byId("invalidate").addEventListener("click", takeOut);
 byId("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   await loaded; // the button is there before the catalogue

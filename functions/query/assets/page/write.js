@@ -52,13 +52,20 @@ function showAuthorization() {
 
 // A browser has no AWS credentials. So, where writes are signed, the page shows the line to run in a shell.
 function showSigned() {
-  if (catalogue.api.writes !== "iam") return;
-  const { name, parameters } = chosen();
-  const body = jsonBody(form.values(), parameters);
+  const command = chosen();
+  if (catalogue.api.writes !== "iam" || command === undefined) return;
+  const body = jsonBody(form.values(), command.parameters);
   byId("authorization").replaceChildren(
     element("p", { textContent: "Writes to this API are signed with AWS credentials, which a page does not have. Run this line in a shell, and watch for the change here:" }),
-    copyable(curl({ path: `/commands/${name}`, body, authorization: "iam", region: catalogue.api.region, method: "POST" }), "the signed request"));
-  for (const id of ["run-command", "invalidate"]) byId(id).hidden = true;
+    copyable(curl({ path: `/commands/${command.name}`, body, authorization: "iam", region: catalogue.api.region, method: "POST" }), "the signed request"));
+  byId("run-command").hidden = true;
+}
+
+// Invalidates the answer to a question, and returns what to say about it.
+export async function invalidate({ query, values }) {
+  const body = `{"query": ${JSON.stringify(query.name)}, "params": ${jsonBody(values, query.parameters)}}`;
+  const { ms, problem } = await send("/invalidations", { method: "POST", body });
+  return problem ? { problem } : { words: `Invalidated in ${milliseconds(ms)}` };
 }
 
 // Shows the line for psql that changes what the question depends on.
@@ -72,15 +79,17 @@ let described; // the OpenAPI document, fetched once
 
 async function touchOf({ query, values }) {
   described ??= send("/openapi.json").then(({ problem, text }) => (problem ? {} : JSON.parse(text)));
-  const touches = (await described).paths?.[`/queries/${query.name}`]?.get["x-cacheaside"]?.touches ?? [];
-  const literal = (value) => (/^-?\d+(\.\d+)?$/.test(value) ? value : `'${String(value).replaceAll("'", "''")}'`);
-  return touches[0]?.replace(/\{(\w+)\}/g, (_, name) => literal(values[name] ?? ""));
+  const touches = (await described).paths?.[`/queries/${query.name}`]?.get["x-cacheaside"].touches ?? {};
+  const tag = query.tags.find((each) => each in touches);
+  // The statement has the quotes of SQL around a placeholder that needs them.
+  return touches[tag]?.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? "").replaceAll("'", "''"));
 }
 
 // Sends a write, asks the question again, and shows the milliseconds between them.
 async function write(path, body) {
   const asked = page.question();
   if (asked === undefined) return;
+  steps(["Reading the answer as it is now …"]);
   const before = await send(asked.path);
   const began = performance.now();
   const response = await send(path, { method: "POST", body });
@@ -156,9 +165,5 @@ byId("command-form").addEventListener("submit", (event) => {
   const unreadable = form.unreadable();
   form.showProblems(unreadable);
   if (unreadable.length === 0) write(`/commands/${chosen().name}`, jsonBody(form.values(), chosen().parameters));
-});
-byId("invalidate").addEventListener("click", () => {
-  const asked = page.question();
-  if (asked !== undefined) write("/invalidations", `{"query": ${JSON.stringify(asked.query.name)}, "params": ${jsonBody(asked.values, asked.query.parameters)}}`);
 });
 byId("watch").addEventListener("click", (event) => watch(event.currentTarget));

@@ -16,7 +16,7 @@ from cacheaside.http.documents import JSON
 from cacheaside.http.encoding import accepts_gzip
 from cacheaside.http.messages import Response
 from cacheaside.reading.entry import Encoding, unpack
-from cacheaside.reading.outcome import Outcome
+from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.reader import Answer
 
 __all__ = ["answer_headers", "respond"]
@@ -41,23 +41,24 @@ def respond(query: Query, answer: Answer, request_headers: Mapping[str, str]) ->
 def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
     """Return the headers of every answer to a query, with or without a row."""
     entry, at_ms = answer.outcome.entry, answer.at_ms
-    age_s = entry.age_ms(at_ms) // 1000
+    is_direct = answer.outcome.source is Source.DIRECT  # no cache has held it, and none shall
+    age_s = 0 if is_direct else entry.age_ms(at_ms) // 1000
     return {
         "Cache-Status": _cache_status(answer.outcome, at_ms),
         "Age": str(age_s),
         # Also on an answer that is not compressed: a later answer to the same request may be compressed.
         "Vary": "Accept-Encoding",
-        "Cache-Control": _cache_control(query.policy, age_s, entry.ttl_ms(at_ms)),
+        "Cache-Control": "no-store" if is_direct else _cache_control(query.policy, age_s, entry.ttl_ms(at_ms)),
         "Server-Timing": _server_timing(answer),
     }
 
 
 def _cache_status(outcome: Outcome, at_ms: int) -> str:
     status = f"cacheaside; {outcome.source.status}"
-    if outcome.source.is_hit:
-        status += f"; ttl={outcome.entry.ttl_ms(at_ms) // 1000}"
     if outcome.stored:
         status += "; stored"
+    if outcome.stored or outcome.source.is_hit:
+        status += f"; ttl={outcome.entry.ttl_ms(at_ms) // 1000}"
     return status if outcome.detail is None else f"{status}; detail={outcome.detail}"
 
 

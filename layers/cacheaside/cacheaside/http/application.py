@@ -31,6 +31,7 @@ _ROUTES: Final = {
     "/": _READ,
     "/queries": _READ,
     "/queries/{name}": _READ,
+    "/queries/{name}/direct": _READ,
     "/health": _READ,
     "/openapi.json": _READ,
     "/docs": _READ,
@@ -71,13 +72,14 @@ class Application:
         return response.to_event()
 
     def _answer(self, request: Request) -> Response:
-        route = _route(request.path)
+        route, request.name = _route(request.path)
         allowed = _ROUTES.get(route, ())
         if allowed and request.method not in allowed:
             return problems.method_not_allowed(", ".join(allowed), request.invocation.aws_request_id)
         answer = self._answers.get(route)
-        # $default means that API Gateway found no route. It compares encoded paths, so /queries%2Fproduct has none.
-        if answer is None or request.event["routeKey"] == "$default":
+        # API Gateway compares encoded paths, so to it /queries%2Fproduct has no route, which is $default, and
+        # /queries/product%2Fdirect has that of a query.
+        if answer is None or request.event["routeKey"] != f"{request.method} {route}":
             return problems.no_such_route(request.invocation.aws_request_id)
         if allowed is _READ:
             return conditional(answer(request), request.headers)
@@ -106,9 +108,14 @@ def _log(error: Exception, request: Request) -> None:
         _logger().warning(str(error), extra=keys)
 
 
-def _route(path: str) -> str:
-    """Return the key of `_ROUTES` that fits `path`, or one that is none."""
+def _route(path: str) -> tuple[str, str]:
+    """Return the key of `_ROUTES` that fits `path`, or one that is none, and the value of its `{name}`."""
     if path in _ROUTES:
-        return path
+        return path, ""
     folder, _, name = path.rpartition("/")
-    return f"{folder}/{{name}}" if name and "\n" not in name else ""
+    route = f"{folder}/{{name}}"
+    if route not in _ROUTES:
+        last = name
+        folder, _, name = folder.rpartition("/")
+        route = f"{folder}/{{name}}/{last}"
+    return (route, name) if name and "\n" not in name else ("", "")

@@ -17,7 +17,10 @@ class Invocation(Protocol):
 
 
 class Request:
-    """One request. `headers` have lower-case names. `name` is the last part of the path, where the route has one."""
+    """One request. `headers` have lower-case names.
+
+    `name` is what the path has for `{name}` in the route. `Application` sets it when it has found the route.
+    """
 
     __slots__ = ("event", "headers", "invocation", "method", "name", "path", "query_string")
 
@@ -29,7 +32,7 @@ class Request:
         self.query_string: str = event.get("rawQueryString") or ""
         # API Gateway sends lower-case names. `sam local start-api` sends them as the client wrote them.
         self.headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-        self.name = self.path.rpartition("/")[2]
+        self.name = ""
 
 
 class Response(NamedTuple):

@@ -239,9 +239,9 @@ def problem_response(error: Exception, request_id: str) -> Response:
     return _response(problem, detail, request_id, headers, extra)
 
 
-def no_such_route(request_id: str) -> Response:
-    """Return the 404 for a path that has no route."""
-    return _response(_NO_SUCH_ROUTE, _NO_SUCH_ROUTE.explanation, request_id)
+def no_such_route(request_id: str, detail: str = _NO_SUCH_ROUTE.explanation) -> Response:
+    """Return the 404 for a path that has no route in this stack."""
+    return _response(_NO_SUCH_ROUTE, detail, request_id)
 
 
 def method_not_allowed(allow: str, request_id: str) -> Response:

@@ -46,18 +46,24 @@ def acquire(question: Question, context: ReadContext) -> Generator[Step, Any, tu
 
 
 def load(
-    question: Question, context: ReadContext, token: bytes, captured: Looked | None, *, refreshes: bool = False
+    question: Question,
+    context: ReadContext,
+    token: bytes,
+    captured: Looked | None,
+    *,
+    refreshes: bool = False,
+    direct: bool = False,
 ) -> Generator[Step, Any, Entry]:
     """Load, and return the entry, with the tag versions that were `captured` before. Raises DatabaseError.
 
     A failure releases the lease, and is left in its place if others share it. If the load is to bypass the cache, there
-    is no lease, and nothing was captured.
+    is no lease, and nothing was captured. `direct`: the caller asked for that.
     """
     created_ms, began_ms = context.now_ms(), context.elapsed_ms()
     tag_versions = tuple(map(_embeddable, captured.tags)) if captured else ()
     renew, timeout_ms = Renew(question.keys, token) if captured else None, _timeout_ms(question, context)
     try:
-        loaded: Loaded = yield Load(question, timeout_ms, bypass=captured is None, renew=renew)
+        loaded: Loaded = yield Load(question, timeout_ms, bypass=captured is None, direct=direct, renew=renew)
     except DatabaseError as error:
         took_ms, hurried = context.elapsed_ms() - began_ms, timeout_ms < question.query.timeout_ms
         if captured is not None and (refreshes or is_shared(error, took_ms, hurried=hurried)):

@@ -30,6 +30,7 @@ class Source(Enum):
     EXPIRED = "a load: the entry in the cache was past its time", "fwd=stale", False
     STALE_IF_ERROR = "past its time, because the load failed", "fwd=stale", False
     BYPASS = "a load: the cache was unavailable", "fwd=bypass", False
+    DIRECT = "a load: the caller asked for one", "fwd=request", False
 
     def __init__(self, _meaning: str, status: str, is_hit: bool) -> None:
         self.status = status  # the words of Cache-Status for it (RFC 9211 section 2)

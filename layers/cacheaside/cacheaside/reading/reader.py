@@ -14,7 +14,7 @@ from cacheaside.clock import epoch_ms, monotonic_ms
 from cacheaside.errors import CacheasideError, Overloaded
 from cacheaside.reading import steps
 from cacheaside.reading.entry import TOKEN_BYTES
-from cacheaside.reading.fill import ReadContext
+from cacheaside.reading.fill import ReadContext, load
 from cacheaside.reading.local_level import LocalLevel
 from cacheaside.reading.outcome import Outcome, Refresh, Source
 from cacheaside.reading.question import Question
@@ -58,7 +58,7 @@ class Reader:
     ) -> None:
         """`note_load` is told the name of a query and its load time in ms, with each answer.
 
-        `note_overload` is told when PostgreSQL had no room for a load that bypassed the cache.
+        `note_overload` is told when PostgreSQL had no room for a load because the cache was unavailable.
         """
         self._cache = cache
         self._loader = loader
@@ -76,12 +76,24 @@ class Reader:
         spent, local_ms = _Spent(), question.query.policy.local_ms
         if local_ms and (kept := self._local.get(question.keys.entry, self._now_ms())):
             return self._answer(Outcome(source=Source.LOCAL, entry=kept), spent)
-        context = ReadContext(self._now_ms, self._elapsed_ms, _new_token, random.random, time_left_ms)
-        outcome = self._run(read(question, context), spent)
+        outcome = self._run(read(question, self._context(time_left_ms)), spent)
         self._note_load(question.query.name, outcome.entry.load_ms)
         if local_ms:
             self._local.keep(question.keys.entry, outcome.entry, self._now_ms(), local_ms)
         return self._answer(outcome, spent)
+
+    def read_direct(self, question: Question, time_left_ms: Callable[[], int]) -> Answer:
+        """Return the answer that PostgreSQL gives now, before `time_left_ms` is over. Raises DatabaseError.
+
+        The cache is neither asked nor filled. Nor does it learn from this load how long loads take: callers choose how
+        many of them compete.
+        """
+        spent = _Spent()
+        path = load(question, self._context(time_left_ms), _new_token(), None, direct=True)
+        return self._answer(Outcome(source=Source.DIRECT, entry=self._run(path, spent)), spent)
+
+    def _context(self, time_left_ms: Callable[[], int]) -> ReadContext:
+        return ReadContext(self._now_ms, self._elapsed_ms, _new_token, random.random, time_left_ms)
 
     def _answer(self, outcome: Outcome, spent: _Spent) -> Answer:
         return Answer(
@@ -146,7 +158,7 @@ class Reader:
                     time.sleep(step.ms / 1000)
                     return None
         except CacheasideError as error:
-            if isinstance(error, Overloaded):
+            if isinstance(error, Overloaded) and not (isinstance(step, steps.Load) and step.direct):
                 self._note_overload()
             return error
         finally:

@@ -78,12 +78,13 @@ class Load(NamedTuple):
     """Ask PostgreSQL, which cancels the statement after `timeout_ms`. Sent: `Loaded`. Raises DatabaseError.
 
     `renew` is done again and again meanwhile. `bypass`: no lease is held for this load, so the whole fleet could send
-    one at once. PostgreSQL caps such loads.
+    one at once. PostgreSQL caps such loads. `direct`: the caller asked for this bypass. The cap on those is lower.
     """
 
     question: Question
     timeout_ms: int
     bypass: bool = False
+    direct: bool = False
     renew: Renew | None = None
 
 

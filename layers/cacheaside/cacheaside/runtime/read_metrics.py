@@ -55,6 +55,11 @@ class ReadMetrics:
         self._metrics.add(values, question.query.name)
         return answer
 
+    def read_direct(self, reader: Reader, question: Question, time_left_ms: Callable[[], int]) -> Answer:
+        """Return the answer without the cache. Count the request, and nothing else: it says nothing about the cache."""
+        self._metrics.add({"Direct": 1}, question.query.name)
+        return reader.read_direct(question, time_left_ms)
+
     def refresh(self, reader: Reader, question: Question, refresh: Refresh, *, inline: bool) -> None:
         """Run a refresh. Count whether its entry was stored, and whether it delayed the response (RefreshInline)."""
         name = question.query.name

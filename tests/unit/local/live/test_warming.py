@@ -74,7 +74,7 @@ def cached(status: str, code: int = 200) -> Answer:
 
 def test_an_overloaded_api_is_asked_again_when_it_says() -> None:
     waits: list[float] = []
-    with serving(Api({"/a": [BUSY, BUSY, cached("fwd=miss; stored")]})) as target:
+    with serving(Api({"/a": [BUSY, BUSY, cached("fwd=miss; stored; ttl=60")]})) as target:
         warmed = warm(target, ["/a"], 1, lambda *_: None, pause=waits.append)
     assert (warmed.answers, waits) == ({STORED: 1}, [7.0, 7.0])
     assert not warmed.failures
@@ -107,8 +107,8 @@ def test_failures_are_counted_by_their_title_and_not_asked_again() -> None:
 def test_answers_are_counted_by_what_became_of_them() -> None:
     answers = {
         "/hit": [cached("hit; ttl=42")],
-        "/miss": [cached("fwd=miss; stored")],
-        "/none": [cached("fwd=miss; stored", 404)],
+        "/miss": [cached("fwd=miss; stored; ttl=60")],
+        "/none": [cached("fwd=miss; stored; ttl=60", 404)],
         "/waited": [cached("fwd=miss; collapsed")],
         "/bypass": [cached("fwd=bypass")],
     }

@@ -34,6 +34,8 @@ _DESCRIBED_S: Final = 2.0
 # How many loads without a lease may run at once in the whole fleet. A sandbox serves one request at a time, so it
 # cannot count them: PostgreSQL does. Ten slow queries are about as many as a small instance can run.
 _BYPASSES_AT_MOST: Final = 10
+# Those that callers ask for take only the first of these slots. The others stay free for when the cache fails.
+_DIRECT_AT_MOST: Final = 5
 # The first key of our advisory locks, "cach"; the second is the slot. Other users of advisory locks choose other keys.
 _SLOTS: Final = 0x63616368
 # Each search starts at a random slot, so that not all searches begin at the first. The lock ends with the transaction,
@@ -72,7 +74,7 @@ class Queries:
         AnswerTooLarge, or Overloaded for a bypass.
         """
         if step.bypass:
-            return self.load_capped(step, _BYPASSES_AT_MOST)
+            return self.load_capped(step, _DIRECT_AT_MOST if step.direct else _BYPASSES_AT_MOST)
         with during_waits(renew, RENEW_EVERY_MS / 1000) if renew else nullcontext():
             return self._load(step)
 
