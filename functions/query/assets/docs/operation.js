@@ -16,13 +16,13 @@ export function operationSection(api, operation, queries) {
     element("h3", { id: `${id}--title` }, element("a", { href: `#${id}` }, element("span", { className: `method ${method}`, textContent: method }), " ", code(path))),
     element("p", { textContent: `${summary}.` }),
     authorization === "open" ? undefined : element("p", { className: "note", textContent: AUTHORIZATIONS[authorization] }),
+    direct && element("p", { className: "note" }, code(`GET ${direct}`), " asks PostgreSQL each time, and stores nothing."),
     ...part("How long an answer lives", about?.ttl === undefined ? undefined : policyOf(about)),
     ...part("What invalidates it", about?.tags && tagsOf(about)),
     ...part("Parameters", about && parametersOf(about)),
     ...part("Answer", ...(answer ? answerOf(api, about, id, answer) : [])),
     // What is no JSON is for browsers: a link is enough.
     ...part("Try it", ...(answer ? tryIt(operation, formOf(operation, queries), region) : [element("a", { href: path, textContent: `Open ${path}` })])),
-    direct && element("p", { className: "note" }, code(`GET ${direct}`), " asks PostgreSQL each time, and stores nothing."),
     about?.sql && folded("SQL", block(`SQL of ${id}`, about.sql.trim())),
     folded("Responses", responseTable(api, id, operation.responses)));
 }

@@ -19,7 +19,8 @@ export function parameterTable(name, parameters) {
 }
 
 function typeOf({ type }) {
-  return type.endsWith("[]") ? `list of ${type.slice(0, -2)}` : type;
+  const scalar = type.replace("[]", "").replace("enum", "text");
+  return type.endsWith("[]") ? `list of ${scalar}` : scalar;
 }
 
 function rulesOf(rules) {
@@ -47,7 +48,7 @@ export function columnTable(name, columns, schema) {
 }
 
 function jsonType(schema = {}) {
-  if (schema.enum) return ["one of", schema.enum.map(String).join(", ")].join(" ");
+  if (schema.enum) return `one of ${schema.enum.map(String).join(", ")}`;
   const types = [schema.type ?? "anything"].flat();
   const named = types.map((type) => (type === "array" ? `list of ${jsonType(schema.items)}` : type)).join(" or ");
   return schema.format ? `${named} (${schema.format})` : named;
