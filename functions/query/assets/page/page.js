@@ -19,6 +19,7 @@ const waitingDirect = new Set(); // the paths that are being asked without the c
 let catalogue = { data: [], commands: [], api: {} };
 let form = fields({}, "parameter");
 let shown; // the path whose answer is on the page
+let last; // its last call through the cache
 let isInSeries = false;
 
 const chosen = () => catalogue.data.find(({ name }) => name === byId("query").value);
@@ -47,8 +48,9 @@ async function askCached({ query, values, path }) {
   const call = callOf(path, response);
   account.add(call);
   if (shown === path) {
+    last = call;
     finishCard("cached", call);
-    byId("headline").textContent = headlineOf(call, account.without(path));
+    showHeadline();
     reportProblems(call.kind === "error" ? (call.problem.errors ?? [call.problem]) : []);
     countDown(call, query);
     showAnswer(call);
@@ -70,8 +72,15 @@ async function askDirect({ query, values, path }) {
   waitingDirect.delete(path);
   const call = callOf(path, response);
   account.add(call);
-  if (shown === path) finishCard("direct", call);
+  if (shown === path) {
+    finishCard("direct", call);
+    if (last !== undefined) showHeadline();
+  }
   showAccount();
+}
+
+function showHeadline() {
+  byId("headline").textContent = headlineOf(last, account.without(shown));
 }
 
 function withoutDirect(path) {
@@ -123,17 +132,17 @@ function atOnce(asked) {
 }
 
 function showAccount() {
-  byId("ratio").textContent = account.asked ? `${Math.round((100 * account.fromCache) / account.asked)} %` : "–";
-  byId("saved").textContent = account.hasSaved ? duration(account.savedMs) : "–";
+  byId("ratio").textContent = account.asked ? `${Math.round((100 * account.hits) / account.asked)} %` : "–";
+  byId("saved").textContent = account.savedMs === undefined ? "–" : duration(account.savedMs);
   byId("loads").textContent = account.asked ? `${account.loads} for ${account.asked} requests` : "–";
   draw(account.calls);
 }
 
 function clear() {
-  shown = undefined;
+  shown = last = undefined;
   for (const id of ["cached", "direct"]) resetCard(id);
   byId("ask").textContent = "Ask";
-  byId("headline").textContent = headlineOf(undefined);
+  showHeadline();
   countDown(undefined);
   showAnswer(undefined);
 }
