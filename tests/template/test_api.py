@@ -73,10 +73,9 @@ def test_stage_deploys_itself_and_limits_the_rate_of_every_route() -> None:
     assert (stage["StageName"], stage["AutoDeploy"]) == ("$default", True)
     rates = {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
     assert {stage["DefaultRouteSettings"][rate] for rate in rates} == {"500"}
-    writes = {" ".join(route) for route in ROUTES if route[0] == "POST"}
-    assert stage["RouteSettings"].keys() == writes
-    for settings in stage["RouteSettings"].values():
-        assert {settings[rate] for rate in rates} == {"20"}
+    limits = {route: {settings[rate] for rate in rates} for route, settings in stage["RouteSettings"].items()}
+    writes = {" ".join(route): {"20"} for route in ROUTES if route[0] == "POST"}
+    assert limits == writes | {f"{method} /queries/{{name}}/direct": {30} for method in ("GET", "HEAD")}
     assert all(s["DetailedMetricsEnabled"] for s in [stage["DefaultRouteSettings"], *stage["RouteSettings"].values()])
 
 
