@@ -10,7 +10,7 @@ import { finishCard, resetCard, startCard } from "./cards.js";
 import { draw } from "./chart.js";
 import { countDown, showTakenOut } from "./countdown.js";
 import { headlineOf } from "./headline.js";
-import { invalidate, offerWrites, showWrites } from "./write.js";
+import { forgetWrite, invalidate, offerWrites, showWrites } from "./write.js";
 
 const TIMES = 20;
 
@@ -155,6 +155,7 @@ function showQuery() {
   byId("parameters").replaceChildren(...form.nodes);
   byId("form-problem").hidden = true;
   byId("series").textContent = "";
+  forgetWrite();
   showTags(query, form.values());
 }
 
