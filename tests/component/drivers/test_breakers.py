@@ -1,4 +1,4 @@
-"""Circuit breakers stop calls to a failed server and find it again. A cap protects PostgreSQL from the loads meanwhile."""
+"""Circuit breakers stop calls to a failed server and find it again. A cap on loads meanwhile protects PostgreSQL."""
 
 from __future__ import annotations
 

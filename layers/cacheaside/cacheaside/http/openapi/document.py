@@ -7,7 +7,7 @@ from typing import Any, Final
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.columns import RowTypes, place_of
 from cacheaside.http.listing import listing
-from cacheaside.http.openapi.documents import document_paths, document_schemas
+from cacheaside.http.openapi.documents import PAGES, document_paths, document_schemas
 from cacheaside.http.openapi.headers import HEADERS, PARAMETERS
 from cacheaside.http.openapi.responses import Responses
 from cacheaside.http.openapi.rows import schemas_of
@@ -57,15 +57,16 @@ def openapi(catalogue: Catalogue, api: ApiSettings, rows: RowTypes) -> Json:
             "version": _VERSION,
             "description": "Cached answers of slow PostgreSQL queries.",
         },
-        "paths": {path: _secured(item, api) for path, item in paths.items()},
+        "paths": {path: _secured(path, item, api) for path, item in paths.items()},
         "components": _components(paths, schemas, responses, api),
         "x-cacheaside": _about(catalogue, api),
     }
 
 
-def _secured(item: Json, api: ApiSettings) -> Json:
+def _secured(path: str, item: Json, api: ApiSettings) -> Json:
     """Return the operations of a path with the authorization that API Gateway asks for, if any."""
-    authorization = {"get": api.reads, "head": api.reads, "post": api.writes}
+    reads = api.pages if path in PAGES else api.reads
+    authorization = {"get": reads, "head": reads, "post": api.writes}
     return {
         method: operation
         | ({} if authorization[method] is Authorization.OPEN else {"security": [{authorization[method].value: []}]})

@@ -16,11 +16,13 @@ from cacheaside.http.openapi.rows import parameters_name
 from cacheaside.http.schemas import parameters_example
 from cacheaside.settings import ApiSettings
 
-__all__ = ["document_paths", "document_schemas"]
+__all__ = ["PAGES", "document_paths", "document_schemas"]
 
 Json = dict[str, Any]
 
 _HTML: Final = "text/html"
+# The documents for people.
+PAGES: Final = ("/", "/docs")
 
 
 def document_paths(catalogue: Catalogue, api: ApiSettings, responses: Responses) -> Json:
@@ -28,11 +30,11 @@ def document_paths(catalogue: Catalogue, api: ApiSettings, responses: Responses)
     health = {"schema": {"$ref": "#/components/schemas/Health"}}
     up, down = Dependency(up=True, ms=0.41), Dependency(up=False, ms=200.13)
     paths = {
-        "/": _read("show_page", "The page: see how fast each query is answered, and why", {_HTML: {}}, responses),
+        "/": _page("show_page", "The page: see how fast each query is answered, and why", responses),
         "/queries": _read("list_queries", "The catalogue", {JSON: _listing(catalogue, api)}, responses),
         "/health": _health(health | {"example": Health(up, up).document()}, responses),
         "/openapi.json": _read("describe_api", "This document", {JSON: {"schema": _OPENAPI}}, responses),
-        "/docs": _read("show_documentation", "This document for people", {_HTML: {}}, responses),
+        "/docs": _page("show_documentation", "This document for people", responses),
         "/invalidations": {"post": _invalidate(catalogue, responses)},
     }
     gateway = {"$ref": "#/components/schemas/GatewayMessage"}
@@ -50,11 +52,17 @@ def document_schemas(catalogue: Catalogue) -> Json:
     return {**_SCHEMAS, "Invalidation": _invalidation(catalogue)}
 
 
-def _read(name: str, summary: str, content: Json, responses: Responses) -> Json:
+def _page(name: str, summary: str, responses: Responses) -> Json:
+    return _read(name, summary, {_HTML: {}}, responses, Kind.PAGE)
+
+
+def _read(
+    name: str, summary: str, content: Json, responses: Responses, kind: Kind = Kind.DOCUMENT
+) -> Json:
     headers = header_references(*DOCUMENT_HEADERS, "Content-Encoding")
     success = {"description": summary, "headers": headers, "content": content}
     conditions = parameter_references("If-None-Match", "If-Match")
-    return _get_and_head(name, {"summary": summary, "parameters": conditions}, success, Kind.DOCUMENT, responses)
+    return _get_and_head(name, {"summary": summary, "parameters": conditions}, success, kind, responses)
 
 
 def _health(content: Json, responses: Responses) -> Json:

@@ -3,7 +3,8 @@
     query, direct     a question whose values are wrong, has no row, or cannot be loaded
     command           a change that PostgreSQL refuses, or that may not have been carried out
     invalidation      tags or a query that do not exist, or a cache that cannot be reached
-    document, health  conditions, and errors that were not foreseen
+    document, page    conditions, and errors that were not foreseen
+    health            conditions, and errors that were not foreseen
 
 API Gateway has answers of its own, of another form: if it does not authorize a request, limits the rate of requests
 (only on AWS), or gets no answer of a function.
@@ -47,6 +48,7 @@ class Kind(Enum):
     )
     INVALIDATION = "invalidation", (*_BODY, "unknown-name", "catalogue-error", "internal", "cache-unavailable")
     DOCUMENT = "document", ("precondition-failed", "internal")
+    PAGE = "page", ("precondition-failed", "internal")
     HEALTH = "health", ("precondition-failed", "internal")
 
     def __init__(self, label: str, slugs: Sequence[str]) -> None:
@@ -117,7 +119,7 @@ class Responses:
         """Return the statuses that API Gateway answers itself."""
         # The 503 of GET /health is written there: it has the state of both servers.
         statuses = {500, *([] if kind is Kind.HEALTH else [503]), *([413] if kind.writes else [])}
-        authorization = self._api.writes if kind.writes else self._api.reads
+        authorization = self._api.writes if kind.writes else self._api.pages if kind is Kind.PAGE else self._api.reads
         if authorization is not Authorization.OPEN:
             statuses.add(403)
         if authorization is Authorization.JWT:
@@ -131,7 +133,7 @@ class Responses:
 
     def _not_modified(self, kind: Kind) -> Json:
         names: Sequence[str] = (*ANSWER_HEADERS, "ETag")
-        if kind is Kind.DOCUMENT:
+        if kind in (Kind.DOCUMENT, Kind.PAGE):
             names = DOCUMENT_HEADERS
         elif kind is Kind.HEALTH:
             names = ("Cache-Control",)  # it has no entity tag, but If-None-Match: * fits any answer
