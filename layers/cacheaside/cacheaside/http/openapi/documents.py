@@ -56,9 +56,7 @@ def _page(name: str, summary: str, responses: Responses) -> Json:
     return _read(name, summary, {_HTML: {}}, responses, Kind.PAGE)
 
 
-def _read(
-    name: str, summary: str, content: Json, responses: Responses, kind: Kind = Kind.DOCUMENT
-) -> Json:
+def _read(name: str, summary: str, content: Json, responses: Responses, kind: Kind = Kind.DOCUMENT) -> Json:
     headers = header_references(*DOCUMENT_HEADERS, "Content-Encoding")
     success = {"description": summary, "headers": headers, "content": content}
     conditions = parameter_references("If-None-Match", "If-Match")
