@@ -41,7 +41,7 @@ function draw(api) {
 function notices(operations, errors) {
   const isEmpty = !operations.some(({ group }) => group === "queries" || group === "commands");
   return [
-    errors.length ? element("ul", { className: "panel problem", role: "alert" }, ...errors.map(({ place, detail }) => element("li", { textContent: `${place}: ${detail}` }))) : undefined,
+    errors.length ? element("div", { className: "panel problem", role: "alert" }, ...errors.map(({ place, detail }) => element("p", { textContent: `${place}: ${detail}` }))) : undefined,
     isEmpty && errors.length === 0 ? element("p", { className: "panel", textContent: "The catalogue has no query yet: put a .sql file into functions/catalogue/queries." }) : undefined,
     operations.some(({ authorization }) => authorization === "jwt") ? tokenField() : undefined,
   ].filter(Boolean);
@@ -50,9 +50,11 @@ function notices(operations, errors) {
 function tokenField() {
   const token = element("input", { id: "token", type: "password", autocomplete: "off", "aria-describedby": "token-hint" });
   token.addEventListener("input", () => authorizeWith(token.value));
-  return element("div", { className: "panel" },
+  const form = element("form", { className: "panel" }, // browsers want a password to be in a form
     element("label", { for: "token", textContent: "Bearer token" }),
     element("small", { id: "token-hint", textContent: "From the issuer that this API trusts. It stays in the memory of this page." }), token);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  return form;
 }
 
 function problemSection({ slug, status, title, explanation }) {
