@@ -1,4 +1,4 @@
-"""The whole API, served by the local gateway from the real functions, with real servers and a catalogue of all types."""
+"""The whole API: real functions behind the local gateway, real servers, and a catalogue of all types."""
 
 from __future__ import annotations
 
