@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from local.api.gateway import Gateway
+from local.check import check_and_declare
 from local.environment import function_environment
 from local.stack import running_stack
 from local.template import read_template
@@ -43,7 +44,9 @@ def address(servers_folder: Path, catalogue: Path) -> Iterator[str]:
     template = read_template(catalogue.parents[1] / "template.yaml")
     with pytest.MonkeyPatch.context() as patch, closing(Gateway(0)) as gateway:
         patch.setenv("SAMPLE_SIZE", "100")
+        patch.setenv("CATALOGUE", str(catalogue))
         with running_stack(servers_folder / "browser", print) as stack:
+            check_and_declare(stack.database_url)
             environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
             with gateway.serving(template, environment, stack.log, print_line=print):
                 yield gateway.url

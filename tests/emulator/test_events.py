@@ -33,12 +33,12 @@ WRITES = [
 HTML, JSON, PROBLEM = "text/html; charset=utf-8", "application/json", "application/problem+json"
 # Status, media type, and a part of the body.
 OTHERS = {
-    "query_page": (200, HTML, "<script>"),
+    "query_page": (200, HTML, '<script type="module">'),
     "query_catalogue": (200, JSON, '"data"'),
     "query_head": (200, JSON, ""),
     "query_health": (200, JSON, '"ok"'),
     "query_openapi": (200, JSON, '"3.1.0"'),
-    "query_docs": (200, HTML, "Problems"),
+    "query_docs": (200, HTML, "Reading openapi.json"),
     "query_unknown": (404, PROBLEM, '"status": 404'),
     "query_direct_unknown": (404, PROBLEM, "/docs#unknown-name"),
     "command_unknown": (404, PROBLEM, '"status": 404'),

@@ -8,9 +8,11 @@ export function tokenField(onChange = () => {}) {
   const token = element("input", { id: "token", type: "password", autocomplete: "off", "aria-describedby": "token-hint" });
   token.addEventListener("input", () => authorizeWith(token.value));
   token.addEventListener("change", onChange);
-  return element("div", { className: "panel" },
+  const form = element("form", { className: "panel" }, // browsers warn of a password outside of a form
     element("label", { for: "token", textContent: "Bearer token" }),
     element("small", { id: "token-hint", textContent: "From the issuer that this API trusts. It stays in the memory of this page." }), token);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  return form;
 }
 
 // Returns what to do when a document of the API is refused: API Gateway answers 401 where a token is missing, and 403

@@ -43,7 +43,7 @@ function draw(api) {
 function notices(operations, errors) {
   const isEmpty = !operations.some(({ group }) => group === "queries" || group === "commands");
   return [
-    errors.length ? element("ul", { className: "panel problem", role: "alert" }, ...errors.map(({ place, detail }) => element("li", { textContent: `${place}: ${detail}` }))) : undefined,
+    errors.length ? element("div", { className: "panel problem", role: "alert" }, ...errors.map(({ place, detail }) => element("p", { textContent: `${place}: ${detail}` }))) : undefined,
     isEmpty && errors.length === 0 ? element("p", { className: "panel", textContent: "The catalogue has no query yet: put a .sql file into functions/catalogue/queries." }) : undefined,
     operations.some(({ authorization }) => authorization === "jwt") ? tokenField() : undefined,
   ].filter(Boolean);

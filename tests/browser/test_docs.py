@@ -1,0 +1,419 @@
+"""The documentation: a section for each operation and problem, a form that sends requests, lines that a shell runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
+
+from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.http.openapi.document import openapi
+from cacheaside.settings import ApiSettings, Authorization
+from tests.support.missing_tool import skip_without_tool
+
+expect.set_options(timeout=30_000)
+
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+# Every sign that means something to a shell, to a URL, to JSON or to an HTML parser.
+STRANGE = 'it\'s "quoted" $HOME `id` \\ !x 100% a+b&c=d #e *? ~ <b> 日本 é ;|(){}[]'
+ECHO = """-- summary = "Returns the text"
+-- ttl = "30s"
+-- returns = "one"
+-- tags = []
+-- params.words = { type = "text[]", example = ["one"] }
+select %(words)s as words
+"""
+
+# Shifts of what was drawn already, as browsers measure them.
+SHIFTS = """window.shifts = 0;
+new PerformanceObserver((list) => { for (const each of list.getEntries()) window.shifts += each.value; })
+  .observe({ type: "layout-shift", buffered: true });"""
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_docs(browser: Browser, address: str) -> Iterator[Open]:
+    """Opens GET /docs in a new window, and waits until it is drawn. A message on the console fails the test.
+
+    `document` replaces the answer of GET /openapi.json. Chromium reports each 4xx on the console: these are expected.
+    """
+    pages, messages = [], []
+
+    def note(message: str) -> None:
+        if not message.startswith("Failed to load resource"):
+            messages.append(message)
+
+    def open_page(anchor: str = "", *, size: ViewportSize = WIDE, scheme: Any = "light", document: Any = None) -> Page:
+        context = browser.new_context(viewport=size, color_scheme=scheme)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        pages.append(page)
+        page.add_init_script(SHIFTS)
+        page.on("console", lambda message: note(message.text))
+        page.on("pageerror", lambda error: note(str(error)))
+        if document is not None:
+            page.route("**/openapi.json", lambda route: route.fulfill(json=document))
+        page.goto(f"{address}/docs{anchor}")
+        expect(page.get_by_role("heading", name="Problems")).to_be_visible()
+        return page
+
+    yield open_page
+    for page in pages:
+        page.context.close()
+    assert messages == []
+
+
+@pytest.fixture
+def document(browser: Browser, address: str) -> Any:
+    context = browser.new_context()
+    yield context.request.get(f"{address}/openapi.json").json()
+    context.close()
+
+
+@pytest.fixture
+def echo(catalogue: Path) -> Iterator[None]:
+    file = catalogue / "queries" / "echo.sql"
+    file.write_text(ECHO)
+    yield
+    file.unlink()
+
+
+def section(page: Page, operation: str) -> Locator:
+    return page.locator(f"section#{operation}")
+
+
+def send(operation: Locator, status: str) -> None:
+    operation.get_by_role("button", name="Send").click()
+    expect(operation.get_by_role("status").locator("strong")).to_have_text(status)
+
+
+def send_until(operation: Locator, source: str) -> None:
+    """Send until the answer has this source. A slow cache, as on a busy machine, is bypassed for a while."""
+    deadline = time.monotonic() + 60
+    while True:
+        send(operation, "200")
+        if source in operation.get_by_role("status").inner_text():
+            return
+        assert time.monotonic() < deadline, operation.get_by_role("status").inner_text()
+        operation.page.wait_for_timeout(300)
+
+
+def body_of(operation: Locator) -> Any:
+    return json.loads(operation.get_by_role("region", name="Response body").inner_text())
+
+
+def copied(operation: Locator, name: str) -> str:
+    """Return the line that a click on its button puts into the clipboard."""
+    button = operation.get_by_role("button", name=name)
+    button.click()
+    expect(button).to_have_text("Copied")
+    text = operation.page.evaluate("navigator.clipboard.readText()")
+    assert isinstance(text, str)
+    return text
+
+
+def run(line: str, **variables: str) -> str:
+    """Return what the line prints in a shell."""
+    if shutil.which("curl") is None:
+        skip_without_tool("with curl", "no curl")
+    command = ["sh", "-c", f"{line} --silent --show-error"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | variables).stdout
+
+
+def described(catalogue: Path, **settings: Any) -> Any:
+    """Return the OpenAPI document of a deployment with these settings."""
+    return json.loads(json.dumps(openapi(Catalogue.load(catalogue), ApiSettings(**settings), {})))
+
+
+def test_every_operation_and_every_problem_has_a_section(open_docs: Open, document: Any) -> None:
+    page = open_docs()
+    operations = {
+        operation["operationId"]
+        for item in document["paths"].values()
+        for method, operation in item.items()
+        if method != "head" and "without cache" not in operation["tags"]
+    }
+    problems = {problem["slug"] for problem in document["x-cacheaside"]["problems"]}
+    assert len(operations) > 10
+    sections = page.locator("main section").evaluate_all("all => all.map(each => each.id)")
+    assert sorted(sections) == sorted(operations | problems)
+    links = page.locator("#entries a").evaluate_all("all => all.map(each => each.getAttribute('href').slice(1))")
+    assert sorted(links) == sorted(sections)
+
+
+def test_query_is_tried_twice_with_the_keyboard_alone(open_docs: Open) -> None:
+    product = section(open_docs(), "query_product")
+    product.get_by_label("id", exact=True).focus()
+    product.page.keyboard.press("Enter")
+    expect(product.get_by_role("status")).to_contain_text("Cache-Status: cacheaside")
+    assert body_of(product)["data"]["sku"] == "SKU-0000042"
+    product.get_by_role("button", name="Send").focus()
+    with product.page.expect_response("**/queries/product*"):
+        product.page.keyboard.press("Enter")
+    expect(product.get_by_role("button", name="Send")).to_be_focused()
+
+
+def test_query_is_asked_without_its_cache_and_for_its_headers_alone(open_docs: Open) -> None:
+    product = section(open_docs(), "query_product")
+    product.get_by_label("Request", exact=True).select_option("direct")
+    send(product, "200")
+    expect(product.get_by_role("status")).to_contain_text("cacheaside; fwd=request")
+    product.get_by_label("Request", exact=True).select_option("HEAD")
+    send(product, "200")
+    expect(product.get_by_role("status")).to_contain_text("HEAD /queries/product?id=42")
+    expect(product.get_by_role("region", name="Response body")).to_have_count(0)
+
+
+def test_problem_is_shown_at_its_field_and_leads_to_its_section(open_docs: Open) -> None:
+    page = open_docs()
+    product = section(page, "query_product")
+    product.get_by_label("id", exact=True).fill("0")
+    send(product, "400")
+    expect(product.get_by_label("id", exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(product.locator(".field .problem")).to_contain_text("id must be at least 1")
+    page.goto(page.url.partition("/docs")[0] + body_of(product)["type"])
+    expect(page.locator("section:target")).to_contain_text("Parameters are missing or wrong")
+    expect(page.locator("section:target")).to_be_in_viewport()
+
+
+def test_command_with_a_key_is_carried_out_once(open_docs: Open) -> None:
+    command = section(open_docs(), "command_place_order")
+    command.get_by_label("Idempotency-Key", exact=True).fill("from-the-documentation")
+    send(command, "200")
+    first = body_of(command)
+    assert first["invalidation"] in ("done", "pending")
+    headers = command.get_by_role("region", name="Response headers", include_hidden=True)
+    expect(headers).not_to_contain_text("idempotency-replayed")
+    send(command, "200")
+    expect(headers).to_contain_text("idempotency-replayed")
+    assert body_of(command)["data"] == first["data"]
+
+
+@pytest.mark.parametrize("what", ["by tags", "the answer of product"])
+def test_invalidation_takes_an_answer_out(open_docs: Open, what: str) -> None:
+    page = open_docs()
+    product, invalidation = section(page, "query_product"), section(page, "invalidate")
+    send_until(product, "cacheaside; hit")
+    invalidation.get_by_label("What", exact=True).select_option(what)
+    if what == "by tags":
+        invalidation.get_by_label("tags", exact=True).fill("products:42\norder_items")
+    send(invalidation, "200")
+    send_until(product, "cacheaside; fwd=miss")
+
+
+def test_copied_lines_give_the_answers_that_the_forms_give(open_docs: Open, echo: None) -> None:
+    page = open_docs()
+    words = section(page, "query_echo")
+    words.get_by_label("words", exact=True).fill(f"{STRANGE}\n-X\nsecond")
+    send(words, "200")
+    assert body_of(words) == {"data": {"words": [STRANGE, "-X", "second"]}}
+    assert json.loads(run(copied(words, "Copy the curl line"))) == body_of(words)
+
+    command = section(page, "command_set_price")
+    command.get_by_label("price", exact=True).fill("25.50")
+    command.get_by_label("Idempotency-Key", exact=True).fill("it's-a-key")
+    send(command, "200")
+    assert json.loads(run(copied(command, "Copy the curl line"))) == body_of(command)
+
+    words.get_by_label("Request", exact=True).select_option("HEAD")
+    assert run(copied(words, "Copy the curl line")).startswith("HTTP/1.1 200")
+
+
+@contextmanager
+def captured() -> Iterator[tuple[str, list[AWSRequest]]]:
+    """A server that keeps each request, and its address."""
+    requests = []
+
+    class Keep(BaseHTTPRequestHandler):
+        def keep(self) -> None:
+            size = int(self.headers.get("content-length", 0))
+            url = f"http://{self.headers['host']}{self.path}"
+            requests.append(AWSRequest(self.command, url, dict(self.headers), self.rfile.read(size) or None))
+            self.send_response(204)
+            self.end_headers()
+
+        do_GET = do_POST = keep  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Keep) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", requests
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("operation", ["query_echo", "query_top_products", "command_set_price"])
+def test_signed_line_has_the_signature_that_aws_expects(
+    open_docs: Open, address: str, echo: None, operation: str, document: Any
+) -> None:
+    document["x-cacheaside"]["region"] = "eu-west-3"
+    shown = section(open_docs(document=document), operation)
+    if operation == "query_echo":
+        shown.get_by_label("words", exact=True).fill(STRANGE)
+    line = copied(shown, "Copy the curl, signed")
+    with captured() as (server, requests):
+        run(
+            line.replace(address, server),
+            AWS_ACCESS_KEY_ID="AKID",
+            AWS_SECRET_ACCESS_KEY="secret",
+            AWS_SESSION_TOKEN="token",
+        )
+    [request] = requests
+    sent = request.headers["Authorization"]
+    assert "/eu-west-3/execute-api/aws4_request" in sent
+    signed = sent.partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    assert "x-amz-security-token" in signed
+    signer = SigV4Auth(Credentials("AKID", "secret", "token"), "execute-api", "eu-west-3")
+    request.context["timestamp"] = request.headers["X-Amz-Date"]
+    for name in [name for name in request.headers if name.lower() not in signed]:
+        del request.headers[name]
+    expected = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    assert sent.partition("Signature=")[2] == expected
+
+
+def test_answer_has_the_types_of_postgresql_and_an_example(open_docs: Open) -> None:
+    product = section(open_docs(), "query_product")
+    rows = product.get_by_role("region", name="Columns of product").locator("tbody tr")
+    expect(rows).to_have_count(6)
+    expect(rows.nth(4)).to_contain_text("pricenumericnumber")
+    product.get_by_text("Example answer").click()
+    example = json.loads(product.get_by_role("region", name="Example answer").inner_text())
+    assert list(example["data"]) == ["id", "sku", "name", "category", "price", "sold"]
+
+
+def test_policy_is_drawn_and_written(open_docs: Open, catalogue: Path) -> None:
+    file = catalogue / "queries" / "product.sql"
+    text = file.read_text()
+    file.write_text(text.replace('"10m"', '"90s"\n-- stale_if_error = "1d"'))
+    product = section(open_docs(), "query_product")
+    file.write_text(text)
+    timeline = product.get_by_role("img")
+    expect(timeline).to_have_accessible_name(
+        "Timeline: fresh for 1 min, then stale for 1 min 30 s, then on error for 23 h 58 min 30 s"
+    )
+    expect(timeline.locator(".time")).to_have_text(["0", "1 min", "2 min 30 s", "1 d 1 min"])
+    expect(product.get_by_text("Until 1 d 1 min the old answer is sent if PostgreSQL fails.")).to_be_visible()
+    expect(product.get_by_text("A committed write to products:{id}, order_items.")).to_be_visible()
+
+
+def test_sql_is_shown_in_developer_mode_only(open_docs: Open, catalogue: Path) -> None:
+    for developer_mode, count in ((True, 1), (False, 0)):
+        product = section(open_docs(document=described(catalogue, developer_mode=developer_mode)), "query_product")
+        expect(product.get_by_role("region", name="SQL of", include_hidden=True)).to_have_count(count)
+        expect(product.get_by_label("Request", exact=True).locator("option")).to_have_count(2 + count)
+
+
+def test_bearer_token_is_sent_where_the_api_takes_one(open_docs: Open, catalogue: Path) -> None:
+    page = open_docs(document=described(catalogue, writes=Authorization.JWT))
+    sent = []
+
+    def answer(route: Route) -> None:
+        sent.append(route.request.headers.get("authorization"))
+        route.fulfill(json={"data": {}})
+
+    page.route("**/commands/*", answer)
+    page.get_by_label("Bearer token", exact=True).fill("a.b.c")
+    command = section(page, "command_set_price")
+    send(command, "200")
+    assert sent == ["Bearer a.b.c"]
+    assert 'authorization: Bearer $TOKEN"' in copied(command, "Copy the curl line")
+    assert "TOKEN" not in copied(section(page, "query_product"), "Copy the curl line")
+
+
+def test_what_a_page_cannot_sign_is_a_line_for_a_shell(open_docs: Open, catalogue: Path) -> None:
+    page = open_docs(document=described(catalogue, writes=Authorization.IAM, region="eu-west-3"))
+    command = section(page, "command_set_price")
+    expect(command.get_by_role("button", name="Send")).to_have_count(0)
+    expect(command.get_by_text("which a page does not have")).to_be_visible()
+    command.get_by_label("price", exact=True).fill("3")
+    assert '"price": 3}' in copied(command, "Copy the curl, signed")
+    expect(command.get_by_role("button", name="Copy the curl line")).to_have_count(0)
+    expect(section(page, "query_product").get_by_role("button", name="Send")).to_be_visible()
+
+
+def test_wrong_file_is_named_with_its_correction(open_docs: Open, catalogue: Path) -> None:
+    wrong = catalogue / "queries" / "wrong.sql"
+    wrong.write_text("-- ttl = 5\nselect 1\n")
+    page = open_docs()
+    wrong.unlink()
+    expect(page.get_by_role("alert").first).to_contain_text("queries/wrong.sql:1: summary is missing")
+    expect(section(page, "query_product")).to_be_visible()
+    assert Axe().run(page).violations_count == 0
+
+
+def test_empty_catalogue_is_explained(open_docs: Open, tmp_path: Path) -> None:
+    page = open_docs(document=described(tmp_path))
+    expect(page.get_by_text("put a .sql file into functions/catalogue/queries")).to_be_visible()
+    expect(section(page, "report_health")).to_be_visible()
+    assert Axe().run(page).violations_count == 0
+
+
+def test_document_that_cannot_be_read_is_explained_and_asked_for_again(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.route("**/openapi.json", lambda route: route.abort())
+    page.goto(f"{address}/docs")
+    expect(page.get_by_role("alert")).to_contain_text("openapi.json cannot be read")
+    page.unroute("**/openapi.json")
+    page.route("**/openapi.json", lambda route: route.fulfill(json={"paths": {}}))
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("alert")).to_contain_text("openapi.json is not what this page expects")
+    assert Axe().run(page).violations_count == 0
+    page.unroute("**/openapi.json")
+    page.get_by_role("button", name="Try again").click()
+    expect(section(page, "query_product")).to_be_visible()
+    page.close()
+
+
+def test_contents_are_filtered(open_docs: Open) -> None:
+    page = open_docs()
+    page.get_by_label("Filter", exact=True).fill("PROD")
+    expect(page.locator("#entries a:visible")).to_have_text(["product", "top_products"])
+    expect(page.locator("#entries").get_by_text("Problems")).to_be_hidden()
+
+
+def test_contents_of_a_narrow_page_close_on_the_way_to_a_section(open_docs: Open) -> None:
+    page = open_docs(size=NARROW)
+    expect(page.get_by_label("Filter", exact=True)).to_be_hidden()
+    page.get_by_text("Contents", exact=True).click()
+    page.locator("#entries").get_by_role("link", name="/health").click()
+    expect(page.get_by_label("Filter", exact=True)).to_be_hidden()
+    expect(section(page, "report_health")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_page_is_accessible_does_not_jump_and_fits(open_docs: Open, size: ViewportSize, scheme: str) -> None:
+    page = open_docs("#query_product", size=size, scheme=scheme)
+    expect(section(page, "query_product")).to_be_in_viewport()
+    assert page.evaluate("window.shifts") == 0
+    assert Axe().run(page).violations_count == 0
+
+    product = section(page, "query_product")
+    send(product, "200")
+    product.get_by_label("id", exact=True).fill("0")
+    send(product, "400")
+    send(section(page, "command_set_price"), "200")
+    page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
