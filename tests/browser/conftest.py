@@ -70,7 +70,7 @@ def expected_messages() -> list[str]:
 
 @pytest.fixture
 def open_page(browser: Browser, view: View, expected_messages: list[str]) -> Iterator[Callable[..., Page]]:
-    """Opens a URL in a new window. Any message on the console fails the test, such as a violation of the content policy.
+    """Opens a URL in a new window. A message on the console fails the test, such as a violation of the content policy.
 
     `prepare` is called with the page before its first request. With `url` None the page stays blank.
     """

@@ -1,4 +1,4 @@
--- summary = "Values that JavaScript cannot hold, and one that is HTML"
+-- summary = "Values that JavaScript cannot hold, and <b>HTML</b>"
 -- ttl     = "60s"
 -- tags    = []
 -- params.html = { type = "text", default = "<img src=x onerror=alert(1)>" }
