@@ -76,7 +76,7 @@ def fix_catalogue(say: PrintLine, ask: Callable[[], None]) -> bool:
 
 
 def check_and_declare(url: str) -> tuple[bool, str]:
-    """Check the catalogue, and tell the database which tags it declares if there is no problem, as a deployment does.
+    """Check the catalogue. If there is no problem, declare its tags and describe its rows, as a deployment does.
 
     Return whether they are declared, and the text to print, also if the check is impossible. It is empty if there are
     no statements.
@@ -84,6 +84,7 @@ def check_and_declare(url: str) -> tuple[bool, str]:
     if not _has_statements(CATALOGUE):
         return True, ""
     from migrate.declared_tags import declare_tags
+    from migrate.described_rows import describe_rows
 
     try:
         good, report = _compare(url, CATALOGUE)
@@ -92,6 +93,7 @@ def check_and_declare(url: str) -> tuple[bool, str]:
     if good:
         with connected(url) as connection:
             declare_tags(connection, CATALOGUE)
+            describe_rows(connection, CATALOGUE)
     return good, report
 
 

@@ -15,6 +15,7 @@ from migrate.catalogue_check import refuse_wrong_catalogue
 from migrate.cloudformation_response import send_response
 from migrate.declared_tags import declare_tags, undeclare_tags
 from migrate.deployment import refuse_downgrade
+from migrate.described_rows import describe_rows
 from migrate.failure_reason import REPORTED, reason_of
 from migrate.first_connection import connect_with_retries
 from migrate.foreign_database import refuse_sample
@@ -68,6 +69,7 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         else:  # not during a rollback: its queries were written for an older schema
             refuse_wrong_catalogue(connection, CATALOGUE)
             declare_tags(connection, CATALOGUE)
+            describe_rows(connection, CATALOGUE)
         sample_data.load(connection, CATALOGUE, size, _report)
     return {"Applied": ",".join(applied)}
 

@@ -5,13 +5,14 @@ Each document is made when it is requested, and its modules are imported then: t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.errors import DatabaseError
 from cacheaside.http.application import Application
-from cacheaside.http.documents import json_response
+from cacheaside.http.documents import JSON, document_response
 from cacheaside.http.messages import Request, Response
 from cacheaside.settings import ApiSettings
 
@@ -32,6 +33,9 @@ def add_document_routes(
         except DatabaseError:  # the document is worth having without the types of rows
             return {}
 
+    def as_json(document: object, request: Request) -> Response:
+        return document_response(json.dumps(document, ensure_ascii=False), {"Content-Type": JSON}, request.headers)
+
     @app.route("/")
     def show_page(request: Request) -> Response:
         from query import page
@@ -39,16 +43,16 @@ def add_document_routes(
         return page.html_response("page", "cacheaside", request.headers)
 
     @app.route("/queries")
-    def list_queries(_: Request) -> Response:
+    def list_queries(request: Request) -> Response:
         from cacheaside.http.listing import listing
 
-        return json_response(listing(catalogue, api))
+        return as_json(listing(catalogue, api), request)
 
     @app.route("/openapi.json")
-    def describe_api(_: Request) -> Response:
+    def describe_api(request: Request) -> Response:
         from cacheaside.http.openapi.document import openapi
 
-        return json_response(openapi(catalogue, api, described()))
+        return as_json(openapi(catalogue, api, described()), request)
 
     @app.route("/docs")
     def show_documentation(request: Request) -> Response:

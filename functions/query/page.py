@@ -7,7 +7,6 @@ the document is opened again. It holds nothing that changes, so no dependency is
 
 from __future__ import annotations
 
-import gzip
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
@@ -16,7 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from cacheaside.http.encoding import accepts_gzip
+from cacheaside.http.documents import document_response
 from cacheaside.http.messages import Response
 from query.modules import joined
 
@@ -36,14 +35,8 @@ def html_response(name: str, title: str, request_headers: Mapping[str, str]) -> 
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
-        "Vary": "Accept-Encoding",
     }
-    etag = sha256(text.encode()).hexdigest()[:32]
-    if not accepts_gzip(request_headers.get("accept-encoding", "")):
-        return Response(200, headers | {"ETag": f'"{etag}"'}, text)
-    headers |= {"ETag": f'"{etag}-gzip"', "Content-Encoding": "gzip"}
-    return Response(200, headers, _compressed(text), is_base64=True)
+    return document_response(text, headers, request_headers)
 
 
 @cache
@@ -65,11 +58,6 @@ def _document(name: str, title: str) -> tuple[str, str]:
         "frame-ancestors": "'none'",
     }
     return text, "; ".join(f"{directive} {value}" for directive, value in policy.items())
-
-
-@cache
-def _compressed(text: str) -> str:
-    return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _asset(path: str) -> str:

@@ -121,7 +121,10 @@ def test_pointer_and_arrow_keys_show_a_call(page: Page, state: State) -> None:
     ask(page)
     ask(page)
     detail = page.locator("#detail")
-    page.locator("#chart .mark.miss .target").hover()
+    page.locator("#chart").scroll_into_view_if_needed()
+    box = page.locator("#chart .mark.miss .target").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
     expect(detail).to_contain_text("miss: PostgreSQL was asked")
     expect(detail).to_contain_text("/queries/product?id=42")
     page.get_by_label("logarithmic scale").focus()

@@ -4,8 +4,8 @@
 create table cacheaside.described (
     place        text,                  -- queries/product
     fingerprint  text,                  -- of the statement: former code finds its own row, also after a rollback
-    columns      jsonb not null,        -- [[name, type, JSON Schema, example], …]
-    touches      jsonb not null,        -- by tag, a statement that changes nothing and invalidates the tag
+    columns      json not null,         -- [[name, type, JSON Schema, example], …]; jsonb would not keep the order of properties
+    touches      json not null,         -- by tag, a statement that changes nothing and invalidates the tag
     described_at timestamptz not null default now(),
     primary key (place, fingerprint)
 );

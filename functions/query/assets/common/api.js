@@ -11,8 +11,8 @@ export function authorizeWith(token) {
 //   ms         how long the browser waited        serverMs  how long the function took, if it says so
 //   headers    a Headers object                   text      the body, as it was sent
 //   problem    of an error, its problem details: { title, detail, errors? }
-export async function send(path, { method = "GET", body } = {}) {
-  const headers = {};
+export async function send(path, { method = "GET", body, headers: own = {} } = {}) {
+  const headers = { ...own };
   if (bearer) headers.authorization = `Bearer ${bearer}`;
   if (body !== undefined) headers["content-type"] = "application/json";
   const began = performance.now();

@@ -21,11 +21,12 @@ export function fields(parameters, prefix) {
   };
 }
 
-// Returns `values` as a query string, with its question mark, or "".
+// Returns `values` as a query string, with its question mark, or "": in the form that AWS signs. Older versions of curl
+// sign what they are given, so names are sorted, and a space is %20.
 export function queryString(values) {
-  const sent = new URLSearchParams();
-  for (const [name, value] of Object.entries(values)) for (const each of [value].flat()) sent.append(name, each);
-  return sent.size ? `?${sent}` : "";
+  const encoded = (text) => encodeURIComponent(text).replace(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
+  const pairs = Object.keys(values).sort().flatMap((name) => [values[name]].flat().map((value) => `${encoded(name)}=${encoded(value)}`));
+  return pairs.length ? `?${pairs.join("&")}` : "";
 }
 
 // Returns `values` as the text of a JSON object. Numbers keep the digits that were typed.

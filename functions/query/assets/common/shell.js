@@ -6,13 +6,14 @@ import { element } from "./dom.js";
 export const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 // Returns the `curl` command of a request. `authorization`: open, iam or jwt.
-export function curl({ method = "GET", path, body, authorization = "open", region = "" }) {
+export function curl({ method = "GET", path, body, headers = {}, authorization = "open", region = "" }) {
   const parts = ["curl"];
   if (authorization === "iam") {
     parts.push(`--aws-sigv4 ${quoted(`aws:amz:${region || "REGION"}:execute-api`)}`);
     parts.push('--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"', '--header "x-amz-security-token: $AWS_SESSION_TOKEN"');
   }
   if (authorization === "jwt") parts.push('--header "authorization: Bearer $TOKEN"');
+  for (const [name, value] of Object.entries(headers)) parts.push(`--header ${quoted(`${name}: ${value}`)}`);
   if (method === "HEAD") parts.push("--head");
   else if (method !== "GET" && body === undefined) parts.push(`--request ${method}`);
   if (body !== undefined) parts.push("--header 'content-type: application/json'", `--data-raw ${quoted(body)}`);

@@ -1,9 +1,70 @@
 // The documentation, drawn from GET /openapi.json.
 
-import { send } from "../common/api.js";
+import { authorizeWith, send } from "../common/api.js";
 import { byId, element } from "../common/dom.js";
+import { operationsOf, parsed } from "./api_document.js";
+import { listContents } from "./contents.js";
+import { operationSection } from "./operation.js";
 
-send("/openapi.json").then(({ text }) => {
-  const { paths } = JSON.parse(text);
-  byId("operations").append(...Object.keys(paths).map((path) => element("h2", { textContent: path })));
-});
+const GROUPS = { queries: "Queries", commands: "Commands", operations: "Operations" };
+
+async function show() {
+  const { text, problem } = await send("/openapi.json");
+  if (problem) return explain(`openapi.json cannot be read. ${problem.title}. ${problem.detail ?? ""}`);
+  try {
+    draw(parsed(text));
+  } catch (error) {
+    // Such as while a deployment replaces the functions: the document may be that of another version.
+    explain(`openapi.json is not what this page expects (${error.message}).`);
+  }
+}
+
+function draw(api) {
+  const { problems, errors = [] } = api["x-cacheaside"];
+  const operations = operationsOf(api);
+  const queries = operations.filter(({ group }) => group === "queries").map(({ about }) => about);
+  const groups = Object.entries(GROUPS).map(([group, title]) => [title, operations.filter((operation) => operation.group === group)]).filter(([, members]) => members.length);
+  byId("reference").replaceChildren(
+    ...notices(operations, errors),
+    ...groups.flatMap(([title, members]) => [element("h2", { textContent: title }), ...members.map((operation) => operationSection(api, operation, queries))]),
+    element("h2", { textContent: "Problems" }),
+    element("p", { className: "note", textContent: "Errors are application/problem+json (RFC 9457). The type of each leads here." }),
+    ...problems.map(problemSection));
+  listContents([
+    ...groups.map(([title, members]) => [title, members.map(({ id, about, path }) => ({ id, text: about?.name ?? path }))]),
+    ["Problems", problems.map(({ slug, status }) => ({ id: slug, text: `${status} ${slug}` }))],
+  ]);
+  // The section was not there when the browser looked for it.
+  if (location.hash) location.replace(location.hash);
+}
+
+function notices(operations, errors) {
+  const isEmpty = !operations.some(({ group }) => group === "queries" || group === "commands");
+  return [
+    errors.length ? element("ul", { className: "panel problem", role: "alert" }, ...errors.map(({ place, detail }) => element("li", { textContent: `${place}: ${detail}` }))) : undefined,
+    isEmpty && errors.length === 0 ? element("p", { className: "panel", textContent: "The catalogue has no query yet: put a .sql file into functions/catalogue/queries." }) : undefined,
+    operations.some(({ authorization }) => authorization === "jwt") ? tokenField() : undefined,
+  ].filter(Boolean);
+}
+
+function tokenField() {
+  const token = element("input", { id: "token", type: "password", autocomplete: "off", "aria-describedby": "token-hint" });
+  token.addEventListener("input", () => authorizeWith(token.value));
+  return element("div", { className: "panel" },
+    element("label", { for: "token", textContent: "Bearer token" }),
+    element("small", { id: "token-hint", textContent: "From the issuer that this API trusts. It stays in the memory of this page." }), token);
+}
+
+function problemSection({ slug, status, title, explanation }) {
+  return element("section", { id: slug, className: "panel", "aria-labelledby": `${slug}--title` },
+    element("h3", { id: `${slug}--title` }, element("a", { href: `#${slug}`, textContent: `${status} ${title}` })),
+    element("p", { textContent: explanation }));
+}
+
+function explain(reason) {
+  const again = element("button", { type: "button", textContent: "Try again" });
+  again.addEventListener("click", show);
+  byId("reference").replaceChildren(element("p", { className: "panel problem", role: "alert", textContent: reason }), again);
+}
+
+show();

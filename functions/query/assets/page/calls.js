@@ -8,7 +8,7 @@ export const KINDS = {
   miss: { name: "miss", shape: "square", words: "PostgreSQL was asked" },
   fallback: { name: "stale if error", shape: "kite", words: "an old answer from the cache, because PostgreSQL failed" },
   bypass: { name: "bypass", shape: "bar", words: "PostgreSQL was asked, because the cache did not answer" },
-  direct: { name: "without cache", shape: "ring", words: "PostgreSQL was asked, as if there were no cache" },
+  direct: { name: "without cache", shape: "ring", words: "PostgreSQL was asked" },
   error: { name: "error", shape: "cross", words: "no answer" },
 };
 
@@ -57,13 +57,11 @@ function wordsOf(kind, status, response) {
 export class Account {
   calls = [];
   asked = 0;
-  fromCache = 0;
   loads = 0;
-  savedMs = 0;
-  hasSaved = false; // whether the time saved is known of any call
-  #withoutCache = new Map(); // ms by path
+  #fromCache = new Map(); // by path: how many answers, and their ms
+  #withoutCache = new Map(); // by path: the ms of the last load
 
-  // Adds a call. The time that it saved is known after a load of the same question.
+  // Adds a call.
   add(call) {
     this.calls = [...this.calls, call].slice(-KEPT);
     if (["direct", "miss", "bypass"].includes(call.kind)) this.#withoutCache.set(call.path, call.ms);
@@ -71,15 +69,24 @@ export class Account {
     this.asked += 1;
     if (call.kind === "miss" || call.kind === "bypass") this.loads += 1;
     if (call.kind !== "hit" && call.kind !== "stale") return;
-    this.fromCache += 1;
-    const without = this.without(call.path);
-    if (without === undefined) return;
-    this.savedMs += without - call.ms;
-    this.hasSaved = true;
+    const { number, ms } = this.#fromCache.get(call.path) ?? { number: 0, ms: 0 };
+    this.#fromCache.set(call.path, { number: number + 1, ms: ms + call.ms });
   }
 
   // Returns the ms that the last load of `path` took, or undefined.
   without(path) {
     return this.#withoutCache.get(path);
+  }
+
+  // Returns how many answers came from the cache.
+  get hits() {
+    return [...this.#fromCache.values()].reduce((sum, { number }) => sum + number, 0);
+  }
+
+  // Returns the ms that they saved, compared with the last load of the same question; undefined before there is one.
+  get savedMs() {
+    const compared = [...this.#fromCache].filter(([path]) => this.#withoutCache.has(path));
+    if (compared.length === 0) return undefined;
+    return compared.reduce((sum, [path, { number, ms }]) => sum + number * this.#withoutCache.get(path) - ms, 0);
   }
 }

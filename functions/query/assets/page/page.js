@@ -3,6 +3,7 @@
 import { send } from "../common/api.js";
 import { byId, element } from "../common/dom.js";
 import { fields, queryString } from "../common/fields.js";
+import { parsed } from "../common/json_text.js";
 import { duration } from "../common/numbers.js";
 import { showAnswer, showTags } from "./answer.js";
 import { Account, callOf } from "./calls.js";
@@ -10,7 +11,7 @@ import { finishCard, resetCard, startCard } from "./cards.js";
 import { draw } from "./chart.js";
 import { countDown, showTakenOut } from "./countdown.js";
 import { headlineOf } from "./headline.js";
-import { invalidate, offerWrites, showWrites } from "./write.js";
+import { forgetWrite, invalidate, offerWrites, showWrites } from "./write.js";
 
 const TIMES = 20;
 
@@ -19,16 +20,22 @@ const waitingDirect = new Set(); // the paths that are being asked without the c
 let catalogue = { data: [], commands: [], api: {} };
 let form = fields({}, "parameter");
 let shown; // the path whose answer is on the page
+let last; // its last call through the cache
 let isInSeries = false;
 
 const chosen = () => catalogue.data.find(({ name }) => name === byId("query").value);
+
+const pathOf = (query, values) => `/queries/${query.name}${queryString(values)}`;
+
+// Whether the form still asks the question of `path`. The answer to another one is counted, and not shown.
+const isAsked = (path) => path === pathOf(chosen(), form.values());
 
 // Returns the question in the form: { query, values, path }. Returns undefined after showing what is wrong.
 function question() {
   const query = chosen();
   if (query === undefined || reportProblems(form.unreadable())) return undefined;
   const values = form.values();
-  return { query, values, path: `/queries/${query.name}${queryString(values)}` };
+  return { query, values, path: pathOf(query, values) };
 }
 
 function reportProblems(problems) {
@@ -40,15 +47,18 @@ function reportProblems(problems) {
 
 // Asks through the cache, and returns the call.
 async function askCached({ query, values, path }) {
-  if (shown !== path) clear();
-  shown = path;
-  startCard("cached");
+  if (isAsked(path)) {
+    if (shown !== path) clear();
+    shown = path;
+    startCard("cached");
+  }
   const response = await send(path);
   const call = callOf(path, response);
   account.add(call);
   if (shown === path) {
+    last = call;
     finishCard("cached", call);
-    byId("headline").textContent = headlineOf(call, account.without(path));
+    showHeadline();
     reportProblems(call.kind === "error" ? (call.problem.errors ?? [call.problem]) : []);
     countDown(call, query);
     showAnswer(call);
@@ -70,8 +80,15 @@ async function askDirect({ query, values, path }) {
   waitingDirect.delete(path);
   const call = callOf(path, response);
   account.add(call);
-  if (shown === path) finishCard("direct", call);
+  if (shown === path) {
+    finishCard("direct", call);
+    if (last !== undefined) showHeadline();
+  }
   showAccount();
+}
+
+function showHeadline() {
+  byId("headline").textContent = headlineOf(last, account.without(shown));
 }
 
 function withoutDirect(path) {
@@ -102,15 +119,15 @@ async function series(button, run) {
     [count("hit", "stale", "fallback"), "from the cache"],
     [count("error"), "without an answer"],
   ];
-  const words = parts.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`).join(", ");
-  byId("series").textContent = `${calls.length} requests in ${duration(performance.now() - began)}: ${words}.`;
+  const words = !isAsked(asked.path) ? undefined : parts.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`).join(", ");
+  byId("series").textContent = words === undefined ? "" : `${calls.length} requests in ${duration(performance.now() - began)}: ${words}.`;
   button.removeAttribute("aria-disabled");
   isInSeries = false;
 }
 
 async function inTurn(asked) {
   const calls = [];
-  while (calls.length < TIMES) {
+  while (calls.length < TIMES && isAsked(asked.path)) {
     byId("series").textContent = `${calls.length + 1} of ${TIMES}`;
     calls.push(await askCached(asked));
   }
@@ -123,17 +140,17 @@ function atOnce(asked) {
 }
 
 function showAccount() {
-  byId("ratio").textContent = account.asked ? `${Math.round((100 * account.fromCache) / account.asked)} %` : "–";
-  byId("saved").textContent = account.hasSaved ? duration(account.savedMs) : "–";
+  byId("ratio").textContent = account.asked ? `${Math.round((100 * account.hits) / account.asked)} %` : "–";
+  byId("saved").textContent = account.savedMs === undefined ? "–" : duration(account.savedMs);
   byId("loads").textContent = account.asked ? `${account.loads} for ${account.asked} requests` : "–";
   draw(account.calls);
 }
 
 function clear() {
-  shown = undefined;
+  shown = last = undefined;
   for (const id of ["cached", "direct"]) resetCard(id);
   byId("ask").textContent = "Ask";
-  byId("headline").textContent = headlineOf(undefined);
+  showHeadline();
   countDown(undefined);
   showAnswer(undefined);
 }
@@ -146,6 +163,7 @@ function showQuery() {
   byId("parameters").replaceChildren(...form.nodes);
   byId("form-problem").hidden = true;
   byId("series").textContent = "";
+  forgetWrite();
   showTags(query, form.values());
 }
 
@@ -153,7 +171,7 @@ function showQuery() {
 function showValues() {
   const query = chosen();
   const values = form.values();
-  if (shown !== `/queries/${query.name}${queryString(values)}`) clear();
+  if (shown !== pathOf(query, values)) clear();
   showTags(query, values);
 }
 
@@ -178,7 +196,7 @@ async function loadCatalogue() {
     byId("headline").textContent = `The catalogue cannot be read: ${response.problem.detail}`;
     return;
   }
-  catalogue = JSON.parse(response.text);
+  catalogue = parsed(response.text);
   const errors = catalogue.errors ?? [];
   byId("catalogue-errors").replaceChildren(...errors.map(({ place, detail }) => element("li", { textContent: `${place}: ${detail}` })));
   const isEmpty = catalogue.data.length === 0;

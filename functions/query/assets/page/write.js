@@ -68,9 +68,15 @@ export async function invalidate({ query, values }) {
   return problem ? { problem } : { words: `Invalidated in ${milliseconds(ms)}` };
 }
 
+// Forgets the last write: another question is asked now.
+export function forgetWrite() {
+  steps([]);
+  byId("elsewhere").hidden = true;
+}
+
 // Shows the line for psql that changes what the question depends on.
 export async function showWrites(asked) {
-  const touch = asked && (await touchOf(asked));
+  const touch = await touchOf(asked);
   byId("elsewhere").hidden = touch === undefined;
   if (touch !== undefined) byId("psql").replaceChildren(copyable(touch, "the statement"));
 }

@@ -169,6 +169,9 @@ class Parameter(NamedTuple):
 
     def _json_text(self, raw: object) -> str:
         accepted = SCALAR_TYPES[self.type].json
+        # JSON has one type of number, and some clients write 42 as 42.0.
+        if self.type == "integer" and isinstance(raw, Decimal) and abs(raw) < _BIGINT.stop and raw % 1 == 0:
+            raw = int(raw)
         if isinstance(raw, bool):
             raw, is_accepted = str(raw).lower(), bool in accepted
         elif isinstance(raw, date):  # from TOML, which has dates

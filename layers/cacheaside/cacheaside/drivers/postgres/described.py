@@ -20,7 +20,7 @@ join cacheaside.described using (place, fingerprint)
 """
 _WRITE: Final = """
 insert into cacheaside.described (place, fingerprint, columns, touches)
-select * from json_to_recordset(%s) as given (place text, fingerprint text, columns jsonb, touches jsonb)
+select * from json_to_recordset(%s) as given (place text, fingerprint text, columns json, touches json)
 on conflict (place, fingerprint) do update
 set columns = excluded.columns, touches = excluded.touches, described_at = excluded.described_at
 """

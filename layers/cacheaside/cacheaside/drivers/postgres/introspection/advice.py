@@ -89,6 +89,6 @@ def grant_to_write(cur: cursor, error: psycopg2.Error, role: str) -> str:
         return " and ".join(grant for (grant,) in cur.fetchall())
     if error.pgcode in (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_FUNCTION, errorcodes.UNDEFINED_OBJECT):
         # Schemas of the search path that the role may not use are passed over without a word.
-        cur.execute("reset role;" + _UNREACHABLE, {"role": role})  # the role may not use the schema cacheaside
+        cur.execute("reset role;" + _UNREACHABLE, {"role": role})  # the role needs no right in cacheaside
         return " and ".join(grant for (grant,) in cur.fetchall())
     return ""

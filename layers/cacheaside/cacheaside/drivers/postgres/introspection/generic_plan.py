@@ -87,7 +87,7 @@ def generic_plan(cur: cursor, sql: str, statement: Statement) -> Plan:
     cur.execute(_LEAVE_LESS_OUT)
     cur.execute(_EXPLAIN + typed_sql(sql, statement.parameters, number))
     [([explained],)] = cur.fetchall()
-    cur.execute("reset role")  # that of a function may not use the schema cacheaside
+    cur.execute("reset role")  # that of a function needs no right in the schema cacheaside
     scans: list[Scan] = []
     scanned: Counter[int] = Counter()
     for node in _nodes(explained["Plan"]):

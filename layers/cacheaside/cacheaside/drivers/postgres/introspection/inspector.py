@@ -6,6 +6,8 @@
                                    ├─ dependencies          what a query reads, by tag (database_objects)
                                    ├─ generic_plan          its scans
                                    └─ advice                what to write where PostgreSQL refuses it
+    describe_rows ─► Inspector ─┬─ row_types    the columns of its rows, for the documents
+                                └─ touches      how to invalidate its tags, for the documents
 
 Each step is rolled back.
 """
@@ -19,6 +21,7 @@ from typing import Final
 import psycopg2
 from psycopg2.extensions import connection, cursor
 
+from cacheaside.catalogue.columns import Described
 from cacheaside.catalogue.statements import Command, Query, Statement
 from cacheaside.catalogue.tags import table_of
 from cacheaside.catalogue_check.facts import DatabaseObject, Facts, ObjectKind, StatementFacts, StatementRefused
@@ -32,6 +35,8 @@ from cacheaside.drivers.postgres.introspection.effects import refuse_writes, uns
 from cacheaside.drivers.postgres.introspection.expansion import expand
 from cacheaside.drivers.postgres.introspection.generic_plan import Plan, generic_plan
 from cacheaside.drivers.postgres.introspection.rights import missing_grants
+from cacheaside.drivers.postgres.introspection.row_types import columns_of
+from cacheaside.drivers.postgres.introspection.touches import touches_of
 from cacheaside.drivers.postgres.typed_sql import with_values
 
 __all__ = ["Inspector", "inspecting"]
@@ -96,6 +101,23 @@ class Inspector:
         if not grants:
             self._plan(command, _COMMAND, _COMMAND_ROLE)
         return StatementFacts(columns=declared.columns, grants=grants, not_as_role=self._objections[_COMMAND_ROLE])
+
+    def described(self, statement: Statement) -> Described | None:
+        """Return the statement as PostgreSQL describes it, or None if PostgreSQL refuses it: the check says why.
+
+        Raises psycopg2.Error for other failures.
+        """
+        query = statement if isinstance(statement, Query) else None
+        try:
+            with self._rolled_back(_QUERY_ROLE if query else _COMMAND_ROLE, see_as):
+                columns = columns_of(self._cur, statement)
+                return Described(columns, touches_of(self._cur, query) if query else {})
+        except StatementRefused:
+            return None
+        except psycopg2.Error as error:
+            if _is_fatal(error, self._cur):
+                raise
+            return None
 
     def _plan(self, statement: Statement, template: str, role: str) -> Plan:
         with self._attempt(statement, role, self._act_as) as cur:

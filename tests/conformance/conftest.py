@@ -1,0 +1,35 @@
+"""The whole API: real functions behind the local gateway, real servers, and a catalogue of all types."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from local.api.gateway import Gateway
+from local.environment import function_environment
+from local.stack import running_stack
+from local.template import read_template
+from tests.component.support.checkout import copy_project
+
+FOLDER = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def address(servers_folder: Path) -> Iterator[str]:
+    """The URL of the API. The catalogue has the statements of the tests' shop, and those beside this file."""
+    folder = copy_project(servers_folder / "project").folder
+    shutil.copytree(FOLDER / "catalogue", folder / "functions" / "catalogue", dirs_exist_ok=True)
+    template = read_template(folder / "template.yaml")
+    with pytest.MonkeyPatch.context() as patch, closing(Gateway(0)) as gateway:
+        patch.setenv("SAMPLE_SIZE", "100")
+        with running_stack(servers_folder / "conformance", print) as stack:
+            with closing(psycopg2.connect(stack.database_url)) as connection, connection, connection.cursor() as cursor:
+                cursor.execute((FOLDER / "things.sql").read_text())
+            environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
+            with gateway.serving(template, environment, stack.log, print_line=print):
+                yield gateway.url
