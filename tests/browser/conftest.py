@@ -6,15 +6,17 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 import redis
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local.stack import running_stack
+from migrate.described_rows import describe_rows
 from tests.browser.support.served import Served, copy_with_catalogue
 from tests.browser.support.views import DESKTOP, View
 from tests.support.missing_tool import skip_without_tool
@@ -45,6 +47,8 @@ def served(servers_folder: Path) -> Iterator[Served]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAMPLE_SIZE", "100")
         with running_stack(servers_folder / "browser", print) as stack, ExitStack() as exits:
+            with closing(psycopg2.connect(stack.database_url)) as connection:
+                describe_rows(connection, catalogue)
             served = Served(stack, catalogue, exits)
             assert served.url  # the gateway with the schedules is the first
             yield served
@@ -54,6 +58,19 @@ def served(servers_folder: Path) -> Iterator[Served]:
 def empty_cache(served: Served) -> None:
     with redis.Redis.from_url(served.stack.cache_url) as client:
         client.flushall()
+
+
+@pytest.fixture
+def psql(served: Served) -> Iterator[Callable[[str], None]]:
+    """Runs a statement as anybody with psql would: neither our functions nor our library are involved."""
+    with closing(psycopg2.connect(served.stack.database_url)) as connection:
+        connection.autocommit = True
+
+        def run(statement: str) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+
+        yield run
 
 
 @pytest.fixture

@@ -27,8 +27,9 @@ STATUSES = {
 # What is left of a mark without its colour: its form, its proportions, and whether it is filled.
 FORM = """svg => {
   const shape = svg.firstElementChild, box = shape.getBBox(), style = getComputedStyle(shape);
-  const turns = (shape.getAttribute('d') ?? '').match(/[-\\d.]+/g) ?? [];
-  return [shape.tagName, turns.length, (box.width / box.height).toFixed(1), style.fill === getComputedStyle(svg).color].join()
+  const corners = (shape.getAttribute('d') ?? '').match(/[-\\d.]+/g) ?? [];
+  const isFilled = style.fill === getComputedStyle(svg).color;
+  return [shape.tagName, corners.length, (box.width / box.height).toFixed(1), isFilled].join()
 }"""
 
 

@@ -32,7 +32,9 @@ def sent(page: Page) -> dict[str, list[str]]:
 @in_both_views
 def test_each_type_has_its_control_with_the_default(form: Page, state: State) -> None:
     def values(names: str) -> list[tuple[str, str]]:
-        return [(field(form, name).get_attribute("type") or "", field(form, name).input_value()) for name in names.split()]
+        return [
+            (field(form, name).get_attribute("type") or "", field(form, name).input_value()) for name in names.split()
+        ]
 
     assert field(form, "flag").locator("option").all_text_contents() == ["(none)", "true", "false"]
     assert field(form, "size").locator("option").all_text_contents() == ["(none)", "s", "m", "l"]

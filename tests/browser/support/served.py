@@ -30,7 +30,7 @@ _PATIENT: Final = (
 
 
 def copy_with_catalogue(folder: Path) -> Path:
-    """Copy the project, add the catalogue of these tests, and lengthen timeouts. Returns the folder of the catalogue."""
+    """Copy the project, add the catalogue of these tests, and lengthen timeouts. Returns the catalogue's folder."""
     project = copy_project(folder).folder
     library = project / "layers" / "cacheaside" / "cacheaside"
     for path, name, value in _PATIENT:
