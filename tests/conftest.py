@@ -46,6 +46,9 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     tell_durations(terminalreporter)
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{value} {name}")
     if reports := terminalreporter.getreports(CATEGORY):
         terminalreporter.write_line(summary(reports))
 

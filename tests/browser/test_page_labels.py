@@ -26,9 +26,8 @@ def url_without_cache(served: Served) -> str:
 @pytest.fixture(scope="session")
 def url_without_database(served: Served) -> str:
     port = served.exits.enter_context(closed_port()).getsockname()[1]
-    return served.url_with(
-        DATABASE_URL=urlsplit(served.stack.database_url)._replace(netloc=f"postgres@127.0.0.1:{port}").geturl()
-    )
+    parts = urlsplit(served.stack.database_url)
+    return served.url_with(DATABASE_URL=parts._replace(netloc=f"postgres@127.0.0.1:{port}").geturl())
 
 
 @pytest.fixture
@@ -97,9 +96,7 @@ def test_old_answer_is_no_hit_while_postgresql_fails(
     assert "stale-if-error" in ask(page).headers["cache-status"]
     assert kind_of(page) == "fallback"
     expect(page.locator("#headline")).to_have_text("PostgreSQL fails, and the cache still answers, with an old answer.")
-    expect(page.locator("#cached")).to_contain_text(
-        re.compile("old answer from the cache, because PostgreSQL failed; .* s old")
-    )
+    expect(page.locator("#cached")).to_contain_text(re.compile("an old answer .*, because PostgreSQL failed; .* s old"))
     expect(page.locator("#legend")).to_contain_text("stale if error 1")
     state(page, "stale-if-error")
 
@@ -110,7 +107,7 @@ def test_timeout_is_told(page: Page) -> None:
     assert ask(page).status == 504
     assert kind_of(page) == "error"
     expect(page.locator("#headline")).to_contain_text("No answer: ")
-    expect(page.locator("#form-problem")).to_contain_text("200 ms")
+    expect(page.locator("#form-problem")).to_contain_text("the statement ran into its timeout")
 
 
 @pytest.mark.parametrize(
@@ -118,10 +115,10 @@ def test_timeout_is_told(page: Page) -> None:
     [
         ({"status": 500, "json": {"message": "Internal Server Error"}}, "Internal Server Error"),
         (
-            {"status": 502, "content_type": "text/html", "body": "<h1>Bad <i>gateway</i></h1>"},
-            "<h1>Bad <i>gateway</i></h1>",
+            {"status": 502, "content_type": "text/html", "body": "<h1>Bad gateway</h1>"},
+            "<h1>Bad gateway</h1>",
         ),
-        (None, "The server cannot be reached"),
+        (None, "No response came"),
     ],
     ids=["message of API Gateway", "HTML of a proxy", "offline"],
 )
@@ -230,9 +227,21 @@ def test_empty_catalogue_is_explained(page: Page, served: Served, state: State) 
 
 
 @pytest.mark.usefixtures("failing")
-def test_catalogue_that_cannot_be_read_is_told(open_page: Callable[..., Page], served: Served) -> None:
-    def refuse(page: Page) -> None:
-        page.route("**/queries", lambda route: route.fulfill(status=401, json={"message": "Unauthorized"}))
+def test_catalogue_that_needs_a_token_is_read_with_it(
+    open_page: Callable[..., Page], served: Served, expected_messages: list[str], state: State
+) -> None:
+    expected_messages.append(re.escape("[DOM] Password field is not contained in a form"))  # of Chromium, to developers
 
-    page = open_page(served.url, refuse)
+    def refuse(route: Route) -> None:
+        if route.request.header_value("authorization") == "Bearer a.b.c":
+            return route.continue_()
+        return route.fulfill(status=401, json={"message": "Unauthorized"})
+
+    page = open_page(served.url_with(READ_AUTHORIZATION="jwt"), lambda page: page.route("**/queries", refuse))
     expect(page.locator("#headline")).to_have_text("The catalogue cannot be read: Unauthorized")
+    state(page, "unauthorized")
+    page.get_by_label("Bearer token").fill("a.b.c")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Question", exact=True)).to_have_value("version")
+    expect(page.get_by_label("Bearer token")).to_have_value("a.b.c")
+    expect(page.locator("#headline")).to_have_text("Ask PostgreSQL a slow question. Then ask again.")

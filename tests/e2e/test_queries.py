@@ -79,6 +79,25 @@ def test_head_has_the_headers_of_get(api: Client, queries: list[Query], subtests
             assert head.cache
 
 
+def test_query_is_asked_without_the_cache_where_developer_mode_is_on(
+    api: Client, queries: list[Query], subtests: pytest.Subtests
+) -> None:
+    is_on = api.get("/queries").json["api"]["direct"]
+    for query in queries:
+        with subtests.test(query["name"]):
+            path, question_mark, values = target(query).partition("?")
+            answer = api.get(f"{path}/direct{question_mark}{values}")
+            if not is_on:
+                assert check_problem(answer, 404)["type"] == "/docs#no-route"
+                assert "DeveloperMode" in answer.json["detail"]
+                continue
+            assert answer.status == 200 or (query["returns"] == "one" and answer.status == 404)
+            assert ("data" in answer.json, "etag" in answer.headers) == (answer.status == 200,) * 2
+            assert answer.cache == {"fwd": "request"}
+            assert (answer.headers["age"], answer.headers["cache-control"]) == ("0", "no-store")
+            assert "db;dur=" in answer.headers["server-timing"]
+
+
 def test_compressed_answer_is_the_same_answer(api: Client, queries: list[Query], subtests: pytest.Subtests) -> None:
     """A gateway that does not decode the function's base64 would send base64."""
     for query in queries:

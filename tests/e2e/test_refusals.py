@@ -43,7 +43,7 @@ def test_injection_stays_a_value(api: Client, queries: list[Query], subtests: py
                 assert statuses <= {200, 400, 404}
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/queries/a/b", "/commands", "/docs/more"])
+@pytest.mark.parametrize("path", ["/nowhere", "/queries/a/b", "/queries/a/b/direct", "/commands", "/docs/more"])
 def test_no_such_route(api: Client, path: str) -> None:
     assert check_problem(api.get(path), 404)["type"] == "/docs#no-route"
 
@@ -111,7 +111,13 @@ def test_write_of_a_stranger_is_refused(under_test: Target, stranger: Client, co
         assert stranger.post(path, []).status in expected, path
 
 
-@pytest.mark.parametrize("path", ["/", "/queries", "/health", "/openapi.json", "/docs", "/nowhere"])
-def test_stranger_may_read_only_if_reads_are_open(under_test: Target, stranger: Client, path: str) -> None:
-    expected = {401, 403} if under_test.guards_reads else {404} if path == "/nowhere" else {200}
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *((path, 200) for path in ("/", "/queries", "/health", "/openapi.json", "/docs")),
+        *((path, 404) for path in ("/nowhere", "/queries/no_such_query/direct")),
+    ],
+)
+def test_stranger_may_read_only_if_reads_are_open(under_test: Target, stranger: Client, path: str, status: int) -> None:
+    expected = {401, 403} if under_test.guards_reads else {status}
     assert stranger.get(path).status in expected

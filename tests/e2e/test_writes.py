@@ -54,10 +54,8 @@ class Product:
 
 def parameters_of_set_price(api: Client) -> set[str]:
     """Return the names of its parameters, none if there is no such command."""
-    described = api.get("/openapi.json").json["paths"].get("/commands/set_price")
-    if described is None:
-        return set()
-    return set(described["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"])
+    body = api.get("/openapi.json").json["components"]["schemas"].get("set_price_body")
+    return set() if body is None else set(body["properties"])
 
 
 @pytest.fixture

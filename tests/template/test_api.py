@@ -11,6 +11,7 @@ from tests.template.support.choices import JWT
 from tests.template.support.stack import Stack, stack_of
 
 READS = ("/", "/queries", "/queries/{name}", "/queries/{name}/direct", "/health", "/openapi.json", "/docs")
+PAGES = ("/", "/docs")
 ROUTES = {
     **{(method, path): "QueryFunction" for method in ("GET", "HEAD") for path in READS},
     ("ANY", "$default"): "QueryFunction",
@@ -26,6 +27,12 @@ def deployed(stack: Stack) -> dict[str, Any]:
     return stage
 
 
+def has_developer_mode(stack: Stack) -> bool:
+    """Whether it is on in `stack`, as its parameters say."""
+    mode, stage = stack.parameters["DeveloperMode"], stack.parameters["Stage"]
+    return mode == "on" or (mode, stage) == ("auto", "dev")
+
+
 def test_routes_are_the_contract(stack: Stack) -> None:
     called = {
         route: re.search(r"functions/(\w+?)(?:Aliaslive|\.Arn)?/", str(operation))[1]  # type: ignore[index]
@@ -38,8 +45,8 @@ def test_reads_need_the_chosen_authorization_and_writes_are_never_open(stack: St
     reads, writes = stack.parameters["ReadAuthorization"], stack.parameters["WriteAuthorization"]
     assert writes in ("iam", "jwt")
     for route, operation in operations(stack).items():
-        if route == PREFLIGHT:
-            assert operation["security"] == []
+        if route == PREFLIGHT or (route[1] in PAGES and has_developer_mode(stack)):
+            assert operation["security"] == [], route
         else:
             assert operation.get("security") == SECURITY[writes if route[0] == "POST" else reads], route
     assert "security" not in body(stack)
@@ -73,10 +80,9 @@ def test_stage_deploys_itself_and_limits_the_rate_of_every_route() -> None:
     assert (stage["StageName"], stage["AutoDeploy"]) == ("$default", True)
     rates = {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
     assert {stage["DefaultRouteSettings"][rate] for rate in rates} == {"500"}
-    writes = {" ".join(route) for route in ROUTES if route[0] == "POST"}
-    assert stage["RouteSettings"].keys() == writes
-    for settings in stage["RouteSettings"].values():
-        assert {settings[rate] for rate in rates} == {"20"}
+    limits = {route: {settings[rate] for rate in rates} for route, settings in stage["RouteSettings"].items()}
+    writes = {" ".join(route): {"20"} for route in ROUTES if route[0] == "POST"}
+    assert limits == writes | {f"{method} /queries/{{name}}/direct": {30} for method in ("GET", "HEAD")}
     assert all(s["DetailedMetricsEnabled"] for s in [stage["DefaultRouteSettings"], *stage["RouteSettings"].values()])
 
 

@@ -246,7 +246,7 @@ def test_first_row_asks_the_three_questions(stack: Stack) -> None:
     names = [{metric.name for metric in metrics_in(widget)} for widget in first]
     assert names[0] == {"Latency"}
     assert names[1] == {"StaleAfterSeconds", "Lag"}
-    assert names[2] >= {"CacheTime", "Miss", "Stale", "Collapsed", "Bypass"}
+    assert names[2] >= {"CacheTime", "Miss", "Stale", "Collapsed", "Bypass", "Direct"}
 
 
 def test_widgets_fill_the_grid_without_overlap(default: Stack) -> None:

@@ -153,6 +153,11 @@ class ApiSettings(NamedTuple):
     developer_mode: bool = False
     region: str = ""
 
+    @property
+    def pages(self) -> Authorization:
+        """Who may open the pages. A browser sends no credentials for that, so in developer mode they are open."""
+        return Authorization.OPEN if self.developer_mode else self.reads
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Return the settings. Raises SettingsError, with a line for every variable that is missing or bad."""

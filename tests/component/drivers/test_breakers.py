@@ -1,4 +1,4 @@
-"""Circuit breakers stop calls to a failed server and find it again. A cap on direct loads protects PostgreSQL."""
+"""Circuit breakers stop calls to a failed server and find it again. A cap on loads meanwhile protects PostgreSQL."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def counted_connections(listener: socket.socket) -> Iterator[list[object]]:
     thread.join()
 
 
-def load(sql: str, *, timeout_ms: int = 10_000, bypass: bool = False) -> Load:
-    return Load(question(sql), timeout_ms, bypass=bypass)
+def load(sql: str, *, timeout_ms: int = 10_000, bypass: bool = False, direct: bool = False) -> Load:
+    return Load(question(sql), timeout_ms, bypass=bypass, direct=direct)
 
 
 def rows(loaded: Loaded) -> Any:
@@ -303,7 +303,7 @@ def test_queries_that_fail_do_not_open_the_breaker(database_settings: DatabaseSe
     assert breaker.pauses == []
 
 
-# The cap on direct loads
+# The cap on loads without a lease
 
 SLOTS_HELD = "select count(*) from pg_locks where locktype = 'advisory' and classid = 1667326824"
 
@@ -353,6 +353,35 @@ def test_of_thirty_loads_at_once_five_run_and_the_rest_are_overloaded(databases:
     results = [each.result() for each in attempts]
     assert sum(isinstance(result, Loaded) for result in results) == CAP
     assert sum(isinstance(result, Overloaded) for result in results) == len(databases) - CAP
+
+
+def test_twenty_direct_loads_at_once_leave_five_slots_to_loads_that_bypass_a_failing_cache(
+    databases: list[Queries], sql: Sql
+) -> None:
+    def attempt_without_lease(database: Queries, step: Load) -> Loaded | DatabaseError:
+        try:
+            return database.load(step)
+        except DatabaseError as error:
+            return error
+
+    slow, direct = (
+        load(UNTIL_UNLOCKED, timeout_ms=120_000, bypass=True, direct=is_direct) for is_direct in (False, True)
+    )
+    sql("select pg_advisory_lock(30)")
+    with ThreadPoolExecutor(len(databases)) as pool:
+        try:
+            visitors = [pool.submit(attempt_without_lease, database, direct) for database in databases[:20]]
+            wait_until(lambda: sum(each.done() for each in visitors) >= 15)
+            assert sql(SLOTS_HELD) == [(5,)]
+            bypasses = [pool.submit(attempt_without_lease, database, slow) for database in databases[20:25]]
+            wait_until(lambda: sql(SLOTS_HELD) == [(10,)])
+            late = [attempt_without_lease(databases[29], each) for each in (slow, direct)]
+        finally:
+            sql("select pg_advisory_unlock(30)")
+    assert sum(isinstance(each.result(), Loaded) for each in visitors) == 5
+    assert sum(isinstance(each.result(), Overloaded) for each in visitors) == 15
+    assert all(isinstance(each.result(), Loaded) for each in bypasses)
+    assert all(isinstance(each, Overloaded) for each in late)
 
 
 @pytest.mark.parametrize(
@@ -410,7 +439,7 @@ def test_parameters_and_percent_signs_reach_the_query_unchanged(database_setting
     assert rows(loaded) == [{"sum": 42, "braces": "{at_most}"}]
 
 
-def test_direct_load_is_one_message_to_the_server(database_settings: DatabaseSettings) -> None:
+def test_load_without_a_lease_is_one_message_to_the_server(database_settings: DatabaseSettings) -> None:
     loaded = Queries(database_settings).load(load("select current_query() as message", bypass=True))
     message = rows(loaded)[0]["message"]  # the whole message that PostgreSQL received, not only this statement
     assert message.startswith("set transaction read only; ")
@@ -431,7 +460,7 @@ def test_overloaded_answer_has_retry_after(
     assert '"Overloaded":[1]' in capsys.readouterr().out
 
 
-def test_direct_load_cannot_write(database_settings: DatabaseSettings, postgres: PostgresServer) -> None:
+def test_load_without_a_lease_cannot_write(database_settings: DatabaseSettings, postgres: PostgresServer) -> None:
     owner = Queries(database_settings._replace(url=postgres.url))
     with pytest.raises(StatementFailed) as refused:
         owner.load(load("select nextval('orders_id_seq') as n", bypass=True))

@@ -222,6 +222,23 @@ def test_deployment_declares_the_tags_of_its_queries(send: Send, connect: Any) -
         assert cursor.fetchall() == [("others",)]
 
 
+def test_deployment_describes_its_statements_and_a_rollback_leaves_the_descriptions(
+    send: Send, catalogue: Path, connect: Any
+) -> None:
+    send("Create")
+    with connect() as connection, connection.cursor() as cursor:
+        cursor.execute("select place, fingerprint, columns::text from cacheaside.described order by 1, 2")
+        described = cursor.fetchall()
+        cursor.execute(LATER)
+    assert len(described) == len([*catalogue.glob("queries/*.sql"), *catalogue.glob("commands/*.sql")])
+    query = catalogue / "queries" / "version.sql"
+    query.write_text(query.read_text().replace("select", "select 1 as one,", 1))
+    assert send("Update")["Status"] == "SUCCESS"
+    with connect() as connection, connection.cursor() as cursor:
+        cursor.execute("select place, fingerprint, columns::text from cacheaside.described order by 1, 2")
+        assert cursor.fetchall() == described
+
+
 def test_rollback_to_a_deployment_of_an_older_schema_is_not_checked(send: Send, connect: Any) -> None:
     send("Create")
     owner = connect()

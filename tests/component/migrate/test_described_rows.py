@@ -136,6 +136,11 @@ def test_descriptions_are_asked_for_until_all_are_there(
     queries = queries_of(postgres, session)
     loaded = Catalogue.load(catalogue)
     assert queries.row_types(loaded) == {}
+    edit(catalogue, "price,", "price as was,")
+    deploy(session, catalogue)
+    assert "queries/version" in queries.row_types(loaded)
+    assert "queries/product" not in queries.row_types(loaded)
+    edit(catalogue, "price as was,", "price,")
     deploy(session, catalogue)
     described = queries.row_types(loaded)
     assert names(described) == PRODUCT

@@ -31,6 +31,7 @@ FILES = [
     "migrate/system/0012_event_triggers.sql",
     "migrate/system/0013_prepared_transactions.sql",
     "migrate/system/0014_quoted_names.sql",
+    "migrate/system/0015_described.sql",
     "catalogue/migrations/0001_shop.sql",
     "catalogue/migrations/0002_watch_shop.sql",
 ]

@@ -1,6 +1,7 @@
 // The documentation, drawn from GET /openapi.json.
 
-import { authorizeWith, send } from "../common/api.js";
+import { send } from "../common/api.js";
+import { howToBeAllowed, tokenField } from "../common/credentials.js";
 import { byId, element } from "../common/dom.js";
 import { operationsOf, parsed } from "./api_document.js";
 import { listContents } from "./contents.js";
@@ -9,8 +10,9 @@ import { operationSection } from "./operation.js";
 const GROUPS = { queries: "Queries", commands: "Commands", operations: "Operations" };
 
 async function show() {
-  const { text, problem } = await send("/openapi.json");
-  if (problem) return explain(`openapi.json cannot be read. ${problem.title}. ${problem.detail ?? ""}`);
+  const response = await send("/openapi.json");
+  const { text, problem } = response;
+  if (problem) return explain(`openapi.json cannot be read. ${problem.title}. ${problem.detail ?? ""}`, howToBeAllowed(response, show));
   try {
     draw(parsed(text));
   } catch (error) {
@@ -47,24 +49,16 @@ function notices(operations, errors) {
   ].filter(Boolean);
 }
 
-function tokenField() {
-  const token = element("input", { id: "token", type: "password", autocomplete: "off", "aria-describedby": "token-hint" });
-  token.addEventListener("input", () => authorizeWith(token.value));
-  return element("div", { className: "panel" },
-    element("label", { for: "token", textContent: "Bearer token" }),
-    element("small", { id: "token-hint", textContent: "From the issuer that this API trusts. It stays in the memory of this page." }), token);
-}
-
 function problemSection({ slug, status, title, explanation }) {
   return element("section", { id: slug, className: "panel", "aria-labelledby": `${slug}--title` },
     element("h3", { id: `${slug}--title` }, element("a", { href: `#${slug}`, textContent: `${status} ${title}` })),
     element("p", { textContent: explanation }));
 }
 
-function explain(reason) {
+function explain(reason, help = "") {
   const again = element("button", { type: "button", textContent: "Try again" });
   again.addEventListener("click", show);
-  byId("reference").replaceChildren(element("p", { className: "panel problem", role: "alert", textContent: reason }), again);
+  byId("reference").replaceChildren(element("p", { className: "panel problem", role: "alert", textContent: reason }), help, again);
 }
 
 show();

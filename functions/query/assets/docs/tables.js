@@ -50,6 +50,7 @@ export function columnTable(name, columns, schema) {
 function jsonType(schema = {}) {
   if (schema.enum) return `one of ${schema.enum.map(String).join(", ")}`;
   const types = [schema.type ?? "anything"].flat();
-  const named = types.map((type) => (type === "array" ? `list of ${jsonType(schema.items)}` : type)).join(" or ");
+  const words = { array: () => `list of ${jsonType(schema.items)}`, string: () => ["string", schema.pattern].filter(Boolean).join(" ") };
+  const named = types.map((type) => words[type]?.() ?? type).join(" or ");
   return schema.format ? `${named} (${schema.format})` : named;
 }

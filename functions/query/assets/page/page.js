@@ -1,6 +1,7 @@
 // The page: asks a query with and without the cache, and shows what the cache gains.
 
 import { send } from "../common/api.js";
+import { howToBeAllowed, tokenField } from "../common/credentials.js";
 import { byId, element } from "../common/dom.js";
 import { fields, queryString } from "../common/fields.js";
 import { parsed } from "../common/json_text.js";
@@ -194,9 +195,14 @@ async function loadCatalogue() {
   const response = await send("/queries");
   if (response.problem) {
     byId("headline").textContent = `The catalogue cannot be read: ${response.problem.detail}`;
+    byId("credentials").replaceChildren(howToBeAllowed(response, loadCatalogue) ?? "");
     return;
   }
   catalogue = parsed(response.text);
+  const { reads, writes } = catalogue.api;
+  // A token that was entered already stays.
+  if (byId("token") === null) byId("credentials").replaceChildren(reads === "jwt" || writes === "jwt" ? tokenField() : "");
+  showHeadline();
   const errors = catalogue.errors ?? [];
   byId("catalogue-errors").replaceChildren(...errors.map(({ place, detail }) => element("li", { textContent: `${place}: ${detail}` })));
   const isEmpty = catalogue.data.length === 0;
@@ -205,7 +211,7 @@ async function loadCatalogue() {
   if (isEmpty) return;
   byId("query").replaceChildren(...catalogue.data.map(({ name }) => element("option", { value: name, textContent: name })));
   byId("query").value = firstQuery(catalogue.data).name;
-  byId("invalidate").hidden = catalogue.api.writes === "iam";
+  byId("invalidate").hidden = writes === "iam";
   offerWrites(catalogue, { question, askCached });
   showQuery();
 }

@@ -1,6 +1,6 @@
 // Writes: by a command of the API, by an invalidation, or by anybody with psql. Then the answer that changes.
 
-import { authorizeWith, send } from "../common/api.js";
+import { send } from "../common/api.js";
 import { byId, element } from "../common/dom.js";
 import { fields, jsonBody } from "../common/fields.js";
 import { indented } from "../common/json_text.js";
@@ -24,7 +24,6 @@ export function offerWrites(listed, questions) {
   byId("command").replaceChildren(...commands);
   byId("command-form").hidden = commands.length === 0;
   showCommand();
-  showAuthorization();
 }
 
 const chosen = () => catalogue.commands.find(({ name }) => name === byId("command").value);
@@ -38,24 +37,12 @@ function showCommand() {
   showSigned();
 }
 
-function showAuthorization() {
-  const holder = byId("authorization");
-  const { reads, writes } = catalogue.api;
-  if (reads === "jwt" || writes === "jwt") {
-    const token = element("input", { id: "token", type: "password", autocomplete: "off" });
-    token.addEventListener("input", () => authorizeWith(token.value));
-    holder.replaceChildren(element("div", { className: "field" },
-      element("label", { for: "token", textContent: "Bearer token" }),
-      element("small", { textContent: "Writes need one from the issuer of this API. It stays in the memory of this page." }), token));
-  }
-}
-
 // A browser has no AWS credentials. So, where writes are signed, the page shows the line to run in a shell.
 function showSigned() {
   const command = chosen();
   if (catalogue.api.writes !== "iam" || command === undefined) return;
   const body = jsonBody(form.values(), command.parameters);
-  byId("authorization").replaceChildren(
+  byId("signed").replaceChildren(
     element("p", { textContent: "Writes to this API are signed with AWS credentials, which a page does not have. Run this line in a shell, and watch for the change here:" }),
     copyable(curl({ path: `/commands/${command.name}`, body, authorization: "iam", region: catalogue.api.region, method: "POST" }), "the signed request"));
   byId("run-command").hidden = true;

@@ -82,6 +82,21 @@ def test_a_new_tag_is_declared_to_the_database_without_a_restart(project: Checko
         wait_until(declared)
 
 
+def test_an_edited_query_is_described_without_a_restart(project: Checkout) -> None:
+    with closing(psycopg2.connect(project.endpoints["DATABASE_URL"])) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+
+        def type_of(place: str) -> str:
+            cursor.execute("select columns->0->>1 from cacheaside.described where place = %s", [place])
+            return "".join(type_ for (type_,) in cursor.fetchall())
+
+        # The start of the stack describes the catalogue.
+        wait_until(lambda: type_of("queries/product") == "bigint")
+        query_file(project, "typed").write_text(QUERY.format(number="date '2025-01-31'"))
+        assert "data" in json.loads(project.get("/queries/typed"))
+        wait_until(lambda: type_of("queries/typed") == "date")
+
+
 def test_a_busy_sandbox_answers_its_request_and_serves_no_other(function: Function, tmp_path: Path) -> None:
     pool = Pool(function, {}, tmp_path / "log")
     try:

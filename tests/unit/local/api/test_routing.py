@@ -3,7 +3,8 @@
 import pytest
 
 from local.api.routing import Router
-from local.template import Route
+from local.template import Route, read_template
+from tests.support.root import ROOT
 
 # The least specific first: the order in the template must not matter.
 ROUTES = [
@@ -44,6 +45,28 @@ def test_the_most_specific_route_answers(
     match = router.match(method, path)
     assert match is not None
     assert (match.route.key, match.parameters) == (key, parameters)
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "parameters"),
+    [
+        ("/queries/product/direct", "{} /queries/{{name}}/direct", {"name": "product"}),
+        ("/queries/direct/direct", "{} /queries/{{name}}/direct", {"name": "direct"}),
+        ("/queries/direct", "{} /queries/{{name}}", {"name": "direct"}),
+        ("/queries/product%2Fdirect", "{} /queries/{{name}}", {"name": "product/direct"}),
+        ("/queries/a/b/direct", "$default", {}),
+        ("/queries/product/%64irect", "$default", {}),
+        ("/queries//direct", "$default", {}),
+    ],
+)
+def test_routes_of_the_template_tell_a_query_from_its_answer_without_the_cache(
+    path: str, key: str, parameters: dict[str, str]
+) -> None:
+    router = Router(read_template(ROOT / "template.yaml").routes)
+    for method in ("GET", "HEAD"):
+        match = router.match(method, path)
+        assert match is not None
+        assert (match.route.key, match.parameters) == (key.format(method), parameters)
 
 
 @pytest.mark.parametrize(("method", "path"), [("HEAD", "/things"), ("GET", "/things/"), ("GET", "/"), ("GET", "")])

@@ -7,12 +7,13 @@ from typing import Any, Final
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.columns import RowTypes, place_of
 from cacheaside.http.listing import listing
-from cacheaside.http.openapi.documents import document_paths, document_schemas
+from cacheaside.http.openapi.documents import PAGES, document_paths, document_schemas
 from cacheaside.http.openapi.headers import HEADERS, PARAMETERS
 from cacheaside.http.openapi.responses import Responses
 from cacheaside.http.openapi.rows import schemas_of
 from cacheaside.http.openapi.statements import Statements
 from cacheaside.http.problems import PROBLEMS
+from cacheaside.http.requests import IDEMPOTENCY_KEY
 from cacheaside.settings import ApiSettings, Authorization
 
 __all__ = ["openapi"]
@@ -56,15 +57,16 @@ def openapi(catalogue: Catalogue, api: ApiSettings, rows: RowTypes) -> Json:
             "version": _VERSION,
             "description": "Cached answers of slow PostgreSQL queries.",
         },
-        "paths": {path: _secured(item, api) for path, item in paths.items()},
+        "paths": {path: _secured(path, item, api) for path, item in paths.items()},
         "components": _components(paths, schemas, responses, api),
         "x-cacheaside": _about(catalogue, api),
     }
 
 
-def _secured(item: Json, api: ApiSettings) -> Json:
+def _secured(path: str, item: Json, api: ApiSettings) -> Json:
     """Return the operations of a path with the authorization that API Gateway asks for, if any."""
-    authorization = {"get": api.reads, "head": api.reads, "post": api.writes}
+    reads = api.pages if path in PAGES else api.reads
+    authorization = {"get": reads, "head": reads, "post": api.writes}
     return {
         method: operation
         | ({} if authorization[method] is Authorization.OPEN else {"security": [{authorization[method].value: []}]})
@@ -74,17 +76,16 @@ def _secured(item: Json, api: ApiSettings) -> Json:
 
 def _components(paths: Json, schemas: Json, responses: Responses, api: ApiSettings) -> Json:
     """Return the parts that operations share, without those that no operation of this catalogue refers to."""
-    asks, writes = ([path for path in paths if path.startswith(f"/{each}/")] for each in ("queries", "commands"))
-    headers = {name: each for name, each in HEADERS.items() if asks or name in ("Cache-Control", "Retry-After")}
-    if not writes:
-        headers.pop("Idempotency-Replayed", None)
+    asks, writes = (any(path.startswith(f"/{each}/") for path in paths) for each in ("queries", "commands"))
+    of_queries, of_commands = ("Cache-Status", "Age", "Server-Timing"), (IDEMPOTENCY_KEY, "Idempotency-Replayed")
+    idle = (*(() if asks else of_queries), *(() if writes else of_commands))
     schemes = {each.value: _SCHEMES[each] for each in (api.reads, api.writes) if each is not Authorization.OPEN}
     return {
         "schemas": schemas,
         "responses": responses.shared,
         "examples": responses.examples,
-        "headers": headers,
-        "parameters": {name: each for name, each in PARAMETERS.items() if (asks if name.startswith("If-") else writes)},
+        "headers": {name: each for name, each in HEADERS.items() if name not in idle},
+        "parameters": {name: each for name, each in PARAMETERS.items() if name not in idle},
         **({"securitySchemes": schemes} if schemes else {}),
     }
 

@@ -10,17 +10,19 @@ from cacheaside.catalogue.tags import CHANGE_PATTERN
 from cacheaside.health import Dependency, Health
 from cacheaside.http.documents import JSON
 from cacheaside.http.listing import listing
-from cacheaside.http.openapi.headers import header_references
+from cacheaside.http.openapi.headers import DOCUMENT_HEADERS, header_references, parameter_references
 from cacheaside.http.openapi.responses import Kind, Responses, without_content
 from cacheaside.http.openapi.rows import parameters_name
 from cacheaside.http.schemas import parameters_example
 from cacheaside.settings import ApiSettings
 
-__all__ = ["document_paths", "document_schemas"]
+__all__ = ["PAGES", "document_paths", "document_schemas"]
 
 Json = dict[str, Any]
 
 _HTML: Final = "text/html"
+# The documents for people.
+PAGES: Final = ("/", "/docs")
 
 
 def document_paths(catalogue: Catalogue, api: ApiSettings, responses: Responses) -> Json:
@@ -28,16 +30,11 @@ def document_paths(catalogue: Catalogue, api: ApiSettings, responses: Responses)
     health = {"schema": {"$ref": "#/components/schemas/Health"}}
     up, down = Dependency(up=True, ms=0.41), Dependency(up=False, ms=200.13)
     paths = {
-        "/": _read("show_page", "The page: see how fast each query is answered, and why", {_HTML: {}}, responses),
+        "/": _page("show_page", "The page: see how fast each query is answered, and why", responses),
         "/queries": _read("list_queries", "The catalogue", {JSON: _listing(catalogue, api)}, responses),
-        "/health": _read(
-            "report_health",
-            "Whether answers can be served",
-            {JSON: health | {"example": Health(up, up).document()}},
-            responses,
-        ),
+        "/health": _health(health | {"example": Health(up, up).document()}, responses),
         "/openapi.json": _read("describe_api", "This document", {JSON: {"schema": _OPENAPI}}, responses),
-        "/docs": _read("show_documentation", "This document for people", {_HTML: {}}, responses),
+        "/docs": _page("show_documentation", "This document for people", responses),
         "/invalidations": {"post": _invalidate(catalogue, responses)},
     }
     gateway = {"$ref": "#/components/schemas/GatewayMessage"}
@@ -55,12 +52,29 @@ def document_schemas(catalogue: Catalogue) -> Json:
     return {**_SCHEMAS, "Invalidation": _invalidation(catalogue)}
 
 
-def _read(name: str, summary: str, content: Json, responses: Responses) -> Json:
-    success = {"description": summary, "headers": header_references("Cache-Control"), "content": content}
-    about: Json = {"operationId": name, "summary": summary, "tags": ["operations"]}
-    head = {"200": without_content(success), **responses.of(Kind.DOCUMENT, head=True)}
+def _page(name: str, summary: str, responses: Responses) -> Json:
+    return _read(name, summary, {_HTML: {}}, responses, Kind.PAGE)
+
+
+def _read(name: str, summary: str, content: Json, responses: Responses, kind: Kind = Kind.DOCUMENT) -> Json:
+    headers = header_references(*DOCUMENT_HEADERS, "Content-Encoding")
+    success = {"description": summary, "headers": headers, "content": content}
+    conditions = parameter_references("If-None-Match", "If-Match")
+    return _get_and_head(name, {"summary": summary, "parameters": conditions}, success, kind, responses)
+
+
+def _health(content: Json, responses: Responses) -> Json:
+    summary = "Whether answers can be served"
+    headers = header_references("Cache-Control")
+    success = {"description": summary, "headers": headers, "content": {JSON: content}}
+    return _get_and_head("report_health", {"summary": summary}, success, Kind.HEALTH, responses)
+
+
+def _get_and_head(name: str, about: Json, success: Json, kind: Kind, responses: Responses) -> Json:
+    about = {"operationId": name, "tags": ["operations"], **about}
+    head = {"200": without_content(success), **responses.of(kind, head=True)}
     return {
-        "get": about | {"responses": {"200": success, **responses.of(Kind.DOCUMENT)}},
+        "get": about | {"responses": {"200": success, **responses.of(kind)}},
         "head": about | {"operationId": f"head_{name}", "responses": head},
     }
 

@@ -6,7 +6,11 @@ from typing import Any, Final
 
 from cacheaside.http.requests import IDEMPOTENCY_KEY
 
-__all__ = ["HEADERS", "PARAMETERS", "header_references", "parameter_references"]
+__all__ = ["ANSWER_HEADERS", "DOCUMENT_HEADERS", "HEADERS", "PARAMETERS", "header_references", "parameter_references"]
+
+# Of every answer of a query, also of one without a row; of a document that has an entity tag.
+ANSWER_HEADERS: Final = ("Cache-Status", "Age", "Vary", "Cache-Control", "Server-Timing")
+DOCUMENT_HEADERS: Final = ("Vary", "Cache-Control", "ETag")
 
 _NUMBER: Final = r"[0-9]+(\.[0-9]+)?"
 
@@ -28,7 +32,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         pattern="^cacheaside; (hit|fwd=(miss|stale|bypass|request))(;.*)?$",
         examples=["cacheaside; hit; ttl=42"],
     ),
-    "Content-Encoding": _sometimes("Of a large answer, if the client accepts it.", type="string", enum=["gzip"]),
+    "Content-Encoding": _sometimes("Of a large body, if the client accepts it.", type="string", enum=["gzip"]),
     "ETag": _always(
         "Identifies the body. If-None-Match with it gets 304 while the body is the same; If-Match gets 412 after.",
         type="string",
@@ -44,7 +48,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         pattern=f"^cache;dur={_NUMBER}, (db;dur={_NUMBER}, )?total;dur={_NUMBER}$",
         examples=["cache;dur=0.41, total;dur=0.62"],
     ),
-    "Vary": _always("Large answers are compressed.", type="string", enum=["Accept-Encoding"]),
+    "Vary": _always("Large bodies are compressed.", type="string", enum=["Accept-Encoding"]),
 }
 
 PARAMETERS: Final[dict[str, dict[str, Any]]] = {

@@ -3,7 +3,8 @@
     query, direct     a question whose values are wrong, has no row, or cannot be loaded
     command           a change that PostgreSQL refuses, or that may not have been carried out
     invalidation      tags or a query that do not exist, or a cache that cannot be reached
-    document          conditions, and errors that were not foreseen
+    document, page    conditions, and errors that were not foreseen
+    health            conditions, and errors that were not foreseen
 
 API Gateway has answers of its own, of another form: if it does not authorize a request, limits the rate of requests
 (only on AWS), or gets no answer of a function.
@@ -18,16 +19,14 @@ from typing import Any, Final
 
 from cacheaside.catalogue.statements import Query, Statement
 from cacheaside.http.documents import JSON
-from cacheaside.http.openapi.headers import header_references
+from cacheaside.http.openapi.headers import ANSWER_HEADERS, DOCUMENT_HEADERS, header_references
 from cacheaside.http.openapi.problems import problem_example
 from cacheaside.http.problems import MEDIA_TYPE
 from cacheaside.settings import ApiSettings, Authorization
 
-__all__ = ["ANSWER_HEADERS", "Kind", "Responses", "without_content"]
+__all__ = ["Kind", "Responses", "without_content"]
 
 Json = dict[str, Any]
-
-ANSWER_HEADERS: Final = ("Cache-Status", "Age", "Vary", "Cache-Control", "Server-Timing")
 
 _LOADED: Final = ("bad-parameters", "no-row", "precondition-failed", "unprocessable", "answer-too-large", "internal")
 _NOT_LOADED: Final = ("unavailable", "overloaded", "busy", "refused-for-now", "timeout")
@@ -49,6 +48,8 @@ class Kind(Enum):
     )
     INVALIDATION = "invalidation", (*_BODY, "unknown-name", "catalogue-error", "internal", "cache-unavailable")
     DOCUMENT = "document", ("precondition-failed", "internal")
+    PAGE = "page", ("precondition-failed", "internal")
+    HEALTH = "health", ("precondition-failed", "internal")
 
     def __init__(self, label: str, slugs: Sequence[str]) -> None:
         self.label = label
@@ -116,8 +117,9 @@ class Responses:
 
     def _gateway_statuses(self, kind: Kind) -> set[int]:
         """Return the statuses that API Gateway answers itself."""
-        statuses = {500, 503, *([413] if kind.writes else [])}
-        authorization = self._api.writes if kind.writes else self._api.reads
+        # The 503 of GET /health is written there: it has the state of both servers.
+        statuses = {500, *([] if kind is Kind.HEALTH else [503]), *([413] if kind.writes else [])}
+        authorization = self._api.writes if kind.writes else self._api.pages if kind is Kind.PAGE else self._api.reads
         if authorization is not Authorization.OPEN:
             statuses.add(403)
         if authorization is Authorization.JWT:
@@ -130,8 +132,11 @@ class Responses:
         return {"description": _GATEWAY[status], "content": _gateway_content(status)}
 
     def _not_modified(self, kind: Kind) -> Json:
-        of_answer = (*ANSWER_HEADERS, "ETag")
-        names = ("Cache-Control",) if kind is Kind.DOCUMENT else of_answer
+        names: Sequence[str] = (*ANSWER_HEADERS, "ETag")
+        if kind in (Kind.DOCUMENT, Kind.PAGE):
+            names = DOCUMENT_HEADERS
+        elif kind is Kind.HEALTH:
+            names = ("Cache-Control",)  # it has no entity tag, but If-None-Match: * fits any answer
         return {"description": "The client already has the answer", "headers": header_references(*names)}
 
 

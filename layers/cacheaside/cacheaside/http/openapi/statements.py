@@ -9,8 +9,8 @@ from cacheaside.catalogue.parameters import Parameter
 from cacheaside.catalogue.statements import Command, Query
 from cacheaside.http.documents import JSON
 from cacheaside.http.listing import describe_command, describe_query
-from cacheaside.http.openapi.headers import header_references, parameter_references
-from cacheaside.http.openapi.responses import ANSWER_HEADERS, Kind, Responses, without_content
+from cacheaside.http.openapi.headers import ANSWER_HEADERS, header_references, parameter_references
+from cacheaside.http.openapi.responses import Kind, Responses, without_content
 from cacheaside.http.openapi.rows import answer_content, parameters_name
 from cacheaside.http.requests import IDEMPOTENCY_KEY
 from cacheaside.http.schemas import jsonable, parameters_example, query_schema

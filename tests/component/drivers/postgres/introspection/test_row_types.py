@@ -110,6 +110,9 @@ create cast (celsius as json) with function as_json;
 create table everything (id integer, {", ".join(f"c{n} {name}" for n, name in enumerate(TYPES))});
 grant select on everything to public;
 create table wares (id integer primary key, price numeric, mood mood);
+create table firm (mood mood not null, at timestamptz not null, doc json not null, day date not null);
+create table parent (id integer not null); create table child () inherits (parent);
+create table parts (day date not null) partition by range (day);
 create view dear as select id, price as high from wares where price > 100;
 create function series(n integer) returns table (n bigint, at timestamptz) language sql stable
     begin atomic select n, now() from generate_series(1, n) as n; end;
@@ -256,6 +259,60 @@ def test_columns(url: str, statement: Statement, expected: list[tuple[str, str]]
         assert described(url, statement) is None
     else:
         assert columns(url, statement) == expected
+
+
+def not_null(url: str, statement: Statement) -> set[str]:
+    found = described(url, statement)
+    assert found is not None
+    return {column.name for column in found.columns if not Draft202012Validator(column.schema).is_valid(None)}
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("select * from wares", {"id"}),
+        ("select id as i, price, id + 1 as next, wares from wares", {"i"}),
+        ("with w as (select id from wares) select a.id, b.id as b from w as a join wares as b using (id)", {"id", "b"}),
+        ("select mood, at, doc from firm", {"mood", "at"}),  # doc may be the null of JSON
+        ("select day from parts", {"day"}),
+        ("select a.id from wares as a left join wares as b on false", set()),
+        ("select b.id from wares as a left join wares as b on false", set()),
+        ("select id from wares as a full join wares as b using (id)", set()),
+        ("select b.id from (select 1 as n) as a right join wares as b on false", set()),
+        ("select id from wares group by rollup (id)", set()),
+        ("select id from wares union all select null", set()),
+        ("select (select id from wares limit 0) as id", set()),
+        ("select id from dear", set()),
+        ("select id from parent", set()),
+        ("select max(id) from wares", set()),
+    ],
+)
+def test_column_is_not_null_where_that_is_certain(url: str, sql: str, expected: set[str]) -> None:
+    assert not_null(url, a_query(sql)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("insert into wares values (1) returning id, price", {"id"}),
+        ("update wares set price = 1 returning id", {"id"}),
+        ("delete from wares as w using wares as v where v.id = w.id returning w.id, v.id as v", {"id", "v"}),
+        ("insert into wares values (1) returning old.id as before, new.id as after", set()),
+        ("merge into wares using firm on false when not matched then insert values (1) returning day, id", set()),
+    ],
+)
+def test_column_of_a_command_is_not_null_where_that_is_certain(url: str, sql: str, expected: set[str]) -> None:
+    assert described(url, a_command(sql)) is not None
+    assert not_null(url, a_command(sql)) == expected
+
+
+def test_type_that_is_never_null_has_no_null(url: str) -> None:
+    found = described(url, a_query("select mood, at from firm"))
+    assert found is not None
+    assert [column.schema for column in found.columns] == [
+        {"type": "string", "enum": ["so so", 'it\'s "ok"']},
+        {"type": "string", "format": "date-time"},
+    ]
 
 
 def test_rows_of_a_command_are_rendered_as_described(url: str, settings: dict[str, DatabaseSettings]) -> None:

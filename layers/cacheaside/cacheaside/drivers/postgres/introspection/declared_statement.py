@@ -27,6 +27,8 @@ _DECLARED: Final = """
 select oid::bigint, prosqlbody::text from pg_proc where oid = 'pg_temp.cacheaside_statement()'::regprocedure
 """
 _SELECT: Final = 1
+_DELETE: Final = 4
+_INNER_JOIN: Final = 0
 _NOT_ONE_STATEMENT: Final = "a file has one statement: remove what follows the semicolon"
 _WITHOUT_ROWS: Final = 'a command is one statement that returns rows: end it with "returning", or select from it'
 
@@ -41,9 +43,31 @@ class DeclaredStatement:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns of its rows, in their order."""
+        return tuple(each.text("resname") for each in self._answer())
+
+    @property
+    def origins(self) -> tuple[tuple[int, int], ...]:
+        """For each column, the OID of the relation and the number of the column whose value it always is, or zeros."""
+        answer = self._answer()
+        if any(_may_add_nulls(each) for each in nodes(self.tree)):
+            return ((0, 0),) * len(answer)
+        return tuple((each.number("resorigtbl"), each.number("resorigcol")) for each in answer)
+
+    def _answer(self) -> list[Node]:
         answer = "targetList" if self.tree.number("commandType") == _SELECT else "returningList"
         entries = (each for each in self.tree.items(answer) if isinstance(each, Node))
-        return tuple(each.text("resname") for each in entries if each.text("resjunk") == "false")
+        return [each for each in entries if each.text("resjunk") == "false"]
+
+
+def _may_add_nulls(node: Node) -> bool:
+    """Return whether the value of a column may be null where that of its origin is not, because of this node."""
+    return bool(
+        node.number("jointype") != _INNER_JOIN
+        or node.items("groupingSets")
+        or node.fields.get("setOperations")
+        or node.number("commandType") > _DELETE  # a MERGE
+        or node.number("varreturningtype")  # the row before an insert or after a delete
+    )
 
 
 def declare(cur: cursor, statement: Statement) -> DeclaredStatement:

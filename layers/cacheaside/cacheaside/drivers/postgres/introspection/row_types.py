@@ -61,6 +61,20 @@ from reached
 join pg_type on pg_type.oid = type
 """
 
+# A child table or a foreign server may lack the constraint. In PostgreSQL 18 it may be one that is not valid yet.
+_NOT_NULL: Final = """
+select attrelid::bigint, attnum::integer
+from unnest(%s::oid[], %s::smallint[]) as origin (relation, number)
+join pg_attribute on attrelid = relation and attnum = number
+join pg_class on pg_class.oid = attrelid
+where attnotnull
+  and (relkind = 'p' or relkind = 'r' and not exists (select from pg_inherits where inhparent = attrelid))
+  and not exists (
+      select from pg_constraint
+      where conrelid = attrelid and contype = 'n' and conkey = array[attnum] and not convalidated
+  )
+"""
+
 
 class _Type(NamedTuple):
     name: str
@@ -77,7 +91,7 @@ def columns_of(cur: cursor, statement: Statement) -> tuple[Column, ...]:
 
     The caller rolls back. Until then the statement is a temporary function, too.
     """
-    names = declare(cur, statement).columns  # it refuses a second statement
+    declared = declare(cur, statement)  # it refuses a second statement
     cur.execute(_PREPARE.format(sql=with_values(statement, samples(statement.parameters))))
     try:
         cur.execute(_RESULT_TYPES)
@@ -86,7 +100,22 @@ def columns_of(cur: cursor, statement: Statement) -> tuple[Column, ...]:
         cur.execute(_DEALLOCATE)  # a rollback does not
     cur.execute(_TYPES, [oids])
     types = {oid: _Type(*facts) for oid, *facts in cur.fetchall()}
-    return tuple(Column(name, types[oid].name, *_rendered(types, oid)) for name, oid in zip(names, oids, strict=True))
+    cur.execute(_NOT_NULL, [[table for table, _ in declared.origins], [number for _, number in declared.origins]])
+    not_null = set(cur.fetchall())
+    return tuple(
+        _column(name, types, oid, is_nullable=origin not in not_null)
+        for name, oid, origin in zip(declared.columns, oids, declared.origins, strict=True)
+    )
+
+
+def _column(name: str, types: Mapping[int, _Type], oid: int, *, is_nullable: bool) -> Column:
+    schema, example = _rendered(types, oid)
+    if not is_nullable and "type" in schema:  # a value of json may be its null
+        kinds = [kind for kind in schema["type"] if kind != "null"]
+        schema = {**schema, "type": kinds if len(kinds) > 1 else kinds[0]}
+        if "enum" in schema:
+            schema["enum"] = [label for label in schema["enum"] if label is not None]
+    return Column(name, types[oid].name, schema, example)
 
 
 def _rendered(types: Mapping[int, _Type], oid: int) -> Rendered:
