@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.support.asking import Traffic, ask, choose, server_ms, settled
+from tests.browser.support.asking import Held, Traffic, ask, choose, server_ms, settled
 from tests.browser.support.served import Served
 from tests.browser.support.views import View, in_both_views
 
@@ -52,15 +52,15 @@ def test_nothing_is_asked_before_the_click(open_page: Callable[..., Page], serve
 def test_page_is_painted_before_the_catalogue_comes(
     open_page: Callable[..., Page], served: Served, empty_cache: None, state: State
 ) -> None:
-    held: list[Route] = []
-    page = open_page(served.url, lambda page: page.route("**/queries", lambda route: held.append(route)))
+    held: list[Held] = []
+    page = open_page(served.url, lambda page: held.append(Held(page, "**/queries")))
     expect(page.locator("#headline")).to_have_text("Ask PostgreSQL a slow question. Then ask again.")
     expect(page.locator("#ask")).to_be_visible()
     assert len(page.evaluate("performance.getEntriesByType('paint')")) > 0
     state(page, "before-the-catalogue")
-    assert len(held) == 1
+    held[0].wait_for(1)
     page.locator("#ask").click()  # it waits for the catalogue, and is not lost
-    held[0].continue_()
+    held[0].release()
     expect(page.locator("#headline")).to_contain_text("PostgreSQL was asked")
     settled(page)
 

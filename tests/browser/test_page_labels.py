@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.support.asking import FAILED_REQUEST, ask, choose, settled
+from tests.browser.support.asking import FAILED_REQUEST, Held, ask, choose, settled
 from tests.browser.support.served import Served
 from tests.browser.support.views import in_both_views
 from tests.component.support.closed_port import closed_port, refusing_url
@@ -163,16 +163,13 @@ def test_old_answer_goes_when_the_question_changes(page: Page) -> None:
 
 
 def test_late_answer_is_not_shown_under_another_question(page: Page) -> None:
-    held: list[Route] = []
     choose(page, "product")
-    page.route("**/queries/product**", lambda route: held.append(route))
+    held = Held(page, "**/queries/product**")
     page.locator("#ask").click()
-    while len(held) < 2:  # with cache, and without
-        page.wait_for_timeout(20)
+    held.wait_for(2)  # with cache, and without
     choose(page, "exact")
-    for route in held:
-        with page.expect_response("**/queries/product**"):
-            route.continue_()
+    held.release()
+    expect(page.locator("#legend")).to_contain_text("without cache 1")  # both are counted
     expect(page.locator("#loads")).to_have_text("1 for 1 requests")
     expect_nothing_shown(page)
 

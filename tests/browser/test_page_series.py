@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.support.asking import Traffic, ask, choose, settled
+from tests.browser.support.asking import Held, Traffic, ask, choose, settled
 from tests.browser.support.views import in_both_views
 
 State = Callable[[Page, str], None]
@@ -95,16 +95,12 @@ def test_countdown_is_not_read_aloud_every_second(page: Page) -> None:
 
 
 def test_series_does_not_answer_a_question_that_is_no_longer_asked(page: Page) -> None:
-    held: list[Route] = []
     choose(page, "product")
-    page.route("**/queries/product?*", lambda route: held.append(route))
+    held = Held(page, "**/queries/product?*")
     page.get_by_role("button", name="×20").click()
-    while not held:
-        page.wait_for_timeout(20)
+    held.wait_for(1)
     choose(page, "exact")
-    page.unroute("**/queries/product?*")
-    with page.expect_response("**/queries/product?*"):
-        held[0].continue_()
+    held.release()
     settled(page)
     expect(page.locator("#loads")).to_have_text("1 for 1 requests")  # counted, and the other 19 are not sent
     expect(page.locator("#series")).to_have_text("")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_plus, urlsplit
 
-from playwright.sync_api import Page, Request, Response, expect
+from playwright.sync_api import Page, Request, Response, Route, expect
 
-__all__ = ["FAILED_REQUEST", "Traffic", "ask", "choose", "server_ms", "settled"]
+__all__ = ["FAILED_REQUEST", "Held", "Traffic", "ask", "choose", "server_ms", "settled"]
 
 # What Chromium says about each response with an error status, to which the page itself says nothing.
 FAILED_REQUEST = "^Failed to load resource"
@@ -41,6 +41,33 @@ def server_ms(response: Response) -> float:
     found = re.search(r"total;dur=([\d.]+)", response.headers["server-timing"])
     assert found is not None
     return float(found[1])
+
+
+class Held:
+    """Holds the requests for a URL until they are released."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self._page = page
+        self._routes: list[Route] = []
+        self._is_holding = True
+        page.route(url, self._take)
+
+    def wait_for(self, count: int) -> None:
+        """Return when so many requests are held."""
+        while len(self._routes) < count:
+            self._page.wait_for_timeout(20)
+
+    def release(self) -> None:
+        """Send the requests that are held, and hold no further ones."""
+        self._is_holding = False
+        for route in self._routes:
+            route.continue_()
+
+    def _take(self, route: Route) -> None:
+        if self._is_holding:
+            self._routes.append(route)
+        else:
+            route.continue_()
 
 
 @dataclass
