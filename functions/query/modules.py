@@ -15,16 +15,24 @@ __all__ = ["joined"]
 
 _IMPORT: Final = re.compile(r'^import \{(?P<names>[^}]*)\} from "(?P<path>[^"]+)";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?P<what>(?:const|function|async function|class) (?P<name>\w+))", re.MULTILINE)
+_UNKNOWN: Final = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
 def joined(folder: Path, entry: str) -> str:
-    """Return the module at the path `entry` in `folder`, and all that it imports, as one script."""
+    """Return the module at the path `entry` in `folder`, and all that it imports, as one script.
+
+    Raises ValueError for modules that import each other, and for a form of import or export that it does not know.
+    """
     variables: dict[str, str] = {}
     parts: list[str] = []
+    importing: list[str] = []
 
     def variable(path: str) -> str:
         if path in variables:
             return variables[path]
+        if path in importing:
+            raise ValueError(f"{path} imports itself, by way of {', '.join(importing[importing.index(path) :])}")
+        importing.append(path)
         source = (folder / path).read_text(encoding="utf-8")
 
         def constants(match: re.Match[str]) -> str:
@@ -33,6 +41,9 @@ def joined(folder: Path, entry: str) -> str:
 
         exported = ", ".join(match["name"] for match in _EXPORT.finditer(source))
         body = _EXPORT.sub(r"\g<what>", _IMPORT.sub(constants, source))
+        if unknown := _UNKNOWN.search(body):
+            raise ValueError(f"{path}: {unknown[0]} is not known here")
+        importing.pop()
         variables[path] = f"module{len(variables)}"
         parts.append(f"const {variables[path]} = (() => {{\n{body}return {{ {exported} }};\n}})();\n")
         return variables[path]

@@ -14,6 +14,7 @@ from local.api.gateway import Gateway
 from local.environment import function_environment
 from local.stack import running_stack
 from local.template import read_template
+from migrate.described_rows import describe_rows
 from tests.component.support.checkout import copy_project
 
 FOLDER = Path(__file__).parent
@@ -28,8 +29,10 @@ def address(servers_folder: Path) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch, closing(Gateway(0)) as gateway:
         patch.setenv("SAMPLE_SIZE", "100")
         with running_stack(servers_folder / "conformance", print) as stack:
-            with closing(psycopg2.connect(stack.database_url)) as connection, connection, connection.cursor() as cursor:
-                cursor.execute((FOLDER / "things.sql").read_text())
+            with closing(psycopg2.connect(stack.database_url)) as connection:
+                with connection, connection.cursor() as cursor:
+                    cursor.execute((FOLDER / "things.sql").read_text())
+                describe_rows(connection, folder / "functions" / "catalogue")
             environment = function_environment(stack.database_url, stack.cache_url, stack.embedded)
             with gateway.serving(template, environment, stack.log, print_line=print):
                 yield gateway.url

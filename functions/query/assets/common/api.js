@@ -23,7 +23,7 @@ export async function send(path, { method = "GET", body, headers: own = {} } = {
     const ms = performance.now() - began;
     return { status: response.status, headers: response.headers, text, ms, serverMs: serverTime(response), problem: problemOf(response, text) };
   } catch (error) {
-    const problem = { title: "No answer", detail: `The server cannot be reached: ${error.message}` };
+    const problem = { title: "The server cannot be reached", detail: `No response came: ${error.message}.` };
     return { status: 0, headers: new Headers(), text: "", ms: performance.now() - began, problem };
   }
 }

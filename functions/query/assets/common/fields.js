@@ -32,16 +32,19 @@ export function queryString(values) {
 // Returns `values` as the text of a JSON object. Numbers keep the digits that were typed.
 export function jsonBody(values, parameters) {
   const pairs = Object.entries(values).map(([name, value]) => {
-    const write = (text) => (isLiteral(text, parameters[name].type) ? text : JSON.stringify(text));
+    const write = (text) => literal(text, parameters[name].type) ?? JSON.stringify(text);
     return `${JSON.stringify(name)}: ${Array.isArray(value) ? `[${value.map(write).join(", ")}]` : write(value)}`;
   });
   return `{${pairs.join(", ")}}`;
 }
 
-function isLiteral(text, type) {
+// Returns the text of a JSON number or boolean, or undefined. JSON has no leading zeros, and none are left out before a point.
+function literal(text, type) {
   const scalar = type.replace("[]", "");
-  if (scalar === "boolean") return text === "true" || text === "false";
-  return (scalar === "integer" || scalar === "number") && /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text);
+  if (scalar === "boolean") return text === "true" || text === "false" ? text : undefined;
+  if (scalar !== "integer" && scalar !== "number") return undefined;
+  const number = text.replace(/^(-?)0+(?=\d)/, "$1").replace(/^(-?)\./, "$10.");
+  return /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(number) ? number : undefined;
 }
 
 function field(name, rules, id) {

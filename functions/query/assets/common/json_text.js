@@ -2,6 +2,12 @@
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s"{}[\],:]+/g;
 
+// Returns the value of the JSON `text`. An integer that JavaScript cannot hold is a text with its digits.
+export function parsed(text) {
+  const isInexact = (value) => Number.isInteger(value) && !Number.isSafeInteger(value);
+  return JSON.parse(text, (_, value, context) => (isInexact(value) ? (context?.source ?? value) : value));
+}
+
 // Returns the JSON `text` with a line for each member, and every value exactly as it was written.
 export function indented(text) {
   let depth = 0;

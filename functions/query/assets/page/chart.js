@@ -33,7 +33,7 @@ export function draw(calls) {
     svg("line", { class: "tick", x1: EDGE.left, x2: width - EDGE.right, y1: y(ms), y2: y(ms) }),
     svg("text", { class: "tick", x: EDGE.left - 8, y: y(ms) + 4, "text-anchor": "end" }, ms === 0 ? "0" : label(ms)),
   ]);
-  const marks = calls.map((call, index) => mark(call, x(index + SLOTS - calls.length), y(call.ms), y(scale.ticks[0])));
+  const marks = calls.map((call, index) => mark(call, x(index + SLOTS - calls.length), y(call.ms), y(scale.ticks[0]), x(1) - x(0)));
   const picture = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, height: HEIGHT, role: "group", "aria-label": "Time at the server of the last 60 calls, the newest on the right" }, ...lines, ...marks);
   picture.addEventListener("keydown", (event) => move(event, calls));
   holder.replaceChildren(picture);
@@ -59,10 +59,11 @@ function logarithmic(calls) {
 
 const label = (ms) => (ms >= 1000 ? `${Number((ms / 1000).toPrecision(3))} s` : `${Number(ms.toPrecision(3))} ms`);
 
-function mark(call, x, y, base) {
+// `slot`: the width of the target, so that it does not cover that of the next mark.
+function mark(call, x, y, base, slot) {
   const shape = svg("g", { transform: `translate(${x} ${y})` }, SHAPES[KINDS[call.kind].shape]());
   call.mark = svg("g", { class: `mark ${call.kind}`, role: "img", tabindex: -1, "aria-label": describe(call) },
-    svg("rect", { class: "target", x: x - 6, y: 0, width: 12, height: HEIGHT }), // easier to hit than the mark
+    svg("rect", { class: "target", x: x - slot / 2, y: 0, width: slot, height: HEIGHT }), // easier to hit than the mark
     svg("line", { class: "stem", x1: x, x2: x, y1: base, y2: y }), shape);
   for (const event of ["focus", "pointerenter"]) call.mark.addEventListener(event, () => (byId("detail").textContent = describe(call)));
   return call.mark;

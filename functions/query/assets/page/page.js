@@ -4,6 +4,7 @@ import { send } from "../common/api.js";
 import { howToBeAllowed, tokenField } from "../common/credentials.js";
 import { byId, element } from "../common/dom.js";
 import { fields, queryString } from "../common/fields.js";
+import { parsed } from "../common/json_text.js";
 import { duration } from "../common/numbers.js";
 import { showAnswer, showTags } from "./answer.js";
 import { Account, callOf } from "./calls.js";
@@ -25,12 +26,17 @@ let isInSeries = false;
 
 const chosen = () => catalogue.data.find(({ name }) => name === byId("query").value);
 
+const pathOf = (query, values) => `/queries/${query.name}${queryString(values)}`;
+
+// Whether the form still asks the question of `path`. The answer to another one is counted, and not shown.
+const isAsked = (path) => path === pathOf(chosen(), form.values());
+
 // Returns the question in the form: { query, values, path }. Returns undefined after showing what is wrong.
 function question() {
   const query = chosen();
   if (query === undefined || reportProblems(form.unreadable())) return undefined;
   const values = form.values();
-  return { query, values, path: `/queries/${query.name}${queryString(values)}` };
+  return { query, values, path: pathOf(query, values) };
 }
 
 function reportProblems(problems) {
@@ -42,9 +48,11 @@ function reportProblems(problems) {
 
 // Asks through the cache, and returns the call.
 async function askCached({ query, values, path }) {
-  if (shown !== path) clear();
-  shown = path;
-  startCard("cached");
+  if (isAsked(path)) {
+    if (shown !== path) clear();
+    shown = path;
+    startCard("cached");
+  }
   const response = await send(path);
   const call = callOf(path, response);
   account.add(call);
@@ -112,15 +120,15 @@ async function series(button, run) {
     [count("hit", "stale", "fallback"), "from the cache"],
     [count("error"), "without an answer"],
   ];
-  const words = parts.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`).join(", ");
-  byId("series").textContent = `${calls.length} requests in ${duration(performance.now() - began)}: ${words}.`;
+  const words = !isAsked(asked.path) ? undefined : parts.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`).join(", ");
+  byId("series").textContent = words === undefined ? "" : `${calls.length} requests in ${duration(performance.now() - began)}: ${words}.`;
   button.removeAttribute("aria-disabled");
   isInSeries = false;
 }
 
 async function inTurn(asked) {
   const calls = [];
-  while (calls.length < TIMES) {
+  while (calls.length < TIMES && isAsked(asked.path)) {
     byId("series").textContent = `${calls.length + 1} of ${TIMES}`;
     calls.push(await askCached(asked));
   }
@@ -164,7 +172,7 @@ function showQuery() {
 function showValues() {
   const query = chosen();
   const values = form.values();
-  if (shown !== `/queries/${query.name}${queryString(values)}`) clear();
+  if (shown !== pathOf(query, values)) clear();
   showTags(query, values);
 }
 
@@ -190,7 +198,7 @@ async function loadCatalogue() {
     byId("credentials").replaceChildren(howToBeAllowed(response, loadCatalogue) ?? "");
     return;
   }
-  catalogue = JSON.parse(response.text);
+  catalogue = parsed(response.text);
   const { reads, writes } = catalogue.api;
   // A token that was entered already stays.
   if (byId("token") === null) byId("credentials").replaceChildren(reads === "jwt" || writes === "jwt" ? tokenField() : "");

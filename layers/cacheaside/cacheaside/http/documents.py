@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from cacheaside.http.encoding import accepts_gzip
 from cacheaside.http.messages import Response
 
 __all__ = ["JSON", "document_response", "json_response"]
@@ -28,6 +27,8 @@ def document_response(text: str, headers: Mapping[str, str], request_headers: Ma
     import gzip  # these imports take 2 ms, and no other response needs them
     from base64 import b64encode
     from hashlib import sha256
+
+    from cacheaside.http.encoding import accepts_gzip
 
     etag = sha256(text.encode()).hexdigest()[:32]
     common = {**headers, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}

@@ -7,10 +7,11 @@ from typing import Any, Final
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.columns import RowTypes, place_of
 from cacheaside.http.listing import listing
-from cacheaside.http.openapi.documents import PAGES, document_paths, document_schemas
+from cacheaside.http.openapi.documents import PAGES, document_paths
 from cacheaside.http.openapi.headers import HEADERS, PARAMETERS
 from cacheaside.http.openapi.responses import Responses
 from cacheaside.http.openapi.rows import schemas_of
+from cacheaside.http.openapi.schemas import document_schemas
 from cacheaside.http.openapi.statements import Statements
 from cacheaside.http.problems import PROBLEMS
 from cacheaside.http.requests import IDEMPOTENCY_KEY
