@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, exp
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.http.openapi.document import openapi
 from cacheaside.settings import ApiSettings, Authorization
+from tests.browser.screenshots import keep_screenshot
 from tests.support.missing_tool import skip_without_tool
 
 expect.set_options(timeout=30_000)
@@ -127,6 +128,13 @@ def copied(operation: Locator, name: str) -> str:
     text = operation.page.evaluate("navigator.clipboard.readText()")
     assert isinstance(text, str)
     return text
+
+
+def check(page: Page, state: str) -> None:
+    """Keep a screenshot. Fail if axe finds a violation."""
+    keep_screenshot(page, state)
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
 
 
 def run(line: str, **variables: str) -> str:
@@ -338,6 +346,25 @@ def test_bearer_token_is_sent_where_the_api_takes_one(open_docs: Open, catalogue
     assert sent == ["Bearer a.b.c"]
     assert 'authorization: Bearer $TOKEN"' in copied(command, "Copy the curl line")
     assert "TOKEN" not in copied(section(page, "query_product"), "Copy the curl line")
+    check(page, "docs-jwt")
+
+
+def test_document_behind_a_token_is_drawn_when_the_token_is_there(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+
+    def answer(route: Route) -> None:
+        if route.request.headers.get("authorization") == "Bearer a.b.c":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json={"message": "Unauthorized"})
+
+    page.route("**/openapi.json", answer)
+    page.goto(f"{address}/docs")
+    expect(page.get_by_role("alert")).to_contain_text("Unauthorized")
+    page.get_by_label("Bearer token", exact=True).fill("a.b.c")
+    page.keyboard.press("Enter")
+    expect(section(page, "query_product")).to_be_visible()
+    page.close()
 
 
 def test_what_a_page_cannot_sign_is_a_line_for_a_shell(open_docs: Open, catalogue: Path) -> None:
@@ -349,6 +376,7 @@ def test_what_a_page_cannot_sign_is_a_line_for_a_shell(open_docs: Open, catalogu
     assert '"price": 3}' in copied(command, "Copy the curl, signed")
     expect(command.get_by_role("button", name="Copy the curl line")).to_have_count(0)
     expect(section(page, "query_product").get_by_role("button", name="Send")).to_be_visible()
+    check(page, "docs-iam")
 
 
 def test_wrong_file_is_named_with_its_correction(open_docs: Open, catalogue: Path) -> None:
@@ -358,14 +386,14 @@ def test_wrong_file_is_named_with_its_correction(open_docs: Open, catalogue: Pat
     wrong.unlink()
     expect(page.get_by_role("alert").first).to_contain_text("queries/wrong.sql:1: summary is missing")
     expect(section(page, "query_product")).to_be_visible()
-    assert Axe().run(page).violations_count == 0
+    check(page, "docs-catalogue-error")
 
 
 def test_empty_catalogue_is_explained(open_docs: Open, tmp_path: Path) -> None:
     page = open_docs(document=described(tmp_path))
     expect(page.get_by_text("put a .sql file into functions/catalogue/queries")).to_be_visible()
     expect(section(page, "report_health")).to_be_visible()
-    assert Axe().run(page).violations_count == 0
+    check(page, "docs-empty")
 
 
 def test_document_that_cannot_be_read_is_explained_and_asked_for_again(browser: Browser, address: str) -> None:
@@ -377,7 +405,7 @@ def test_document_that_cannot_be_read_is_explained_and_asked_for_again(browser: 
     page.route("**/openapi.json", lambda route: route.fulfill(json={"paths": {}}))
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("alert")).to_contain_text("openapi.json is not what this page expects")
-    assert Axe().run(page).violations_count == 0
+    check(page, "docs-no-document")
     page.unroute("**/openapi.json")
     page.get_by_role("button", name="Try again").click()
     expect(section(page, "query_product")).to_be_visible()
@@ -406,7 +434,7 @@ def test_page_is_accessible_does_not_jump_and_fits(open_docs: Open, size: Viewpo
     page = open_docs("#query_product", size=size, scheme=scheme)
     expect(section(page, "query_product")).to_be_in_viewport()
     assert page.evaluate("window.shifts") == 0
-    assert Axe().run(page).violations_count == 0
+    check(page, f"docs-{size['width']}-{scheme}")
 
     product = section(page, "query_product")
     send(product, "200")
@@ -415,5 +443,4 @@ def test_page_is_accessible_does_not_jump_and_fits(open_docs: Open, size: Viewpo
     send(section(page, "command_set_price"), "200")
     page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
+    check(page, f"docs-open-{size['width']}-{scheme}")
