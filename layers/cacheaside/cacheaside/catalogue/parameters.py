@@ -169,9 +169,10 @@ class Parameter(NamedTuple):
 
     def _json_text(self, raw: object) -> str:
         accepted = SCALAR_TYPES[self.type].json
-        # JSON has one type of number, and some clients write 42 as 42.0.
-        if self.type == "integer" and isinstance(raw, Decimal) and abs(raw) < _BIGINT.stop and raw % 1 == 0:
-            raw = int(raw)
+        # JSON has one type of number, and some clients write 42 as 42.0. Comparisons are exact. Arithmetic is not, and
+        # raises ArithmeticError for 1e999999999.
+        if self.type == "integer" and isinstance(raw, Decimal) and _BIGINT.start <= raw < _BIGINT.stop:
+            raw = int(raw) if raw == int(raw) else raw
         if isinstance(raw, bool):
             raw, is_accepted = str(raw).lower(), bool in accepted
         elif isinstance(raw, date):  # from TOML, which has dates
