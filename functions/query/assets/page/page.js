@@ -17,12 +17,15 @@ import { forgetWrite, invalidate, offerWrites, showWrites } from "./write.js";
 const TIMES = 20;
 
 const account = new Account();
-const waitingDirect = new Set(); // the paths that are being asked without the cache
+const waitingDirect = new Map(); // the paths that are being asked without the cache, each with its beginning
 let catalogue = { data: [], commands: [], api: {} };
 let form = fields({}, "parameter");
 let shown; // the path whose answer is on the page
 let last; // its last call through the cache
+let sent = 0; // the number of requests through the cache
 let isInSeries = false;
+let isLoading = false;
+let loaded; // a promise: the catalogue is on the page, or the headline says why it is not
 
 const chosen = () => catalogue.data.find(({ name }) => name === byId("query").value);
 
@@ -53,19 +56,22 @@ async function askCached({ query, values, path }) {
     shown = path;
     startCard("cached");
   }
+  const number = ++sent;
   const response = await send(path);
-  const call = callOf(path, response);
+  const call = { ...callOf(path, response), number };
   account.add(call);
-  if (shown === path) {
+  // An answer that was asked for earlier can arrive later.
+  if (shown === path && !(last?.number > number)) {
     last = call;
     finishCard("cached", call);
     showHeadline();
     reportProblems(call.kind === "error" ? (call.problem.errors ?? [call.problem]) : []);
-    countDown(call, query);
+    // The answer to one request of several at once does not say how long it is fresh. Another of them has said it.
+    if (call.kind !== "collapsed") countDown(call, query);
     showAnswer(call);
     showTags(query, values);
     byId("ask").textContent = "Ask again";
-    showWrites({ query, values });
+    showWrites({ query, values, path });
     if (!catalogue.api.direct) withoutDirect(path);
   }
   showAccount();
@@ -74,9 +80,11 @@ async function askCached({ query, values, path }) {
 
 // Asks without the cache, unless the same question is being asked so already.
 async function askDirect({ query, values, path }) {
-  if (!catalogue.api.direct || waitingDirect.has(path)) return;
-  waitingDirect.add(path);
-  startCard("direct");
+  if (!catalogue.api.direct) return;
+  const isWaiting = waitingDirect.has(path);
+  if (!isWaiting) waitingDirect.set(path, performance.now());
+  startCard("direct", waitingDirect.get(path));
+  if (isWaiting) return;
   const response = await send(`/queries/${query.name}/direct${queryString(values)}`);
   waitingDirect.delete(path);
   const call = callOf(path, response);
@@ -152,6 +160,7 @@ function clear() {
   for (const id of ["cached", "direct"]) resetCard(id);
   byId("ask").textContent = "Ask";
   showHeadline();
+  forgetWrite();
   countDown(undefined);
   showAnswer(undefined);
 }
@@ -164,7 +173,6 @@ function showQuery() {
   byId("parameters").replaceChildren(...form.nodes);
   byId("form-problem").hidden = true;
   byId("series").textContent = "";
-  forgetWrite();
   showTags(query, form.values());
 }
 
@@ -195,7 +203,7 @@ async function loadCatalogue() {
   const response = await send("/queries");
   if (response.problem) {
     byId("headline").textContent = `The catalogue cannot be read: ${response.problem.detail}`;
-    byId("credentials").replaceChildren(howToBeAllowed(response, loadCatalogue) ?? "");
+    byId("credentials").replaceChildren(howToBeAllowed(response, load) ?? "");
     return;
   }
   catalogue = parsed(response.text);
@@ -212,8 +220,13 @@ async function loadCatalogue() {
   byId("query").replaceChildren(...catalogue.data.map(({ name }) => element("option", { value: name, textContent: name })));
   byId("query").value = firstQuery(catalogue.data).name;
   byId("invalidate").hidden = writes === "iam";
-  offerWrites(catalogue, { question, askCached });
+  offerWrites(catalogue, { question, isAsked, askCached });
   showQuery();
+}
+
+function load() {
+  isLoading = true;
+  loaded = loadCatalogue().finally(() => (isLoading = false));
 }
 
 byId("query").addEventListener("change", showQuery);
@@ -221,6 +234,7 @@ byId("parameters").addEventListener("input", showValues);
 byId("invalidate").addEventListener("click", takeOut);
 byId("form").addEventListener("submit", async (event) => {
   event.preventDefault();
+  if (catalogue.data.length === 0 && !isLoading) load();
   await loaded; // the button is there before the catalogue
   ask();
 });
@@ -228,4 +242,4 @@ byId("in-turn").addEventListener("click", (event) => series(event.currentTarget,
 byId("at-once").addEventListener("click", (event) => series(event.currentTarget, atOnce));
 byId("logarithmic").addEventListener("change", () => draw(account.calls));
 new ResizeObserver(() => draw(account.calls)).observe(byId("chart"));
-const loaded = loadCatalogue();
+load();
