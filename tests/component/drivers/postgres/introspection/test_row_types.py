@@ -281,6 +281,7 @@ def not_null(url: str, statement: Statement) -> set[str]:
         ("select b.id from (select 1 as n) as a right join wares as b on false", set()),
         ("select id from wares group by rollup (id)", set()),
         ("select id from wares union all select null", set()),
+        ("with u as (select id from wares union select null) select id from u", set()),
         ("select (select id from wares limit 0) as id", set()),
         ("select id from dear", set()),
         ("select id from parent", set()),

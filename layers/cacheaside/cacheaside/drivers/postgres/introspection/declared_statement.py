@@ -64,7 +64,6 @@ def _may_add_nulls(node: Node) -> bool:
     return bool(
         node.number("jointype") != _INNER_JOIN
         or node.items("groupingSets")
-        or node.fields.get("setOperations")
         or node.number("commandType") > _DELETE  # a MERGE
         or node.number("varreturningtype")  # the row before an insert or after a delete
     )
