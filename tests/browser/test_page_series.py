@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.support.asking import Held, Traffic, ask, choose, settled
 from tests.browser.support.views import in_both_views
+from tests.support.wait_until import wait_until
 
 State = Callable[[Page, str], None]
 
@@ -78,8 +79,12 @@ def test_countdown_ends_in_a_stale_answer_and_its_refresh(page: Page, state: Sta
     expect(page.locator("#headline")).to_contain_text("Old answer at once, refreshed afterwards")
     expect(page.locator("#body")).to_have_text(old)
     state(page, "stale")
-    while page.locator("#body").inner_text() == old:  # until the refresh is done
+
+    def is_new() -> bool:
         ask(page)
+        return page.locator("#body").inner_text() != old
+
+    wait_until(is_new)  # the refresh is done after the response
     expect(page.locator("#legend")).to_contain_text("stale")
 
 
