@@ -61,6 +61,7 @@ export class Account {
   calls = [];
   asked = 0;
   loads = 0;
+  hasStale = false;
   #fromCache = new Map(); // by path: how many answers, and their ms
   #withoutCache = new Map(); // by path: the ms of the last load
 
@@ -71,6 +72,7 @@ export class Account {
     if (call.kind === "direct" || call.kind === "error") return;
     this.asked += 1;
     if (call.kind === "miss" || call.kind === "bypass") this.loads += 1;
+    this.hasStale ||= call.kind === "stale";
     if (call.kind !== "hit" && call.kind !== "stale") return;
     const { number, ms } = this.#fromCache.get(call.path) ?? { number: 0, ms: 0 };
     this.#fromCache.set(call.path, { number: number + 1, ms: ms + call.ms });

@@ -25,7 +25,7 @@ let last; // its last call through the cache
 let sent = 0; // the number of requests through the cache
 let isInSeries = false;
 let isLoading = false;
-let loaded; // a promise: the catalogue is on the page, or the headline says why it is not
+let loaded; // a promise, see ready()
 
 const chosen = () => catalogue.data.find(({ name }) => name === byId("query").value);
 
@@ -115,6 +115,7 @@ function ask() {
 
 // Runs `run` unless a series is running. No button is disabled meanwhile: a disabled button would lose the focus.
 async function series(button, run) {
+  await ready();
   const asked = question();
   if (asked === undefined || isInSeries) return;
   isInSeries = true;
@@ -151,7 +152,9 @@ function atOnce(asked) {
 function showAccount() {
   byId("ratio").textContent = account.asked ? `${Math.round((100 * account.hits) / account.asked)} %` : "–";
   byId("saved").textContent = account.savedMs === undefined ? "–" : duration(account.savedMs);
-  byId("loads").textContent = account.asked ? `${account.loads} for ${account.asked} requests` : "–";
+  // Somebody refreshes a stale answer after it was sent. Whether it was this page, no response says.
+  const loads = `${account.hasStale ? "at least " : ""}${account.loads} for ${account.asked} request${account.asked === 1 ? "" : "s"}`;
+  byId("loads").textContent = account.asked ? loads : "–";
   draw(account.calls);
 }
 
@@ -224,6 +227,12 @@ async function loadCatalogue() {
   showQuery();
 }
 
+// The buttons are there before the catalogue. Returns when it is, or when the headline says why not.
+async function ready() {
+  if (catalogue.data.length === 0 && !isLoading) load();
+  await loaded;
+}
+
 function load() {
   isLoading = true;
   loaded = loadCatalogue().finally(() => (isLoading = false));
@@ -234,8 +243,7 @@ byId("parameters").addEventListener("input", showValues);
 byId("invalidate").addEventListener("click", takeOut);
 byId("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (catalogue.data.length === 0 && !isLoading) load();
-  await loaded; // the button is there before the catalogue
+  await ready();
   ask();
 });
 byId("in-turn").addEventListener("click", (event) => series(event.currentTarget, inTurn));

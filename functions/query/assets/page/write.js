@@ -170,9 +170,10 @@ function difference(before, after) {
 }
 
 byId("command").addEventListener("change", showCommand);
-byId("command-parameters").addEventListener("change", showSigned);
+byId("command-parameters").addEventListener("input", showSigned);
 byId("command-form").addEventListener("submit", (event) => {
   event.preventDefault();
+  if (catalogue.api.writes === "iam") return; // the Enter key sends a form whose button is hidden
   byId("command-problem").hidden = true;
   const unreadable = form.unreadable();
   form.showProblems(unreadable);
