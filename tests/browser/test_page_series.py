@@ -107,7 +107,7 @@ def test_series_does_not_answer_a_question_that_is_no_longer_asked(page: Page) -
     choose(page, "exact")
     held.release()
     settled(page)
-    expect(page.locator("#loads")).to_have_text("1 for 1 requests")  # counted, and the other 19 are not sent
+    expect(page.locator("#loads")).to_have_text("1 for 1 request")  # counted, and the other 19 are not sent
     expect(page.locator("#series")).to_have_text("")
     expect(page.get_by_label("Question", exact=True)).to_have_value("exact")
     expect(page.locator("#body")).to_be_hidden()
