@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,22 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.http.openapi.document import openapi
-from cacheaside.settings import ApiSettings, Authorization
-from tests.browser.screenshots import keep_screenshot
+from cacheaside.settings import ApiSettings
+from tests.browser.support.asking import FAILED_REQUEST
+from tests.browser.support.served import Served
+from tests.browser.support.views import PHONE, in_both_views
 from tests.support.missing_tool import skip_without_tool
 
-expect.set_options(timeout=30_000)
-
-WIDE: ViewportSize = {"width": 1280, "height": 800}
-NARROW: ViewportSize = {"width": 390, "height": 844}
 # Every sign that means something to a shell, to a URL, to JSON or to an HTML parser.
 STRANGE = 'it\'s "quoted" $HOME `id` \\ !x 100% a+b&c=d #e *? ~ <b> 日本 é ;|(){}[]'
 ECHO = """-- summary = "Returns the text"
@@ -46,51 +42,35 @@ SHIFTS = """window.shifts = 0;
 new PerformanceObserver((list) => { for (const each of list.getEntries()) window.shifts += each.value; })
   .observe({ type: "layout-shift", buffered: true });"""
 
+State = Callable[[Page, str], None]
 Open = Callable[..., Page]
 
 
 @pytest.fixture
-def open_docs(browser: Browser, address: str) -> Iterator[Open]:
-    """Opens GET /docs in a new window, and waits until it is drawn. A message on the console fails the test.
+def open_docs(open_page: Callable[..., Page], served: Served, expected_messages: list[str]) -> Open:
+    """Opens GET /docs in a new window, and waits until it is drawn.
 
-    `document` replaces the answer of GET /openapi.json. Chromium reports each 4xx on the console: these are expected.
+    The query function has `variables`, too. `document` replaces the answer of GET /openapi.json.
     """
-    pages, messages = [], []
+    expected_messages.append(FAILED_REQUEST)
 
-    def note(message: str) -> None:
-        if not message.startswith("Failed to load resource"):
-            messages.append(message)
+    def open_at(anchor: str = "", *, document: Any = None, **variables: str) -> Page:
+        def prepare(page: Page) -> None:
+            page.add_init_script(SHIFTS)
+            page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+            if document is not None:
+                page.route("**/openapi.json", lambda route: route.fulfill(json=document))
 
-    def open_page(anchor: str = "", *, size: ViewportSize = WIDE, scheme: Any = "light", document: Any = None) -> Page:
-        context = browser.new_context(viewport=size, color_scheme=scheme)
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        page = context.new_page()
-        pages.append(page)
-        page.add_init_script(SHIFTS)
-        page.on("console", lambda message: note(message.text))
-        page.on("pageerror", lambda error: note(str(error)))
-        if document is not None:
-            page.route("**/openapi.json", lambda route: route.fulfill(json=document))
-        page.goto(f"{address}/docs{anchor}")
+        page = open_page(f"{served.url_with(**variables)}/docs{anchor}", prepare)
         expect(page.get_by_role("heading", name="Problems")).to_be_visible()
         return page
 
-    yield open_page
-    for page in pages:
-        page.context.close()
-    assert messages == []
+    return open_at
 
 
 @pytest.fixture
-def document(browser: Browser, address: str) -> Any:
-    context = browser.new_context()
-    yield context.request.get(f"{address}/openapi.json").json()
-    context.close()
-
-
-@pytest.fixture
-def echo(catalogue: Path) -> Iterator[None]:
-    file = catalogue / "queries" / "echo.sql"
+def echo(served: Served) -> Iterator[None]:
+    file = served.catalogue / "queries" / "echo.sql"
     file.write_text(ECHO)
     yield
     file.unlink()
@@ -105,15 +85,9 @@ def send(operation: Locator, status: str) -> None:
     expect(operation.get_by_role("status").locator("strong")).to_have_text(status)
 
 
-def send_until(operation: Locator, source: str) -> None:
-    """Send until the answer has this source. A slow cache, as on a busy machine, is bypassed for a while."""
-    deadline = time.monotonic() + 60
-    while True:
-        send(operation, "200")
-        if source in operation.get_by_role("status").inner_text():
-            return
-        assert time.monotonic() < deadline, operation.get_by_role("status").inner_text()
-        operation.page.wait_for_timeout(300)
+def send_and_expect(operation: Locator, source: str) -> None:
+    send(operation, "200")
+    expect(operation.get_by_role("status")).to_contain_text(f"Cache-Status: cacheaside; {source}")
 
 
 def body_of(operation: Locator) -> Any:
@@ -130,13 +104,6 @@ def copied(operation: Locator, name: str) -> str:
     return text
 
 
-def check(page: Page, state: str) -> None:
-    """Keep a screenshot. Fail if axe finds a violation."""
-    keep_screenshot(page, state)
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
-
-
 def run(line: str, **variables: str) -> str:
     """Return what the line prints in a shell."""
     if shutil.which("curl") is None:
@@ -145,13 +112,9 @@ def run(line: str, **variables: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | variables).stdout
 
 
-def described(catalogue: Path, **settings: Any) -> Any:
-    """Return the OpenAPI document of a deployment with these settings."""
-    return json.loads(json.dumps(openapi(Catalogue.load(catalogue), ApiSettings(**settings), {})))
-
-
-def test_every_operation_and_every_problem_has_a_section(open_docs: Open, document: Any) -> None:
+def test_every_operation_and_every_problem_has_a_section(open_docs: Open, served: Served) -> None:
     page = open_docs()
+    document = page.request.get(f"{served.url}/openapi.json").json()
     operations = {
         operation["operationId"]
         for item in document["paths"].values()
@@ -189,6 +152,13 @@ def test_query_is_asked_without_its_cache_and_for_its_headers_alone(open_docs: O
     expect(product.get_by_role("region", name="Response body")).to_have_count(0)
 
 
+def test_integer_that_javascript_would_round_is_sent_as_declared(open_docs: Open) -> None:
+    every_type = section(open_docs(), "query_every_type")
+    expect(every_type.get_by_role("region", name="Parameters of every_type")).to_contain_text("9007199254740993")
+    send(every_type, "200")
+    assert body_of(every_type)["data"]["count"] == 9007199254740993
+
+
 def test_problem_is_shown_at_its_field_and_leads_to_its_section(open_docs: Open) -> None:
     page = open_docs()
     product = section(page, "query_product")
@@ -218,12 +188,13 @@ def test_command_with_a_key_is_carried_out_once(open_docs: Open) -> None:
 def test_invalidation_takes_an_answer_out(open_docs: Open, what: str) -> None:
     page = open_docs()
     product, invalidation = section(page, "query_product"), section(page, "invalidate")
-    send_until(product, "cacheaside; hit")
+    send(product, "200")
+    send_and_expect(product, "hit")
     invalidation.get_by_label("What", exact=True).select_option(what)
     if what == "by tags":
         invalidation.get_by_label("tags", exact=True).fill("products:42\norder_items")
     send(invalidation, "200")
-    send_until(product, "cacheaside; fwd=miss")
+    send_and_expect(product, "fwd=miss")
 
 
 def test_copied_lines_give_the_answers_that_the_forms_give(open_docs: Open, echo: None) -> None:
@@ -272,16 +243,15 @@ def captured() -> Iterator[tuple[str, list[AWSRequest]]]:
 
 @pytest.mark.parametrize("operation", ["query_echo", "query_top_products", "command_set_price"])
 def test_signed_line_has_the_signature_that_aws_expects(
-    open_docs: Open, address: str, echo: None, operation: str, document: Any
+    open_docs: Open, served: Served, echo: None, operation: str
 ) -> None:
-    document["x-cacheaside"]["region"] = "eu-west-3"
-    shown = section(open_docs(document=document), operation)
+    shown = section(open_docs(AWS_REGION="eu-west-3"), operation)
     if operation == "query_echo":
         shown.get_by_label("words", exact=True).fill(STRANGE)
     line = copied(shown, "Copy the curl, signed")
     with captured() as (server, requests):
         run(
-            line.replace(address, server),
+            line.replace(served.url_with(AWS_REGION="eu-west-3"), server),
             AWS_ACCESS_KEY_ID="AKID",
             AWS_SECRET_ACCESS_KEY="secret",
             AWS_SESSION_TOKEN="token",
@@ -309,66 +279,57 @@ def test_answer_has_the_types_of_postgresql_and_an_example(open_docs: Open) -> N
     assert list(example["data"]) == ["id", "sku", "name", "category", "price", "sold"]
 
 
-def test_policy_is_drawn_and_written(open_docs: Open, catalogue: Path) -> None:
-    file = catalogue / "queries" / "product.sql"
-    text = file.read_text()
-    file.write_text(text.replace('"10m"', '"90s"\n-- stale_if_error = "1d"'))
-    product = section(open_docs(), "query_product")
-    file.write_text(text)
-    timeline = product.get_by_role("img")
-    expect(timeline).to_have_accessible_name(
-        "Timeline: fresh for 1 min, then stale for 1 min 30 s, then on error for 23 h 58 min 30 s"
-    )
-    expect(timeline.locator(".time")).to_have_text(["0", "1 min", "2 min 30 s", "1 d 1 min"])
-    expect(product.get_by_text("Until 1 d 1 min the old answer is sent if PostgreSQL fails.")).to_be_visible()
+def test_policy_is_drawn_and_written(open_docs: Open) -> None:
+    kept = section(open_docs(), "query_kept_for_errors")
+    timeline = kept.get_by_role("img")
+    expect(timeline).to_have_accessible_name("Timeline: fresh for 1 s, then on error for 1 h")
+    expect(timeline.locator(".time")).to_have_text(["0", "1 s", "1 h 1 s"])
+    expect(kept.get_by_text("Until 1 h 1 s the old answer is sent if PostgreSQL fails.")).to_be_visible()
+    product = section(kept.page, "query_product")
+    expect(product.get_by_text("Stale for 10 min more: the cache answers at once")).to_be_visible()
     expect(product.get_by_text("A committed write to products:{id}, order_items.")).to_be_visible()
 
 
-def test_sql_is_shown_in_developer_mode_only(open_docs: Open, catalogue: Path) -> None:
-    for developer_mode, count in ((True, 1), (False, 0)):
-        product = section(open_docs(document=described(catalogue, developer_mode=developer_mode)), "query_product")
+def test_sql_is_shown_in_developer_mode_only(open_docs: Open) -> None:
+    for switch, count in (("on", 1), ("off", 0)):
+        product = section(open_docs(DEVELOPER_MODE=switch), "query_product")
         expect(product.get_by_role("region", name="SQL of", include_hidden=True)).to_have_count(count)
         expect(product.get_by_label("Request", exact=True).locator("option")).to_have_count(2 + count)
 
 
-def test_bearer_token_is_sent_where_the_api_takes_one(open_docs: Open, catalogue: Path) -> None:
-    page = open_docs(document=described(catalogue, writes=Authorization.JWT))
-    sent = []
-
-    def answer(route: Route) -> None:
-        sent.append(route.request.headers.get("authorization"))
-        route.fulfill(json={"data": {}})
-
-    page.route("**/commands/*", answer)
+def test_bearer_token_is_sent_where_the_api_takes_one(open_docs: Open, state: State) -> None:
+    page = open_docs(WRITE_AUTHORIZATION="jwt")
     page.get_by_label("Bearer token", exact=True).fill("a.b.c")
     command = section(page, "command_set_price")
-    send(command, "200")
-    assert sent == ["Bearer a.b.c"]
+    with page.expect_request("**/commands/set_price") as sent:
+        send(command, "200")
+    assert sent.value.headers["authorization"] == "Bearer a.b.c"
     assert 'authorization: Bearer $TOKEN"' in copied(command, "Copy the curl line")
     assert "TOKEN" not in copied(section(page, "query_product"), "Copy the curl line")
-    check(page, "docs-jwt")
+    state(page, "docs-jwt")
 
 
-def test_document_behind_a_token_is_drawn_when_the_token_is_there(browser: Browser, address: str) -> None:
-    page = browser.new_page()
+def test_document_behind_a_token_is_drawn_when_the_token_is_there(
+    open_page: Callable[..., Page], served: Served, state: State, expected_messages: list[str]
+) -> None:
+    expected_messages.append(FAILED_REQUEST)
 
-    def answer(route: Route) -> None:
+    def answer(route: Route) -> None:  # as the gateway of AWS does
         if route.request.headers.get("authorization") == "Bearer a.b.c":
             route.continue_()
         else:
             route.fulfill(status=401, json={"message": "Unauthorized"})
 
-    page.route("**/openapi.json", answer)
-    page.goto(f"{address}/docs")
+    page = open_page(f"{served.url}/docs", lambda page: page.route("**/openapi.json", answer))
     expect(page.get_by_role("alert")).to_contain_text("Unauthorized")
+    state(page, "docs-unauthorized")
     page.get_by_label("Bearer token", exact=True).fill("a.b.c")
     page.keyboard.press("Enter")
     expect(section(page, "query_product")).to_be_visible()
-    page.close()
 
 
-def test_what_a_page_cannot_sign_is_a_line_for_a_shell(open_docs: Open, catalogue: Path) -> None:
-    page = open_docs(document=described(catalogue, writes=Authorization.IAM, region="eu-west-3"))
+def test_what_a_page_cannot_sign_is_a_line_for_a_shell(open_docs: Open, state: State) -> None:
+    page = open_docs(WRITE_AUTHORIZATION="iam")
     command = section(page, "command_set_price")
     expect(command.get_by_role("button", name="Send")).to_have_count(0)
     expect(command.get_by_text("which a page does not have")).to_be_visible()
@@ -376,40 +337,41 @@ def test_what_a_page_cannot_sign_is_a_line_for_a_shell(open_docs: Open, catalogu
     assert '"price": 3}' in copied(command, "Copy the curl, signed")
     expect(command.get_by_role("button", name="Copy the curl line")).to_have_count(0)
     expect(section(page, "query_product").get_by_role("button", name="Send")).to_be_visible()
-    check(page, "docs-iam")
+    state(page, "docs-iam")
 
 
-def test_wrong_file_is_named_with_its_correction(open_docs: Open, catalogue: Path) -> None:
-    wrong = catalogue / "queries" / "wrong.sql"
+def test_wrong_file_is_named_with_its_correction(open_docs: Open, served: Served, state: State) -> None:
+    wrong = served.catalogue / "queries" / "wrong.sql"
     wrong.write_text("-- ttl = 5\nselect 1\n")
-    page = open_docs()
-    wrong.unlink()
+    try:
+        page = open_docs()
+    finally:
+        wrong.unlink()
     expect(page.get_by_role("alert").first).to_contain_text("queries/wrong.sql:1: summary is missing")
     expect(section(page, "query_product")).to_be_visible()
-    check(page, "docs-catalogue-error")
+    state(page, "docs-catalogue-error")
 
 
-def test_empty_catalogue_is_explained(open_docs: Open, tmp_path: Path) -> None:
-    page = open_docs(document=described(tmp_path))
+def test_empty_catalogue_is_explained(open_docs: Open, tmp_path: Path, state: State) -> None:
+    page = open_docs(document=openapi(Catalogue.load(tmp_path), ApiSettings(), {}))
     expect(page.get_by_text("put a .sql file into functions/catalogue/queries")).to_be_visible()
     expect(section(page, "report_health")).to_be_visible()
-    check(page, "docs-empty")
+    state(page, "docs-empty")
 
 
-def test_document_that_cannot_be_read_is_explained_and_asked_for_again(browser: Browser, address: str) -> None:
-    page = browser.new_page()
-    page.route("**/openapi.json", lambda route: route.abort())
-    page.goto(f"{address}/docs")
+def test_document_that_cannot_be_read_is_explained_and_asked_for_again(
+    open_page: Callable[..., Page], served: Served, state: State, expected_messages: list[str]
+) -> None:
+    expected_messages.append(FAILED_REQUEST)
+    answers = iter([lambda route: route.abort(), lambda route: route.fulfill(json={"paths": {}}), Route.continue_])
+    prepare = lambda page: page.route("**/openapi.json", lambda route: next(answers)(route))  # noqa: E731
+    page = open_page(f"{served.url}/docs", prepare)
     expect(page.get_by_role("alert")).to_contain_text("openapi.json cannot be read")
-    page.unroute("**/openapi.json")
-    page.route("**/openapi.json", lambda route: route.fulfill(json={"paths": {}}))
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("alert")).to_contain_text("openapi.json is not what this page expects")
-    check(page, "docs-no-document")
-    page.unroute("**/openapi.json")
+    state(page, "docs-no-document")
     page.get_by_role("button", name="Try again").click()
     expect(section(page, "query_product")).to_be_visible()
-    page.close()
 
 
 def test_contents_are_filtered(open_docs: Open) -> None:
@@ -419,8 +381,9 @@ def test_contents_are_filtered(open_docs: Open) -> None:
     expect(page.locator("#entries").get_by_text("Problems")).to_be_hidden()
 
 
+@pytest.mark.parametrize("view", [PHONE], indirect=True)
 def test_contents_of_a_narrow_page_close_on_the_way_to_a_section(open_docs: Open) -> None:
-    page = open_docs(size=NARROW)
+    page = open_docs()
     expect(page.get_by_label("Filter", exact=True)).to_be_hidden()
     page.get_by_text("Contents", exact=True).click()
     page.locator("#entries").get_by_role("link", name="/health").click()
@@ -428,19 +391,18 @@ def test_contents_of_a_narrow_page_close_on_the_way_to_a_section(open_docs: Open
     expect(section(page, "report_health")).to_be_in_viewport()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_page_is_accessible_does_not_jump_and_fits(open_docs: Open, size: ViewportSize, scheme: str) -> None:
-    page = open_docs("#query_product", size=size, scheme=scheme)
-    expect(section(page, "query_product")).to_be_in_viewport()
-    assert page.evaluate("window.shifts") == 0
-    check(page, f"docs-{size['width']}-{scheme}")
-
+@in_both_views
+def test_page_is_accessible_does_not_jump_and_fits(open_docs: Open, state: State) -> None:
+    page = open_docs("#query_product")
     product = section(page, "query_product")
+    expect(product).to_be_in_viewport()
+    assert page.evaluate("window.shifts") == 0
+    state(page, "docs")
+
     send(product, "200")
+    send(section(page, "command_set_price"), "200")
+    for name in ("query_product", "command_set_price", "invalidate"):
+        section(page, name).locator("details").evaluate_all("all => all.forEach(each => { each.open = true; })")
     product.get_by_label("id", exact=True).fill("0")
     send(product, "400")
-    send(section(page, "command_set_price"), "200")
-    page.locator("details").evaluate_all("all => all.forEach(each => { each.open = true; })")
-    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
-    check(page, f"docs-open-{size['width']}-{scheme}")
+    state(page, "docs-open")

@@ -32,8 +32,3 @@ export function rowSchema(api, answer) {
   const data = resolved(api, resolved(api, answer.schema).properties.data);
   return resolved(api, data.items ?? data);
 }
-
-// Returns the document. Whole numbers that JavaScript would round, such as the bounds of a bigint, become text.
-export function parsed(text) {
-  return JSON.parse(text, (_, value, context) => (Number.isInteger(value) && !Number.isSafeInteger(value) ? context?.source ?? value : value));
-}

@@ -3,7 +3,8 @@
 import { send } from "../common/api.js";
 import { howToBeAllowed, tokenField } from "../common/credentials.js";
 import { byId, element } from "../common/dom.js";
-import { operationsOf, parsed } from "./api_document.js";
+import { parsed } from "../common/json_text.js";
+import { operationsOf } from "./api_document.js";
 import { listContents } from "./contents.js";
 import { operationSection } from "./operation.js";
 

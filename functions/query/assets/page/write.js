@@ -11,12 +11,13 @@ const WATCH_MS = 60_000;
 const PAUSE_MS = 200;
 const LINES_AT_MOST = 12;
 
-let page; // question() and askCached() of the page
+let page; // see offerWrites
 let catalogue;
 let form;
-let isWatching = false;
+let isBusy = false; // a write or a watch is running
 
-// Fills the panel. `page` has question(), the one in the form, and askCached(), which asks it.
+// Fills the panel. `page` has question(), the one in the form; isAsked(path), whether it still is; and askCached(), which
+// asks it.
 export function offerWrites(listed, questions) {
   catalogue = listed;
   page = questions;
@@ -55,7 +56,7 @@ export async function invalidate({ query, values }) {
   return problem ? { problem } : { words: `Invalidated in ${milliseconds(ms)}` };
 }
 
-// Forgets the last write: another question is asked now.
+// Forgets the last write: it was about another question.
 export function forgetWrite() {
   steps([]);
   byId("elsewhere").hidden = true;
@@ -64,6 +65,7 @@ export function forgetWrite() {
 // Shows the line for psql that changes what the question depends on.
 export async function showWrites(asked) {
   const touch = await touchOf(asked);
+  if (!page.isAsked(asked.path)) return;
   byId("elsewhere").hidden = touch === undefined;
   if (touch !== undefined) byId("psql").replaceChildren(copyable(touch, "the statement"));
 }
@@ -78,10 +80,22 @@ async function touchOf({ query, values }) {
   return touches[tag]?.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? "").replaceAll("'", "''"));
 }
 
-// Sends a write, asks the question again, and shows the milliseconds between them.
-async function write(path, body) {
+// Runs `run` with the question in the form, unless a write or a watch is running. The button keeps the focus.
+async function alone(button, run) {
   const asked = page.question();
-  if (asked === undefined) return;
+  if (asked === undefined || isBusy) return;
+  isBusy = true;
+  button.setAttribute("aria-disabled", "true");
+  try {
+    await run(asked);
+  } finally {
+    button.removeAttribute("aria-disabled");
+    isBusy = false;
+  }
+}
+
+// Sends a write, asks the question again, and shows the milliseconds between them.
+async function write(asked, path, body) {
   steps(["Reading the answer as it is now …"]);
   const before = await send(asked.path);
   const began = performance.now();
@@ -90,13 +104,21 @@ async function write(path, body) {
   if (response.problem) return refuse(response.problem);
   const note = JSON.parse(response.text).invalidation === "pending" ? "committed; the cache will be told in a moment" : "committed, and invalidated";
   const call = await page.askCached(asked);
-  steps(["0 ms: the write is sent", `${milliseconds(committed)}: ${note}`, `${milliseconds(performance.now() - began)}: ${arrived(before, call)}`]);
-  difference(before.text, call.text);
+  const lines = ["0 ms: the write is sent", `${milliseconds(committed)}: ${note}`];
+  if (page.isAsked(asked.path)) lines.push(`${milliseconds(performance.now() - began)}: ${arrived(before, call)}`);
+  steps(lines);
+  if (isAnswer(before) && call.kind !== "error" && page.isAsked(asked.path)) difference(before.text, call.text);
 }
 
+// Whether the response is an answer of the query, or says that there is no such row.
+const isAnswer = ({ headers }) => headers.has("cache-status");
+
 function arrived(before, call) {
-  if (call.kind === "hit" && call.etag === before.headers.get("etag")) return "the same answer, from the cache: it does not depend on what was written";
-  return call.etag === before.headers.get("etag") ? `${call.kind}: asked anew, and the answer is the same` : `${call.kind}: the new answer is here`;
+  if (call.kind === "error") return `the answer cannot be read: ${call.words}`;
+  const isSame = call.code === before.status && call.etag === before.headers.get("etag");
+  if (!isSame) return `${call.kind}: the new answer is here`;
+  if (call.kind === "hit") return "the same answer, from the cache: it does not depend on what was written";
+  return `${call.kind}: asked anew, and the answer is the same`;
 }
 
 function refuse(problem) {
@@ -108,31 +130,30 @@ function refuse(problem) {
   steps([]);
 }
 
-// Asks again and again until the answer has left the cache. These questions are no part of the account.
-async function watch(button) {
-  const asked = page.question();
-  if (asked === undefined || isWatching) return;
-  isWatching = true;
-  button.setAttribute("aria-disabled", "true");
+// Asks again and again until the answer has left the cache. These requests are no part of the account.
+async function watch(asked) {
   await send(asked.path); // so that there is an answer to be taken out
-  const began = performance.now();
   let before = await send(asked.path);
   let seen = performance.now();
-  let after = before;
+  const until = seen + WATCH_MS;
   steps(["Watching: run the statement in psql now …"]);
-  while (performance.now() - began < WATCH_MS) {
+  let after = before;
+  while (isAnswer(after) && !hasChanged(before, after)) {
+    if (performance.now() > until) return steps([`The answer has not changed in ${WATCH_MS / 1000} s.`]);
+    [before, seen] = [after, performance.now()];
     await new Promise((done) => setTimeout(done, PAUSE_MS));
     after = await send(asked.path);
-    if (after.headers.get("cache-status")?.includes("fwd=miss") || after.headers.get("etag") !== before.headers.get("etag")) break;
-    [before, seen] = [after, performance.now()];
+    if (!page.isAsked(asked.path)) return undefined;
   }
-  const waited = milliseconds(performance.now() - seen);
-  if (after === before) steps([`Nothing was written in ${WATCH_MS / 1000} s.`]);
-  else steps([`The answer left the cache, and the new one is here: ${waited} after the last old one.`]);
+  if (!isAnswer(after)) return steps([`Nothing can be watched: ${after.problem.title}. ${after.problem.detail}`]);
+  steps([`The answer left the cache, and the new one is here: ${milliseconds(performance.now() - seen)} after the last old one.`]);
   difference(before.text, after.text);
-  button.removeAttribute("aria-disabled");
-  isWatching = false;
-  await page.askCached(asked);
+  return page.askCached(asked);
+}
+
+function hasChanged(before, after) {
+  if (after === before) return false;
+  return after.headers.get("cache-status").includes("fwd=miss") || after.headers.get("etag") !== before.headers.get("etag");
 }
 
 function steps(lines) {
@@ -141,22 +162,23 @@ function steps(lines) {
 }
 
 function difference(before, after) {
-  const [old, now] = [before, after].map((text) => indented(text).split("\n"));
-  const changed = [
-    ...old.filter((line) => !now.includes(line)).slice(0, LINES_AT_MOST).map((line) => `- ${line.trim()}`),
-    ...now.filter((line) => !old.includes(line)).slice(0, LINES_AT_MOST).map((line) => `+ ${line.trim()}`),
-  ];
+  const [old, now] = [before, after].map((text) => new Set(indented(text).split("\n")));
+  const changed = [[old, now, "-"], [now, old, "+"]].flatMap(([lines, others, sign]) =>
+    [...lines].filter((line) => !others.has(line)).slice(0, LINES_AT_MOST).map((line) => `${sign} ${line.trim()}`));
   byId("difference").textContent = changed.join("\n");
   byId("difference").hidden = changed.length === 0;
 }
 
 byId("command").addEventListener("change", showCommand);
-byId("command-parameters").addEventListener("change", showSigned);
+byId("command-parameters").addEventListener("input", showSigned);
 byId("command-form").addEventListener("submit", (event) => {
   event.preventDefault();
+  if (catalogue.api.writes === "iam") return; // the Enter key sends a form whose button is hidden
   byId("command-problem").hidden = true;
   const unreadable = form.unreadable();
   form.showProblems(unreadable);
-  if (unreadable.length === 0) write(`/commands/${chosen().name}`, jsonBody(form.values(), chosen().parameters));
+  if (unreadable.length > 0) return;
+  const { name, parameters } = chosen();
+  alone(byId("run-command"), (asked) => write(asked, `/commands/${name}`, jsonBody(form.values(), parameters)));
 });
-byId("watch").addEventListener("click", (event) => watch(event.currentTarget));
+byId("watch").addEventListener("click", (event) => alone(event.currentTarget, watch));
