@@ -61,9 +61,9 @@ export class Account {
   #fromCache = new Map(); // by path: how many answers, and their ms
   #withoutCache = new Map(); // by path: the ms of the last load
 
-  // Adds a call.
+  // Adds a call. Its answer, which may have some MB, is not kept.
   add(call) {
-    this.calls = [...this.calls, call].slice(-KEPT);
+    this.calls = [...this.calls, { ...call, text: "" }].slice(-KEPT);
     if (["direct", "miss", "bypass"].includes(call.kind)) this.#withoutCache.set(call.path, call.ms);
     if (call.kind === "direct" || call.kind === "error") return;
     this.asked += 1;
