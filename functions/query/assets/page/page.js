@@ -21,7 +21,8 @@ const waitingDirect = new Set(); // the paths that are being asked without the c
 let catalogue = { data: [], commands: [], api: {} };
 let form = fields({}, "parameter");
 let shown; // the path whose answer is on the page
-let last; // its last call through the cache
+let last; // of its calls through the cache that have an answer, the one that was asked last
+let sent = 0; // how many calls were asked
 let isInSeries = false;
 
 const chosen = () => catalogue.data.find(({ name }) => name === byId("query").value);
@@ -53,10 +54,12 @@ async function askCached({ query, values, path }) {
     shown = path;
     startCard("cached");
   }
+  const number = (sent += 1);
   const response = await send(path);
-  const call = callOf(path, response);
+  const call = { ...callOf(path, response), number };
   account.add(call);
-  if (shown === path) {
+  // An answer that was asked before the one on the page can be older, although it arrives later.
+  if (shown === path && number > (last?.number ?? 0)) {
     last = call;
     finishCard("cached", call);
     showHeadline();
@@ -65,7 +68,7 @@ async function askCached({ query, values, path }) {
     showAnswer(call);
     showTags(query, values);
     byId("ask").textContent = "Ask again";
-    showWrites({ query, values });
+    showWrites({ query, values, path });
     if (!catalogue.api.direct) withoutDirect(path);
   }
   showAccount();
@@ -74,9 +77,10 @@ async function askCached({ query, values, path }) {
 
 // Asks without the cache, unless the same question is being asked so already.
 async function askDirect({ query, values, path }) {
-  if (!catalogue.api.direct || waitingDirect.has(path)) return;
-  waitingDirect.add(path);
+  if (!catalogue.api.direct) return;
   startCard("direct");
+  if (waitingDirect.has(path)) return;
+  waitingDirect.add(path);
   const response = await send(`/queries/${query.name}/direct${queryString(values)}`);
   waitingDirect.delete(path);
   const call = callOf(path, response);
@@ -154,6 +158,7 @@ function clear() {
   showHeadline();
   countDown(undefined);
   showAnswer(undefined);
+  forgetWrite();
 }
 
 function showQuery() {
@@ -164,7 +169,6 @@ function showQuery() {
   byId("parameters").replaceChildren(...form.nodes);
   byId("form-problem").hidden = true;
   byId("series").textContent = "";
-  forgetWrite();
   showTags(query, form.values());
 }
 
@@ -180,6 +184,7 @@ async function takeOut() {
   const asked = question();
   if (asked === undefined) return;
   const { words, problem } = await invalidate(asked);
+  if (!isAsked(asked.path)) return;
   if (problem) reportProblems([problem]);
   else showTakenOut(words);
 }
@@ -195,7 +200,8 @@ async function loadCatalogue() {
   const response = await send("/queries");
   if (response.problem) {
     byId("headline").textContent = `The catalogue cannot be read: ${response.problem.detail}`;
-    byId("credentials").replaceChildren(howToBeAllowed(response, loadCatalogue) ?? "");
+    // A token that was refused can be corrected where it was entered.
+    if (byId("token") === null || response.status !== 401) byId("credentials").replaceChildren(howToBeAllowed(response, loadCatalogue) ?? "");
     return;
   }
   catalogue = parsed(response.text);
@@ -212,7 +218,7 @@ async function loadCatalogue() {
   byId("query").replaceChildren(...catalogue.data.map(({ name }) => element("option", { value: name, textContent: name })));
   byId("query").value = firstQuery(catalogue.data).name;
   byId("invalidate").hidden = writes === "iam";
-  offerWrites(catalogue, { question, askCached });
+  offerWrites(catalogue, { question, askCached, isAsked });
   showQuery();
 }
 
@@ -222,6 +228,7 @@ byId("invalidate").addEventListener("click", takeOut);
 byId("form").addEventListener("submit", async (event) => {
   event.preventDefault();
   await loaded; // the button is there before the catalogue
+  if (chosen() === undefined) await loadCatalogue(); // it could not be read before
   ask();
 });
 byId("in-turn").addEventListener("click", (event) => series(event.currentTarget, inTurn));

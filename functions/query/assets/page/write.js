@@ -11,12 +11,14 @@ const WATCH_MS = 60_000;
 const PAUSE_MS = 200;
 const LINES_AT_MOST = 12;
 
-let page; // question() and askCached() of the page
+let page; // question(), askCached() and isAsked() of the page
 let catalogue;
 let form;
-let isWatching = false;
+let isWriting = false;
+let watched; // the question that is watched for a change
 
-// Fills the panel. `page` has question(), the one in the form, and askCached(), which asks it.
+// Fills the panel. `questions` has question(), the one in the form, askCached(), which asks it, and isAsked(), whether
+// the form still has the question of a path.
 export function offerWrites(listed, questions) {
   catalogue = listed;
   page = questions;
@@ -55,8 +57,9 @@ export async function invalidate({ query, values }) {
   return problem ? { problem } : { words: `Invalidated in ${milliseconds(ms)}` };
 }
 
-// Forgets the last write: another question is asked now.
+// Forgets the last write, and watches no longer: another question is asked now.
 export function forgetWrite() {
+  watchFor(undefined);
   steps([]);
   byId("elsewhere").hidden = true;
 }
@@ -64,15 +67,18 @@ export function forgetWrite() {
 // Shows the line for psql that changes what the question depends on.
 export async function showWrites(asked) {
   const touch = await touchOf(asked);
+  if (!page.isAsked(asked.path)) return;
   byId("elsewhere").hidden = touch === undefined;
   if (touch !== undefined) byId("psql").replaceChildren(copyable(touch, "the statement"));
 }
 
-let described; // the OpenAPI document, fetched once
+let described; // the OpenAPI document, fetched once if it can be read
 
 async function touchOf({ query, values }) {
-  described ??= send("/openapi.json").then(({ problem, text }) => (problem ? {} : JSON.parse(text)));
-  const touches = (await described).paths?.[`/queries/${query.name}`]?.get["x-cacheaside"].touches ?? {};
+  described ??= send("/openapi.json");
+  const { problem, text } = await described;
+  if (problem) described = undefined;
+  const touches = (problem ? {} : JSON.parse(text)).paths?.[`/queries/${query.name}`]?.get["x-cacheaside"].touches ?? {};
   const tag = query.tags.find((each) => each in touches);
   // The statement has the quotes of SQL around a placeholder that needs them.
   return touches[tag]?.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? "").replaceAll("'", "''"));
@@ -82,6 +88,7 @@ async function touchOf({ query, values }) {
 async function write(path, body) {
   const asked = page.question();
   if (asked === undefined) return;
+  watchFor(undefined);
   steps(["Reading the answer as it is now …"]);
   const before = await send(asked.path);
   const began = performance.now();
@@ -89,12 +96,22 @@ async function write(path, body) {
   const committed = performance.now() - began;
   if (response.problem) return refuse(response.problem);
   const note = JSON.parse(response.text).invalidation === "pending" ? "committed; the cache will be told in a moment" : "committed, and invalidated";
+  const lines = ["0 ms: the write is sent", `${milliseconds(committed)}: ${note}`];
+  if (!page.isAsked(asked.path)) return steps(lines); // what is asked now was not asked before the write
   const call = await page.askCached(asked);
-  steps(["0 ms: the write is sent", `${milliseconds(committed)}: ${note}`, `${milliseconds(performance.now() - began)}: ${arrived(before, call)}`]);
-  difference(before.text, call.text);
+  if (!page.isAsked(asked.path)) return steps(lines);
+  steps([...lines, `${milliseconds(performance.now() - began)}: ${arrived(before, call)}`]);
+  if (call.kind !== "error" && failureOf(before) === undefined) difference(before.text, call.text);
+}
+
+// Returns what `response` is instead of an answer, or undefined. Each answer has Cache-Status, also "no such row".
+function failureOf({ headers, problem }) {
+  return headers.has("cache-status") ? undefined : (problem?.title ?? "No answer");
 }
 
 function arrived(before, call) {
+  if (call.kind === "error") return `no answer: ${call.words}`;
+  if (failureOf(before) !== undefined) return `${call.kind}: an answer is here. There was none before the write`;
   if (call.kind === "hit" && call.etag === before.headers.get("etag")) return "the same answer, from the cache: it does not depend on what was written";
   return call.etag === before.headers.get("etag") ? `${call.kind}: asked anew, and the answer is the same` : `${call.kind}: the new answer is here`;
 }
@@ -109,30 +126,38 @@ function refuse(problem) {
 }
 
 // Asks again and again until the answer has left the cache. These questions are no part of the account.
-async function watch(button) {
+async function watch() {
   const asked = page.question();
-  if (asked === undefined || isWatching) return;
-  isWatching = true;
-  button.setAttribute("aria-disabled", "true");
+  if (asked === undefined || watched !== undefined) return;
+  watchFor(asked);
   await send(asked.path); // so that there is an answer to be taken out
   const began = performance.now();
   let before = await send(asked.path);
   let seen = performance.now();
   let after = before;
-  steps(["Watching: run the statement in psql now …"]);
-  while (performance.now() - began < WATCH_MS) {
+  if (watched === asked) steps(["Watching: run the statement in psql now …"]);
+  while (watched === asked && failureOf(after) === undefined && performance.now() - began < WATCH_MS) {
     await new Promise((done) => setTimeout(done, PAUSE_MS));
     after = await send(asked.path);
-    if (after.headers.get("cache-status")?.includes("fwd=miss") || after.headers.get("etag") !== before.headers.get("etag")) break;
+    if (failureOf(after) !== undefined || after.headers.get("cache-status")?.includes("fwd=miss") || after.headers.get("etag") !== before.headers.get("etag")) break;
     [before, seen] = [after, performance.now()];
   }
+  if (watched !== asked) return;
+  watchFor(undefined);
   const waited = milliseconds(performance.now() - seen);
+  const failure = failureOf(after);
+  if (failure !== undefined) return steps([`${failure}: the page watches no longer.`]);
   if (after === before) steps([`Nothing was written in ${WATCH_MS / 1000} s.`]);
   else steps([`The answer left the cache, and the new one is here: ${waited} after the last old one.`]);
   difference(before.text, after.text);
-  button.removeAttribute("aria-disabled");
-  isWatching = false;
   await page.askCached(asked);
+}
+
+// Marks `asked` as the question that is watched, or none. A watch ends when another question takes its place.
+function watchFor(asked) {
+  watched = asked;
+  if (asked === undefined) byId("watch").removeAttribute("aria-disabled");
+  else byId("watch").setAttribute("aria-disabled", "true");
 }
 
 function steps(lines) {
@@ -142,21 +167,29 @@ function steps(lines) {
 
 function difference(before, after) {
   const [old, now] = [before, after].map((text) => indented(text).split("\n"));
+  const [isOld, isNow] = [new Set(old), new Set(now)]; // an answer can have many thousand lines
   const changed = [
-    ...old.filter((line) => !now.includes(line)).slice(0, LINES_AT_MOST).map((line) => `- ${line.trim()}`),
-    ...now.filter((line) => !old.includes(line)).slice(0, LINES_AT_MOST).map((line) => `+ ${line.trim()}`),
+    ...old.filter((line) => !isNow.has(line)).slice(0, LINES_AT_MOST).map((line) => `- ${line.trim()}`),
+    ...now.filter((line) => !isOld.has(line)).slice(0, LINES_AT_MOST).map((line) => `+ ${line.trim()}`),
   ];
   byId("difference").textContent = changed.join("\n");
   byId("difference").hidden = changed.length === 0;
 }
 
 byId("command").addEventListener("change", showCommand);
-byId("command-parameters").addEventListener("change", showSigned);
-byId("command-form").addEventListener("submit", (event) => {
+for (const event of ["input", "change"]) byId("command-parameters").addEventListener(event, showSigned);
+byId("command-form").addEventListener("submit", async (event) => {
   event.preventDefault();
+  // The Enter key submits a form whose button is hidden, and one whose write is under way.
+  if (byId("run-command").hidden || isWriting) return;
   byId("command-problem").hidden = true;
   const unreadable = form.unreadable();
   form.showProblems(unreadable);
-  if (unreadable.length === 0) write(`/commands/${chosen().name}`, jsonBody(form.values(), chosen().parameters));
+  if (unreadable.length > 0) return;
+  isWriting = true;
+  byId("run-command").setAttribute("aria-disabled", "true"); // and not `disabled`, which would take the focus away
+  await write(`/commands/${chosen().name}`, jsonBody(form.values(), chosen().parameters));
+  byId("run-command").removeAttribute("aria-disabled");
+  isWriting = false;
 });
-byId("watch").addEventListener("click", (event) => watch(event.currentTarget));
+byId("watch").addEventListener("click", watch);
