@@ -6,6 +6,7 @@ Each document is made when it is requested, and its modules are imported then: t
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ def add_document_routes(
     def described() -> RowTypes:
         try:
             return row_types(catalogue)
-        except DatabaseError:  # the document is worth having without the types of rows
+        except DatabaseError as error:  # the document is worth having without the types of rows
+            logging.getLogger(__name__).warning("the document has no types of rows: %s", error)
             return {}
 
     def as_json(document: object, request: Request) -> Response:

@@ -54,18 +54,6 @@ def served(servers_folder: Path) -> Iterator[Served]:
             yield served
 
 
-@pytest.fixture(scope="session")
-def address(served: Served) -> str:
-    """The URL that `cacheaside run` would serve."""
-    return served.url
-
-
-@pytest.fixture(scope="session")
-def catalogue(served: Served) -> Path:
-    """The folder of the catalogue that is served."""
-    return served.catalogue
-
-
 @pytest.fixture
 def empty_cache(served: Served) -> None:
     with redis.Redis.from_url(served.stack.cache_url) as client:

@@ -19,7 +19,7 @@ STATUSES = {
     "stale": "cacheaside; hit; ttl=-9",
     "collapsed": "cacheaside; fwd=miss; collapsed",
     "miss": "cacheaside; fwd=miss; stored",
-    "stale if error": "cacheaside; fwd=stale; detail=stale-if-error",
+    "old answer": "cacheaside; fwd=stale; detail=stale-if-error",
     "bypass": "cacheaside; fwd=bypass",
     "without cache": "cacheaside; fwd=request",
 }

@@ -49,7 +49,7 @@ def test_answer_past_the_cache_is_no_miss(open_page: Callable[..., Page], url_wi
     expect(page.locator("#headline")).to_contain_text("the cache does not answer, so PostgreSQL was asked")
     expect(page.locator("#cached")).to_contain_text("because the cache did not answer")
     expect(page.locator("#legend")).to_contain_text("bypass 1")
-    expect(page.locator("#loads")).to_have_text("1 for 1 requests")
+    expect(page.locator("#loads")).to_have_text("1 for 1 request")
     expect(page.locator("#ratio")).to_have_text("0 %")
     state(page, "bypass")
 
@@ -95,9 +95,9 @@ def test_old_answer_is_no_hit_while_postgresql_fails(
     choose(page, "kept_for_errors")
     assert "stale-if-error" in ask(page).headers["cache-status"]
     assert kind_of(page) == "fallback"
-    expect(page.locator("#headline")).to_have_text("PostgreSQL fails, and the cache still answers, with an old answer.")
+    expect(page.locator("#headline")).to_contain_text("an old answer from the cache, because PostgreSQL failed")
     expect(page.locator("#cached")).to_contain_text(re.compile("an old answer .*, because PostgreSQL failed; .* s old"))
-    expect(page.locator("#legend")).to_contain_text("stale if error 1")
+    expect(page.locator("#legend")).to_contain_text("old answer 1")
     state(page, "stale-if-error")
 
 
@@ -170,7 +170,7 @@ def test_late_answer_is_not_shown_under_another_question(page: Page) -> None:
     choose(page, "exact")
     held.release()
     expect(page.locator("#legend")).to_contain_text("without cache 1")  # both are counted
-    expect(page.locator("#loads")).to_have_text("1 for 1 requests")
+    expect(page.locator("#loads")).to_have_text("1 for 1 request")
     expect_nothing_shown(page)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.support.asking import FAILED_REQUEST, Traffic, ask, choose
+from tests.browser.support.asking import FAILED_REQUEST, Traffic, ask, ask_until_hit, choose
 from tests.browser.support.served import Served
 from tests.browser.support.views import in_both_views
 
@@ -30,8 +30,7 @@ def product(page: Page) -> Page:
 
 def cached_product(page: Page) -> Page:
     choose(page, "product")
-    while "; hit" not in ask(page).headers["cache-status"]:
-        pass
+    ask_until_hit(page)
     expect(page.locator("#body")).to_contain_text('"price": 10.00')
     if page.locator("#command-form").is_visible():
         page.get_by_label("Command").select_option("set_price")
@@ -101,8 +100,7 @@ def test_write_that_fits_no_field_is_explained_below_the_form(product: Page, exp
 
 def test_write_that_the_answer_does_not_depend_on_leaves_it_in_the_cache(page: Page) -> None:
     choose(page, "exact")
-    while "; hit" not in ask(page).headers["cache-status"]:
-        pass
+    ask_until_hit(page)
     page.get_by_label("Command").select_option("set_price")
     price(page, "12")
     write(page)

@@ -53,7 +53,7 @@ def test_lost_connection_is_not_taken_for_a_change(product: Page, expected_messa
     product.get_by_role("button", name="Watch for a change").click()
     expect(product.locator("#steps")).to_contain_text("Watching")
     lose_connection(product, PRODUCT)
-    expect(product.locator("#steps")).to_have_text("The server cannot be reached: the page watches no longer.")
+    expect(product.locator("#steps")).to_contain_text("Nothing can be watched: The server cannot be reached")
     expect(product.locator("#difference")).to_be_hidden()
     expect(product.locator("#watch[aria-disabled]")).to_have_count(0)
 
@@ -77,7 +77,7 @@ def test_write_without_an_answer_before_and_after_claims_none(product: Page, exp
     expected_messages.append(FAILED_REQUEST)
     lose_connection(product, PRODUCT)
     product.get_by_role("button", name="Write").click()
-    expect(product.locator("#steps li").last).to_contain_text("no answer: The server cannot be reached")
+    expect(product.locator("#steps li").last).to_contain_text("the answer cannot be read: The server cannot be reached")
     expect(product.locator("#difference")).to_be_hidden()
 
 

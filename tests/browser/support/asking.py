@@ -9,7 +9,9 @@ from urllib.parse import unquote_plus, urlsplit
 
 from playwright.sync_api import Page, Request, Response, Route, expect
 
-__all__ = ["FAILED_REQUEST", "Held", "Traffic", "ask", "choose", "server_ms", "settled"]
+from tests.support.wait_until import wait_until
+
+__all__ = ["FAILED_REQUEST", "Held", "Traffic", "ask", "ask_until_hit", "choose", "server_ms", "settled"]
 
 # What Chromium says about each response with an error status, to which the page itself says nothing.
 FAILED_REQUEST = "^Failed to load resource"
@@ -30,6 +32,11 @@ def ask(page: Page) -> Response:
         page.locator("#ask").click()
     settled(page)
     return expected.value
+
+
+def ask_until_hit(page: Page) -> None:
+    """Ask until the answer comes from the cache."""
+    wait_until(lambda: "; hit" in ask(page).headers["cache-status"])
 
 
 def is_cached(url: str) -> bool:
@@ -54,8 +61,12 @@ class Held:
 
     def wait_for(self, count: int) -> None:
         """Return when so many requests are held."""
-        while len(self._routes) < count:
-            self._page.wait_for_timeout(20)
+
+        def is_there() -> bool:
+            self._page.wait_for_timeout(20)  # a sleep would hold up the requests, too
+            return len(self._routes) >= count
+
+        wait_until(is_there)
 
     def release(self) -> None:
         """Send the requests that are held, and hold no further ones."""

@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 import redis
 
+from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import Parameter
 from cacheaside.drivers.breakers import BreakerOptions
 from cacheaside.drivers.cache.cache import Cache
@@ -240,6 +241,8 @@ def test_silent_database_gets_no_calls_and_is_used_again_by_itself(
         for _ in range(10):
             with pytest.raises(DatabaseUnavailable, match="not asked again"):
                 database.load(load("select 1 as one"))
+        with pytest.raises(DatabaseUnavailable, match="not asked again"):
+            database.row_types(Catalogue({"q": question("select 1").query}, {}))
         assert proxy.connections == calls
         proxy.switch(Fault.NONE)
         breaker.now_ms += DATABASE.pause_ms

@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Any
 
 import psycopg2
+import pytest
 from jsonschema import Draft202012Validator
 
 from local.servers.postgres import PostgresServer
@@ -27,9 +28,12 @@ def test_rows_are_typed_as_they_are_answered(api: Any, postgres: PostgresServer)
     assert not Draft202012Validator(row).is_valid(answer | {"id": "42"})
 
 
-def test_without_the_database_the_document_has_untyped_rows(start_api: Any, client: Any) -> None:
+def test_without_the_database_the_document_has_untyped_rows(
+    start_api: Any, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     with closed_port() as listener:
         api = start_api(database_url=f"postgresql://cacheaside@127.0.0.1:{listener.getsockname()[1]}/none")
         answer = api.get("/openapi.json")
     assert answer.status == 200
     assert answer.json["components"]["schemas"]["product_row"] == {"type": "object"}
+    assert "the document has no types of rows: the database cannot be reached" in caplog.messages

@@ -12,6 +12,7 @@ from cacheaside.http.ecma_pattern import ecma_pattern
 
 PATTERNS = [
     *(r"\d{3,5}", r"[A-Z]{2}-\d+", r"\w+@[\w.-]+", r"\s*x\s?", r"[^\s,]*", r"\S\D\W", r"a.c", r"a|bc", r"(?:ab)*c?"),
+    *(r"[\w-.]+", "[^-_]", "[-b]", r"[^\d-b]", r"[\s-]", r"[\w-\d]", r"[\d--.]", r"[a\-c]", r"(?:^a)*", r"\b\^*"),
     *(r"[]a]+", r"[^]a]", r"[^^]", r"[a^-]", r"[[^a]", r"\x41\-\@\.", r"a{2}b{", r"x}", r"]", r"\Aab\z", r"\t\n"),
 ]
 
@@ -25,7 +26,9 @@ def test_both_match_the_same_texts(pattern: str, text: str) -> None:
     assert validator_for({"pattern": written}).is_valid(text) == Pattern.parse(pattern).matches(text)
 
 
-@pytest.mark.parametrize("pattern", ["(?i)a", r"\pL", r"[[:alpha:]]", r"(?P<a>b)", r"\Qa.b\E", r"\x{e9}", r"[^\S]"])
+@pytest.mark.parametrize(
+    "pattern", ["(?i)a", r"\pL", r"[[:alpha:]]", r"(?P<a>b)", r"\Qa.b\E", r"\x{e9}", r"[^\S]", "a|^*", r"\b+", "${2}"]
+)
 def test_what_json_schema_cannot_say_has_no_pattern(pattern: str) -> None:
     Pattern.parse(pattern)
     assert ecma_pattern(pattern) is None

@@ -6,7 +6,7 @@ export const KINDS = {
   stale: { name: "stale", shape: "diamond", words: "from the cache, past its time; one request refreshes it now" },
   collapsed: { name: "collapsed", shape: "triangle", words: "waited for the load of another request" },
   miss: { name: "miss", shape: "square", words: "PostgreSQL was asked" },
-  fallback: { name: "stale if error", shape: "kite", words: "an old answer from the cache, because PostgreSQL failed" },
+  fallback: { name: "old answer", shape: "kite", words: "an old answer from the cache" },
   bypass: { name: "bypass", shape: "bar", words: "PostgreSQL was asked, because the cache did not answer" },
   direct: { name: "without cache", shape: "ring", words: "PostgreSQL was asked" },
   error: { name: "error", shape: "cross", words: "no answer" },
@@ -19,7 +19,7 @@ export function callOf(path, response) {
   const status = response.headers.get("cache-status") ?? "";
   const age = response.headers.get("age");
   const ttl = /; ttl=(-?\d+)/.exec(status);
-  const kind = kindOf(status);
+  const kind = kindOf(status, /db;dur=/.test(response.headers.get("server-timing")));
   return {
     path, kind, status,
     at: new Date(),
@@ -36,10 +36,12 @@ export function callOf(path, response) {
   };
 }
 
-function kindOf(status) {
+function kindOf(status, isLoaded) {
   if (status.includes("; hit")) return status.includes("; ttl=-") ? "stale" : "hit";
   if (status.includes("; collapsed")) return "collapsed";
-  if (status.includes("fwd=stale; detail=")) return status.includes("lease-lost") || status.includes("cache-unavailable") ? "miss" : "fallback";
+  if (status.includes("; detail=stale-if-error")) return "fallback";
+  // After its time to wait, a request sends what there is, or loads, as the query declares.
+  if (status.includes("fwd=stale; detail=waited-out") && !isLoaded) return "fallback";
   if (status.includes("fwd=miss") || status.includes("fwd=stale")) return "miss";
   if (status.includes("fwd=bypass")) return "bypass";
   return status.includes("fwd=request") ? "direct" : "error";
@@ -49,8 +51,9 @@ function wordsOf(kind, status, response) {
   if (kind === "error") return response.problem?.title ?? KINDS.error.words;
   const stored = kind !== "miss" ? "" : status.includes("; stored") ? "; the answer is stored" : "; the answer is not stored";
   const expired = kind === "miss" && status.includes("fwd=stale") ? ", because the stored answer had expired" : "";
+  const why = kind !== "fallback" ? "" : status.includes("waited-out") ? ", because the load of another request takes long" : ", because PostgreSQL failed";
   const missing = response.status === 404 ? ": there is no such row" : "";
-  return `${KINDS[kind].words}${expired}${stored}${missing}`;
+  return `${KINDS[kind].words}${expired}${stored}${why}${missing}`;
 }
 
 // Keeps the last calls, and what all of them add up to.
@@ -58,16 +61,18 @@ export class Account {
   calls = [];
   asked = 0;
   loads = 0;
+  hasStale = false;
   #fromCache = new Map(); // by path: how many answers, and their ms
   #withoutCache = new Map(); // by path: the ms of the last load
 
-  // Adds a call. Its answer, which may have some MB, is not kept.
-  add(call) {
-    this.calls = [...this.calls, { ...call, text: "" }].slice(-KEPT);
+  // Adds a call.
+  add({ text, ...call }) { // which can be large
+    this.calls = [...this.calls, call].slice(-KEPT);
     if (["direct", "miss", "bypass"].includes(call.kind)) this.#withoutCache.set(call.path, call.ms);
     if (call.kind === "direct" || call.kind === "error") return;
     this.asked += 1;
     if (call.kind === "miss" || call.kind === "bypass") this.loads += 1;
+    this.hasStale ||= call.kind === "stale";
     if (call.kind !== "hit" && call.kind !== "stale") return;
     const { number, ms } = this.#fromCache.get(call.path) ?? { number: 0, ms: 0 };
     this.#fromCache.set(call.path, { number: number + 1, ms: ms + call.ms });

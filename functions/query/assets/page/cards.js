@@ -7,9 +7,9 @@ const began = new Map(); // by card, while it waits for its answer
 const took = new Map(); // ms by card
 let timer;
 
-// Shows how long the card has been waiting.
-export function startCard(id) {
-  if (!began.has(id)) began.set(id, performance.now());
+// Shows how long the card has been waiting, since a moment of performance.now().
+export function startCard(id, since = performance.now()) {
+  if (!began.has(id)) began.set(id, since);
   byId(id).setAttribute("aria-busy", "true");
   timer ??= setInterval(tick, 100);
 }

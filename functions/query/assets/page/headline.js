@@ -13,7 +13,7 @@ export function headlineOf(call, without) {
       : `${duration(call.ms)}: PostgreSQL was asked. The answer could not be stored.`;
     case "collapsed": return `${duration(call.ms)}: one load of PostgreSQL has answered several requests.`;
     case "bypass": return `${duration(call.ms)}: the cache does not answer, so PostgreSQL was asked.`;
-    case "fallback": return "PostgreSQL fails, and the cache still answers, with an old answer.";
+    case "fallback": return `${duration(call.ms)}: ${call.words}.`;
     default: return `No answer: ${call.words}.`;
   }
 }

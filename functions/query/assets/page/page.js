@@ -17,13 +17,15 @@ import { forgetWrite, invalidate, offerWrites, showWrites } from "./write.js";
 const TIMES = 20;
 
 const account = new Account();
-const waitingDirect = new Set(); // the paths that are being asked without the cache
+const waitingDirect = new Map(); // the paths that are being asked without the cache, each with its beginning
 let catalogue = { data: [], commands: [], api: {} };
 let form = fields({}, "parameter");
 let shown; // the path whose answer is on the page
-let last; // of its calls through the cache that have an answer, the one that was asked last
-let sent = 0; // how many calls were asked
+let last; // its last call through the cache
+let sent = 0; // the number of requests through the cache
 let isInSeries = false;
+let isLoading = false;
+let loaded; // a promise, see ready()
 
 const chosen = () => catalogue.data.find(({ name }) => name === byId("query").value);
 
@@ -54,17 +56,18 @@ async function askCached({ query, values, path }) {
     shown = path;
     startCard("cached");
   }
-  const number = (sent += 1);
+  const number = ++sent;
   const response = await send(path);
   const call = { ...callOf(path, response), number };
   account.add(call);
-  // An answer that was asked before the one on the page can be older, although it arrives later.
-  if (shown === path && number > (last?.number ?? 0)) {
+  // An answer that was asked for earlier can arrive later.
+  if (shown === path && !(last?.number > number)) {
     last = call;
     finishCard("cached", call);
     showHeadline();
     reportProblems(call.kind === "error" ? (call.problem.errors ?? [call.problem]) : []);
-    countDown(call, query);
+    // The answer to one request of several at once does not say how long it is fresh. Another of them has said it.
+    if (call.kind !== "collapsed") countDown(call, query);
     showAnswer(call);
     showTags(query, values);
     byId("ask").textContent = "Ask again";
@@ -78,9 +81,10 @@ async function askCached({ query, values, path }) {
 // Asks without the cache, unless the same question is being asked so already.
 async function askDirect({ query, values, path }) {
   if (!catalogue.api.direct) return;
-  startCard("direct");
-  if (waitingDirect.has(path)) return;
-  waitingDirect.add(path);
+  const isWaiting = waitingDirect.has(path);
+  if (!isWaiting) waitingDirect.set(path, performance.now());
+  startCard("direct", waitingDirect.get(path));
+  if (isWaiting) return;
   const response = await send(`/queries/${query.name}/direct${queryString(values)}`);
   waitingDirect.delete(path);
   const call = callOf(path, response);
@@ -111,6 +115,7 @@ function ask() {
 
 // Runs `run` unless a series is running. No button is disabled meanwhile: a disabled button would lose the focus.
 async function series(button, run) {
+  await ready();
   const asked = question();
   if (asked === undefined || isInSeries) return;
   isInSeries = true;
@@ -147,7 +152,9 @@ function atOnce(asked) {
 function showAccount() {
   byId("ratio").textContent = account.asked ? `${Math.round((100 * account.hits) / account.asked)} %` : "–";
   byId("saved").textContent = account.savedMs === undefined ? "–" : duration(account.savedMs);
-  byId("loads").textContent = account.asked ? `${account.loads} for ${account.asked} requests` : "–";
+  // Somebody refreshes a stale answer after it was sent. Whether it was this page, no response says.
+  const loads = `${account.hasStale ? "at least " : ""}${account.loads} for ${account.asked} request${account.asked === 1 ? "" : "s"}`;
+  byId("loads").textContent = account.asked ? loads : "–";
   draw(account.calls);
 }
 
@@ -156,9 +163,9 @@ function clear() {
   for (const id of ["cached", "direct"]) resetCard(id);
   byId("ask").textContent = "Ask";
   showHeadline();
+  forgetWrite();
   countDown(undefined);
   showAnswer(undefined);
-  forgetWrite();
 }
 
 function showQuery() {
@@ -184,7 +191,6 @@ async function takeOut() {
   const asked = question();
   if (asked === undefined) return;
   const { words, problem } = await invalidate(asked);
-  if (!isAsked(asked.path)) return;
   if (problem) reportProblems([problem]);
   else showTakenOut(words);
 }
@@ -201,7 +207,7 @@ async function loadCatalogue() {
   if (response.problem) {
     byId("headline").textContent = `The catalogue cannot be read: ${response.problem.detail}`;
     // A token that was refused can be corrected where it was entered.
-    if (byId("token") === null || response.status !== 401) byId("credentials").replaceChildren(howToBeAllowed(response, loadCatalogue) ?? "");
+    if (byId("token") === null || response.status !== 401) byId("credentials").replaceChildren(howToBeAllowed(response, load) ?? "");
     return;
   }
   catalogue = parsed(response.text);
@@ -218,8 +224,19 @@ async function loadCatalogue() {
   byId("query").replaceChildren(...catalogue.data.map(({ name }) => element("option", { value: name, textContent: name })));
   byId("query").value = firstQuery(catalogue.data).name;
   byId("invalidate").hidden = writes === "iam";
-  offerWrites(catalogue, { question, askCached, isAsked });
+  offerWrites(catalogue, { question, isAsked, askCached });
   showQuery();
+}
+
+// The buttons are there before the catalogue. Returns when it is, or when the headline says why not.
+async function ready() {
+  if (catalogue.data.length === 0 && !isLoading) load();
+  await loaded;
+}
+
+function load() {
+  isLoading = true;
+  loaded = loadCatalogue().finally(() => (isLoading = false));
 }
 
 byId("query").addEventListener("change", showQuery);
@@ -227,12 +244,11 @@ byId("parameters").addEventListener("input", showValues);
 byId("invalidate").addEventListener("click", takeOut);
 byId("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  await loaded; // the button is there before the catalogue
-  if (chosen() === undefined) await loadCatalogue(); // it could not be read before
+  await ready();
   ask();
 });
 byId("in-turn").addEventListener("click", (event) => series(event.currentTarget, inTurn));
 byId("at-once").addEventListener("click", (event) => series(event.currentTarget, atOnce));
 byId("logarithmic").addEventListener("change", () => draw(account.calls));
 new ResizeObserver(() => draw(account.calls)).observe(byId("chart"));
-const loaded = loadCatalogue();
+load();

@@ -11,14 +11,13 @@ const WATCH_MS = 60_000;
 const PAUSE_MS = 200;
 const LINES_AT_MOST = 12;
 
-let page; // question(), askCached() and isAsked() of the page
+let page; // see offerWrites
 let catalogue;
 let form;
-let isWriting = false;
-let watched; // the question that is watched for a change
+let isBusy = false; // a write or a watch is running
 
-// Fills the panel. `questions` has question(), the one in the form, askCached(), which asks it, and isAsked(), whether
-// the form still has the question of a path.
+// Fills the panel. `page` has question(), the one in the form; isAsked(path), whether it still is; and askCached(), which
+// asks it.
 export function offerWrites(listed, questions) {
   catalogue = listed;
   page = questions;
@@ -57,9 +56,8 @@ export async function invalidate({ query, values }) {
   return problem ? { problem } : { words: `Invalidated in ${milliseconds(ms)}` };
 }
 
-// Forgets the last write, and watches no longer: another question is asked now.
+// Forgets the last write: it was about another question.
 export function forgetWrite() {
-  watchFor(undefined);
   steps([]);
   byId("elsewhere").hidden = true;
 }
@@ -72,23 +70,32 @@ export async function showWrites(asked) {
   if (touch !== undefined) byId("psql").replaceChildren(copyable(touch, "the statement"));
 }
 
-let described; // the OpenAPI document, fetched once if it can be read
+let described; // the OpenAPI document, fetched once
 
 async function touchOf({ query, values }) {
-  described ??= send("/openapi.json");
-  const { problem, text } = await described;
-  if (problem) described = undefined;
-  const touches = (problem ? {} : JSON.parse(text)).paths?.[`/queries/${query.name}`]?.get["x-cacheaside"].touches ?? {};
+  described ??= send("/openapi.json").then(({ problem, text }) => (problem ? {} : JSON.parse(text)));
+  const touches = (await described).paths?.[`/queries/${query.name}`]?.get["x-cacheaside"].touches ?? {};
   const tag = query.tags.find((each) => each in touches);
   // The statement has the quotes of SQL around a placeholder that needs them.
   return touches[tag]?.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? "").replaceAll("'", "''"));
 }
 
-// Sends a write, asks the question again, and shows the milliseconds between them.
-async function write(path, body) {
+// Runs `run` with the question in the form, unless a write or a watch is running. The button keeps the focus.
+async function alone(button, run) {
   const asked = page.question();
-  if (asked === undefined) return;
-  watchFor(undefined);
+  if (asked === undefined || isBusy) return;
+  isBusy = true;
+  button.setAttribute("aria-disabled", "true");
+  try {
+    await run(asked);
+  } finally {
+    button.removeAttribute("aria-disabled");
+    isBusy = false;
+  }
+}
+
+// Sends a write, asks the question again, and shows the milliseconds between them.
+async function write(asked, path, body) {
   steps(["Reading the answer as it is now …"]);
   const before = await send(asked.path);
   const began = performance.now();
@@ -96,24 +103,22 @@ async function write(path, body) {
   const committed = performance.now() - began;
   if (response.problem) return refuse(response.problem);
   const note = JSON.parse(response.text).invalidation === "pending" ? "committed; the cache will be told in a moment" : "committed, and invalidated";
-  const lines = ["0 ms: the write is sent", `${milliseconds(committed)}: ${note}`];
-  if (!page.isAsked(asked.path)) return steps(lines); // what is asked now was not asked before the write
   const call = await page.askCached(asked);
-  if (!page.isAsked(asked.path)) return steps(lines);
-  steps([...lines, `${milliseconds(performance.now() - began)}: ${arrived(before, call)}`]);
-  if (call.kind !== "error" && failureOf(before) === undefined) difference(before.text, call.text);
+  const lines = ["0 ms: the write is sent", `${milliseconds(committed)}: ${note}`];
+  if (page.isAsked(asked.path)) lines.push(`${milliseconds(performance.now() - began)}: ${arrived(before, call)}`);
+  steps(lines);
+  if (isAnswer(before) && call.kind !== "error" && page.isAsked(asked.path)) difference(before.text, call.text);
 }
 
-// Returns what `response` is instead of an answer, or undefined. Each answer has Cache-Status, also "no such row".
-function failureOf({ headers, problem }) {
-  return headers.has("cache-status") ? undefined : (problem?.title ?? "No answer");
-}
+// Whether the response is an answer of the query, or says that there is no such row.
+const isAnswer = ({ headers }) => headers.has("cache-status");
 
 function arrived(before, call) {
-  if (call.kind === "error") return `no answer: ${call.words}`;
-  if (failureOf(before) !== undefined) return `${call.kind}: an answer is here. There was none before the write`;
-  if (call.kind === "hit" && call.etag === before.headers.get("etag")) return "the same answer, from the cache: it does not depend on what was written";
-  return call.etag === before.headers.get("etag") ? `${call.kind}: asked anew, and the answer is the same` : `${call.kind}: the new answer is here`;
+  if (call.kind === "error") return `the answer cannot be read: ${call.words}`;
+  const isSame = call.code === before.status && call.etag === before.headers.get("etag");
+  if (!isSame) return `${call.kind}: the new answer is here`;
+  if (call.kind === "hit") return "the same answer, from the cache: it does not depend on what was written";
+  return `${call.kind}: asked anew, and the answer is the same`;
 }
 
 function refuse(problem) {
@@ -125,39 +130,30 @@ function refuse(problem) {
   steps([]);
 }
 
-// Asks again and again until the answer has left the cache. These questions are no part of the account.
-async function watch() {
-  const asked = page.question();
-  if (asked === undefined || watched !== undefined) return;
-  watchFor(asked);
+// Asks again and again until the answer has left the cache. These requests are no part of the account.
+async function watch(asked) {
   await send(asked.path); // so that there is an answer to be taken out
-  const began = performance.now();
   let before = await send(asked.path);
   let seen = performance.now();
+  const until = seen + WATCH_MS;
+  steps(["Watching: run the statement in psql now …"]);
   let after = before;
-  if (watched === asked) steps(["Watching: run the statement in psql now …"]);
-  while (watched === asked && failureOf(after) === undefined && performance.now() - began < WATCH_MS) {
+  while (isAnswer(after) && !hasChanged(before, after)) {
+    if (performance.now() > until) return steps([`The answer has not changed in ${WATCH_MS / 1000} s.`]);
+    [before, seen] = [after, performance.now()];
     await new Promise((done) => setTimeout(done, PAUSE_MS));
     after = await send(asked.path);
-    if (failureOf(after) !== undefined || after.headers.get("cache-status")?.includes("fwd=miss") || after.headers.get("etag") !== before.headers.get("etag")) break;
-    [before, seen] = [after, performance.now()];
+    if (!page.isAsked(asked.path)) return undefined;
   }
-  if (watched !== asked) return;
-  watchFor(undefined);
-  const waited = milliseconds(performance.now() - seen);
-  const failure = failureOf(after);
-  if (failure !== undefined) return steps([`${failure}: the page watches no longer.`]);
-  if (after === before) steps([`Nothing was written in ${WATCH_MS / 1000} s.`]);
-  else steps([`The answer left the cache, and the new one is here: ${waited} after the last old one.`]);
+  if (!isAnswer(after)) return steps([`Nothing can be watched: ${after.problem.title}. ${after.problem.detail}`]);
+  steps([`The answer left the cache, and the new one is here: ${milliseconds(performance.now() - seen)} after the last old one.`]);
   difference(before.text, after.text);
-  await page.askCached(asked);
+  return page.askCached(asked);
 }
 
-// Marks `asked` as the question that is watched, or none. A watch ends when another question takes its place.
-function watchFor(asked) {
-  watched = asked;
-  if (asked === undefined) byId("watch").removeAttribute("aria-disabled");
-  else byId("watch").setAttribute("aria-disabled", "true");
+function hasChanged(before, after) {
+  if (after === before) return false;
+  return after.headers.get("cache-status").includes("fwd=miss") || after.headers.get("etag") !== before.headers.get("etag");
 }
 
 function steps(lines) {
@@ -166,30 +162,23 @@ function steps(lines) {
 }
 
 function difference(before, after) {
-  const [old, now] = [before, after].map((text) => indented(text).split("\n"));
-  const [isOld, isNow] = [new Set(old), new Set(now)]; // an answer can have many thousand lines
-  const changed = [
-    ...old.filter((line) => !isNow.has(line)).slice(0, LINES_AT_MOST).map((line) => `- ${line.trim()}`),
-    ...now.filter((line) => !isOld.has(line)).slice(0, LINES_AT_MOST).map((line) => `+ ${line.trim()}`),
-  ];
+  const [old, now] = [before, after].map((text) => new Set(indented(text).split("\n")));
+  const changed = [[old, now, "-"], [now, old, "+"]].flatMap(([lines, others, sign]) =>
+    [...lines].filter((line) => !others.has(line)).slice(0, LINES_AT_MOST).map((line) => `${sign} ${line.trim()}`));
   byId("difference").textContent = changed.join("\n");
   byId("difference").hidden = changed.length === 0;
 }
 
 byId("command").addEventListener("change", showCommand);
-for (const event of ["input", "change"]) byId("command-parameters").addEventListener(event, showSigned);
-byId("command-form").addEventListener("submit", async (event) => {
+byId("command-parameters").addEventListener("input", showSigned);
+byId("command-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  // The Enter key submits a form whose button is hidden, and one whose write is under way.
-  if (byId("run-command").hidden || isWriting) return;
+  if (catalogue.api.writes === "iam") return; // the Enter key sends a form whose button is hidden
   byId("command-problem").hidden = true;
   const unreadable = form.unreadable();
   form.showProblems(unreadable);
   if (unreadable.length > 0) return;
-  isWriting = true;
-  byId("run-command").setAttribute("aria-disabled", "true"); // and not `disabled`, which would take the focus away
-  await write(`/commands/${chosen().name}`, jsonBody(form.values(), chosen().parameters));
-  byId("run-command").removeAttribute("aria-disabled");
-  isWriting = false;
+  const { name, parameters } = chosen();
+  alone(byId("run-command"), (asked) => write(asked, `/commands/${name}`, jsonBody(form.values(), parameters)));
 });
-byId("watch").addEventListener("click", watch);
+byId("watch").addEventListener("click", (event) => alone(event.currentTarget, watch));

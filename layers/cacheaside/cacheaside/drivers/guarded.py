@@ -178,6 +178,7 @@ class GuardedQueries:
         self._queries = queries
         unavailable = DatabaseUnavailable("the database did not answer lately")
         self._breakers = Breakers(DATABASE, unavailable, self._probe, options)
+        self._row_types: RowTypes = {}
 
     def load(self, step: steps.Load, renew: Callable[[], object] | None = None) -> steps.Loaded:
         """See `Queries.load`."""
@@ -195,8 +196,14 @@ class GuardedQueries:
         self._queries.ping()
 
     def row_types(self, catalogue: Catalogue) -> RowTypes:
-        """See `Queries.row_types`. Like `ping`, it is neither blocked nor counted: it is for documents only."""
-        return self._queries.row_types(catalogue)
+        """See `Queries.row_types`. The breaker counts no failure of it: it is for documents, which do without.
+
+        They are kept once all are there. On one machine, an edited statement is described a moment after a request.
+        """
+        if len(self._row_types) < len(catalogue.queries) + len(catalogue.commands):
+            self._breakers.admit("")
+            self._row_types = self._queries.row_types(catalogue)
+        return self._row_types
 
     def forget(self) -> None:
         """See `Queries.forget`."""

@@ -13,6 +13,7 @@ __all__ = ["ecma_pattern"]
 
 _SETS: Final = {"d": "0-9", "w": "0-9A-Za-z_", "s": r"\t\n\f\r "}
 _ESCAPES: Final = {"A": "^", "z": "$", **{each: "\\" + each for each in "bBfnrtv"}}
+_ANCHORS: Final = ("^", "$", r"\b", r"\B")
 _NOT: Final = r"^\x00"
 _SYNTAX: Final = frozenset(r"^$\.*+?()[]{}|/")
 _TOKEN: Final = re.compile(
@@ -46,11 +47,19 @@ def ecma_pattern(pattern: str) -> str | None:
             elif first is not None and token["other"] == "]" and len(written) > first:
                 written.append("]")
                 first = None
+            elif first is not None and token[0] == "-" and (len(written) == first or written[-1] in _SETS.values()):
+                written.append(r"\-")  # the character, in RE2. Here it would make a range with what is before it
+            elif first is None and _repeats(token) and "".join(written[-1:]) in _ANCHORS:
+                raise _NoEquivalent
             else:
                 written.append(_outside(token) if first is None else _in_class(token))
     except _NoEquivalent:
         return None
     return f"^(?:{''.join(written)})$"
+
+
+def _repeats(token: re.Match[str]) -> bool:
+    return bool(token["quantifier"]) or token[0] in ("*", "+", "?")
 
 
 def _in_class(token: re.Match[str]) -> str:

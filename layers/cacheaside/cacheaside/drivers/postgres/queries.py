@@ -65,7 +65,6 @@ class Queries:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._kept = KeptConnection(settings)
-        self._row_types: RowTypes = {}
 
     def load(self, step: steps.Load, renew: Callable[[], object] | None = None) -> steps.Loaded:
         """Return the answer to a question, loaded in one read-only round trip, and call `renew` now and then meanwhile.
@@ -99,16 +98,11 @@ class Queries:
         self._kept.ping()
 
     def row_types(self, catalogue: Catalogue) -> RowTypes:
-        """Return the statements of `catalogue` as the deployment described them. Raises DatabaseError.
-
-        They are kept once all are there. On one machine, an edited statement is described a moment after a request.
-        """
+        """Return the statements of `catalogue` as the deployment described them. Raises DatabaseError."""
         from cacheaside.drivers.postgres.described import read_described  # for a document, so not at a cold start
 
         statements: list[Statement] = [*catalogue.queries.values(), *catalogue.commands.values()]
-        if len(self._row_types) < len(statements):
-            self._row_types = self._kept.run_repeatable(lambda cur: read_described(cur, statements), _DESCRIBED_S)
-        return self._row_types
+        return self._kept.run_repeatable(lambda cur: read_described(cur, statements), _DESCRIBED_S)
 
     def forget(self) -> None:
         """Close the connection, if there is one. The next load opens a new one. Never raises."""
