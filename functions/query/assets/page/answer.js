@@ -22,5 +22,5 @@ function bodyOf(call) {
 export function showTags(query, values) {
   const tags = query.tags.map((tag) => tag.replace(/\{(\w+)\}/g, (written, name) => values[name] ?? written));
   byId("tags").hidden = tags.length === 0;
-  byId("tags").replaceChildren("Depends on ", ...tags.map((tag) => element("code", { textContent: tag })));
+  byId("tags").replaceChildren("Depends on ", ...tags.flatMap((tag) => [element("code", { textContent: tag }), " "]));
 }

@@ -43,7 +43,7 @@ function drawBar(id, share) {
 }
 
 function wordsOf(call) {
-  const isKept = call.kind !== "miss" && call.kind !== "direct"; // the age of a load is the time that it took
+  const isKept = !["miss", "bypass", "direct"].includes(call.kind); // the age of a load is the time that it took
   const age = isKept && call.ageS ? [`${call.ageS} s old`] : [];
   const browser = call.browserMs === undefined ? [] : [`${milliseconds(call.browserMs)} in the browser`];
   return [call.words, ...age, ...browser].join("; ");

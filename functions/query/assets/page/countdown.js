@@ -12,6 +12,7 @@ export function countDown(call, query) {
   byId("left").hidden = call?.ttlS === undefined;
   if (call?.ttlS === undefined) return;
   bar.max = Math.max(query.ttl, 1);
+  if (call.kind === "stale") return showOver("Past its time: one request refreshes it now. Ask again for the new answer.");
   const show = () => {
     const left = call.ttlS - Math.floor((performance.now() - call.received) / 1000);
     bar.value = Math.max(left, 0);
@@ -25,8 +26,12 @@ export function countDown(call, query) {
 // Says that the answer was taken out of the cache.
 export function showTakenOut(words) {
   clearInterval(timer);
+  showOver(`${words}: the next request asks PostgreSQL.`);
+}
+
+function showOver(words) {
   byId("left-bar").value = 0;
-  byId("left-words").textContent = `${words}: the next request asks PostgreSQL.`;
+  byId("left-words").textContent = words;
 }
 
 function wordsOf(left, query) {

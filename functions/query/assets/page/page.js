@@ -206,7 +206,8 @@ async function loadCatalogue() {
   const response = await send("/queries");
   if (response.problem) {
     byId("headline").textContent = `The catalogue cannot be read: ${response.problem.detail}`;
-    byId("credentials").replaceChildren(howToBeAllowed(response, load) ?? "");
+    // A token that was refused can be corrected where it was entered.
+    if (byId("token") === null || response.status !== 401) byId("credentials").replaceChildren(howToBeAllowed(response, load) ?? "");
     return;
   }
   catalogue = parsed(response.text);
