@@ -16,7 +16,7 @@ export function duration(ms) {
 export function timeLeft(seconds) {
   if (seconds < 100) return `${seconds} s`;
   if (seconds < 6000) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.round(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 3600)} h`;
 }
 
 // Returns how many times: 1,293 or 3.4.

@@ -62,20 +62,25 @@ export class Account {
   asked = 0;
   loads = 0;
   hasStale = false;
-  #fromCache = new Map(); // by path: how many answers, and their ms
+  hits = 0;
+  savedMs; // compared with the last load of the same question; undefined before there is one
   #withoutCache = new Map(); // by path: the ms of the last load
+  #uncompared = new Map(); // by path: the ms of answers from the cache before there was a load
 
   // Adds a call.
   add({ text, ...call }) { // which can be large
     this.calls = [...this.calls, call].slice(-KEPT);
-    if (["direct", "miss", "bypass"].includes(call.kind)) this.#withoutCache.set(call.path, call.ms);
+    // A bypass is no measure: it has waited for the cache.
+    if (call.kind === "direct" || call.kind === "miss") this.#compare(call);
     if (call.kind === "direct" || call.kind === "error") return;
     this.asked += 1;
     if (call.kind === "miss" || call.kind === "bypass") this.loads += 1;
     this.hasStale ||= call.kind === "stale";
     if (call.kind !== "hit" && call.kind !== "stale") return;
-    const { number, ms } = this.#fromCache.get(call.path) ?? { number: 0, ms: 0 };
-    this.#fromCache.set(call.path, { number: number + 1, ms: ms + call.ms });
+    this.hits += 1;
+    const without = this.without(call.path);
+    if (without !== undefined) this.#save(without - call.ms);
+    else this.#uncompared.set(call.path, [...(this.#uncompared.get(call.path) ?? []), call.ms]);
   }
 
   // Returns the ms that the last load of `path` took, or undefined.
@@ -83,15 +88,13 @@ export class Account {
     return this.#withoutCache.get(path);
   }
 
-  // Returns how many answers came from the cache.
-  get hits() {
-    return [...this.#fromCache.values()].reduce((sum, { number }) => sum + number, 0);
+  #compare({ path, ms }) {
+    this.#withoutCache.set(path, ms);
+    for (const each of this.#uncompared.get(path) ?? []) this.#save(ms - each);
+    this.#uncompared.delete(path);
   }
 
-  // Returns the ms that they saved, compared with the last load of the same question; undefined before there is one.
-  get savedMs() {
-    const compared = [...this.#fromCache].filter(([path]) => this.#withoutCache.has(path));
-    if (compared.length === 0) return undefined;
-    return compared.reduce((sum, [path, { number, ms }]) => sum + number * this.#withoutCache.get(path) - ms, 0);
+  #save(ms) {
+    this.savedMs = (this.savedMs ?? 0) + ms;
   }
 }
