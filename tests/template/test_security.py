@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.template.support.api import PREFLIGHT, operations
+from tests.template.support.api import PAGES, PREFLIGHT, operations
 from tests.template.support.choices import MODES, parameters_of
 from tests.template.support.network import INTERNET, edges, rules
 from tests.template.support.permissions import listed, statements
@@ -55,10 +55,15 @@ def called_by_this_account_only(stack: Stack) -> bool:
 
 
 def routes_ask(stack: Stack) -> bool:
-    """Reads are open only if ReadAuthorization says so. Preflight is always open, and reveals nothing."""
+    """Reads are open only if ReadAuthorization says so, and in developer mode the pages, which hold no data.
+
+    Preflight is always open, and reveals nothing.
+    """
     is_open = {route for route, operation in operations(stack).items() if not operation["security"]}
-    reads = {route for route in operations(stack) if route[0] != "POST"}
-    return is_open == (reads if stack.parameters["ReadAuthorization"] == "open" else {PREFLIGHT})
+    if stack.parameters["ReadAuthorization"] == "open":
+        return is_open == {route for route in operations(stack) if route[0] != "POST"}
+    in_developer_mode = stack.parameters["DeveloperMode"] == "on"  # auto is off in prod
+    return is_open == {PREFLIGHT} | (PAGES if in_developer_mode else set())
 
 
 def no_rule_lets_addresses_in(stack: Stack) -> bool:

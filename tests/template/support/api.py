@@ -8,6 +8,7 @@ from tests.template.support.stack import Stack
 
 Route = tuple[str, str]
 PREFLIGHT: Final[Route] = ("OPTIONS", "/{proxy+}")
+PAGES: Final[set[Route]] = {(method, path) for method in ("GET", "HEAD") for path in ("/", "/docs")}
 
 
 def body(stack: Stack) -> dict[str, Any]:
