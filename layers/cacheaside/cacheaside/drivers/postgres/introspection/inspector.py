@@ -36,7 +36,7 @@ from cacheaside.drivers.postgres.introspection.expansion import expand
 from cacheaside.drivers.postgres.introspection.generic_plan import Plan, generic_plan
 from cacheaside.drivers.postgres.introspection.rights import missing_grants
 from cacheaside.drivers.postgres.introspection.row_types import columns_of
-from cacheaside.drivers.postgres.introspection.touches import touches_of
+from cacheaside.drivers.postgres.introspection.touches import Touches
 from cacheaside.drivers.postgres.typed_sql import with_values
 
 __all__ = ["Inspector", "inspecting"]
@@ -64,6 +64,7 @@ class Inspector:
 
     def __init__(self, cur: cursor) -> None:
         self._cur = cur
+        self._touches = Touches(cur)
         self._objections = {role: objection_to_acting_as(cur, role) for role in (_QUERY_ROLE, _COMMAND_ROLE)}
 
     def facts(self, query: Query) -> Facts:
@@ -111,7 +112,7 @@ class Inspector:
         try:
             with self._rolled_back(_QUERY_ROLE if query else _COMMAND_ROLE, see_as):
                 columns = columns_of(self._cur, statement)
-                return Described(columns, touches_of(self._cur, query) if query else {})
+                return Described(columns, self._touches.of(query) if query else {})
         except StatementRefused:
             return None
         except psycopg2.Error as error:

@@ -14,7 +14,7 @@ from psycopg2.extensions import cursor
 from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue.tags import parameters_of, table_of
 
-__all__ = ["touches_of"]
+__all__ = ["Touches"]
 
 # A table whose changes are recorded, with the columns of its key and a column that can be set, if possible of the key.
 _TABLE: Final = """
@@ -38,21 +38,34 @@ limit 1
 """
 
 
-def touches_of(cur: cursor, query: Query) -> dict[str, str]:
-    """Return a statement by tag. There is none for what is behind a view or a function. Raises psycopg2.Error.
+class Touches:
+    """Finds the statements. Each table is looked up once: a catalogue names the same tables again and again."""
 
-    In that of a row, a parameter's name in braces is to be replaced by its value. A literal that needs quotes has them.
-    """
-    found: dict[str, str] = {}
-    for tag in query.tags:
-        table, parameters = table_of(tag), parameters_of(tag)
-        cur.execute(_TABLE, {"tag": table})
-        for key, is_plain, column in cur.fetchall():
-            if len(parameters) not in (0, len(key)) or "{" in "".join([table, column, *key]):
-                continue
-            condition = _row(key, is_plain, parameters) if parameters else _any_row(table, key)
-            found[tag] = f"update {table} set {column} = {column} where {condition}"  # noqa: S608  # quoted names
-    return found
+    def __init__(self, cur: cursor) -> None:
+        self._cur = cur
+        self._tables: dict[str, list[tuple[list[str], list[bool], str]]] = {}
+
+    def of(self, query: Query) -> dict[str, str]:
+        """Return a statement by tag. There is none for what is behind a view or a function. Raises psycopg2.Error.
+
+        In that of a row, a parameter's name in braces is to be replaced by its value. A literal that needs quotes has
+        them.
+        """
+        found: dict[str, str] = {}
+        for tag in query.tags:
+            table, parameters = table_of(tag), parameters_of(tag)
+            for key, is_plain, column in self._table(table):
+                if len(parameters) not in (0, len(key)) or "{" in "".join([table, column, *key]):
+                    continue
+                condition = _row(key, is_plain, parameters) if parameters else _any_row(table, key)
+                found[tag] = f"update {table} set {column} = {column} where {condition}"  # noqa: S608  # quoted names
+        return found
+
+    def _table(self, tag: str) -> list[tuple[list[str], list[bool], str]]:
+        if tag not in self._tables:
+            self._cur.execute(_TABLE, {"tag": tag})
+            self._tables[tag] = self._cur.fetchall()
+        return self._tables[tag]
 
 
 def _row(key: Sequence[str], is_plain: Sequence[bool], parameters: Sequence[str]) -> str:
