@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.client import HTTPConnection
 from typing import Any, Final
@@ -31,6 +31,7 @@ __all__ = ["ROUNDS", "measure"]
 
 ROUNDS: Final = 60
 _CALLS: Final = 100  # in a block
+_ATTEMPTS: Final = 20
 _AIM: Final = 0.7
 
 
@@ -49,7 +50,7 @@ def measure(stack: QueryStack, size: int) -> Results:
             progress = Progress(f"served hits, {answer}")
             invoke, get = partial(_invoke, sandbox, event("answer", rows=wanted)), partial(_get, client, wanted)
             sandbox.invoke(event("answer", rows=wanted))  # a miss
-            sandbox.invoke(event("answer", rows=wanted))  # a miss
+            _cpu_us(invoke, lambda: sandbox.cpu_ns)  # until it is a hit
             assert invoke() == get(), "both answer the same"
             for number in range(size):
                 ours.append(_cpu_us(invoke, lambda: sandbox.cpu_ns))
@@ -65,17 +66,26 @@ def measure(stack: QueryStack, size: int) -> Results:
     )
 
 
+class _NoHit(Exception):
+    """On a busy machine a reply of the cache can be late. Then the answer comes from PostgreSQL, for a moment."""
+
+
 def _cpu_us(call: Callable[[], object], clock: Callable[[], int]) -> float:
-    """Return the CPU time of a call, on average of a block."""
-    began = clock()
-    for _ in range(_CALLS):
-        call()
-    return (clock() - began) / 1000 / _CALLS
+    """Return the CPU time of a call, on average of a block. A block in which one was no hit is measured again."""
+    for attempt in range(_ATTEMPTS):
+        time.sleep(attempt * 0.2)  # a breaker's pause is shorter
+        began = clock()
+        with suppress(_NoHit):
+            for _ in range(_CALLS):
+                call()
+            return (clock() - began) / 1000 / _CALLS
+    raise _NoHit(f"{_ATTEMPTS} blocks in a row had an answer that was no hit")
 
 
 def _invoke(sandbox: Sandbox, request: dict[str, Any]) -> str:
     response = sandbox.invoke(request)
-    assert source(response) == HIT
+    if source(response) != HIT:
+        raise _NoHit(source(response))
     return str(response["body"])
 
 
