@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 from local.api.gateway import Gateway
 from local.environment import function_environment
 from local.stack import Stack
 from local.template import read_template
-from tests.component.support.checkout import copy_project
+from tests.component.support.checkout import be_patient, copy_project
 
 __all__ = ["Served", "copy_with_catalogue"]
-
-# On a slow machine a server that answers late is not unavailable, and a holder that was paused has not died.
-_PATIENT: Final = (
-    ("drivers/cache/deadline.py", "CALL_S", "20.0"),
-    ("drivers/cache/deadline.py", "_OPENING_S", "20.0"),
-    ("drivers/cache/exchange.py", "_CONFIRM_MS", "10_000"),
-    ("drivers/guarded.py", "_LEAST_S", "20.0"),
-    ("catalogue/policy.py", "LEASE_MS", "60_000"),
-    ("drivers/postgres/connection.py", "_CONNECT_S", "30.0"),
-    ("drivers/postgres/connection.py", "_PING_S", "30.0"),
-)
 
 
 def copy_with_catalogue(folder: Path) -> Path:
     """Copy the project, add the catalogue of these tests, and lengthen timeouts. Returns the catalogue's folder."""
     project = copy_project(folder).folder
-    library = project / "layers" / "cacheaside" / "cacheaside"
-    for path, name, value in _PATIENT:
-        text, count = re.subn(rf"^{name}: Final = .*$", f"{name} = {value}", (library / path).read_text(), flags=re.M)
-        assert count == 1, f"{path} has no {name}"
-        (library / path).write_text(text)
+    be_patient(project)
     catalogue = project / "functions" / "catalogue"
     shutil.copytree(Path(__file__).parents[1] / "catalogue", catalogue, dirs_exist_ok=True)
     return catalogue

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.component.support.checkout import Checkout, copy_project
+from tests.component.support.checkout import Checkout, be_patient, copy_project
 
 _FILES: Final = {
     "migrations/0001_things.sql": """
@@ -81,6 +81,7 @@ def checkout(servers_folder: Path) -> Iterator[Checkout]:
 
 def _checkout(folder: Path) -> Checkout:
     checkout = copy_project(folder)
+    be_patient(folder)
     catalogue = folder / "functions" / "catalogue"
     shutil.rmtree(catalogue)
     for name, text in _FILES.items():
