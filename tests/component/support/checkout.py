@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -49,27 +48,6 @@ def copy_project(folder: Path) -> "Checkout":
     for name in ("template.yaml", "samconfig.toml"):
         shutil.copy(ROOT / name, folder)
     return Checkout(folder)
-
-
-# On a slow machine a server that answers late is not unavailable, and a holder that was paused has not died.
-_PATIENT = (
-    ("drivers/cache/deadline.py", "CALL_S", "20.0"),
-    ("drivers/cache/deadline.py", "_OPENING_S", "20.0"),
-    ("drivers/cache/exchange.py", "_CONFIRM_MS", "10_000"),
-    ("drivers/guarded.py", "_LEAST_S", "20.0"),
-    ("catalogue/policy.py", "LEASE_MS", "60_000"),
-    ("drivers/postgres/connection.py", "_CONNECT_S", "30.0"),
-    ("drivers/postgres/connection.py", "_PING_S", "30.0"),
-)
-
-
-def be_patient(project: Path) -> None:
-    """Lengthen the timeouts in a copy of this project, for tests of which none is about a late answer."""
-    library = project / "layers" / "cacheaside" / "cacheaside"
-    for path, name, value in _PATIENT:
-        text, count = re.subn(rf"^{name}: Final = .*$", f"{name} = {value}", (library / path).read_text(), flags=re.M)
-        assert count == 1, f"{path} has no {name}"
-        (library / path).write_text(text)
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:

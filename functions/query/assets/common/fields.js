@@ -12,9 +12,11 @@ export function fields(parameters, prefix) {
     nodes: all.map((each) => each.node),
     values: () => Object.fromEntries(all.map((each) => [each.name, each.value()]).filter(([, value]) => value !== undefined)),
     showProblems: (problems) => {
-      for (const each of all) each.show(problems.filter(({ parameter }) => parameter === each.name));
-      all.find((each) => problems.some(({ parameter }) => parameter === each.name))?.focus();
-      return problems.filter(({ parameter }) => !all.some((each) => each.name === parameter));
+      // A problem names a parameter, or a column of the constraint that a command violates.
+      const isAbout = (each, { parameter, field: column }) => each.name === (parameter ?? column);
+      for (const each of all) each.show(problems.filter((problem) => isAbout(each, problem)));
+      all.find((each) => problems.some((problem) => isAbout(each, problem)))?.focus();
+      return problems.filter((problem) => !all.some((each) => isAbout(each, problem)));
     },
     // What was typed and is no value, such as half a date. The server never sees it.
     unreadable: () => all.filter((each) => each.isUnreadable()).map((each) => ({ parameter: each.name, detail: `${each.name} is not complete, or not ${each.kind}` })),

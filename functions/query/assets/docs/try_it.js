@@ -28,9 +28,7 @@ export function tryIt({ id, authorization }, form, region) {
   follow();
 
   const refuse = ({ title, detail, errors = [] }) => {
-    const own = errors.map((each) => ({ parameter: each.parameter ?? each.field, detail: each.detail }));
-    const others = form.showProblems(own);
-    const isShown = own.length > 0 && others.length === 0;
+    const isShown = form.showProblems(errors).length === 0 && errors.length > 0;
     problem.hidden = isShown;
     problem.textContent = isShown ? "" : `${title}. ${detail ?? ""}`;
   };

@@ -121,11 +121,9 @@ function arrived(before, call) {
   return `${call.kind}: asked anew, and the answer is the same`;
 }
 
-function refuse(problem) {
-  const own = (problem.errors ?? []).map(({ parameter, field, detail }) => ({ parameter: parameter ?? field, detail }));
-  const others = form.showProblems(own);
-  const isShown = own.length > 0 && others.length === 0;
-  byId("command-problem").textContent = isShown ? "" : `${problem.title}. ${problem.detail}`;
+function refuse({ title, detail, errors = [] }) {
+  const isShown = form.showProblems(errors).length === 0 && errors.length > 0;
+  byId("command-problem").textContent = isShown ? "" : `${title}. ${detail}`;
   byId("command-problem").hidden = isShown;
   steps([]);
 }

@@ -9,7 +9,8 @@ from typing import Final
 
 import pytest
 
-from tests.component.support.checkout import Checkout, be_patient, copy_project
+from tests.component.support.checkout import Checkout, copy_project
+from tests.component.support.timeouts import lengthen_timeouts_in
 
 _FILES: Final = {
     "migrations/0001_things.sql": """
@@ -81,7 +82,7 @@ def checkout(servers_folder: Path) -> Iterator[Checkout]:
 
 def _checkout(folder: Path) -> Checkout:
     checkout = copy_project(folder)
-    be_patient(folder)
+    lengthen_timeouts_in(folder)
     catalogue = folder / "functions" / "catalogue"
     shutil.rmtree(catalogue)
     for name, text in _FILES.items():
