@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def servers_folder() -> Iterator[Path]:
-    """A folder that other users can open, unlike those of pytest: root starts PostgreSQL as another user."""
-    path = Path(tempfile.mkdtemp(prefix="cacheaside-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
+def new_folder() -> Iterator[Callable[[str], Path]]:
+    """Make a new folder, also if two tests choose the same name.
+
+    Other users can open it, unlike those of pytest: root starts PostgreSQL as another user.
+    """
+    parent = Path(tempfile.mkdtemp(prefix="cacheaside-"))
+    parent.chmod(0o755)
+
+    def make(name: str) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
+        folder.chmod(0o755)
+        return folder
+
+    yield make
+    shutil.rmtree(parent)
 
 
 # This machine may be busy with something else during an example.

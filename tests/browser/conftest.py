@@ -41,12 +41,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def served(servers_folder: Path) -> Iterator[Served]:
+def served(new_folder: Callable[[str], Path]) -> Iterator[Served]:
     """The local stack, with the catalogue of the tests and that in tests/browser/catalogue."""
-    catalogue = copy_with_catalogue(servers_folder / "project")
+    catalogue = copy_with_catalogue(new_folder("project"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAMPLE_SIZE", "100")
-        with running_stack(servers_folder / "browser", print) as stack, ExitStack() as exits:
+        with running_stack(new_folder("browser"), print) as stack, ExitStack() as exits:
             with closing(psycopg2.connect(stack.database_url)) as connection:
                 describe_rows(connection, catalogue)
             served = Served(stack, catalogue, exits)

@@ -47,9 +47,9 @@ def long_timeouts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture(scope="session")
-def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
+def postgres(new_folder: Callable[[str], Path]) -> Iterator[PostgresServer]:
     settings = {"max_prepared_transactions": "10"}
-    with PostgresServer(servers_folder / "postgres", settings=settings, durable=False) as server:
+    with PostgresServer(new_folder("postgres"), settings=settings, durable=False) as server:
         with closing(psycopg2.connect(server.url)) as connection:
             upgrade(connection)
             sample_data.load(connection, FUNCTIONS / "catalogue", PRODUCTS, lambda _done, _total: None)
@@ -61,14 +61,14 @@ def postgres(servers_folder: Path) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def cache_servers(servers_folder: Path) -> Iterator[Callable[[str], CacheServer]]:
+def cache_servers(new_folder: Callable[[str], Path]) -> Iterator[Callable[[str], CacheServer]]:
     """Starts each kind of cache when a test first needs it."""
     with ExitStack() as exits:
         started: dict[str, CacheServer] = {}
 
         def start(kind: str) -> CacheServer:
             if kind not in started:
-                started[kind] = exits.enter_context(CACHE_SERVERS[kind](servers_folder / kind))
+                started[kind] = exits.enter_context(CACHE_SERVERS[kind](new_folder(kind)))
             return started[kind]
 
         yield start

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,14 +21,14 @@ FOLDER = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def address(servers_folder: Path) -> Iterator[str]:
+def address(new_folder: Callable[[str], Path]) -> Iterator[str]:
     """The URL of the API. The catalogue has the statements of the tests' shop, and those beside this file."""
-    folder = copy_project(servers_folder / "project").folder
+    folder = copy_project(new_folder("project")).folder
     shutil.copytree(FOLDER / "catalogue", folder / "functions" / "catalogue", dirs_exist_ok=True)
     template = read_template(folder / "template.yaml")
     with pytest.MonkeyPatch.context() as patch, closing(Gateway(0)) as gateway:
         patch.setenv("SAMPLE_SIZE", "100")
-        with running_stack(servers_folder / "conformance", print) as stack:
+        with running_stack(new_folder("conformance"), print) as stack:
             with closing(psycopg2.connect(stack.database_url)) as connection:
                 with connection, connection.cursor() as cursor:
                     cursor.execute((FOLDER / "things.sql").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,11 +103,9 @@ class Stage:
 
 
 @pytest.fixture(params=[CHINOOK, PAGILA], ids=lambda walk: walk.name)
-def stage(request: pytest.FixtureRequest, servers_folder: Path) -> Iterator[Stage]:
+def stage(request: pytest.FixtureRequest, new_folder: Callable[[str], Path]) -> Iterator[Stage]:
     walk: Walk = request.param
-    folder = servers_folder / walk.name
-    folder.mkdir()
-    folder.chmod(0o755)
+    folder = new_folder(walk.name)
     settings = {"log_min_duration_statement": "0", "log_line_prefix": "%m [%p] %q%u@%d "}
     with PostgresServer(folder / "postgres", log=folder / "postgres.log", settings=settings, durable=False) as server:
         with closing(psycopg2.connect(server.url)) as connection, connection.cursor() as cursor:

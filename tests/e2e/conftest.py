@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,11 +21,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def under_test(servers_folder: Path) -> Iterator[Target]:
+def under_test(new_folder: Callable[[str], Path]) -> Iterator[Target]:
     if named := of_environment(os.environ):
         yield named
         return
-    checkout = copy_project(servers_folder / "e2e")
+    checkout = copy_project(new_folder("e2e"))
     # To a file: a pipe that is not read would fill up and block the stack.
     with (
         (checkout.folder / "run.log").open("w") as log,

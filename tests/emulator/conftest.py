@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,15 +24,15 @@ def docker_engine() -> None:
 
 
 @pytest.fixture(scope="session")
-def stack(docker_engine: None, servers_folder: Path) -> Iterator[Stack]:
+def stack(docker_engine: None, new_folder: Callable[[str], Path]) -> Iterator[Stack]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SAMPLE_SIZE", "100")
-        with running_stack(servers_folder / "emulator", print) as stack:
+        with running_stack(new_folder("emulator"), print) as stack:
             yield stack
 
 
 @pytest.fixture(scope="session")
-def lambdas(stack: Stack, servers_folder: Path) -> Iterator[Emulator]:
+def lambdas(stack: Stack, new_folder: Callable[[str], Path]) -> Iterator[Emulator]:
     """They are built in a copy, which has the catalogue of the tests."""
-    with running_emulator(stack, copy_project(servers_folder / "built").folder) as lambdas:
+    with running_emulator(stack, copy_project(new_folder("built")).folder) as lambdas:
         yield lambdas

@@ -30,13 +30,13 @@ from tests.component.support.sql import Sql
 
 
 def test_a_standby_is_refused_because_it_may_lack_the_latest_write(
-    servers_folder: Path, database_settings: DatabaseSettings
+    new_folder: Callable[[str], Path], database_settings: DatabaseSettings
 ) -> None:
-    with PostgresServer(servers_folder / "standby", durable=False) as server:
+    with PostgresServer(new_folder("standby"), durable=False) as server:
         database = Queries(database_settings._replace(url=server.url))
         database.ping()
         server.stop()
-        (servers_folder / "standby" / "data" / "standby.signal").touch()
+        (server.folder / "data" / "standby.signal").touch()
         server.start()
         with pytest.raises(DatabaseUnavailable) as refused:
             database.ping()

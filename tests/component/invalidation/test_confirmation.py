@@ -82,7 +82,7 @@ def test_a_tag_that_another_client_has_deleted_is_not_confirmed_before_the_repli
 def test_fewer_replicas_than_the_settings_say_are_too_few(pair: Pair) -> None:
     cache = ConfirmedTagCache(settings_of(pair.primary)._replace(replicas=2))
     assert not is_confirmed(cache)
-    assert is_confirmed(ConfirmedTagCache(settings_of(pair.primary)))
+    wait_until(lambda: is_confirmed(ConfirmedTagCache(settings_of(pair.primary))))
 
 
 @pytest.mark.usefixtures("production_limit")
@@ -144,7 +144,7 @@ def test_each_primary_of_a_cluster_is_asked_to_confirm(cache_servers: Callable[[
     cluster: ValkeyCluster = cache_servers("cluster-8")
     assert {cluster.owner(tag_key(tag)).port for tag in TAGS} == {node.port for node in cluster.nodes}
     assert not is_confirmed(ConfirmedTagCache(settings_of(cluster)._replace(replicas=1)), *TAGS)
-    assert is_confirmed(ConfirmedTagCache(settings_of(cluster)), *TAGS)
+    wait_until(lambda: is_confirmed(ConfirmedTagCache(settings_of(cluster)), *TAGS))
 
 
 @pytest.mark.usefixtures("production_limit")
@@ -163,7 +163,7 @@ def test_a_replica_of_one_primary_must_confirm_and_the_others_are_not_held_up(tm
         cache = ConfirmedTagCache(settings_of(cluster))
         wait_until(lambda: is_confirmed(cache, *TAGS))
         with frozen(replica):
-            assert is_confirmed(cache, *others)
+            wait_until(lambda: is_confirmed(cache, *others))
             assert not is_confirmed(cache, *TAGS)
 
 

@@ -307,10 +307,10 @@ def test_query_that_writes_is_500(api: Api) -> None:
 
 
 @pytest.fixture(scope="module")
-def standby(servers_folder: Path) -> Iterator[PostgresServer]:
-    with PostgresServer(servers_folder / "hot_standby", durable=False) as server:
+def standby(new_folder: Callable[[str], Path]) -> Iterator[PostgresServer]:
+    with PostgresServer(new_folder("hot_standby"), durable=False) as server:
         server.stop()
-        (servers_folder / "hot_standby" / "data" / "standby.signal").touch()
+        (server.folder / "data" / "standby.signal").touch()
         server.start()
         yield server
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,8 +18,8 @@ USERS = "create role maker login createrole; create role plain login; create rol
 
 
 @pytest.fixture(scope="session")
-def untouched(servers_folder: Path) -> Iterator[PostgresServer]:
-    with PostgresServer(servers_folder / "untouched", durable=False) as server:
+def untouched(new_folder: Callable[[str], Path]) -> Iterator[PostgresServer]:
+    with PostgresServer(new_folder("untouched"), durable=False) as server:
         with closing(psycopg2.connect(server.url)) as connection, connection, connection.cursor() as cursor:
             cursor.execute(USERS)
         yield server

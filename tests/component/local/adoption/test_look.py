@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -50,8 +50,8 @@ def pooler(server: PostgresServer) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_standby_is_refused(servers_folder: Path) -> None:
-    server = PostgresServer(servers_folder / "standby", durable=False)
+def test_standby_is_refused(new_folder: Callable[[str], Path]) -> None:
+    server = PostgresServer(new_folder("standby"), durable=False)
     with server:
         pass
     (server.folder / "data/standby.signal").touch(mode=0o644)

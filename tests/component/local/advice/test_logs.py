@@ -30,8 +30,8 @@ SNAKE, MIXED = DATABASE, "mixed"
 
 
 @pytest.fixture(scope="module")
-def server(servers_folder: Path) -> Iterator[PostgresServer]:
-    with PostgresServer(servers_folder / "logging", settings=SETTINGS, durable=False) as server:
+def server(new_folder: Callable[[str], Path]) -> Iterator[PostgresServer]:
+    with PostgresServer(new_folder("logging"), settings=SETTINGS, durable=False) as server:
         with closing(psycopg2.connect(server.url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
             cursor.execute(f"create database {MIXED}")

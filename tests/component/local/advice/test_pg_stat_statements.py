@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,9 +16,8 @@ from tests.component.support.debian_postgres import debian_postgres
 
 
 @pytest.fixture(scope="module")
-def url(servers_folder: Path) -> Iterator[str]:
-    folder = servers_folder / "debian"
-    folder.mkdir()
+def url(new_folder: Callable[[str], Path]) -> Iterator[str]:
+    folder = new_folder("debian")
     with debian_postgres(folder) as url:
         with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
@@ -28,8 +28,8 @@ select {number} as number
 
 
 @pytest.fixture(scope="module")
-def project(servers_folder: Path) -> Iterator[Checkout]:
-    checkout = copy_project(servers_folder / "reload")
+def project(new_folder: Callable[[str], Path]) -> Iterator[Checkout]:
+    checkout = copy_project(new_folder("reload"))
     with (checkout.folder / "run.log").open("w") as log, checkout.running(output=log):
         yield checkout
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -67,15 +67,15 @@ select id from notes
 
 
 @pytest.fixture(scope="module")
-def stopped(servers_folder: Path) -> Checkout:
+def stopped(new_folder: Callable[[str], Path]) -> Checkout:
     """A checkout with that catalogue in which nothing runs."""
-    return _checkout(servers_folder / "stopped")
+    return _checkout(new_folder("stopped"))
 
 
 @pytest.fixture(scope="module")
-def checkout(servers_folder: Path) -> Iterator[Checkout]:
+def checkout(new_folder: Callable[[str], Path]) -> Iterator[Checkout]:
     """A checkout with that catalogue whose stack runs."""
-    checkout = _checkout(servers_folder / "live")
+    checkout = _checkout(new_folder("live"))
     with (checkout.folder / "run.log").open("w") as log, checkout.running(output=log, SAMPLE_SIZE="0"):
         yield checkout
 

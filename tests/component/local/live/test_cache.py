@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,8 @@ from tests.support.cached_thing import found, question
 
 
 @pytest.fixture
-def lfu(servers_folder: Path) -> Iterator[ValkeyServer]:
-    with ValkeyServer(servers_folder / "lfu", settings={"maxmemory-policy": "volatile-lfu"}) as server:
+def lfu(new_folder: Callable[[str], Path]) -> Iterator[ValkeyServer]:
+    with ValkeyServer(new_folder("lfu"), settings={"maxmemory-policy": "volatile-lfu"}) as server:
         yield server
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,9 @@ from tests.support.root import ROOT
 
 
 @pytest.fixture(scope="module")
-def checkout(servers_folder: Path) -> Checkout:
+def checkout(new_folder: Callable[[str], Path]) -> Checkout:
     """A checkout whose environment is this one, so that make has nothing to install."""
-    checkout = copy_project(servers_folder / "make_psql")
+    checkout = copy_project(new_folder("make_psql"))
     shutil.copy(ROOT / "Makefile", checkout.folder)
     (checkout.folder / "requirements").mkdir()
     (checkout.folder / "requirements" / "dev.txt").touch()
