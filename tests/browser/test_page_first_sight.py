@@ -77,6 +77,8 @@ def test_second_answer_is_faster_by_the_times_that_the_server_took(page: Page, s
     second = ask(page)
     assert "; hit; ttl=" in second.headers["cache-status"]
     assert traffic.statuses(traffic.direct) == {"cacheaside; fwd=request": 2}
+    paths = page.locator("#rows td:nth-child(2)").all_text_contents()
+    assert sorted(paths) == ["/queries/version"] * 2 + ["/queries/version/direct"] * 2
     headline = page.locator("#headline").inner_text()
     told = re.fullmatch(r"([\d,.]+) times faster: (.+) instead of (.+); (.+) saved\.", headline)
     assert told is not None, headline

@@ -166,6 +166,29 @@ def test_token_of_the_reader_is_sent_with_a_write(
     assert "a.b.c" not in str(page.evaluate("[...Object.values(localStorage), ...Object.values(sessionStorage)]"))
 
 
+def test_write_whose_response_is_lost_is_carried_out_once(product: Page, expected_messages: list[str]) -> None:
+    expected_messages.append(FAILED_REQUEST)
+    keys: list[str | None] = []
+
+    def lose_the_first(route: Route) -> None:
+        keys.append(route.request.header_value("idempotency-key"))
+        if len(keys) > 1:
+            return route.continue_()
+        route.fetch()
+        return route.abort()
+
+    product.route("**/commands/*", lose_the_first)
+    price(product, "12.50")
+    write(product)
+    expect(product.get_by_role("alert").filter(has_text="it is carried out once")).to_be_visible()
+    write(product)
+    expect(product.locator("#steps li").nth(1)).to_contain_text("committed by an earlier request, and invalidated")
+    write(product)
+    expect(product.locator("#steps li").nth(1)).to_contain_text(" committed, and invalidated")
+    first, second, third = keys
+    assert first == second != third
+
+
 def test_write_that_needs_a_signature_is_a_line_for_a_shell(
     open_page: Callable[..., Page], served: Served, empty_cache: None, state: State
 ) -> None:

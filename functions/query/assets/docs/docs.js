@@ -13,7 +13,7 @@ const GROUPS = { queries: "Queries", commands: "Commands", operations: "Operatio
 async function show() {
   const response = await send("/openapi.json");
   const { text, problem } = response;
-  if (problem) return explain(`openapi.json cannot be read. ${problem.title}. ${problem.detail ?? ""}`, howToBeAllowed(response, show));
+  if (problem) return refuse(response);
   try {
     draw(parsed(text));
   } catch (error) {
@@ -48,6 +48,14 @@ function notices(operations, errors) {
     isEmpty && errors.length === 0 ? element("p", { className: "panel", textContent: "The catalogue has no query yet: put a .sql file into functions/catalogue/queries." }) : undefined,
     operations.some(({ authorization }) => authorization === "jwt") ? tokenField() : undefined,
   ].filter(Boolean);
+}
+
+function refuse(response) {
+  const { title, detail = "" } = response.problem;
+  const reason = `openapi.json cannot be read. ${title}. ${detail}`;
+  // A token that was refused can be corrected where it was entered.
+  if (response.status === 401 && byId("token") !== null) byId("reference").querySelector("[role=alert]").textContent = reason;
+  else explain(reason, howToBeAllowed(response, show));
 }
 
 function problemSection({ slug, status, title, explanation }) {

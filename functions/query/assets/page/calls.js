@@ -14,14 +14,15 @@ export const KINDS = {
 
 const KEPT = 60;
 
-// Returns the call that `response` answered. Cache-Status (RFC 9211) says where the answer came from.
-export function callOf(path, response) {
+// Returns the call that `response` answered. Cache-Status (RFC 9211) says where the answer came from. `path` is that of
+// the question, also where `sentTo` is its route without the cache.
+export function callOf(path, response, sentTo = path) {
   const status = response.headers.get("cache-status") ?? "";
   const age = response.headers.get("age");
   const ttl = /; ttl=(-?\d+)/.exec(status);
   const kind = kindOf(status, /db;dur=/.test(response.headers.get("server-timing")));
   return {
-    path, kind, status,
+    path, sentTo, kind, status,
     at: new Date(),
     received: performance.now(),
     code: response.status,

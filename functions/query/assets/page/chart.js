@@ -71,7 +71,7 @@ function mark(call, x, y, base, slot) {
 
 function describe(call) {
   const age = call.ageS === undefined ? "" : `, age ${call.ageS} s`;
-  return `${call.at.toLocaleTimeString("en-GB")} ${KINDS[call.kind].name}: ${call.words}${age}. ${milliseconds(call.ms)} at the server, ${milliseconds(call.browserMs)} in the browser. ${call.path}`;
+  return `${call.at.toLocaleTimeString("en-GB")} ${KINDS[call.kind].name}: ${call.words}${age}. ${milliseconds(call.ms)} at the server, ${milliseconds(call.browserMs)} in the browser. ${call.sentTo}`;
 }
 
 function tabStop(calls, chosen) {
@@ -97,7 +97,7 @@ function legend(calls) {
 
 function table(calls) {
   byId("rows").replaceChildren(...calls.toReversed().map((call) => element("tr", {}, ...[
-    call.at.toLocaleTimeString("en-GB"), call.path, KINDS[call.kind].name, call.ageS === undefined ? "" : `${call.ageS} s`,
+    call.at.toLocaleTimeString("en-GB"), call.sentTo, KINDS[call.kind].name, call.ageS === undefined ? "" : `${call.ageS} s`,
     milliseconds(call.ms), duration(call.browserMs),
   ].map((text) => element("td", { textContent: text })))));
 }

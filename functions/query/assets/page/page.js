@@ -85,9 +85,9 @@ async function askDirect({ query, values, path }) {
   if (!isWaiting) waitingDirect.set(path, performance.now());
   startCard("direct", waitingDirect.get(path));
   if (isWaiting) return;
-  const response = await send(`/queries/${query.name}/direct${queryString(values)}`);
+  const direct = `/queries/${query.name}/direct${queryString(values)}`;
+  const call = callOf(path, await send(direct), direct);
   waitingDirect.delete(path);
-  const call = callOf(path, response);
   account.add(call);
   if (shown === path) {
     finishCard("direct", call);

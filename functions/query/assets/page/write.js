@@ -15,6 +15,7 @@ let page; // see offerWrites
 let catalogue;
 let form;
 let isBusy = false; // a write or a watch is running
+let unanswered; // the last write that no response confirmed: { path, body, key }
 
 // Fills the panel. `page` has question(), the one in the form; isAsked(path), whether it still is; and askCached(), which
 // asks it.
@@ -99,15 +100,24 @@ async function write(asked, path, body) {
   steps(["Reading the answer as it is now …"]);
   const before = await send(asked.path);
   const began = performance.now();
-  const response = await send(path, { method: "POST", body });
+  const response = await send(path, { method: "POST", body, headers: { "idempotency-key": keyOf(path, body) } });
   const committed = performance.now() - began;
+  if (response.status === 0) response.problem.detail += " Write again: it is carried out once.";
   if (response.problem) return refuse(response.problem);
-  const note = JSON.parse(response.text).invalidation === "pending" ? "committed; the cache will be told in a moment" : "committed, and invalidated";
+  unanswered = undefined;
+  const done = response.headers.has("idempotency-replayed") ? "committed by an earlier request" : "committed";
+  const note = JSON.parse(response.text).invalidation === "pending" ? `${done}; the cache will be told in a moment` : `${done}, and invalidated`;
   const call = await page.askCached(asked);
   const lines = ["0 ms: the write is sent", `${milliseconds(committed)}: ${note}`];
   if (page.isAsked(asked.path)) lines.push(`${milliseconds(performance.now() - began)}: ${arrived(before, call)}`);
   steps(lines);
   if (isAnswer(before) && call.kind !== "error" && page.isAsked(asked.path)) difference(before.text, call.text);
+}
+
+// Returns the Idempotency-Key of a write. It is the same when the same write is sent again without a response to the first.
+function keyOf(path, body) {
+  if (unanswered?.path !== path || unanswered.body !== body) unanswered = { path, body, key: crypto.getRandomValues(new Uint32Array(4)).join("-") };
+  return unanswered.key;
 }
 
 // Whether the response is an answer of the query, or says that there is no such row.
