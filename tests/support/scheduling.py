@@ -17,6 +17,8 @@ _APART: Final = ("tests/component/local/deployment/", "tests/component/proofs/")
 _LONGEST: Final = (
     *_APART,
     *_TOGETHER,
+    "tests/component/bench/",
+    "tests/conformance/",
     "tests/component/local/",
     "tests/component/reading/",
     "tests/unit/proofs/",

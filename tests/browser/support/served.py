@@ -12,15 +12,13 @@ from local.environment import function_environment
 from local.stack import Stack
 from local.template import read_template
 from tests.component.support.checkout import copy_project
-from tests.component.support.timeouts import lengthen_timeouts_in
 
 __all__ = ["Served", "copy_with_catalogue"]
 
 
 def copy_with_catalogue(folder: Path) -> Path:
-    """Copy the project, add the catalogue of these tests, and lengthen timeouts. Returns the catalogue's folder."""
+    """Copy the project, and add the catalogue of these tests. Returns the catalogue's folder."""
     project = copy_project(folder).folder
-    lengthen_timeouts_in(project)
     catalogue = project / "functions" / "catalogue"
     shutil.copytree(Path(__file__).parents[1] / "catalogue", catalogue, dirs_exist_ok=True)
     return catalogue

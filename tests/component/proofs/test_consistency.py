@@ -54,16 +54,26 @@ def run(production_timeouts: None, postgres: PostgresServer, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", CACHE_KINDS)
 def test_no_read_is_older_than_a_write_acknowledged_before_it(run: Callable[..., ConsistencyReport], kind: str) -> None:
-    report = run(15, kind)
-    assert report.held, report
-    assert report.operations > 500, report
-    # A run without faults and conflicts is no evidence.
-    for what in (Count.READ_ALL, Count.DONE, Count.PENDING, Count.COMMITTED, Count.ROLLED_BACK, Count.SCHEMA_CHANGED):
-        assert report.counts[what] > 0, report
-    assert sum(report.faults.values()) > 20, report
-    assert {f"network {fault.value}" for fault in NetworkFault} <= report.faults.keys(), report
-    assert sum(report.met.values()) > 10, report
-    assert report.sources["HIT"] > 100, report
+    for _ in range(4):  # in a run during which the machine stalls, too little may happen
+        report = run(15, kind)
+        assert report.held, report
+        if not (missing := missing_evidence(report)):
+            break
+    assert not missing, report
+
+
+def missing_evidence(report: ConsistencyReport) -> list[str]:
+    """Return what a run had too little of: without faults and conflicts it is no evidence."""
+    counted = (Count.READ_ALL, Count.DONE, Count.PENDING, Count.COMMITTED, Count.ROLLED_BACK, Count.SCHEMA_CHANGED)
+    enough = {
+        "operations": report.operations > 500,
+        "faults": sum(report.faults.values()) > 20,
+        "commands and replies that met a fault": sum(report.met.values()) > 10,
+        "hits": report.sources["HIT"] > 100,
+        **{what.value: report.counts[what] > 0 for what in counted},
+        **{fault.value: f"network {fault.value}" in report.faults for fault in NetworkFault},
+    }
+    return [what for what, is_enough in enough.items() if not is_enough]
 
 
 @pytest.mark.parametrize(("seconds", "lost", "held"), [(60, 1, True), (60, 0, False), (4, 0, True)])

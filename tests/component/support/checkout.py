@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from local.servers.processes import HOST
+from tests.component.support.timeouts import lengthen_timeouts_in
 from tests.support.answer import Answer
 from tests.support.ports import unclaimed_port
 from tests.support.root import FUNCTIONS, ROOT
@@ -42,11 +43,15 @@ Resources:
 
 
 def copy_project(folder: Path) -> "Checkout":
-    """Copy this project into `folder`, with the catalogue of the tests and without bytecode."""
+    """Copy this project into `folder`, with the catalogue of the tests and without bytecode.
+
+    Its timeouts are longer: most tests expect a hit, and on a slow machine the cache may be late for a moment.
+    """
     for source in (ROOT / "local", FUNCTIONS, ROOT / "layers"):
         shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("template.yaml", "samconfig.toml"):
         shutil.copy(ROOT / name, folder)
+    lengthen_timeouts_in(folder)
     return Checkout(folder)
 
 

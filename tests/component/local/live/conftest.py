@@ -10,7 +10,6 @@ from typing import Final
 import pytest
 
 from tests.component.support.checkout import Checkout, copy_project
-from tests.component.support.timeouts import lengthen_timeouts_in
 
 _FILES: Final = {
     "migrations/0001_things.sql": """
@@ -82,7 +81,6 @@ def checkout(new_folder: Callable[[str], Path]) -> Iterator[Checkout]:
 
 def _checkout(folder: Path) -> Checkout:
     checkout = copy_project(folder)
-    lengthen_timeouts_in(folder)
     catalogue = folder / "functions" / "catalogue"
     shutil.rmtree(catalogue)
     for name, text in _FILES.items():
