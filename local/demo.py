@@ -4,7 +4,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import redis
@@ -44,8 +44,7 @@ def run_demo() -> bool:
 
     Uses a folder, a cache and a port of its own, so that it can run beside `cacheaside run`.
     """
-    # No schedule: the sweep would invalidate the changes of the sample data between miss and hit.
-    template = replace(read_template(ROOT / "template.yaml"), schedules=())
+    template = read_template(ROOT / "template.yaml")
     with serving(template, ROOT / ".local" / "demo", port=0, access=False) as (gateway, stack):
         rows, all_asked = [], True
         for row in measure_queries(gateway.url, stack.cache_url):

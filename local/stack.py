@@ -11,6 +11,11 @@ from pathlib import Path
 import psycopg2
 import redis
 
+from cacheaside.drivers.cache.cache import Cache
+from cacheaside.drivers.postgres.outbox import Outbox
+from cacheaside.errors import DatabaseError
+from cacheaside.invalidation.drain import Drainer
+from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
 from local import recorded_url
 from local.catalogue_folder import CATALOGUE
 from local.connecting import connect
@@ -63,6 +68,7 @@ def running_stack(folder: Path, print_line: PrintLine, *, api_url: str | None = 
         )
         _check_cache(cache_url)
         _load_schema_and_data(stack, size, folder, print_line)
+        _invalidate_recorded_changes(stack)
         exits.enter_context(endpoints_file(folder, Endpoints(stack.database_url, stack.cache_url, api_url)))
         yield stack
 
@@ -147,6 +153,23 @@ def _load_schema_and_data(stack: Stack, size: int, folder: Path, print_line: Pri
             if shutil.disk_usage(folder).free < WAL_SEGMENT:
                 raise LocalError(f"no space left on the disk of {folder}: free some and start again") from None
             raise LocalError(f"{task}: {one_line(error)}") from None
+
+
+def _invalidate_recorded_changes(stack: Stack) -> None:
+    """Drain the outbox before anything is served.
+
+    It has the changes of migrations and sample data, and in a foreign database those of the time without a stack. The
+    first sweep would drain them while the first answers are being stored, and invalidate these.
+    """
+    database = DatabaseSettings(stack.database_url, Authentication.URL, region="")
+    cache = CacheSettings(stack.cache_url, Authentication.URL, region="", name="")
+    drainer = Drainer(Outbox(database), Cache(cache))
+    try:
+        for _ in range(3):  # on a busy machine the cache may be late
+            if drainer.drain().reachable:
+                break
+    except DatabaseError as error:
+        raise LocalError(f"the recorded changes cannot be drained: {error}") from None
 
 
 @contextmanager

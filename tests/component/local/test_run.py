@@ -65,6 +65,16 @@ def test_it_prints_its_address_and_that_there_are_no_queries(checkout: Checkout)
     assert ".local/log" in said
 
 
+def test_recorded_changes_are_invalidated_before_the_first_request(checkout: Checkout) -> None:
+    """The template of `checkout` has no schedule, so nothing else drains the changes of the sample data."""
+    with checkout.running():
+        with closing(psycopg2.connect(checkout.endpoints["DATABASE_URL"])) as connection, connection.cursor() as cursor:
+            cursor.execute("select count(*), count(*) filter (where drained_at is null) from cacheaside.outbox")
+            recorded, pending = cursor.fetchone() or (0, 0)
+        assert recorded > 0
+        assert pending == 0
+
+
 def test_a_second_start_has_nothing_left_to_load(checkout: Checkout) -> None:
     with checkout.running():
         pass
