@@ -97,8 +97,8 @@ def test_long_run_that_met_no_fault_of_a_kind_is_no_evidence(seconds: float, los
 def test_deliberate_defect_is_found(
     run: Callable[..., ConsistencyReport], defect: Defect, kind: str, only: CacheFault | None
 ) -> None:
-    for _ in range(6):  # in a run during which the machine stalls, too few operations may happen
-        report = run(8 if only else 4, kind, defect=defect, only=only)
+    for attempt in range(1, 7):  # on a busy machine few operations happen: each run is longer than the one before
+        report = run(attempt * (8 if only else 4), kind, defect=defect, only=only)
         if report.violations > 0:
             break
     assert report.violations > 0, report
