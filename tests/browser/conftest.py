@@ -21,6 +21,7 @@ from tests.browser.support.served import Served, copy_with_catalogue
 from tests.browser.support.views import DESKTOP, View
 from tests.support.missing_tool import skip_without_tool
 from tests.support.root import ROOT
+from tests.support.wait_until import wait_until
 
 # A browser that looks for updates would wait for a network that tests do not have.
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -71,6 +72,20 @@ def psql(served: Served) -> Iterator[Callable[[str], None]]:
                 cursor.execute(statement)
 
         yield run
+
+
+@pytest.fixture
+def drained(served: Served) -> Iterator[Callable[[], None]]:
+    """Returns once the sweep has invalidated all recorded changes."""
+    with closing(psycopg2.connect(served.stack.database_url)) as connection:
+        connection.autocommit = True
+
+        def is_drained() -> bool:
+            with connection.cursor() as cursor:
+                cursor.execute("select from cacheaside.outbox where drained_at is null")
+                return cursor.rowcount == 0
+
+        yield lambda: wait_until(is_drained)
 
 
 @pytest.fixture

@@ -196,18 +196,20 @@ def test_html_in_data_and_catalogue_is_text(page: Page) -> None:
 def test_wrong_file_is_named_with_its_correction_and_the_others_are_served(
     page: Page, served: Served, state: State
 ) -> None:
-    known = page.get_by_label("Question", exact=True).locator("option").count()
+    options = page.get_by_label("Question", exact=True).locator("option")
+    expect(options).not_to_have_count(0)
+    known = options.count()
     wrong = served.catalogue / "queries" / "wrong.sql"
     wrong.write_text("-- ttl = 5\nselect 1\n")
     try:
         page.reload()
         expect(page.get_by_role("alert").first).to_contain_text("queries/wrong.sql:1: summary is missing")
-        expect(page.get_by_label("Question", exact=True).locator("option")).to_have_count(known)
+        expect(options).to_have_count(known)
         state(page, "catalogue-error")
     finally:
         wrong.unlink()
     page.reload()
-    expect(page.get_by_label("Question", exact=True).locator("option")).to_have_count(known)
+    expect(options).to_have_count(known)
     expect(page.locator("#catalogue-errors")).to_be_hidden()
 
 

@@ -14,12 +14,17 @@ from tests.browser.support.views import in_both_views
 
 State = Callable[[Page, str], None]
 
+FORMER_PRICE = "update products set price = 10.00 where id = 42"
+
 
 @pytest.fixture(autouse=True)
-def former_price(psql: Callable[[str], None]) -> Iterator[None]:
-    psql("update products set price = 10.00 where id = 42")
+def former_price(psql: Callable[[str], None], drained: Callable[[], None]) -> Iterator[None]:
+    """The price before and after a test. The answers of the next test are not invalidated by this change."""
+    psql(FORMER_PRICE)
+    drained()
     yield
-    psql("update products set price = 10.00 where id = 42")
+    psql(FORMER_PRICE)
+    drained()
 
 
 @pytest.fixture

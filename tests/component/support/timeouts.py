@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from cacheaside.drivers import guarded
-from cacheaside.drivers.cache import cache, deadline, exchange, options
+from cacheaside.drivers.cache import cache, deadline, exchange, options, verified
 from cacheaside.drivers.postgres import commands, connection, rendering
 
 __all__ = ["lengthen_timeouts", "lengthen_timeouts_in", "production_timeouts_of"]
@@ -24,6 +24,7 @@ _LONG: Final[Mapping[str, Mapping[tuple[ModuleType, str], float]]] = {
         (exchange, "_CONFIRM_MS"): 10_000,
         (guarded, "_LEAST_S"): 20.0,
         (cache, "LEASE_MS"): 60_000,
+        (verified, "_SCANS_AT_MOST_S"): 60.0,
     },
     "postgres": {
         (connection, "_CONNECT_S"): 30.0,
