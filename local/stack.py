@@ -47,7 +47,7 @@ class Stack:
 
 @contextmanager
 def running_stack(folder: Path, print_line: PrintLine, *, api_url: str | None = None) -> Iterator[Stack]:
-    """Start servers in `folder`, or use those of DATABASE_URL and CACHE_URL; migrate, and load the sample data.
+    """Start servers in `folder`, or use those of DATABASE_URL and CACHE_URL; migrate, load the sample data, and drain.
 
     Within the block `folder/endpoints.env` holds the addresses. Raises `LocalError`.
     """
