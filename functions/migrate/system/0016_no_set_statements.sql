@@ -6,20 +6,16 @@
 --   take_slot      is called by loads without a lease (drivers/postgres/queries.py)
 -- They act with the rights of the caller.
 
--- Sets what each statement needs until the transaction ends: both timeouts in ms, and the time zone of the answers. One
--- expression, because PL/pgSQL evaluates an expression without starting an executor, unlike the statement `perform`.
-create function cacheaside.limits(statement_ms integer, lock_ms integer, read_only boolean default false) returns void
+-- Sets what each statement needs until the transaction ends: both timeouts in ms, and the time zone of the answers. It
+-- returns nothing of use. PL/pgSQL evaluates one expression without starting an executor, unlike `perform`.
+create function cacheaside.limits(statement_ms integer, lock_ms integer, read_only boolean default false) returns text
     language plpgsql
 as $$
-declare
-    former text;
 begin
-    former := concat(
-        set_config('statement_timeout', statement_ms::text, true),
-        set_config('lock_timeout', lock_ms::text, true),
-        set_config('timezone', 'UTC', true),
-        case when read_only then set_config('transaction_read_only', 'on', true) end
-    );
+    return set_config('statement_timeout', statement_ms::text, true)
+        || set_config('lock_timeout', lock_ms::text, true)
+        || set_config('timezone', 'UTC', true)
+        || case when read_only then set_config('transaction_read_only', 'on', true) end;
 end
 $$;
 
