@@ -29,7 +29,6 @@ FREE: Final = {
     "Architecture": ("arm64", "x86_64"),
     "Invalidation": ("poll", "schedule", "listen"),
     "SnapStart": OFF_ON,
-    "OldLayers": ("Delete", "Retain"),
     "AlarmEmail": OFF_ON,
     "DatabaseVersion": ("16", "17", "18"),
     "DeletionProtection": OFF_ON,
