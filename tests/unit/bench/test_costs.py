@@ -8,7 +8,7 @@ import pytest
 
 from bench.costs import ALARM_METRICS, PRICES, bill, tables
 from tests.support.root import ROOT
-from tests.template.support.stack import Stack
+from tests.template.support.stack import Stack, accept, read_template
 
 PAGE = ROOT / "docs" / "costs.md"
 
