@@ -203,9 +203,12 @@ def test_new_code_goes_live_after_its_migrations(stack: Stack) -> None:
 
 def test_lambda_and_scheduler_neither_retry_nor_keep_what_they_cannot_run(default: Stack) -> None:
     dropped = {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
-    configs = {c["FunctionName"]: c for c in default.of_type("AWS::Lambda::EventInvokeConfig").values()}
+    configs = {
+        c["FunctionName"]: c | {"DestinationConfig": {}}
+        for c in default.of_type("AWS::Lambda::EventInvokeConfig").values()
+    }
     assert configs == {
-        name: {"FunctionName": name, "Qualifier": "$LATEST", **dropped}
+        name: {"FunctionName": name, "Qualifier": "$LATEST", "DestinationConfig": {}, **dropped}
         for name in ("MigrateFunction", "InvalidateFunction")
     }
     assert "MigrateInvocations" in default.needs("Migrations")

@@ -36,13 +36,17 @@ ALWAYS = {
     "breaker-open",
 }
 WITH = {
-    "Database": {"database-cpu", "database-storage", "database-connections"},
-    "Cache": {"cache-memory", "cache-evictions"},
+    "DatabaseSubnets": {"database-cpu", "database-memory", "database-connections"},
+    "Database": {"database-storage", "database-credits"},
+    "AuroraCluster": {"database-capacity"},
+    "DatabaseProxy": {"proxy-pinned"},
+    "Cache": {"cache-memory", "cache-evictions", "cache-credits"},
     "CacheCluster": {"shard-memory", "shard-cpu"},
     "CacheServerless": {"cache-throttles"},
 }
 # The sets of dimensions with which AWS publishes its own metrics.
 NODE = {"CacheClusterId", "CacheNodeId"}
+DATABASE = [{"DBInstanceIdentifier"}, {"DBClusterIdentifier"}, {"DBClusterIdentifier", "Role"}]
 OF_AWS: dict[str, dict[str, list[set[str]]]] = {
     "AWS/ApiGateway": {name: [{"ApiId"}] for name in ("4xx", "5xx", "Count", "Latency")},
     "AWS/Lambda": {
@@ -50,13 +54,17 @@ OF_AWS: dict[str, dict[str, list[set[str]]]] = {
     },
     "AWS/Scheduler": {"InvocationDroppedCount": [{"ScheduleGroup"}]},
     "AWS/RDS": {
-        name: [{"DBInstanceIdentifier"}] for name in ("CPUUtilization", "FreeStorageSpace", "DatabaseConnections")
+        **dict.fromkeys(("CPUUtilization", "FreeableMemory", "DatabaseConnections"), DATABASE),
+        **{name: [{"DBInstanceIdentifier"}] for name in ("FreeStorageSpace", "CPUCreditBalance")},
+        "ACUUtilization": [{"DBClusterIdentifier"}],
+        "DatabaseConnectionsCurrentlySessionPinned": [{"ProxyName"}],
     },
     "AWS/ElastiCache": {
         "DatabaseMemoryUsagePercentage": [NODE],
         "DatabaseMemoryUsageCountedForEvictPercentage": [NODE, {"ReplicationGroupId"}],
         "EngineCPUUtilization": [NODE, {"ReplicationGroupId", "Role"}],
         "Evictions": [NODE],
+        "CPUCreditBalance": [NODE],
         "ThrottledCmds": [{"clusterId"}],
         "ElastiCacheProcessingUnits": [{"clusterId"}],
     },
