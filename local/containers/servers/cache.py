@@ -46,8 +46,8 @@ class Cache:
                     ],
                     return_when=asyncio.FIRST_COMPLETED,
                 )
-        except (OSError, EOFError, ValueError, TimeoutError) as error:
-            print(f"cache: {error!r}", file=sys.stderr, flush=True)
+        except (OSError, EOFError, ValueError, TimeoutError):
+            pass  # the client is gone, or speaks another protocol, or its time is over
         finally:
             writer.close()
             valkey_writer.close()

@@ -37,4 +37,4 @@ printf '%s %s' "$POSTGRES_USER" "${POSTGRES_PASSWORD-}" >/run/ready_password
 chown postgres /run/ready_password
 chmod 600 /run/ready_password
 exec setpriv --reuid=postgres --regid=postgres --init-groups \
-  "$bin/postgres" -D "$data" -c listen_addresses='*' -c unix_socket_directories=/run/postgresql "$@"
+  "$bin/postgres" -D "$data" -c listen_addresses='*' -c unix_socket_directories=/tmp "$@"
