@@ -125,7 +125,7 @@ def server_address(url: str) -> tuple[str, int]:
 
 
 def built(root: Path, program: Path, architecture: str) -> Path:
-    """Return the template of the build of the checkout `root`, which is built if it has changed. Raises `LocalError`."""
+    """Build the checkout `root` if it has changed, and return the template of the build. Raises `LocalError`."""
     template = root / BUILD / "build" / "template.yaml"
     # `sam build` needs two seconds to find that nothing has changed.
     if template.exists() and template.stat().st_mtime > max(_changed(root / source) for source in SOURCES):

@@ -18,7 +18,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from tokens import Refused, check, names_in
+from .tokens import Refused, check, names_in
 
 VALKEY: Final = ("127.0.0.1", 7000)
 CONNECTION_S: Final = float(os.environ.get("CONNECTION_S", 12 * 3600))

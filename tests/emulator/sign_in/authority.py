@@ -47,10 +47,11 @@ class Authority:
         builder = x509.CertificateBuilder(
             self._name, name, key, x509.random_serial_number(), now - timedelta(hours=1), now + _VALID
         )
+        # Python 3.13 refuses certificates without the identifiers of both keys, and an authority without its usage.
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(own, critical=False)
         if isinstance(extension, x509.BasicConstraints):
             usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
             builder = builder.add_extension(usage, critical=True)
-        # Python 3.13 refuses a certificate without the identifier of its authority.
-        builder = builder.add_extension(own, critical=False)
         return builder.add_extension(extension, critical=True).sign(self._key, hashes.SHA256())

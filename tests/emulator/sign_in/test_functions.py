@@ -22,7 +22,6 @@ from local.event_of_request import event_of_request
 from local.sam_cli import find_sam, host_architecture
 from local.servers.processes import HOST
 from local.template import read_template
-from tests.component.support.checkout import copy_project
 from tests.emulator.sign_in.conftest import Servers
 from tests.emulator.sign_in.containers import ADMINISTRATOR, NAMES, Function, running_function
 from tests.emulator.sign_in.deployed import credentials, environment
@@ -72,7 +71,7 @@ def deployed(start_servers: Callable[[ExitStack], Servers], new_folder: Callable
     architecture = host_architecture()
     image = IMAGE.format(architecture=architecture)
     engine.require_image(image)
-    build = built(copy_project(new_folder("built")).folder, find_sam(ROOT), architecture).parent
+    build = built(project, find_sam(ROOT), architecture).parent
     layers = new_folder("layers")
     for layer in ("DependenciesLayer", "CacheasideLayer"):
         shutil.copytree(build / layer, layers, dirs_exist_ok=True)
@@ -114,11 +113,6 @@ def test_a_miss_a_hit_a_command_an_invalidation_and_a_sweep(deployed: Deployed) 
     deployed.servers.database.run("psql", "-h", "/tmp", "-U", "rdsadmin", "-d", "shop", "-c", statement)  # noqa: S108
     deployed.invoke("InvalidateFunction", json.loads((EVENTS / "invalidate_schedule.json").read_text()))
     assert asked() == missed
-
-
-def test_a_migration_is_applied_again_by_a_sandbox_that_has_lost_its_connection(deployed: Deployed) -> None:
-    end_database_connections(deployed.servers)
-    assert deployed.migrate()["Status"] == "SUCCESS"
 
 
 def test_connections_that_both_servers_have_ended_cost_no_answer(deployed: Deployed) -> None:
