@@ -170,15 +170,6 @@ def test_each_role_is_for_one_service_and_has_no_policy_that_aws_may_widen(stack
         assert set(role.get("ManagedPolicyArns", [])) <= attached
 
 
-BOUNDED_HERE = {"FlowLogRole", "DatabaseMonitoringRole", "ProxyRole"}
-
-
-def test_a_boundary_bounds_every_role(stack: Stack) -> None:
-    boundary = stack.parameters["PermissionsBoundaryArn"] or None
-    for name, role in stack.of_type("AWS::IAM::Role").items():
-        assert role.get("PermissionsBoundary") == boundary or name not in BOUNDED_HERE, name
-
-
 def test_migrate_is_not_given_the_cache(stack: Stack) -> None:
     roles = stack.of_type("AWS::IAM::Role")
     tracing = ["TracingPolicy"] if stack.parameters["Tracing"] == "xray" else []
