@@ -7,7 +7,8 @@
 # postgres:18-alpine and valkey/valkey:8.2-alpine. Takes 40 seconds, and none if the image is there.
 #
 #   /etc/iam.json     who may sign in, by access key: {"KEY": {"secret": …, "session_token": …, "users": [pattern, …]}}.
-#                     A container can mount a file of its own there. The default accepts the keys test, and all users.
+#                     A container can mount a file of its own there. The default accepts the functions of MiniStack, as
+#                     all users: their access key is the number of its account.
 #   redis-cli         in a container of the cache, on port 7000, it is the administrator. The users of ElastiCache are
 #                     created with `docker exec CONTAINER redis-cli -p 7000 ACL SETUSER NAME nopass ACCESS-STRING`.
 #   CONNECTION_S      the seconds after which the cache ends a connection. The default is ElastiCache's 12 hours.
