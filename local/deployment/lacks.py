@@ -22,9 +22,10 @@ class Lack:
     reason: str
     where: str = ""  # only of resources that have this property
     property: str = ""  # take out this property, and leave the resource
+    stays: bool = False  # only references are replaced, those that have a value
     unknown: str = ""  # the type that the emulator refuses, if it is another one
     # The value in place of a reference, by attribute; "" is Ref. A reference without a value becomes the logical id.
-    # {serverless_cache} is the address of a cache which the emulator makes when it is called directly.
+    # {database} and {serverless_cache} are addresses of servers which the emulator starts when it is called directly.
     instead: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -40,8 +41,14 @@ LACKS: Final = (
     Lack("AWS::RDS::DBProxy", "unknown; functions connect to the database", instead={"Endpoint": ""}),
     Lack("AWS::RDS::DBProxyTargetGroup", "unknown"),
     Lack(
+        "AWS::RDS::DBInstance",
+        "a record without a server; a call of RDS starts one",
+        stays=True,
+        instead={"Endpoint.Address": "{database}"},
+    ),
+    Lack(
         "AWS::ElastiCache::ServerlessCache",
-        "unknown; the emulator's own API makes the cache",
+        "unknown; a call of ElastiCache makes the cache",
         instead={"": "${AWS::StackName}", "Endpoint.Address": "{serverless_cache}"},
     ),
     Lack("AWS::Logs::QueryDefinition", "unknown"),
@@ -59,8 +66,7 @@ REPLACED: Final = {
     "authorization are read from it",
     "output ApiUrl": "a path of the emulator: under the API's own name it answers /health itself",
     "certificates": "the layer's bundle has the emulator's authorities too, and is the only one that functions trust",
-    "credentials of the functions": "those that the servers accept: the emulator's have no key that is a principal's",
     "users of the cache": "made by calls after each deployment: the emulator keeps them, and tells no cache",
-    "DatabasePort": "the port of this machine at which the emulator publishes the database",
+    "DatabasePort": "the port of this machine at which the database is published",
     "Architecture": "this machine's",
 }

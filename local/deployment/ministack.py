@@ -1,11 +1,10 @@
-"""Starts MiniStack, an emulator of AWS: a process of this machine, whose functions and servers are Docker containers."""
+"""Starts MiniStack, an emulator of AWS: a process of this machine. Its functions and servers are Docker containers."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +15,12 @@ from local.containers import engine
 from local.containers.forward import forwarded
 from local.errors import LocalError
 from local.live.http import send
-from local.servers.processes import HOST
-from local.waiting import wait_until
+from local.servers.processes import HOST, free_port
 
 __all__ = ["Emulator", "running_ministack"]
 
 REGION: Final = "us-east-1"
-# The servers accept this key. Both MiniStack and functions have it, so one that the SAM CLI has by chance is not sent.
+# The servers check tokens with the secret that MiniStack itself has: it gives it to functions.
 KEYS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 FUNCTION_IMAGE: Final = "public.ecr.aws/lambda/python:3.13"
 SERVER_IMAGES: Final = (
@@ -39,8 +37,12 @@ _BUNDLE: Final = "/opt/certificates/rds-global-bundle.pem"
 @dataclass(frozen=True)
 class Emulator:
     url: str
-    database_port: int
     log: Path
+
+    @property
+    def label(self) -> str:
+        """The label of its containers."""
+        return f"ministack.instance=cacheaside:{self.url.rpartition(':')[2]}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -79,8 +81,8 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
         raise LocalError("MiniStack is not installed: run `make .venv-ministack`")
     engine.require()
     engine.require_image(FUNCTION_IMAGE)
-    engine.build_server_images(SERVER_IMAGES)
-    address, port, database_port = engine.host_address(), _free_port(), _free_port()
+    engine.require_servers(*SERVER_IMAGES)
+    address, port = engine.host_address(), free_port()
     variables = {
         **KEYS,
         "MINISTACK_REGION": REGION,
@@ -89,12 +91,10 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
         "MINISTACK_HOST": address,  # one name of this machine that it and its containers understand
         "DOCKER_NETWORK": "bridge",
         "MINISTACK_RDS_PUBLIC_ENDPOINT": "1",  # its certificates of databases name no container
-        "RDS_BASE_PORT": str(database_port),
-        "ELASTICACHE_BASE_PORT": str(_free_port()),
+        "RDS_BASE_PORT": str(free_port()),
+        "ELASTICACHE_BASE_PORT": str(free_port()),
         "LAMBDA_EXECUTOR": "docker",
-        "LAMBDA_DOCKER_FLAGS": " ".join(
-            f"-e {name}={value}" for name, value in {**KEYS, "SSL_CERT_FILE": _BUNDLE}.items()
-        ),
+        "LAMBDA_DOCKER_FLAGS": f"-e SSL_CERT_FILE={_BUNDLE}",
         "IOT_MTLS_ENABLED": "0",
         "MINISTACK_HOSTNAME": "cacheaside",
         "TMPDIR": str(folder),
@@ -104,10 +104,11 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
         process = subprocess.Popen(
             [str(program)], env={**os.environ, **variables}, cwd=folder, stdout=output, stderr=output
         )
-    emulator = Emulator(f"http://{HOST}:{port}", database_port, log)
+    emulator = Emulator(f"http://{HOST}:{port}", log)
     try:
         with forwarded(address, [(HOST, port)]):
-            wait_until(lambda: _answers(process, emulator))
+            while not _answers(process, emulator):
+                time.sleep(0.2)
             yield emulator
     finally:
         process.terminate()
@@ -115,7 +116,7 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
-        engine.remove_containers(f"ministack.instance=cacheaside:{port}")
+        engine.remove_containers(emulator.label)
 
 
 def _answers(process: subprocess.Popen[bytes], emulator: Emulator) -> bool:
@@ -125,10 +126,3 @@ def _answers(process: subprocess.Popen[bytes], emulator: Emulator) -> bool:
         return send("GET", f"{emulator.url}/_ministack/health").status == 200
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,4 +1,4 @@
-"""Turns the API's OpenAPI definition and the events of its functions into resources: routes, integrations, authorizer."""
+"""Turns the OpenAPI definition and the events of functions into resources: routes, integrations, authorizer."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ __all__ = ["emulated"]
 Json = dict[str, Any]
 
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.([A-Za-z0-9.]+))?\}")
+_PLACE: Final = re.compile(r"(?<!\$)\{(\w+)\}")
 
 
 def emulated(template: Json, api_url: str, addresses: Mapping[str, str]) -> Json:
@@ -21,15 +22,17 @@ def emulated(template: Json, api_url: str, addresses: Mapping[str, str]) -> Json
 
     `addresses` are the values in the entries of `LACKS`.
     """
-    gone = {
+    lacking = {
         name: lack
         for name, resource in template["Resources"].items()
         for lack in LACKS
         if not lack.property and resource["Type"] == lack.type and lack.where in ("", *resource["Properties"])
     }
-    kept = {name: _kept(each, set(gone)) for name, each in template["Resources"].items() if name not in gone}
+    gone = {name for name, lack in lacking.items() if not lack.stays}
+    kept = {name: _kept(each, gone) for name, each in template["Resources"].items() if name not in gone}
     outputs = template["Outputs"] | {"ApiUrl": {"Value": {"Fn::Sub": api_url}}}
-    return _Referring(gone, addresses).replaced(template | {"Resources": add_routes(kept), "Outputs": outputs})
+    copy: Json = _Referring(lacking, addresses).replaced(template | {"Resources": add_routes(kept), "Outputs": outputs})
+    return copy
 
 
 def _kept(resource: Json, gone: set[str]) -> Json:
@@ -41,20 +44,18 @@ def _kept(resource: Json, gone: set[str]) -> Json:
 
 
 class _Referring:
-    """Replaces references to resources that are gone."""
+    """Replaces references to what is lacking."""
 
-    def __init__(self, gone: Mapping[str, Lack], addresses: Mapping[str, str]) -> None:
-        self._gone = gone
+    def __init__(self, lacking: Mapping[str, Lack], addresses: Mapping[str, str]) -> None:
+        self._lacking = lacking
         self._addresses = addresses
 
     def replaced(self, node: Any) -> Any:
         match node:
-            case {"Ref": str(name)} if name in self._gone:
-                return self._value(name, "")
-            case {"Fn::GetAtt": [str(name), *attributes]} if name in self._gone:
-                return self._value(name, ".".join(attributes))
-            case {"Fn::GetAtt": str(path)} if path.partition(".")[0] in self._gone:
-                return self._value(path.partition(".")[0], path.partition(".")[2])
+            case {"Ref": str(name)} if self._replaces(name, ""):
+                return {"Fn::Sub": self._value(name, "")}
+            case {"Fn::GetAtt": [str(name), *attributes]} if self._replaces(name, ".".join(attributes)):
+                return {"Fn::Sub": self._value(name, ".".join(attributes))}
             case {"Fn::Sub": [str(text), values]}:
                 return {"Fn::Sub": [self._text(text), self.replaced(values)]}
             case {"Fn::Sub": str(text)}:
@@ -66,11 +67,14 @@ class _Referring:
         return node
 
     def _text(self, text: str) -> str:
-        return _VARIABLE.sub(lambda v: self._plain(v[1], v[2] or "") if v[1] in self._gone else v[0], text)
+        return _VARIABLE.sub(
+            lambda v: self._value(v[1], v[2] or "") if self._replaces(v[1], v[2] or "") else v[0], text
+        )
 
-    def _value(self, name: str, attribute: str) -> Json:
-        return {"Fn::Sub": self._plain(name, attribute)}
+    def _replaces(self, name: str, attribute: str) -> bool:
+        lack = self._lacking.get(name)
+        return lack is not None and (not lack.stays or attribute in lack.instead)
 
-    def _plain(self, name: str, attribute: str) -> str:
-        text = self._gone[name].instead.get(attribute, name)
-        return re.sub(r"(?<!\$)\{(\w+)\}", lambda place: self._addresses.get(place[1], ""), text)
+    def _value(self, name: str, attribute: str) -> str:
+        text = self._lacking[name].instead.get(attribute, name)
+        return _PLACE.sub(lambda place: self._addresses.get(place[1], ""), text)
