@@ -21,16 +21,17 @@ def add_routes(resources: Json) -> Json:
         events = resource["Properties"].get("Events", {}) if resource["Type"] == "AWS::Serverless::Function" else {}
         for name, event in events.items():
             if event["Type"] == "HttpApi":
-                added[f"{function}Integration"] = _integration(function)
+                added[f"{function}Integration"] = _integration(function, resource["Properties"])
                 added[f"{function}{name}Route"] = _route(function, event["Properties"], definition["paths"])
     return resources | added
 
 
-def _integration(function: str) -> Json:
+def _integration(function: str, described: Json) -> Json:
+    called = {"Ref": f"{function}.Alias"} if "AutoPublishAlias" in described else {"Fn::GetAtt": [function, "Arn"]}
     properties = {
         "ApiId": _API,
         "IntegrationType": "AWS_PROXY",
-        "IntegrationUri": {"Ref": f"{function}.Alias"},
+        "IntegrationUri": called,
         "PayloadFormatVersion": "2.0",
     }
     return {"Type": "AWS::ApiGatewayV2::Integration", "Properties": properties}

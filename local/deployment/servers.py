@@ -43,7 +43,7 @@ def add_users(emulator: Emulator) -> None:
     users = emulator.client("elasticache").describe_users()["Users"]
     for container in engine.containers(emulator.label, "ministack=elasticache"):
         for user in users:
-            if user["Authentication"]["Type"] == "iam":
+            if user["UserId"] == user["UserName"]:  # those with IAM authentication
                 command = ("redis-cli", "-p", "7000", "ACL", "SETUSER", user["UserName"], "nopass")
                 engine.run_in(container, *command, *user["AccessString"].split())
 

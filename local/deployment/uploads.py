@@ -9,6 +9,8 @@ from io import BytesIO
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
+import yaml
+
 from local.deployment.ministack import Emulator
 from local.errors import LocalError
 
@@ -48,7 +50,8 @@ class Package:
 
 def uploaded(emulator: Emulator, stack: str) -> Package:
     """Return what was uploaded for the stack. Raises `LocalError` if something was not."""
-    document = emulator.client("cloudformation").get_template(StackName=stack, TemplateStage="Original")["TemplateBody"]
+    described = emulator.client("cloudformation").get_template(StackName=stack, TemplateStage="Original")
+    document = yaml.safe_load(described["TemplateBody"])
     names: dict[str, list[str]] = {}
     for name, resource in document["Resources"].items():
         for key in ("CodeUri", "ContentUri"):
