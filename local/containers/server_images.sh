@@ -26,17 +26,18 @@ old=()
 for image in "$@"; do is_current "$image" || old+=("$image"); done
 [ "${#old[@]}" -gt 0 ] || { say "the images are there already"; exit 0; }
 
-built=cacheaside-servers:$version
-if ! is_current "$built"; then
+built=$(docker images --quiet --filter "label=version=$version" | sed 1q)
+if [ -z "$built" ]; then
   require_tools "$@"
   say "installing the signer"
   install_wheels servers.txt "$stage/iam"
   rm -r "$stage/iam/botocore/data" # descriptions of all services, which no signature needs
-  cp "$files"/*.py "$files/pam_script_auth" "$stage/iam"
+  mkdir "$stage/iam/servers"
+  cp "$files"/*.py "$stage/iam/servers"
+  cp "$files/pam_script_auth" "$stage/iam"
 
-  say "building $built from Debian $suite"
-  # policy-rc.d keeps the packages from starting their servers.
-  mmdebstrap --variant=essential --include="python$python,postgresql,valkey-server,valkey-tools,libpam-script" \
+  say "building from Debian $suite"
+  built=$(mmdebstrap --variant=essential --include="python$python,postgresql,valkey-server,valkey-tools,libpam-script" \
     --customize-hook="copy-in '$stage/iam' /opt" \
     --customize-hook="chroot \"\$1\" python$python -m compileall -q /opt/iam" \
     --customize-hook="copy-in '$files/iam.json' /etc" --customize-hook="copy-in '$files/postgres.pam' /etc/pam.d" \
@@ -45,7 +46,7 @@ if ! is_current "$built"; then
     "$suite" - "$mirror" |
     docker import --change 'ENV LANG=C.UTF-8' --change "LABEL version=$version" \
       --change 'ENTRYPOINT ["docker-entrypoint.sh"]' --change 'CMD ["postgres"]' \
-      --message 'stand-in for RDS and ElastiCache' - "$built" >/dev/null
+      --message 'stand-in for RDS and ElastiCache' -)
 fi
 for image in "${old[@]}"; do docker tag "$built" "$image"; done
 say "done"

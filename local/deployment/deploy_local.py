@@ -24,7 +24,7 @@ from local.errors import LocalError
 from local.sam_cli import find_sam
 from local.terminal import PrintLine
 
-__all__ = ["copy_checkout", "deploy_local"]
+__all__ = ["copy_checkout", "deploy_local", "end_to_end", "go_through"]
 
 _SAMPLE: Final = {"SampleSize": "100"}
 _NEW_TABLE: Final = "create table deployed_later (id bigint primary key);\nselect cacheaside.watch('deployed_later');\n"
@@ -36,7 +36,7 @@ def deploy_local(root: Path, config_env: str, print_line: PrintLine) -> None:
         folder = Path(name)
         folder.chmod(0o755)  # containers read the functions as another user
         project = copy_checkout(root, folder / "project")
-        steps = _Steps(print_line)
+        steps = Steps(print_line)
         print_line("not as on AWS, because the emulator lacks it:")
         for line in (*map(str, LACKS), *(f"{what}: {why}" for what, why in REPLACED.items())):
             print_line(f"  - {line}")
@@ -46,7 +46,7 @@ def deploy_local(root: Path, config_env: str, print_line: PrintLine) -> None:
                     emulator = exits.enter_context(running_ministack(root, folder))
             except EngineMissing as error:
                 raise LocalError(str(error)) from None
-            _go_through(root, Stack(emulator, project, find_sam(root), config_env, _SAMPLE), steps)
+            go_through(root, Stack(emulator, project, find_sam(root), config_env, _SAMPLE), steps)
 
 
 def copy_checkout(root: Path, folder: Path) -> Path:
@@ -58,7 +58,8 @@ def copy_checkout(root: Path, folder: Path) -> Path:
     return folder
 
 
-def _go_through(root: Path, stack: Stack, steps: _Steps) -> None:
+def go_through(root: Path, stack: Stack, steps: Steps) -> None:
+    """Create, test, update and delete the stack. Raises `LocalError`."""
     before = inventory(stack.emulator)
     with steps.timed("sam build"):
         stack.build()
@@ -67,22 +68,23 @@ def _go_through(root: Path, stack: Stack, steps: _Steps) -> None:
     for line in check_artifacts(stack.project, uploaded(stack.emulator, stack.name)):
         steps.print_line(f"  {line}")
     with steps.timed("end-to-end suite"):
-        _end_to_end(root, stack)
+        end_to_end(root, stack)
     with steps.timed("sam deploy, nothing changed"):
         stack.deploy()
-    (stack.project / "functions/catalogue/migrations/9999_deployed_later.sql").write_text(_NEW_TABLE)
+    folder = stack.project / "functions/catalogue/migrations"
+    (folder / f"{len(list(folder.glob('*.sql'))) + 1:04}_deployed_later.sql").write_text(_NEW_TABLE)
     with steps.timed("sam build and sam deploy, with another migration"):
         stack.build()
         stack.deploy()
     with steps.timed("end-to-end suite, reads only"):
-        _end_to_end(root, stack, "-m", "not writes")
+        end_to_end(root, stack, "-m", "not writes")
     with steps.timed("sam delete"):
         stack.delete()
     for each in sorted(inventory(stack.emulator) - before):
         steps.print_line(f"  left over: {each}")
 
 
-def _end_to_end(root: Path, stack: Stack, *options: str) -> None:
+def end_to_end(root: Path, stack: Stack, *options: str) -> None:
     """Raises `LocalError` with the output of pytest if a test fails."""
     command = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *options, "tests/e2e"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -92,7 +94,9 @@ def _end_to_end(root: Path, stack: Stack, *options: str) -> None:
         raise LocalError(f"the end-to-end suite failed:\n{done.stdout[-6000:]}{done.stderr}")
 
 
-class _Steps:
+class Steps:
+    """Prints what is done, and how long it takes."""
+
     def __init__(self, print_line: PrintLine) -> None:
         self.print_line = print_line
 

@@ -49,7 +49,8 @@ class Emulator:
         """The variables with which the SAM CLI and boto3 call the emulator, and no profile of this machine."""
         nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         called = {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": REGION, "NO_PROXY": HOST, "no_proxy": HOST}
-        return {"AWS_EC2_METADATA_DISABLED": "true", "SAM_CLI_TELEMETRY": "0", **nowhere, **called, **KEYS}
+        sam = {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "1"}
+        return {"AWS_EC2_METADATA_DISABLED": "true", **nowhere, **called, **sam, **KEYS}
 
     @property
     def authorities(self) -> bytes:

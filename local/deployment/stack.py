@@ -28,7 +28,7 @@ _BUNDLE: Final = "DependenciesLayer/certificates/rds-global-bundle.pem"
 
 
 class DeploymentFailed(LocalError):
-    """The SAM CLI ended with an error. The text is its output, with the events of the stack."""
+    """The SAM CLI ended with an error. The text is the end of its output."""
 
 
 @dataclass
@@ -93,14 +93,11 @@ class Stack:
         stack: Json = self.emulator.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
         return stack
 
-    def reasons(self) -> list[str]:
-        """Return the reasons of all events that have one, the newest first."""
+    def failures(self) -> list[str]:
+        """Return the resources whose creation or update has failed, each with its reason, the latest first."""
         events = self.emulator.client("cloudformation").describe_stack_events(StackName=self.name)["StackEvents"]
-        return [
-            f"{each['LogicalResourceId']}: {each['ResourceStatusReason']}"
-            for each in events
-            if each.get("ResourceStatusReason") and each["ResourceStatus"].endswith("FAILED")
-        ]
+        failed = [each for each in events if each["ResourceStatus"] in ("CREATE_FAILED", "UPDATE_FAILED")]
+        return [f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason')}" for each in failed]
 
     @property
     def _built(self) -> Path:
@@ -126,5 +123,5 @@ class Stack:
             check=False,
         )
         if done.returncode != 0:
-            raise DeploymentFailed(f"sam {command} failed:\n{done.stdout.strip()}")
+            raise DeploymentFailed(f"sam {command} failed:\n{done.stdout.strip()[-3000:]}")
         return done.stdout

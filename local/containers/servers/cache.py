@@ -18,7 +18,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from tokens import Refused, check, names_in
+from .tokens import Refused, check, names_in
 
 VALKEY: Final = ("127.0.0.1", 7000)
 CONNECTION_S: Final = float(os.environ.get("CONNECTION_S", 12 * 3600))
@@ -29,8 +29,9 @@ WRONG: Final = b"-WRONGPASS invalid username-password pair or user is disabled.\
 class Cache:
     """Serves the connections of clients to one Valkey."""
 
-    def __init__(self, certificate: str) -> None:
+    def __init__(self, certificate: str, serverless: bool) -> None:
         self._names = names_in(certificate)
+        self._kind = {"ResourceType": "ServerlessCache"} if serverless else {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until its client or Valkey ends it, or until its time is over."""
@@ -80,11 +81,8 @@ class Cache:
                 return
 
     def _accepts(self, user: str, token: str) -> bool:
-        expected = {"Action": "connect", "User": user}
-        if "ResourceType=ServerlessCache" in token:
-            expected["ResourceType"] = "ServerlessCache"
         try:
-            check(token, "elasticache", expected, self._is_ours)
+            check(token, "elasticache", {"Action": "connect", "User": user} | self._kind, self._is_ours)
         except Refused as reason:
             print(f"cache: {user} is refused: {reason}", file=sys.stderr, flush=True)
             return False
@@ -134,13 +132,14 @@ def main() -> None:
     parser.add_argument("--tls-port", type=int, required=True)
     parser.add_argument("--tls-cert-file", required=True)
     parser.add_argument("--tls-key-file", required=True)
-    parser.add_argument("--cluster-announce-tls-port")
+    parser.add_argument("--cluster-announce-tls-port")  # of a serverless cache, which is a cluster of one node
     given, options = parser.parse_known_args()
     if given.cluster_announce_tls_port:
         options += ["--cluster-announce-port", given.cluster_announce_tls_port]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(given.tls_cert_file, given.tls_key_file)
-    asyncio.run(_serve(Cache(given.tls_cert_file), given.tls_port, context, options))
+    cache = Cache(given.tls_cert_file, serverless=given.cluster_announce_tls_port is not None)
+    asyncio.run(_serve(cache, given.tls_port, context, options))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from tokens import Refused, check, names_in
+from .tokens import Refused, check, names_in
 
 
 def main() -> int:

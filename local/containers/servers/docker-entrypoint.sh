@@ -4,5 +4,5 @@ set -eu
 [ "${1-}" != redis-server ] || shift
 case "${1-}" in
   postgres) shift; exec start-postgres.sh "$@" ;;
-  *) exec python3.13 /opt/iam/cache.py "$@" ;;
+  *) PYTHONPATH=/opt/iam exec python3.13 -m servers.cache "$@" ;;
 esac

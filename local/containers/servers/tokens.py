@@ -46,7 +46,7 @@ def check(
     principal = json.loads(PRINCIPALS.read_text()).get(key)
     if principal is None:
         raise Refused("the access key is unknown")
-    region = (scope.split("/") + [""])[1]
+    region = [*scope.split("/"), ""][1]
     if _signature(signed, given, principal, region, service) != signature:
         raise Refused("the signature is not that of this request")
     if {name: value for name, value in given.items() if not name.startswith("X-Amz-")} != expected:
