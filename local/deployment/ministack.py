@@ -17,7 +17,7 @@ from local.errors import LocalError
 from local.live.http import send
 from local.servers.processes import HOST, free_port
 
-__all__ = ["Emulator", "running_ministack"]
+__all__ = ["KEYS", "Emulator", "running_ministack"]
 
 REGION: Final = "us-east-1"
 # The servers check tokens with the secret that MiniStack itself has: it gives it to functions.
@@ -37,6 +37,7 @@ _BUNDLE: Final = "/opt/certificates/rds-global-bundle.pem"
 @dataclass(frozen=True)
 class Emulator:
     url: str
+    address: str  # of this machine, as its containers know it
     log: Path
 
     @property
@@ -105,7 +106,7 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
         process = subprocess.Popen(
             [str(program)], env={**os.environ, **variables}, cwd=folder, stdout=output, stderr=output
         )
-    emulator = Emulator(f"http://{HOST}:{port}", log)
+    emulator = Emulator(f"http://{HOST}:{port}", address, log)
     try:
         with forwarded(address, [(HOST, port)]):
             while not _answers(process, emulator):
