@@ -10,7 +10,7 @@ from local.deployment.ministack import Emulator
 
 __all__ = ["Identity"]
 
-_PASSWORD = "Of-a-test-1"  # noqa: S105
+_PASSWORD = "Of-a-test-1"
 
 
 @dataclass(frozen=True)
