@@ -17,7 +17,7 @@ from local.errors import LocalError
 from local.live.http import send
 from local.servers.processes import HOST, free_port
 
-__all__ = ["KEYS", "Emulator", "running_ministack"]
+__all__ = ["KEYS", "REGION", "Emulator", "running_ministack"]
 
 REGION: Final = "us-east-1"
 # The servers check tokens with the secret that MiniStack itself has: it gives it to functions.

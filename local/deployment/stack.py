@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from local.deployment.ministack import Emulator
+from local.deployment.ministack import REGION, Emulator
 from local.deployment.servers import add_users, create_servers, delete_servers
 from local.deployment.template_copy import emulated
 from local.errors import LocalError
@@ -86,7 +86,7 @@ class Stack:
 
     def delete(self) -> None:
         """Raises `DeploymentFailed`."""
-        self._run("delete", "--no-prompts", "--stack-name", self.name, "--region", "us-east-1")
+        self._run("delete", "--no-prompts", "--stack-name", self.name, "--region", REGION)
         delete_servers(self.emulator, self.name)
 
     def outputs(self) -> dict[str, str]:
