@@ -118,17 +118,17 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
     ),
     (
         "a cluster that functions take for a node",
-        "CACHE_MODE: !If [NewCache, !Ref CacheType, !Ref CacheMode]",
-        "CACHE_MODE: !If [ClusterCache, node, !If [NewCache, !Ref CacheType, !Ref CacheMode]]",
+        "CACHE_MODE: &cache_mode !If [NewCache, !Ref CacheType, !Ref CacheMode]",
+        "CACHE_MODE: &cache_mode !If [ClusterCache, node, !If [NewCache, !Ref CacheType, !Ref CacheMode]]",
         functions.test_query_gets_its_users,
         {"CacheType": "cluster"},
     ),
     (
         "commands that do not wait for the replicas of a cluster",
-        "CACHE_REPLICAS: !If [NewNodes,",
-        "CACHE_REPLICAS: !If [NodeCache,",
+        "CACHE_REPLICAS: &replicas !If [NewReplicas,",
+        "CACHE_REPLICAS: &replicas !If [NodeCache,",
         functions.test_command_waits_for_all_replicas,
-        {"CacheType": "cluster", "Stage": "prod"},
+        {"CacheType": "cluster", "HighAvailability": "on"},
     ),
     (
         "a cache that talks without TLS too",

@@ -27,6 +27,8 @@ ALWAYS = {
     "command-errors",
     "invalidate-errors",
     "throttles",
+    "function-memory",
+    "dropped-sweeps",
     "stale-answer",
     "unrecorded",
     "invalidation-lag",
@@ -34,24 +36,35 @@ ALWAYS = {
     "breaker-open",
 }
 WITH = {
-    "Database": {"database-cpu", "database-storage", "database-connections"},
-    "Cache": {"cache-memory", "cache-evictions"},
+    "DatabaseSubnets": {"database-cpu", "database-memory", "database-connections"},
+    "Database": {"database-storage", "database-credits"},
+    "AuroraCluster": {"database-capacity"},
+    "DatabaseProxy": {"proxy-pinned"},
+    "Cache": {"cache-memory", "cache-evictions", "cache-credits"},
     "CacheCluster": {"shard-memory", "shard-cpu"},
     "CacheServerless": {"cache-throttles"},
 }
 # The sets of dimensions with which AWS publishes its own metrics.
 NODE = {"CacheClusterId", "CacheNodeId"}
+DATABASE = [{"DBInstanceIdentifier"}, {"DBClusterIdentifier"}, {"DBClusterIdentifier", "Role"}]
 OF_AWS: dict[str, dict[str, list[set[str]]]] = {
     "AWS/ApiGateway": {name: [{"ApiId"}] for name in ("4xx", "5xx", "Count", "Latency")},
-    "AWS/Lambda": {name: [{"FunctionName"}] for name in ("Errors", "Throttles", "ConcurrentExecutions")},
+    "AWS/Lambda": {
+        name: [{"FunctionName"}] for name in ("Errors", "Throttles", "ConcurrentExecutions", "AsyncEventsDropped")
+    },
+    "AWS/Scheduler": {"InvocationDroppedCount": [{"ScheduleGroup"}]},
     "AWS/RDS": {
-        name: [{"DBInstanceIdentifier"}] for name in ("CPUUtilization", "FreeStorageSpace", "DatabaseConnections")
+        **dict.fromkeys(("CPUUtilization", "FreeableMemory", "DatabaseConnections"), DATABASE),
+        **{name: [{"DBInstanceIdentifier"}] for name in ("FreeStorageSpace", "CPUCreditBalance")},
+        "ACUUtilization": [{"DBClusterIdentifier"}],
+        "DatabaseConnectionsCurrentlySessionPinned": [{"ProxyName"}],
     },
     "AWS/ElastiCache": {
         "DatabaseMemoryUsagePercentage": [NODE],
         "DatabaseMemoryUsageCountedForEvictPercentage": [NODE, {"ReplicationGroupId"}],
         "EngineCPUUtilization": [NODE, {"ReplicationGroupId", "Role"}],
         "Evictions": [NODE],
+        "CPUCreditBalance": [NODE],
         "ThrottledCmds": [{"clusterId"}],
         "ElastiCacheProcessingUnits": [{"clusterId"}],
     },
@@ -89,7 +102,7 @@ def sections() -> set[str]:
 def metrics_of(alarm: dict[str, Any]) -> Iterator[Metric]:
     single = [alarm] if "MetricName" in alarm else []
     for metric in single + [part["MetricStat"]["Metric"] for part in alarm.get("Metrics", []) if "MetricStat" in part]:
-        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions", [])}
         yield Metric(metric["Namespace"], metric["MetricName"], dimensions)
 
 
@@ -127,6 +140,10 @@ def metrics_in(widget: dict[str, Any]) -> Iterator[Metric]:
 def is_published(metric: Metric, stack: Stack) -> bool:
     if metric.namespace in OF_AWS:
         return metric.dimensions.keys() in OF_AWS[metric.namespace][metric.name]
+    filters = stack.of_type("AWS::Logs::MetricFilter").values()
+    counted = [transformation for each in filters for transformation in each["MetricTransformations"]]
+    if metric in [Metric(one["MetricNamespace"], one["MetricName"], {}) for one in counted]:
+        return True
     services = {f["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for f in stack.functions.values()}
     namespaces = {f["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] for f in stack.functions.values()}
     return (
@@ -153,6 +170,19 @@ def test_every_alarm_names_its_section_of_the_runbook(stack: Stack) -> None:
         (anchor,) = re.findall(r"What to do: docs/operations\.md#([\w-]+)", alarm["AlarmDescription"])
         assert alarm["AlarmName"] == f"shop-{anchor}"
         assert anchor in sections()
+
+
+def test_an_alarm_warns_before_the_memory_of_a_function_is_used_up(default: Stack) -> None:
+    """Each filter counts reports of its own function above 90 % of its memory, which the log names `record.metrics`."""
+    filters = {
+        each["LogGroupName"]: each["FilterPattern"] for each in default.of_type("AWS::Logs::MetricFilter").values()
+    }
+    memory = {name.replace("Function", "Logs"): f["MemorySize"] for name, f in default.functions.items()}
+    del memory["MigrateLogs"]  # its failure fails the deployment
+    assert filters == {
+        group: f'{{ $.type = "platform.report" && $.record.metrics.maxMemoryUsedMB > {size * 9 // 10} }}'
+        for group, size in memory.items()
+    }
 
 
 def test_saved_query_finds_the_line_that_names_a_stale_answer(stack: Stack) -> None:
@@ -189,7 +219,7 @@ def test_dashboard_finds_all_nodes_of_the_cache_by_its_name(stack: Stack) -> Non
 
 def test_alarms_of_a_cluster_look_at_all_its_shards() -> None:
     """Those of a node name its nodes. The names of a cluster's nodes depend on the number of shards."""
-    stack = stack_of(CacheType="cluster", Stage="prod")
+    stack = stack_of(CacheType="cluster", HighAvailability="on")
     watched = {
         metric.name: metric.dimensions
         for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()

@@ -123,8 +123,9 @@ def accept(choice: Mapping[str, str], source: Mapping[str, Any]) -> dict[str, An
 
 
 def _read(name: str, value: str, parameter: Mapping[str, Any]) -> str | list[str]:
-    if value not in parameter.get("AllowedValues", [value]):
-        raise Refused(f"{name} is one of {', '.join(parameter['AllowedValues'])}")
+    allowed = [str(each) for each in parameter.get("AllowedValues", [value])]
+    if value not in allowed:
+        raise Refused(f"{name} is one of {', '.join(allowed)}")
     if not re.fullmatch(parameter.get("AllowedPattern", ".*"), value):
         raise Refused(f"{name} looks like {parameter['AllowedPattern']}")
     if parameter["Type"] == "Number" and float(value) < parameter.get("MinValue", 0):
