@@ -46,6 +46,7 @@ LACKS: Final = (
         stays=True,
         instead={"Endpoint.Address": "{database}"},
     ),
+    Lack("AWS::RDS::DBCluster", "likewise", stays=True, instead={"Endpoint.Address": "{database}"}),
     Lack(
         "AWS::ElastiCache::ServerlessCache",
         "unknown; a call of ElastiCache makes the cache",

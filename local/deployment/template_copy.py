@@ -30,7 +30,7 @@ def emulated(template: Json, api_url: str, addresses: Mapping[str, str]) -> Json
     }
     gone = {name for name, lack in lacking.items() if not lack.stays}
     kept = {name: _kept(each, gone) for name, each in template["Resources"].items() if name not in gone}
-    outputs = template["Outputs"] | {"ApiUrl": {"Value": {"Fn::Sub": api_url}}}
+    outputs = template["Outputs"] | {"ApiUrl": template["Outputs"]["ApiUrl"] | {"Value": {"Fn::Sub": api_url}}}
     copy: Json = _Referring(lacking, addresses).replaced(template | {"Resources": add_routes(kept), "Outputs": outputs})
     return copy
 

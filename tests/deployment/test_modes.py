@@ -44,7 +44,7 @@ def test_prod_with_endpoints_then_an_existing_vpc_database_and_cache_with_jwt(
         }
         other = Stack(emulator, project, find_sam(ROOT), "dev", choices, name_suffix="-existing")
         with created(other, identity.token) as second:
-            assert Deployed(other, "no.valid.token").api.get("/health").status == 401
+            assert Deployed(other, "no.valid.token").api.get("/queries").status == 401
             fill(second)
             second.check_api()
 
