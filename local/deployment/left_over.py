@@ -26,11 +26,13 @@ _LISTS: Final = (
     ("lambda", "list_functions", "Functions", "FunctionName"),
     ("lambda", "list_layers", "Layers", "LayerName"),
     ("logs", "describe_log_groups", "logGroups", "logGroupName"),
+    ("rds", "describe_db_clusters", "DBClusters", "DBClusterIdentifier"),
     ("rds", "describe_db_instances", "DBInstances", "DBInstanceIdentifier"),
     ("rds", "describe_db_parameter_groups", "DBParameterGroups", "DBParameterGroupName"),
     ("rds", "describe_db_snapshots", "DBSnapshots", "DBSnapshotIdentifier"),
     ("rds", "describe_db_subnet_groups", "DBSubnetGroups", "DBSubnetGroupName"),
     ("s3", "list_buckets", "Buckets", "Name"),
+    ("scheduler", "list_schedule_groups", "ScheduleGroups", "Name"),
     ("scheduler", "list_schedules", "Schedules", "Name"),
     ("sns", "list_topics", "Topics", "TopicArn"),
 )
