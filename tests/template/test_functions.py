@@ -35,6 +35,7 @@ def everyones(stack: Stack, name: str) -> dict[str, Any]:
         "AUTHENTICATION": "iam",
         "POWERTOOLS_SERVICE_NAME": name.lower(),
         "POWERTOOLS_METRICS_NAMESPACE": "shop",
+        "POWERTOOLS_LOG_LEVEL": choice["LogLevel"],
         "TRACING": choice["Tracing"],
         "DATABASE_URL": f"postgresql://{database}:5432/{choice['DatabaseName']}?{VERIFIED}",
         "CACHE_URL": f"rediss://{cache}:6379",
