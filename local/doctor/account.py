@@ -1,0 +1,83 @@
+"""Asks AWS. All operations only read; docs/doctor.md has the IAM policy that allows them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, Final
+
+from local.doctor.finding import NotChecked
+from local.terminal import one_line
+
+__all__ = ["Account", "Missing", "permission"]
+
+Json = dict[str, Any]
+
+_DENIED: Final = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "NotAuthorized",
+    "AuthorizationError",
+}
+# Each service has its own code for a resource that does not exist, or for an id that cannot exist.
+_ABSENT: Final = re.compile(r".*NotFound.*|NoSuch.*|Invalid.*|Validation(Error|Exception)")
+# IAM's names, where they are not those of boto3.
+_PREFIXES: Final = {"apigatewayv2": "apigateway", "service-quotas": "servicequotas"}
+_ACTIONS: Final = {"apigateway:GetDomainName": "apigateway:GET"}
+
+
+class Missing(Exception):
+    """What was asked about does not exist. The message is AWS's."""
+
+
+class Account:
+    """An AWS account in one region, seen with the credentials of a boto3 session."""
+
+    def __init__(self, session: Any, region: str) -> None:
+        self._session = session
+        self.region = region
+        self.client = cache(self._client)
+
+    def ask(self, service: str, operation: str, **arguments: Any) -> Json:
+        """Return AWS's answer. Raises `Missing`, or `NotChecked` with the reason, such as a missing permission."""
+        return self._asked(service, operation, lambda client: getattr(client, operation)(**arguments))
+
+    def ask_all(self, service: str, operation: str, key: str, **arguments: Any) -> list[Any]:
+        """Return the items under `key` on all pages. Raises as `ask` does."""
+
+        def pages(client: Any) -> Json:
+            return {key: [each for page in client.get_paginator(operation).paginate(**arguments) for each in page[key]]}
+
+        items: list[Any] = self._asked(service, operation, pages)[key]
+        return items
+
+    def _asked(self, service: str, operation: str, call: Any) -> Json:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self.client(service)
+        try:
+            answer: Json = call(client)
+        except ClientError as error:
+            code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if code in _DENIED:
+                needed = permission(service, client.meta.method_to_api_mapping[operation])
+                raise NotChecked(f"not checked: it needs the permission {needed}") from None
+            if _ABSENT.fullmatch(code):
+                raise Missing(message) from None
+            raise NotChecked(f"not checked: {code}: {one_line(message)}") from None
+        except BotoCoreError as error:
+            raise NotChecked(f"not checked: {one_line(error)}") from None
+        return answer
+
+    def _client(self, service: str) -> Any:
+        from botocore.config import Config
+
+        patience = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
+        return self._session.client(service, region_name=self.region, config=patience)
+
+
+def permission(service: str, operation: str) -> str:
+    """Return the IAM action that allows an operation of a boto3 service: ec2:DescribeVpcs."""
+    action = f"{_PREFIXES.get(service, service)}:{operation}"
+    return _ACTIONS.get(action, action)
