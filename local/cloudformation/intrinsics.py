@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from ipaddress import ip_network
+from itertools import islice
 from typing import Any, Final
 
 PSEUDO: Final = {
@@ -69,6 +71,7 @@ class Intrinsics:
             "Fn::Join": lambda argument: argument[0].join(self.value(argument[1])),
             "Fn::Split": lambda argument: self.value(argument[1]).split(argument[0]),
             "Fn::Select": lambda argument: self.value(argument[1])[int(argument[0])],
+            "Fn::Cidr": self._subnets,
             "Fn::GetAZs": lambda _: ["zone-a", "zone-b", "zone-c"],
         }
 
@@ -93,6 +96,11 @@ class Intrinsics:
             return str(self._attribute(name) if "." in name else self._ref(name))
 
         return _VARIABLE.sub(fill, text)
+
+    def _subnets(self, argument: list[Any]) -> list[str]:
+        block, count, bits = argument
+        cut = ip_network(self.value(block)).subnets(new_prefix=32 - int(bits))
+        return [str(subnet) for subnet in islice(cut, int(count))]
 
     def _find_in_map(self, argument: list[Any]) -> Any:
         name, first, second = (self.value(item) for item in argument)

@@ -9,31 +9,43 @@ from tests.template.support.modes import Choice, choose
 from tests.template.support.stack import Refused, accept, read_template
 
 OFF_ON: Final = ("off", "on")
-# Some values of these dimensions exclude each other.
+# What is created. Some values of these dimensions exclude each other.
 CORE: Final = {
     "VPC": ("new", "existing"),
-    "DatabaseSource": ("new", "existing"),
+    "DatabaseSource": ("new", "aurora", "existing"),
     "CacheType": ("node", "cluster", "serverless", "existing"),
     "Egress": ("isolated", "endpoints", "nat"),
     "RdsProxy": OFF_ON,
-    "Stage": ("dev", "prod"),
 }
+# How. The names of parameters, or of several parameters that change together.
 FREE: Final = {
-    "CacheEngine": ("valkey", "redis"),
+    "HighAvailability": OFF_ON,
     "CacheMode": ("node", "cluster", "serverless"),
     "ReadAuthorization": ("open", "iam", "jwt"),
     "WriteAuthorization": ("iam", "jwt"),
-    "DeveloperMode": ("auto", *OFF_ON),
+    "HealthAuthorization": ("open", "reads"),
+    "DeveloperMode": OFF_ON,
     "Deployment": ("AllAtOnce", "Canary10Percent5Minutes", "Linear10PercentEvery1Minute"),
     "Architecture": ("arm64", "x86_64"),
     "Invalidation": ("poll", "schedule", "listen"),
     "SnapStart": OFF_ON,
-    "ReservedConcurrency": OFF_ON,
     "OldLayers": ("Delete", "Retain"),
+    "AlarmEmail": OFF_ON,
+    "DatabaseVersion": ("16", "17", "18"),
+    "DeletionProtection": OFF_ON,
+    "FurtherEgress": OFF_ON,
+    "LogLevel": ("DEBUG", "INFO", "WARNING", "ERROR"),
+    "Tracing": ("off", "xray"),
+    "LambdaInsightsLayer": OFF_ON,
+    "KmsKeyArn": OFF_ON,
+    "PermissionsBoundaryArn": OFF_ON,
+    "cache engine": ("valkey 8.2", "valkey 9.0", "valkey 9.1", "redis 7.1"),
+    "concurrency": OFF_ON,
     "CORS": OFF_ON,
     "domain": OFF_ON,
-    "AlarmEmail": OFF_ON,
+    "zones": OFF_ON,
 }
+_NO_PARAMETER: Final = {"VPC", "cache engine", "concurrency", "CORS", "domain", "zones"}
 EXISTING_VPC: Final = {
     "VpcId": "vpc-0a",
     "FunctionSubnetIds": "subnet-0f1,subnet-0f2",
@@ -49,20 +61,37 @@ EXISTING_DATABASE: Final = {
 }
 EXISTING_CACHE: Final = {"CacheHost": "cache.example", "CacheName": "theirs", "CacheSecurityGroupId": "sg-0ca"}
 JWT: Final = {"JwtIssuer": "https://issuer.example", "JwtAudience": "shop,office"}
-# Other parameters that a value implies. VPC, CORS and domain are no parameters themselves.
+KEY: Final = "arn:aws:kms:eu-west-1:111122223333:key/0a"
+BOUNDARY: Final = "arn:aws:iam::111122223333:policy/boundary"
+PREFIX_LIST: Final = "pl-0a"
+INSIGHTS: Final = "arn:aws:lambda:eu-west-1:580247275435:layer:LambdaInsightsExtension:60"
+# Parameters that a value implies, and the values of parameters for which a dimension says only whether they are given.
 _MEANS: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("VPC", "existing"): EXISTING_VPC,
+    ("DatabaseSource", "aurora"): {"AuroraMinCapacity": "1", "AuroraMaxCapacity": "16"},
     ("DatabaseSource", "existing"): EXISTING_DATABASE,
-    ("CacheType", "cluster"): {"CacheShards": "5"},
+    ("CacheType", "cluster"): {"CacheShards": "5", "CacheClass": "cache.r7g.large"},
     ("CacheType", "existing"): EXISTING_CACHE,
     ("ReadAuthorization", "jwt"): JWT,
     ("WriteAuthorization", "jwt"): JWT,
+    ("concurrency", "on"): {"QueryConcurrency": "40", "CommandConcurrency": "15", "InvalidateConcurrency": "5"},
     ("CORS", "on"): {"CorsOrigins": "https://shop.example,https://office.example"},
     ("domain", "on"): {"DomainName": "api.shop.example", "CertificateArn": "arn:aws:acm:certificate"},
-    ("AlarmEmail", "on"): {"AlarmEmail": "someone@shop.example"},
-    ("AlarmEmail", "off"): {"AlarmEmail": ""},
+    ("zones", "on"): {"AvailabilityZones": "zone-b,zone-c", "VpcCidr": "172.16.0.0/21"},
+    **{("cache engine", f"valkey {version}"): {"CacheVersion": version} for version in ("8.2", "9.0", "9.1")},
+    ("cache engine", "redis 7.1"): {"CacheEngine": "redis", "CacheVersion": "7.1"},
+    **{
+        (name, given): {name: value if given == "on" else ""}
+        for given in OFF_ON
+        for name, value in {
+            "AlarmEmail": "someone@shop.example",
+            "FurtherEgress": PREFIX_LIST,
+            "LambdaInsightsLayer": INSIGHTS,
+            "KmsKeyArn": KEY,
+            "PermissionsBoundaryArn": BOUNDARY,
+        }.items()
+    },
 }
-_NO_PARAMETER: Final = {"VPC", "CORS", "domain"}
 
 
 def parameters_of(choice: Choice) -> dict[str, str]:
