@@ -37,6 +37,7 @@ NO_PROBLEM, PROBLEMS, NO_ACCOUNT = 0, 1, 3
 WITHOUT_AWS: Final[dict[str, Callable[[Deployment], Iterator[Finding]]]] = {
     "stack name": settings.stack_name,
     "parameters": settings.parameters,
+    "sizes": settings.sizes,
     "region": settings.region,
     "tags": settings.tags,
     "build": build.freshness,

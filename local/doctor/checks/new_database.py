@@ -68,8 +68,6 @@ def _numbers(version: str) -> list[int]:
 def _problem(options: list[Json], zones: list[str]) -> str | None:
     if not options:
         return "not offered in this region: choose another DatabaseClass"
-    if not any(option.get("SupportsIAMDatabaseAuthentication") for option in options):
-        return "without IAM authentication: choose another DatabaseClass"
     offered = {zone["Name"] for option in options for zone in option.get("AvailabilityZones", [])}
     if missing := [zone for zone in zones if zone not in offered]:
         return f"not offered in {', '.join(missing)}: set AvailabilityZones to two of {', '.join(sorted(offered))}"

@@ -9,10 +9,12 @@ from typing import Final
 from local.cloudformation.parameters import refusals
 from local.doctor.deployment import Deployment
 from local.doctor.finding import Finding, fine, wrong
+from local.doctor.plan import Plan
 
-__all__ = ["parameters", "region", "stack_name", "tags"]
+__all__ = ["parameters", "region", "sizes", "stack_name", "tags"]
 
 _LONGEST: Final = 29
+_GROWTH: Final = 1.1
 _CERTIFICATES: Final = "layers/dependencies/certificates/rds-global-bundle.pem"
 
 
@@ -32,6 +34,24 @@ def parameters(deployment: Deployment) -> Iterator[Finding]:
     yield from map(wrong, reasons)
     if not reasons:
         yield fine(f"{len(deployment.configuration.parameters)} set in samconfig.toml, all accepted by the template")
+
+
+def sizes(deployment: Deployment) -> Iterator[Finding]:
+    """A rule of CloudFormation cannot compare numbers."""
+    plan = deployment.plan
+    if plan.created("AWS::RDS::DBCluster") and _number(plan, "AuroraMinCapacity") > _number(plan, "AuroraMaxCapacity"):
+        yield wrong("AuroraMinCapacity is larger than AuroraMaxCapacity")
+    elif not plan.created("AWS::RDS::DBCluster") and plan.created("AWS::RDS::DBInstance"):
+        storage, limit = _number(plan, "DatabaseStorage"), _number(plan, "DatabaseStorageLimit")
+        if limit < _GROWTH * storage:
+            yield wrong(f"RDS wants DatabaseStorageLimit to exceed DatabaseStorage by a tenth: {_GROWTH * storage:g}")
+
+
+def _number(plan: Plan, name: str) -> float:
+    try:
+        return float(plan.parameter(name) or 0)
+    except ValueError:
+        return 0.0  # the parameter is refused anyway
 
 
 def region(deployment: Deployment) -> Iterator[Finding]:

@@ -1,0 +1,67 @@
+"""Deployments to examine, and answers that AWS gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, Final
+
+from botocore.validate import validate_parameters
+
+from local.doctor.account import Account
+from local.doctor.deployment import Deployment, Stack
+from local.doctor.finding import Finding
+from local.doctor.samconfig import Configuration
+from local.template import read_document
+from tests.support.root import ROOT
+
+REGION: Final = "eu-central-1"
+DEPLOYED: Final = "UPDATE_COMPLETE"
+
+
+def deployment(
+    *, stack: str = "shop", status: str | None = None, before: Mapping[str, str] | None = None, **parameters: str
+) -> Deployment:
+    """Return a deployment of template.yaml with `parameters`. With `status` there is a stack, made with `before`."""
+    configuration = Configuration("default", stack, REGION, None, parameters, {})
+    deployed = Stack(status, before or {}) if status else None
+    return Deployment(ROOT, configuration, _template(), REGION, stack=deployed)
+
+
+@cache
+def _template() -> dict[str, Any]:
+    return read_document(ROOT / "template.yaml")
+
+
+def lines(findings: Iterable[Finding]) -> list[str]:
+    """Return findings as they are printed: the mark and the text."""
+    return [f"{finding.mark.value} {finding.text}" for finding in findings]
+
+
+def answer(
+    aws: Account, service: str, operation: str, response: dict[str, Any] | Callable[..., dict[str, Any]]
+) -> None:
+    """Let AWS answer `operation` with `response`, or with what it returns. botocore checks both sides by its model."""
+    client = aws.client(service)
+    model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
+
+    def respond(params: Any, **_: Any) -> Any:
+        found = response(params) if callable(response) else response
+        validate_parameters(found, model.output_shape)
+        return SimpleNamespace(status_code=200), found
+
+    _register(client, model.name, respond)
+
+
+def refuse(aws: Account, service: str, operation: str, code: str) -> None:
+    """Let AWS answer `operation` with the error `code`."""
+    client = aws.client(service)
+    error = {"Error": {"Code": code, "Message": f"{code} of {operation}"}}
+    name = client.meta.method_to_api_mapping[operation]
+    _register(client, name, lambda **_: (SimpleNamespace(status_code=400), error))
+
+
+def _register(client: Any, operation: str, respond: Callable[..., Any]) -> None:
+    service = client.meta.service_model.service_id.hyphenize()
+    client.meta.events.register_first(f"before-call.{service}.{operation}", respond)
