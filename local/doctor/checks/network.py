@@ -38,7 +38,7 @@ def _quota(aws: Account, quota: tuple[str, str], used: int, wanted: int, name: s
     limit = int(answer["Quota"]["Value"])
     if used + wanted > limit:
         return wrong(
-            f'{used} of {limit} are in use, and the stack needs {wanted}: raise the quota "{name}", or free one'
+            f'{used} of {limit} are in use, and the stack adds {wanted}: raise the quota "{name}", or free one'
         )
     return fine(f"{used} of {limit} are in use, the stack adds {wanted}")
 

@@ -13,8 +13,14 @@ from local.doctor.account import Account
 from tests.component.local.doctor.support import REGION
 
 
+@pytest.fixture(scope="module")
+def session() -> Any:
+    """One session for many tests: it reads the large descriptions of the services once."""
+    return boto3.Session("testing", "testing", region_name=REGION)
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+def aws(session: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
@@ -22,5 +28,4 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
-        session: Any = boto3.Session("testing", "testing")
         yield Account(session, REGION)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, Final
@@ -39,29 +39,24 @@ def lines(findings: Iterable[Finding]) -> list[str]:
     return [f"{finding.mark.value} {finding.text}" for finding in findings]
 
 
-def answer(
-    aws: Account, service: str, operation: str, response: dict[str, Any] | Callable[..., dict[str, Any]]
-) -> None:
-    """Let AWS answer `operation` with `response`, or with what it returns. botocore checks both sides by its model."""
+def answer(aws: Account, service: str, operation: str, response: dict[str, Any]) -> None:
+    """Let AWS answer `operation` with `response`. botocore compares it, and the question, with the service's model."""
     client = aws.client(service)
     model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
-
-    def respond(params: Any, **_: Any) -> Any:
-        found = response(params) if callable(response) else response
-        validate_parameters(found, model.output_shape)
-        return SimpleNamespace(status_code=200), found
-
-    _register(client, model.name, respond)
+    validate_parameters(response, model.output_shape)
+    _set_answer(client, model.name, 200, response)
 
 
 def refuse(aws: Account, service: str, operation: str, code: str) -> None:
     """Let AWS answer `operation` with the error `code`."""
     client = aws.client(service)
     error = {"Error": {"Code": code, "Message": f"{code} of {operation}"}}
-    name = client.meta.method_to_api_mapping[operation]
-    _register(client, name, lambda **_: (SimpleNamespace(status_code=400), error))
+    _set_answer(client, client.meta.method_to_api_mapping[operation], 400, error)
 
 
-def _register(client: Any, operation: str, respond: Callable[..., Any]) -> None:
-    service = client.meta.service_model.service_id.hyphenize()
-    client.meta.events.register_first(f"before-call.{service}.{operation}", respond)
+def _set_answer(client: Any, operation: str, status: int, response: dict[str, Any]) -> None:
+    answers = vars(client).setdefault("answers", {})
+    if operation not in answers:
+        service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register_first(f"before-call.{service}.{operation}", lambda **_: answers[operation])
+    answers[operation] = (SimpleNamespace(status_code=status), response)
