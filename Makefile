@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e consistency ddl outages bench simulate lint format template build validate rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-bench
+.PHONY: help run psql demo test check e2e consistency ddl outages bench simulate lint format template build validate doctor rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ validate: .venv-sam .venv-checkov ## sam validate --lint, and checkov
 
 build: .venv-sam ## sam build
 	@$(SAM) build
+
+doctor: .venv ## what AWS would refuse minutes after `sam deploy`, known before (CONFIG=prod)
+	@$(CLI) doctor --config-env $(or $(CONFIG),default)
 
 rehearse: .venv .venv-sam ## a deployment without AWS: package the build; create, upgrade and roll back the schema
 	@$(CLI) rehearse
