@@ -16,10 +16,12 @@ from tests.template.support.stack import ROOT, TEMPLATE, stack_of, translated
 PROGRAM = ROOT / ".venv-checkov" / "bin" / "checkov"
 CONFIG = ROOT / ".checkov.yaml"
 EVERYTHING = {
-    "Stage": "prod",
+    "HighAvailability": "on",
+    "DeletionProtection": "on",
     "Egress": "nat",
     "RdsProxy": "on",
     "CacheEngine": "redis",
+    "CacheVersion": "7.1",
     "AlarmEmail": "a@b.example",
 }
 
@@ -41,7 +43,7 @@ def results(checkov: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     stacks = {
         "prod": stack_of(**EVERYTHING),
         "cluster": stack_of(CacheType="cluster"),
-        "serverless": stack_of(CacheType="serverless", Egress="endpoints"),
+        "serverless": stack_of(CacheType="serverless", DatabaseSource="aurora", Egress="endpoints"),
     }
     for name, stack in stacks.items():
         document = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": stack.resources}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from unittest.mock import ANY
 
 import pytest
 
@@ -12,11 +11,6 @@ from tests.template.support.stack import TEMPLATE, Stack, stack_of
 
 VERIFIED = "sslmode=verify-full&sslrootcert=/opt/certificates/rds-global-bundle.pem"
 NAMES = ("Query", "Command", "Invalidate", "Migrate")
-# PostgreSQL on RDS allows DBInstanceClassMemory / 9531392. The system uses a part of the memory.
-CONNECTIONS = {"db.t4g.micro": 80, "db.t4g.medium": 400}
-CONNECTIONS_OF = {"QueryFunction": 1, "CommandFunction": 1}
-# Two invalidate functions (one polls, one answers the API) with two connections each, a deployment, and people.
-OTHER_CONNECTIONS = 2 * 2 + 1 + 3
 
 
 def environment(stack: Stack, name: str) -> dict[str, str]:
@@ -26,7 +20,11 @@ def environment(stack: Stack, name: str) -> dict[str, str]:
 
 def everyones(stack: Stack, name: str) -> dict[str, Any]:
     choice = stack.parameters
-    database = {"new": "Database.Endpoint.Address", "existing": "db.example"}[choice["DatabaseSource"]]
+    database = {
+        "new": "Database.Endpoint.Address",
+        "aurora": "AuroraCluster.Endpoint.Address",
+        "existing": "db.example",
+    }[choice["DatabaseSource"]]
     cache, cache_name, mode = {
         "node": ("Cache.PrimaryEndPoint.Address", "Cache", "node"),
         "cluster": ("CacheCluster.ConfigurationEndPoint.Address", "CacheCluster", "cluster"),
@@ -37,7 +35,7 @@ def everyones(stack: Stack, name: str) -> dict[str, Any]:
         "AUTHENTICATION": "iam",
         "POWERTOOLS_SERVICE_NAME": name.lower(),
         "POWERTOOLS_METRICS_NAMESPACE": "shop",
-        "POWERTOOLS_LOG_LEVEL": "INFO",
+        "POWERTOOLS_LOG_LEVEL": choice["LogLevel"],
         "RELEASE": "1",
         "DATABASE_URL": f"postgresql://{database}:5432/{choice['DatabaseName']}?{VERIFIED}",
         "CACHE_URL": f"rediss://{cache}:6379",
@@ -55,28 +53,14 @@ def test_query_gets_its_users(stack: Stack) -> None:
     own |= {
         "READ_AUTHORIZATION": stack.parameters["ReadAuthorization"],
         "WRITE_AUTHORIZATION": stack.parameters["WriteAuthorization"],
-        "DEVELOPER_MODE": ANY,
+        "DEVELOPER_MODE": stack.parameters["DeveloperMode"],
     }
     assert environment(stack, "Query") == everyones(stack, "Query") | own | through_proxy(stack)
 
 
-@pytest.mark.parametrize(
-    ("stage", "given", "mode"),
-    [
-        *(("dev", "auto", "on"), ("prod", "auto", "off")),
-        *(("dev", "off", "off"), ("prod", "off", "off")),
-        *(("dev", "on", "on"), ("prod", "on", "on")),
-    ],
-)
-def test_developer_mode_is_on_in_dev_and_off_in_prod_unless_told_otherwise(stage: str, given: str, mode: str) -> None:
-    assert environment(stack_of(Stage=stage, DeveloperMode=given), "Query")["DEVELOPER_MODE"] == mode
-    if given == "auto":
-        assert environment(stack_of(Stage=stage), "Query")["DEVELOPER_MODE"] == mode
-
-
 def test_command_waits_for_the_replicas_of_a_cache_that_has_some(stack: Stack) -> None:
     own = {"DATABASE_USER": "cacheaside_command", "CACHE_USER": "CommandCacheUser"}
-    has_some = stack.parameters["CacheType"] in ("node", "cluster") and stack.parameters["Stage"] == "prod"
+    has_some = stack.parameters["CacheType"] in ("node", "cluster") and stack.parameters["HighAvailability"] == "on"
     expected = everyones(stack, "Command") | own | through_proxy(stack) | {"CACHE_REPLICAS": int(has_some)}
     assert environment(stack, "Command") == expected
 
@@ -144,9 +128,8 @@ def test_a_request_ends_before_the_api_gives_up(stack: Stack) -> None:
 def test_every_log_is_kept_for_a_while_and_not_for_ever(stack: Stack) -> None:
     for name, function in stack.functions.items():
         assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": name.replace("Function", "Logs")}
-    days = {"dev": 14, "prod": 90}[stack.parameters["Stage"]]
     groups = stack.of_type("AWS::Logs::LogGroup")
-    assert [group["RetentionInDays"] for group in groups.values()] == [days] * len(groups)
+    assert [group["RetentionInDays"] for group in groups.values()] == [stack.parameters["LogDays"]] * len(groups)
 
 
 def test_traffic_moves_as_chosen_and_an_alarm_rolls_back(stack: Stack) -> None:
@@ -171,16 +154,11 @@ def test_snapshots_are_of_published_versions_of_the_query_function(stack: Stack)
         assert function.get("SnapStart", {}).get("ApplyOn", "None") == ("PublishedVersions" if on else "None")
 
 
-def test_functions_that_run_at_once_leave_the_database_connections(stack: Stack) -> None:
-    reserved = {
-        name: function["ReservedConcurrentExecutions"]
-        for name, function in stack.functions.items()
-        if "ReservedConcurrentExecutions" in function
-    }
-    assert set(reserved) == (set(CONNECTIONS_OF) if stack.parameters["ReservedConcurrency"] == "on" else set())
-    for database in stack.of_type("AWS::RDS::DBInstance").values():
-        wanted = sum(number * CONNECTIONS_OF[name] for name, number in reserved.items())
-        assert wanted + OTHER_CONNECTIONS <= CONNECTIONS[database["DBInstanceClass"]]
+@pytest.mark.parametrize("name", ["Query", "Command", "Invalidate"])
+def test_concurrency_is_reserved_only_if_it_is_given(name: str) -> None:
+    given = stack_of(**{f"{name}Concurrency": "40"}).functions
+    reserved = {function: p.get("ReservedConcurrentExecutions") for function, p in given.items()}
+    assert reserved == dict.fromkeys(reserved) | {f"{name}Function": "40"}
 
 
 def test_migrations_wait_for_their_network_path(stack: Stack) -> None:

@@ -125,10 +125,10 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
     ),
     (
         "commands that do not wait for the replicas of a cluster",
-        "CACHE_REPLICAS: !If [NewNodes,",
+        "CACHE_REPLICAS: !If [NewReplicas,",
         "CACHE_REPLICAS: !If [NodeCache,",
         functions.test_command_waits_for_all_replicas,
-        {"CacheType": "cluster", "Stage": "prod"},
+        {"CacheType": "cluster", "HighAvailability": "on"},
     ),
     (
         "a cache that talks without TLS too",

@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
+from itertools import combinations
 
-from tests.template.support.choices import EXISTING_VPC
-from tests.template.support.network import EXISTING_CACHE, EXISTING_DATABASE, INTERNET, S3, Edge, edges, rules
+import pytest
+
+from tests.template.support.choices import EXISTING_VPC, PREFIX_LIST
+from tests.template.support.network import (
+    ANY_PORT,
+    EXISTING_CACHE,
+    EXISTING_DATABASE,
+    INTERNET,
+    S3,
+    Edge,
+    edges,
+    rules,
+)
 from tests.template.support.stack import Stack, stack_of
 
 SERVING = ("QueryFunction", "CommandFunction", "InvalidateFunction")
+DATABASES = {"new": ("Database",), "aurora": ("AuroraWriter", "AuroraReader"), "existing": (EXISTING_DATABASE,)}
 CACHES = {"node": "Cache", "cluster": "CacheCluster", "serverless": "CacheServerless", "existing": EXISTING_CACHE}
 
 
 def expected(stack: Stack) -> set[Edge]:
     """Return the connections that the network should allow: those of every mode, and those of this choice."""
     choice = stack.parameters
-    database = "Database" if choice["DatabaseSource"] == "new" else EXISTING_DATABASE
+    databases = [name for name in DATABASES[choice["DatabaseSource"]] if name in {EXISTING_DATABASE, *stack.resources}]
     cache = CACHES[choice["CacheType"]]
     mode = choice["CacheMode"] if cache == EXISTING_CACHE else choice["CacheType"]
-    found = {Edge("MigrateFunction", database, 5432), Edge("MigrateFunction", S3, 443)}
+    found = {Edge("MigrateFunction", S3, 443)}
+    found |= {Edge(function, database, 5432) for function in stack.functions for database in databases}
+    if choice["FurtherEgress"]:
+        found |= {Edge(function, PREFIX_LIST, ANY_PORT) for function in stack.functions}
     for function in SERVING:
-        found |= {Edge(function, database, 5432), Edge(function, cache, 6379)}
+        found.add(Edge(function, cache, 6379))
         if mode == "serverless":
             found.add(Edge(function, cache, 6380))
         if choice["RdsProxy"] == "on":
-            found |= {Edge(function, "DatabaseProxy", 5432), Edge("DatabaseProxy", database, 5432)}
+            found.add(Edge(function, "DatabaseProxy", 5432))
+            found |= {Edge("DatabaseProxy", database, 5432) for database in databases}
         if choice["Egress"] == "endpoints":
             found |= {Edge(function, "EventsEndpoint", 443), Edge(function, "LambdaEndpoint", 443)}
+            if choice["LambdaInsightsLayer"]:
+                found.add(Edge(function, "LogsEndpoint", 443))
         if choice["Egress"] == "nat":
             found |= {Edge(function, INTERNET, 443), Edge(function, S3, 443)}
     return found
@@ -72,6 +92,8 @@ PRIVATE = {
     "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
     "AWS::Logs::QueryDefinition",
+    "AWS::RDS::DBCluster",
+    "AWS::RDS::DBClusterParameterGroup",
     "AWS::RDS::DBInstance",
     "AWS::RDS::DBParameterGroup",
     "AWS::RDS::DBProxy",
@@ -136,23 +158,34 @@ def test_the_data_has_no_way_out(stack: Stack) -> None:
     }
     assert tables == ({"DataRoutes"} if "Vpc" in stack.resources else set())
     assert not [p for p in stack.of_type("AWS::EC2::Route").values() if p["RouteTableId"] in tables]
-    callers = {edge.caller for edge in edges(stack) if edge.called in (INTERNET, S3)}
+    callers = {edge.caller for edge in edges(stack) if edge.called in (INTERNET, S3, PREFIX_LIST)}
     assert callers <= stack.functions.keys()
     egress = rules(stack, "SecurityGroupEgress")
     for group in {"DatabaseSecurityGroup", "CacheSecurityGroup", "EndpointSecurityGroup"} & egress.keys():
         assert [rule["CidrIp"] for rule in egress[group]] == ["127.0.0.1/32"]
 
 
-def test_the_loss_of_one_zone_leaves_the_other_its_way_out_in_prod() -> None:
-    routes = stack_of(Egress="nat", Stage="prod").of_type("AWS::EC2::Route")
+def test_the_loss_of_one_zone_leaves_the_other_its_way_out_if_highly_available() -> None:
+    routes = stack_of(Egress="nat", HighAvailability="on").of_type("AWS::EC2::Route")
     assert routes["FunctionRouteOutA"]["NatGatewayId"] != routes["FunctionRouteOutB"]["NatGatewayId"]
 
 
-def test_subnets_of_a_kind_are_in_different_zones() -> None:
-    stack = stack_of(Egress="nat", Stage="prod")
-    zones = {name: p["AvailabilityZone"] for name, p in stack.of_type("AWS::EC2::Subnet").items()}
-    for kind in ("Function", "Data", "Public"):
-        assert zones[f"{kind}SubnetA"] != zones[f"{kind}SubnetB"]
+@pytest.mark.parametrize(("given", "zones"), [("", ["zone-a", "zone-b"]), ("zone-b,zone-d", ["zone-b", "zone-d"])])
+def test_subnets_of_a_kind_are_in_the_two_chosen_zones(given: str, zones: list[str]) -> None:
+    stack = stack_of(Egress="nat", HighAvailability="on", AvailabilityZones=given)
+    found = {name: p["AvailabilityZone"] for name, p in stack.of_type("AWS::EC2::Subnet").items()}
+    assert {name: zones["AB".index(name[-1])] for name in found} == found
+    assert {name[:-1] for name in found} == {"FunctionSubnet", "DataSubnet", "PublicSubnet"}
+
+
+@pytest.mark.parametrize("block", ["10.0.0.0/16", "10.20.0.0/21", "192.168.0.0/20"])
+def test_subnets_share_the_addresses_of_the_vpc_without_overlap(block: str) -> None:
+    stack = stack_of(Egress="nat", HighAvailability="on", VpcCidr=block)
+    (vpc,) = stack.of_type("AWS::EC2::VPC").values()
+    subnets = [ip_network(p["CidrBlock"]) for p in stack.of_type("AWS::EC2::Subnet").values()]
+    assert vpc["CidrBlock"] == block
+    assert all(subnet.subnet_of(ip_network(block)) for subnet in subnets)
+    assert not [pair for pair in combinations(subnets, 2) if pair[0].overlaps(pair[1])]
 
 
 def test_only_nat_gateways_live_in_the_public_subnets(stack: Stack) -> None:
@@ -166,12 +199,15 @@ def test_only_nat_gateways_live_in_the_public_subnets(stack: Stack) -> None:
     assert inside == stack.of_type(*allowed).keys() & inside
 
 
-def test_s3_is_open_for_answers_to_cloudformation_only(stack: Stack) -> None:
+def test_without_nat_s3_is_open_for_answers_to_cloudformation_only(stack: Stack) -> None:
     for endpoint in stack.of_type("AWS::EC2::VPCEndpoint").values():
         if endpoint["VpcEndpointType"] == "Gateway":
-            (statement,) = endpoint["PolicyDocument"]["Statement"]
-            assert statement["Action"] == "s3:PutObject"
-            assert statement["Resource"] == "arn:aws:s3:::cloudformation-custom-resource-response-euwest1/*"
+            answers, *others = endpoint["PolicyDocument"]["Statement"]
+            assert answers["Action"] == "s3:PutObject"
+            assert answers["Resource"] == "arn:aws:s3:::cloudformation-custom-resource-response-euwest1/*"
+            # With NAT functions reach the S3 of other regions. The roles decide, as they do there.
+            opened = [("s3:*", "*")] if "NatGatewayA" in stack.resources else []
+            assert [(statement["Action"], statement["Resource"]) for statement in others] == opened
 
 
 def test_refused_connections_are_logged() -> None:

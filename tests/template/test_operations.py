@@ -34,24 +34,32 @@ ALWAYS = {
     "breaker-open",
 }
 WITH = {
-    "Database": {"database-cpu", "database-storage", "database-connections"},
-    "Cache": {"cache-memory", "cache-evictions"},
+    "DatabaseSubnets": {"database-cpu", "database-memory", "database-connections"},
+    "Database": {"database-storage", "database-credits"},
+    "AuroraCluster": {"database-capacity"},
+    "DatabaseProxy": {"proxy-pinned"},
+    "Cache": {"cache-memory", "cache-evictions", "cache-credits"},
     "CacheCluster": {"shard-memory", "shard-cpu"},
     "CacheServerless": {"cache-throttles"},
 }
 # The sets of dimensions with which AWS publishes its own metrics.
 NODE = {"CacheClusterId", "CacheNodeId"}
+DATABASE = [{"DBInstanceIdentifier"}, {"DBClusterIdentifier"}, {"DBClusterIdentifier", "Role"}]
 OF_AWS: dict[str, dict[str, list[set[str]]]] = {
     "AWS/ApiGateway": {name: [{"ApiId"}] for name in ("4xx", "5xx", "Count", "Latency")},
     "AWS/Lambda": {name: [{"FunctionName"}] for name in ("Errors", "Throttles", "ConcurrentExecutions")},
     "AWS/RDS": {
-        name: [{"DBInstanceIdentifier"}] for name in ("CPUUtilization", "FreeStorageSpace", "DatabaseConnections")
+        **dict.fromkeys(("CPUUtilization", "FreeableMemory", "DatabaseConnections"), DATABASE),
+        **{name: [{"DBInstanceIdentifier"}] for name in ("FreeStorageSpace", "CPUCreditBalance")},
+        "ACUUtilization": [{"DBClusterIdentifier"}],
+        "DatabaseConnectionsCurrentlySessionPinned": [{"ProxyName"}],
     },
     "AWS/ElastiCache": {
         "DatabaseMemoryUsagePercentage": [NODE],
         "DatabaseMemoryUsageCountedForEvictPercentage": [NODE, {"ReplicationGroupId"}],
         "EngineCPUUtilization": [NODE, {"ReplicationGroupId", "Role"}],
         "Evictions": [NODE],
+        "CPUCreditBalance": [NODE],
         "ThrottledCmds": [{"clusterId"}],
         "ElastiCacheProcessingUnits": [{"clusterId"}],
     },
@@ -189,7 +197,7 @@ def test_dashboard_finds_all_nodes_of_the_cache_by_its_name(stack: Stack) -> Non
 
 def test_alarms_of_a_cluster_look_at_all_its_shards() -> None:
     """Those of a node name its nodes. The names of a cluster's nodes depend on the number of shards."""
-    stack = stack_of(CacheType="cluster", Stage="prod")
+    stack = stack_of(CacheType="cluster", HighAvailability="on")
     watched = {
         metric.name: metric.dimensions
         for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()

@@ -50,7 +50,8 @@ def granted(stack: Stack, role: str) -> dict[str, list[str]]:
 
 
 def database_id(stack: Stack) -> str:
-    return "Database.DbiResourceId" if "Database" in stack.resources else "db-EXISTING"
+    ids = {"new": "Database.DbiResourceId", "aurora": "AuroraCluster.DBClusterResourceId", "existing": "db-EXISTING"}
+    return ids[stack.parameters["DatabaseSource"]]
 
 
 def test_every_statement_names_its_resource(stack: Stack) -> None:
@@ -104,7 +105,7 @@ def test_only_the_migrate_function_may_be_the_owner_and_it_has_no_cache(stack: S
 
 def test_the_proxy_signs_in_as_query_and_command_only(stack: Stack) -> None:
     if "DatabaseProxy" in stack.resources:
-        users = [f"{USERS}:Database.DbiResourceId/cacheaside_{role}" for role in ("query", "command")]
+        users = [f"{USERS}:{database_id(stack)}/cacheaside_{role}" for role in ("query", "command")]
         assert granted(stack, "ProxyRole") == {"rds-db:connect": users}
 
 

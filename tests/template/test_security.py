@@ -1,6 +1,6 @@
 """AWS Foundational Security Best Practices, numbered as in Security Hub, for the services that the template uses.
 
-Each control is checked in every mode of Stage prod. dev is cheap and does not meet some of them, on purpose.
+Each control is checked in every highly available mode. dev is cheap and does not meet some of them, on purpose.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from tests.template.support.permissions import listed, statements
 from tests.template.support.stack import Stack, stack_of
 
 DATABASE = "AWS::RDS::DBInstance"
+AURORA = "AWS::RDS::DBCluster"
 NODES = "AWS::ElastiCache::ReplicationGroup"
-LOGS = {"EnableCloudwatchLogsExports": ["postgresql", "upgrade"]}
+PROD = {"BackupDays": "14", "DeletionProtection": "on"}  # as the section prod of samconfig.toml, once deployed
 FLOWS = {"ResourceType": "VPC", "ResourceId": "Vpc"}
 
 
@@ -43,6 +44,26 @@ def every(kind: str, **expected: Any) -> Callable[[Stack], bool]:
     )
 
 
+def every_database(**expected: Any) -> Callable[[Stack], bool]:
+    """Return a check that the instance, or Aurora's cluster, has these properties."""
+
+    def is_met(stack: Stack) -> bool:
+        kept = [*stack.of_type(AURORA).values()] or [*stack.of_type(DATABASE).values()]
+        return all({name: properties.get(name) for name in expected} == expected for properties in kept)
+
+    return is_met
+
+
+def database_in_several_zones(stack: Stack) -> bool:
+    instances = stack.of_type(DATABASE)
+    return len(instances) == 2 if stack.of_type(AURORA) else all(p["MultiAZ"] is True for p in instances.values())
+
+
+def database_logs(stack: Stack) -> bool:
+    kept = [*stack.of_type(AURORA).values()] or [*stack.of_type(DATABASE).values()]
+    return all("postgresql" in properties["EnableCloudwatchLogsExports"] for properties in kept)
+
+
 def in_two_zones(stack: Stack) -> bool:
     zones = {name: subnet["AvailabilityZone"] for name, subnet in stack.of_type("AWS::EC2::Subnet").items()}
     places = [function["VpcConfig"]["SubnetIds"] for function in stack.functions.values()]
@@ -62,7 +83,7 @@ def routes_ask(stack: Stack) -> bool:
     is_open = {route for route, operation in operations(stack).items() if not operation["security"]}
     if stack.parameters["ReadAuthorization"] == "open":
         return is_open == {route for route in operations(stack) if route[0] != "POST"}
-    in_developer_mode = stack.parameters["DeveloperMode"] == "on"  # auto is off in prod
+    in_developer_mode = stack.parameters["DeveloperMode"] == "on"
     return is_open == {PREFLIGHT} | (PAGES if in_developer_mode else set())
 
 
@@ -97,7 +118,7 @@ def logs_every_version(stack: Stack) -> bool:
 
 
 def tls_is_forced(stack: Stack) -> bool:
-    groups = stack.of_type("AWS::RDS::DBParameterGroup").values()
+    groups = stack.of_type("AWS::RDS::DBParameterGroup", "AWS::RDS::DBClusterParameterGroup").values()
     return all(group["Parameters"]["rds.force_ssl"] == "1" for group in groups)
 
 
@@ -127,17 +148,17 @@ MET = [
     Control("Lambda.2", "supported runtimes", every("AWS::Lambda::Function", Runtime="python3.13")),
     Control("Lambda.5", "functions in a VPC live in two zones", in_two_zones),
     Control("RDS.2", "no public address", every(DATABASE, PubliclyAccessible=False)),
-    Control("RDS.3", "encrypted at rest", every(DATABASE, StorageEncrypted=True)),
-    Control("RDS.5", "in several zones", every(DATABASE, MultiAZ=True)),
+    Control("RDS.3", "encrypted at rest", every_database(StorageEncrypted=True)),
+    Control("RDS.5", "in several zones", database_in_several_zones),
     Control("RDS.6", "enhanced monitoring", every(DATABASE, MonitoringInterval=60)),
-    Control("RDS.8", "protected against deletion", every(DATABASE, DeletionProtection=True)),
-    Control("RDS.9", "logs are published", every(DATABASE, **LOGS)),
-    Control("RDS.10", "IAM authentication", every(DATABASE, EnableIAMDatabaseAuthentication=True)),
-    Control("RDS.11", "backups, kept for a week at least", every(DATABASE, BackupRetentionPeriod=14)),
+    Control("RDS.8", "protected against deletion", every_database(DeletionProtection=True)),
+    Control("RDS.9", "logs are published", database_logs),
+    Control("RDS.10", "IAM authentication", every_database(EnableIAMDatabaseAuthentication=True)),
+    Control("RDS.11", "backups, kept for a week at least", every_database(BackupRetentionPeriod="14")),
     Control("RDS.13", "automatic minor version upgrades", every(DATABASE, AutoMinorVersionUpgrade=True)),
-    Control("RDS.17", "snapshots have the instance's tags", every(DATABASE, CopyTagsToSnapshot=True)),
-    Control("RDS.25", "an administrator's name of its own", every(DATABASE, MasterUsername="cacheaside_owner")),
-    Control("RDS.36", "PostgreSQL's log in CloudWatch", every(DATABASE, **LOGS)),
+    Control("RDS.17", "snapshots have the instance's tags", every_database(CopyTagsToSnapshot=True)),
+    Control("RDS.25", "an administrator's name of its own", every_database(MasterUsername="cacheaside_owner")),
+    Control("RDS.36", "PostgreSQL's log in CloudWatch", database_logs),
     Control("RDS.38", "PostgreSQL takes TLS only", tls_is_forced),
     Control("RDS.43", "proxies take TLS only", every("AWS::RDS::DBProxy", RequireTLS=True)),
     Control("RDS.46", "in no subnet with a route to an internet gateway", database_away_from_the_internet),
@@ -166,7 +187,7 @@ NOT_MET = [
 
 @cache
 def prod() -> list[Stack]:
-    return [stack_of(**parameters_of(mode)) for mode in MODES if mode["Stage"] == "prod"]
+    return [stack_of(**parameters_of(mode) | PROD) for mode in MODES if mode["HighAvailability"] == "on"]
 
 
 @pytest.mark.parametrize("control", MET, ids=lambda control: control.number)
@@ -183,9 +204,9 @@ def test_every_control_is_named_once_and_every_exception_has_its_reason() -> Non
 def test_resources_that_the_controls_check_exist() -> None:
     """No control is met only because every mode lacks the resource that it checks."""
     kinds = {resource["Type"] for stack in prod() for resource in stack.resources.values()}
-    assert kinds >= {DATABASE, NODES, "AWS::RDS::DBProxy", "AWS::EC2::FlowLog", "AWS::SNS::TopicPolicy"}
+    assert kinds >= {DATABASE, AURORA, NODES, "AWS::RDS::DBProxy", "AWS::EC2::FlowLog", "AWS::SNS::TopicPolicy"}
 
 
 def test_dev_fails_only_the_controls_that_prod_pays_for() -> None:
-    failed = {control.number for control in MET if not control.is_met(stack_of(Stage="dev"))}
+    failed = {control.number for control in MET if not control.is_met(stack_of())}
     assert failed == {"ElastiCache.3", "RDS.5", "RDS.8", "RDS.11"}

@@ -33,7 +33,8 @@ def test_environment_deploys_a_stack_that_resolves(environment: str) -> None:
     declared = read_template()["Parameters"]
     assert chosen.keys() <= declared.keys()
     assert stack_of(**chosen).resources  # refuses values that are not allowed
-    assert ("prod" in settings["global"]["parameters"]["stack_name"]) == (chosen["Stage"] == "prod")
+    prod = "prod" in settings["global"]["parameters"]["stack_name"]
+    assert prod == (chosen.get("HighAvailability") == "on") == (chosen.get("DeveloperMode", "off") == "off")
 
 
 def test_a_reference_to_a_resource_that_a_mode_omits_is_found() -> None:

@@ -78,8 +78,10 @@ _MEANS: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("CORS", "on"): {"CorsOrigins": "https://shop.example,https://office.example"},
     ("domain", "on"): {"DomainName": "api.shop.example", "CertificateArn": "arn:aws:acm:certificate"},
     ("zones", "on"): {"AvailabilityZones": "zone-b,zone-c", "VpcCidr": "172.16.0.0/21"},
-    **{("cache engine", f"valkey {version}"): {"CacheVersion": version} for version in ("8.2", "9.0", "9.1")},
-    ("cache engine", "redis 7.1"): {"CacheEngine": "redis", "CacheVersion": "7.1"},
+    **{
+        ("cache engine", f"{engine} {version}"): {"CacheEngine": engine, "CacheVersion": version}
+        for engine, version in (("valkey", "8.2"), ("valkey", "9.0"), ("valkey", "9.1"), ("redis", "7.1"))
+    },
     **{
         (name, given): {name: value if given == "on" else ""}
         for given in OFF_ON

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from tests.template.support.stack import Stack
 
 INTERNET: Final = "internet"
+ANY_PORT: Final = -1
 S3: Final = "S3"
 EXISTING_DATABASE: Final = "existing database"
 EXISTING_CACHE: Final = "existing cache"
@@ -76,16 +77,19 @@ class _Network:
             for rule in self._rules(self._egress, caller):
                 public = _reaches_public(rule)
                 if public and any(self._leads_out(subnet) for subnet in caller.subnets):
-                    yield Edge(caller.name, INTERNET, int(rule.get("ToPort", -1)))
-                if (public or "DestinationPrefixListId" in rule) and all(map(self._leads_to_s3, caller.subnets)):
-                    yield Edge(caller.name, S3, int(rule.get("ToPort", -1)))
+                    yield Edge(caller.name, INTERNET, int(rule.get("ToPort", ANY_PORT)))
+                listed = rule.get("DestinationPrefixListId")
+                if listed and listed == self._stack.parameters["FurtherEgress"]:
+                    yield Edge(caller.name, listed, int(rule.get("ToPort", ANY_PORT)))
+                elif (public or listed) and all(map(self._leads_to_s3, caller.subnets)):
+                    yield Edge(caller.name, S3, int(rule.get("ToPort", ANY_PORT)))
 
     def inward(self) -> Iterator[Edge]:
         for called in self._places:
             reachable = called.public_address and any(self._is_public(subnet) for subnet in called.subnets)
             for rule in self._rules(self._ingress, called):
                 if reachable and _reaches_public(rule):
-                    yield Edge(INTERNET, called.name, int(rule.get("ToPort", -1)))
+                    yield Edge(INTERNET, called.name, int(rule.get("ToPort", ANY_PORT)))
 
     def _rules(self, rules: dict[str, list[dict[str, Any]]], place: Place) -> Iterator[dict[str, Any]]:
         for group in place.groups:
@@ -141,9 +145,12 @@ def _places(stack: Stack) -> Iterator[Place]:
     for name, p in stack.functions.items():
         yield Place(name, tuple(p["VpcConfig"]["SubnetIds"]), tuple(p["VpcConfig"]["SecurityGroupIds"]))
     groups = stack.of_type("AWS::RDS::DBSubnetGroup", "AWS::ElastiCache::SubnetGroup")
+    clusters = stack.of_type("AWS::RDS::DBCluster")
     for name, p in stack.of_type("AWS::RDS::DBInstance").items():
-        subnets = tuple(groups[p["DBSubnetGroupName"]]["SubnetIds"])
-        yield Place(name, subnets, tuple(p["VPCSecurityGroups"]), (database,), p["PubliclyAccessible"] is not False)
+        home = clusters.get(p.get("DBClusterIdentifier", ""), p)  # the cluster places its instances
+        subnets = tuple(groups[home["DBSubnetGroupName"]]["SubnetIds"])
+        admitting = tuple(home.get("VpcSecurityGroupIds") or home["VPCSecurityGroups"])
+        yield Place(name, subnets, admitting, (database,), p["PubliclyAccessible"] is not False)
     for name, p in stack.of_type("AWS::RDS::DBProxy").items():
         yield Place(name, tuple(p["VpcSubnetIds"]), tuple(p["VpcSecurityGroupIds"]), (database,))
     for name, p in stack.of_type("AWS::ElastiCache::ReplicationGroup").items():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
 
 from bench.costs import ALARM_METRICS, PRICES, bill, tables
 from tests.support.root import ROOT
-from tests.template.support.stack import Stack, read_template
+from tests.template.support.stack import Stack, accept, read_template
 
 PAGE = ROOT / "docs" / "costs.md"
 
@@ -21,9 +23,11 @@ def test_a_line_is_a_price_times_a_quantity() -> None:
     assert api == pytest.approx([0, 100 * 730 * 3600 / 1e6 * 1.00] * 2)
 
 
-@pytest.mark.parametrize("kind", ["DatabaseClass", "CacheClass"])
-def test_the_classes_of_the_template_have_a_price(kind: str) -> None:
-    assert {stage[kind] for stage in read_template()["Mappings"]["Stage"].values()} <= PRICES.keys()
+@pytest.mark.parametrize("preset", ["dev", "prod"])
+def test_the_classes_of_the_presets_have_a_price(preset: str) -> None:
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())[preset]["global"]["parameters"]
+    chosen = accept(dict(item.split("=") for item in settings["parameter_overrides"]), read_template())
+    assert {chosen["DatabaseClass"], chosen["CacheClass"]} <= PRICES.keys()
 
 
 def test_alarms_are_counted_by_the_metrics_that_they_look_at() -> None:
@@ -31,4 +35,4 @@ def test_alarms_are_counted_by_the_metrics_that_they_look_at() -> None:
     looked_at = [
         metric for alarm in alarms for metric in alarm.get("Metrics", [{"MetricStat": alarm}]) if "MetricStat" in metric
     ]
-    assert (len(alarms), len(looked_at)) == (16, ALARM_METRICS)
+    assert (len(alarms), len(looked_at)) == (19, ALARM_METRICS)
