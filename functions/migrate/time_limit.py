@@ -42,9 +42,7 @@ def time_limit(connection: Connection, seconds: float) -> Iterator[None]:
         yield
     except Exception as error:
         if over.is_set():
-            raise OutOfTime(
-                "time was over; finished work is kept: raise RELEASE in the template and deploy again to go on"
-            ) from error
+            raise OutOfTime("time was over; finished work is kept: deploy again to go on") from error
         raise
     finally:
         left.set()

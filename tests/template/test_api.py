@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from unittest.mock import ANY
 
-from tests.template.support.api import PREFLIGHT, body, operations
+from tests.template.support.api import HEALTH, PAGES, PREFLIGHT, body, operations
 from tests.template.support.choices import JWT
-from tests.template.support.stack import Stack, stack_of
+from tests.template.support.stack import Stack, stack_of, translated
 
 READS = ("/", "/queries", "/queries/{name}", "/queries/{name}/direct", "/health", "/openapi.json", "/docs")
-PAGES = ("/", "/docs")
 ROUTES = {
     **{(method, path): "QueryFunction" for method in ("GET", "HEAD") for path in READS},
     ("ANY", "$default"): "QueryFunction",
@@ -27,11 +27,6 @@ def deployed(stack: Stack) -> dict[str, Any]:
     return stage
 
 
-def has_developer_mode(stack: Stack) -> bool:
-    """Whether it is on in `stack`, as its parameters say."""
-    return bool(stack.parameters["DeveloperMode"] == "on")
-
-
 def test_routes_are_the_contract(stack: Stack) -> None:
     called = {
         route: re.search(r"functions/(\w+?)(?:Aliaslive|\.Arn)?/", str(operation))[1]  # type: ignore[index]
@@ -43,8 +38,13 @@ def test_routes_are_the_contract(stack: Stack) -> None:
 def test_reads_need_the_chosen_authorization_and_writes_are_never_open(stack: Stack) -> None:
     reads, writes = stack.parameters["ReadAuthorization"], stack.parameters["WriteAuthorization"]
     assert writes in ("iam", "jwt")
+    is_open = {PREFLIGHT}
+    if stack.parameters["DeveloperMode"] == "on":
+        is_open |= PAGES
+    if stack.parameters["HealthAuthorization"] == "open":
+        is_open |= HEALTH
     for route, operation in operations(stack).items():
-        if route == PREFLIGHT or (route[1] in PAGES and has_developer_mode(stack)):
+        if route in is_open:
             assert operation["security"] == [], route
         else:
             assert operation.get("security") == SECURITY[writes if route[0] == "POST" else reads], route
@@ -80,8 +80,10 @@ def test_stage_deploys_itself_and_limits_the_rate_of_every_route() -> None:
     rates = {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
     assert {stage["DefaultRouteSettings"][rate] for rate in rates} == {"500"}
     limits = {route: {settings[rate] for rate in rates} for route, settings in stage["RouteSettings"].items()}
-    writes = {" ".join(route): {"20"} for route in ROUTES if route[0] == "POST"}
-    assert limits == writes | {f"{method} /queries/{{name}}/direct": {30} for method in ("GET", "HEAD")}
+    writes: dict[str, set[object]] = {" ".join(route): {"20"} for route in ROUTES if route[0] == "POST"}
+    for method in ("GET", "HEAD"):
+        writes |= {f"{method} /queries/{{name}}/direct": {30}, f"{method} /health": {10, 20}}
+    assert limits == writes
     assert all(s["DetailedMetricsEnabled"] for s in [stage["DefaultRouteSettings"], *stage["RouteSettings"].values()])
 
 
@@ -116,26 +118,47 @@ def test_a_custom_domain_leads_to_the_api(stack: Stack) -> None:
         assert mapping == {"ApiId": "HttpApi", "DomainName": "Domain", "Stage": "HttpApiApiGatewayDefaultStage"}
 
 
+def test_with_a_domain_the_address_of_the_api_itself_refuses_requests(stack: Stack) -> None:
+    (server,) = body(stack)["servers"]
+    domain = stack.parameters["DomainName"]
+    assert server["x-amazon-apigateway-endpoint-configuration"]["disableExecuteApiEndpoint"] is bool(domain)
+    assert stack.outputs["ApiUrl"] == (f"https://{domain}" if domain else "HttpApi.ApiEndpoint")
+
+
+def test_the_api_is_named_after_its_stack(stack: Stack) -> None:
+    assert body(stack)["info"]["title"] == "shop"
+
+
 def test_outputs(stack: Stack) -> None:
-    host = {
-        "new": "Database.Endpoint.Address",
-        "aurora": "AuroraCluster.Endpoint.Address",
-        "existing": "db.example",
-    }[stack.parameters["DatabaseSource"]]
+    source = stack.parameters["DatabaseSource"]
+    host = {"new": "Database.Endpoint.Address", "aurora": "AuroraCluster.Endpoint.Address", "existing": "db.example"}
     cache = {
         "node": "Cache.PrimaryEndPoint.Address",
         "cluster": "CacheCluster.ConfigurationEndPoint.Address",
         "serverless": "CacheServerless.Endpoint.Address",
         "existing": "cache.example",
     }[stack.parameters["CacheType"]]
-    expected = {
-        "ApiUrl": "HttpApi.ApiEndpoint",
-        "DatabaseEndpoint": f"{host}:5432",
+    given = stack.parameters
+    own_vpc, own_database, own_cache = not given["VpcId"], source != "existing", given["CacheType"] != "existing"
+    exported = {
+        "ApiUrl": ANY,
+        "ApiId": "HttpApi",
+        "VpcId": "Vpc" if own_vpc else given["VpcId"],
+        "FunctionSubnetIds": "FunctionSubnetA,FunctionSubnetB" if own_vpc else given["FunctionSubnetIds"],
+        "FunctionSecurityGroupId": "FunctionSecurityGroup",
+        "DatabaseEndpoint": f"{host[source]}:5432",
+        "DatabaseSecurityGroupId": "DatabaseSecurityGroup" if own_database else given["DatabaseSecurityGroupId"],
         "CacheEndpoint": f"{cache}:6379",
+        "CacheSecurityGroupId": "CacheSecurityGroup" if own_cache else given["CacheSecurityGroupId"],
         "AlarmTopic": "Alarms",
+    }
+    expected = {
         **{f"{name}FunctionName": f"{name}Function" for name in ("Query", "Command", "Invalidate", "Migrate")},
         **{f"{name}LogGroup": f"{name}Logs" for name in ("Query", "Command", "Invalidate", "Migrate", "Api")},
     }
-    if stack.parameters["DomainName"]:
+    if given["DomainName"]:
         expected["DomainTarget"] = "Domain.RegionalDomainName"
-    assert stack.outputs == expected
+        expected["DomainHostedZoneId"] = "Domain.RegionalHostedZoneId"
+    assert stack.outputs == exported | expected
+    names = {name: output["Export"]["Name"] for name, output in translated()["Outputs"].items() if "Export" in output}
+    assert names == {name: {"Fn::Sub": f"${{AWS::StackName}}-{name}"} for name in exported}

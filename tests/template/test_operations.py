@@ -27,6 +27,8 @@ ALWAYS = {
     "command-errors",
     "invalidate-errors",
     "throttles",
+    "function-memory",
+    "dropped-sweeps",
     "stale-answer",
     "unrecorded",
     "invalidation-lag",
@@ -47,7 +49,10 @@ NODE = {"CacheClusterId", "CacheNodeId"}
 DATABASE = [{"DBInstanceIdentifier"}, {"DBClusterIdentifier"}, {"DBClusterIdentifier", "Role"}]
 OF_AWS: dict[str, dict[str, list[set[str]]]] = {
     "AWS/ApiGateway": {name: [{"ApiId"}] for name in ("4xx", "5xx", "Count", "Latency")},
-    "AWS/Lambda": {name: [{"FunctionName"}] for name in ("Errors", "Throttles", "ConcurrentExecutions")},
+    "AWS/Lambda": {
+        name: [{"FunctionName"}] for name in ("Errors", "Throttles", "ConcurrentExecutions", "AsyncEventsDropped")
+    },
+    "AWS/Scheduler": {"InvocationDroppedCount": [{"ScheduleGroup"}]},
     "AWS/RDS": {
         **dict.fromkeys(("CPUUtilization", "FreeableMemory", "DatabaseConnections"), DATABASE),
         **{name: [{"DBInstanceIdentifier"}] for name in ("FreeStorageSpace", "CPUCreditBalance")},
@@ -97,7 +102,7 @@ def sections() -> set[str]:
 def metrics_of(alarm: dict[str, Any]) -> Iterator[Metric]:
     single = [alarm] if "MetricName" in alarm else []
     for metric in single + [part["MetricStat"]["Metric"] for part in alarm.get("Metrics", []) if "MetricStat" in part]:
-        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions", [])}
         yield Metric(metric["Namespace"], metric["MetricName"], dimensions)
 
 
@@ -135,6 +140,10 @@ def metrics_in(widget: dict[str, Any]) -> Iterator[Metric]:
 def is_published(metric: Metric, stack: Stack) -> bool:
     if metric.namespace in OF_AWS:
         return metric.dimensions.keys() in OF_AWS[metric.namespace][metric.name]
+    filters = stack.of_type("AWS::Logs::MetricFilter").values()
+    counted = [transformation for each in filters for transformation in each["MetricTransformations"]]
+    if metric in [Metric(one["MetricNamespace"], one["MetricName"], {}) for one in counted]:
+        return True
     services = {f["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] for f in stack.functions.values()}
     namespaces = {f["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] for f in stack.functions.values()}
     return (
@@ -161,6 +170,19 @@ def test_every_alarm_names_its_section_of_the_runbook(stack: Stack) -> None:
         (anchor,) = re.findall(r"What to do: docs/operations\.md#([\w-]+)", alarm["AlarmDescription"])
         assert alarm["AlarmName"] == f"shop-{anchor}"
         assert anchor in sections()
+
+
+def test_an_alarm_warns_before_the_memory_of_a_function_is_used_up(default: Stack) -> None:
+    """Each filter counts reports of its own function above 90 % of its memory, which the log names `record.metrics`."""
+    filters = {
+        each["LogGroupName"]: each["FilterPattern"] for each in default.of_type("AWS::Logs::MetricFilter").values()
+    }
+    memory = {name.replace("Function", "Logs"): f["MemorySize"] for name, f in default.functions.items()}
+    del memory["MigrateLogs"]  # its failure fails the deployment
+    assert filters == {
+        group: f'{{ $.type = "platform.report" && $.record.metrics.maxMemoryUsedMB > {size * 9 // 10} }}'
+        for group, size in memory.items()
+    }
 
 
 def test_saved_query_finds_the_line_that_names_a_stale_answer(stack: Stack) -> None:

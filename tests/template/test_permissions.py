@@ -9,7 +9,10 @@ from tests.template.support.permissions import listed, statements
 from tests.template.support.stack import Stack, stack_of
 
 # These actions support no resource: IAM accepts only "*".
-NO_RESOURCE = {"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"}
+NO_RESOURCE = {
+    *("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"),
+    *("xray:PutTelemetryRecords", "xray:PutTraceSegments"),
+}
 # Interfaces have no names before they exist. AWS documents account and region as the narrowest resource that works.
 ANY_OF_THE_ACCOUNT = {
     "ec2:AssignPrivateIpAddresses",
@@ -19,7 +22,7 @@ ANY_OF_THE_ACCOUNT = {
 }
 ACCOUNT = "eu-west-1:111122223333"
 USERS = f"arn:aws:rds-db:{ACCOUNT}:dbuser"
-# The service that may assume each role. SAM creates those of CodeDeploy and the scheduler, without naming the account.
+# The service that may assume each role. SAM creates that of the scheduler, without naming the account.
 TRUSTED = {
     "QueryRole": "lambda.amazonaws.com",
     "CommandRole": "lambda.amazonaws.com",
@@ -28,14 +31,14 @@ TRUSTED = {
     "FlowLogRole": "vpc-flow-logs.amazonaws.com",
     "DatabaseMonitoringRole": "monitoring.rds.amazonaws.com",
     "ProxyRole": "rds.amazonaws.com",
-    "CodeDeployServiceRole": "codedeploy.amazonaws.com",
+    "DeploymentRole": "codedeploy.amazonaws.com",
     "InvalidateFunctionSweepRole": "scheduler.amazonaws.com",
 }
 FOR_THIS_ACCOUNT_ONLY = {"FlowLogRole", "DatabaseMonitoringRole", "ProxyRole"}
 # Policies that AWS writes, and can extend. These two are for one service each. No other may be attached.
 WRITTEN_BY_AWS = {
     "DatabaseMonitoringRole": "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
-    "CodeDeployServiceRole": "arn:aws:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda",
+    "DeploymentRole": "arn:aws:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda",
 }
 
 
@@ -64,6 +67,8 @@ def test_every_statement_names_its_resource(stack: Stack) -> None:
         for resource in listed(statement["Resource"]):
             if resource == "*":
                 assert actions <= NO_RESOURCE
+            elif resource.endswith(":log-group:/aws/lambda-insights:*"):  # its streams
+                assert actions <= {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
             elif "*" in resource:
                 assert actions <= ANY_OF_THE_ACCOUNT
                 assert resource == f"arn:aws:ec2:{ACCOUNT}:*/*"
@@ -159,7 +164,7 @@ def test_each_role_is_for_one_service_and_has_no_policy_that_aws_may_widen(stack
         assert (trust["Effect"], listed(trust["Principal"]["Service"])) == ("Allow", [TRUSTED[name]])
         if name in FOR_THIS_ACCOUNT_ONLY:
             assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
-        attached = {"NetworkInterfacePolicy", "CachePolicy"}
+        attached = {"NetworkInterfacePolicy", "CachePolicy", "TracingPolicy", "InsightsPolicy"}
         if name in WRITTEN_BY_AWS:
             attached = {WRITTEN_BY_AWS[name]}
         assert set(role.get("ManagedPolicyArns", [])) <= attached
@@ -167,9 +172,17 @@ def test_each_role_is_for_one_service_and_has_no_policy_that_aws_may_widen(stack
 
 def test_migrate_is_not_given_the_cache(stack: Stack) -> None:
     roles = stack.of_type("AWS::IAM::Role")
-    assert roles["MigrateRole"]["ManagedPolicyArns"] == ["NetworkInterfacePolicy"]
+    tracing = ["TracingPolicy"] if stack.parameters["Tracing"] == "xray" else []
+    insights = ["InsightsPolicy"] if stack.parameters["LambdaInsightsLayer"] else []
+    assert roles["MigrateRole"]["ManagedPolicyArns"] == ["NetworkInterfacePolicy", *tracing]
     for name in ("Query", "Command", "Invalidate"):
-        assert roles[f"{name}Role"]["ManagedPolicyArns"] == ["NetworkInterfacePolicy", "CachePolicy"]
+        policies = ["NetworkInterfacePolicy", "CachePolicy", *tracing, *insights]
+        assert roles[f"{name}Role"]["ManagedPolicyArns"] == policies
+
+
+def test_a_boundary_bounds_every_role(stack: Stack) -> None:
+    boundary = stack.parameters["PermissionsBoundaryArn"] or None
+    assert {role.get("PermissionsBoundary") for role in stack.of_type("AWS::IAM::Role").values()} == {boundary}
 
 
 def test_code_in_a_function_cannot_use_the_permissions_on_network_interfaces(default: Stack) -> None:
