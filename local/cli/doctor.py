@@ -12,8 +12,8 @@ __all__ = ["doctor"]
 def doctor(config_env: str) -> int:
     """Check a deployment before `sam deploy`, and create nothing.
 
-    Compares samconfig.toml and template.yaml with the AWS account: quotas, zones, subnets, versions, names,
-    certificates. It asks with the credentials of `sam deploy`; docs/doctor.md lists the permissions.
+    Compares samconfig.toml, template.yaml and the build with the AWS account: quotas, zones, subnets, versions,
+    certificates. It asks with the credentials of `sam deploy`; docs/deploying.md lists the permissions.
 
     Exit status 1 if there are problems, 3 if AWS could not be asked and the other checks found no problem.
     """

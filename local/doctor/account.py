@@ -1,34 +1,22 @@
-"""Asks AWS. All operations only read; docs/doctor.md has the IAM policy that allows them."""
+"""Asks AWS. All operations only read; docs/deploying.md has the IAM policy that allows them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-from local.doctor.finding import NotChecked
+from local.doctor.check import Missing, NotChecked
 from local.terminal import one_line
 
-__all__ = ["Account", "Missing", "permission"]
+__all__ = ["Account", "permission"]
 
 Json = dict[str, Any]
 
-_DENIED: Final = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "UnauthorizedOperation",
-    "NotAuthorized",
-    "AuthorizationError",
-}
+_DENIED: Final = re.compile(r"AccessDenied.*|Unauthorized.*|NotAuthorized|AuthorizationError")
 # Each service has its own code for a resource that does not exist, or for an id that cannot exist.
-_ABSENT: Final = re.compile(r".*NotFound.*|NoSuch.*|Invalid.*|Validation(Error|Exception)")
-# IAM's names, where they are not those of boto3.
-_PREFIXES: Final = {"apigatewayv2": "apigateway", "service-quotas": "servicequotas"}
-_ACTIONS: Final = {"apigateway:GetDomainName": "apigateway:GET"}
-
-
-class Missing(Exception):
-    """What was asked about does not exist. The message is AWS's."""
+_ABSENT: Final = re.compile(r".*NotFound.*|NoSuchEntity|Invalid.*|Validation(Error|Exception)")
 
 
 class Account:
@@ -52,23 +40,21 @@ class Account:
         items: list[Any] = self._asked(service, operation, pages)[key]
         return items
 
-    def _asked(self, service: str, operation: str, call: Any) -> Json:
+    def _asked(self, service: str, operation: str, call: Callable[[Any], Json]) -> Json:
         from botocore.exceptions import BotoCoreError, ClientError
 
         client = self.client(service)
         try:
-            answer: Json = call(client)
+            return call(client)
         except ClientError as error:
-            code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-            if code in _DENIED:
-                needed = permission(service, client.meta.method_to_api_mapping[operation])
-                raise NotChecked(f"not checked: it needs the permission {needed}") from None
+            code, message = error.response["Error"]["Code"], one_line(error.response["Error"].get("Message", ""))
+            if _DENIED.fullmatch(code):
+                raise NotChecked(f"it needs the permission {permission(client, operation)}") from None
             if _ABSENT.fullmatch(code):
-                raise Missing(message) from None
-            raise NotChecked(f"not checked: {code}: {one_line(message)}") from None
+                raise Missing(f"{message or code} ({self.region})") from None
+            raise NotChecked(f"{code}: {message}") from None
         except BotoCoreError as error:
-            raise NotChecked(f"not checked: {one_line(error)}") from None
-        return answer
+            raise NotChecked(one_line(error)) from None
 
     def _client(self, service: str) -> Any:
         from botocore.config import Config
@@ -77,7 +63,6 @@ class Account:
         return self._session.client(service, region_name=self.region, config=patience)
 
 
-def permission(service: str, operation: str) -> str:
-    """Return the IAM action that allows an operation of a boto3 service: ec2:DescribeVpcs."""
-    action = f"{_PREFIXES.get(service, service)}:{operation}"
-    return _ACTIONS.get(action, action)
+def permission(client: Any, operation: str) -> str:
+    """Return the IAM action that allows an operation of a boto3 client: ec2:DescribeVpcs."""
+    return f"{client.meta.service_model.signing_name}:{client.meta.method_to_api_mapping[operation]}"

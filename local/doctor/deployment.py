@@ -28,8 +28,7 @@ class Deployment:
     configuration: Configuration
     template: dict[str, Any]
     region: str
-    account_id: str = "111122223333"  # an example, where no AWS account was asked
-    stack: Stack | None = None  # None: this is the first deployment, or nobody knows
+    stack: Stack | None = None  # None: this is the first deployment, or the stack may not be seen
 
     @cached_property
     def given(self) -> dict[str, str]:
@@ -39,22 +38,14 @@ class Deployment:
         return {name: value for name, value in kept.items() if name in declared} | dict(self.configuration.parameters)
 
     @cached_property
-    def pseudo(self) -> dict[str, str]:
-        return {
-            "AWS::AccountId": self.account_id,
-            "AWS::Region": self.region,
-            "AWS::StackName": self.configuration.stack,
-        }
-
-    @cached_property
     def plan(self) -> Plan:
         """The resources after the deployment."""
-        return Plan(self.template, self.given, self.pseudo)
+        return Plan(self.template, self.given)
 
     @cached_property
     def before(self) -> Plan | None:
         """The resources as they are now, if the stack was deployed from this template."""
-        return Plan(self.template, self.stack.parameters, self.pseudo) if self.stack else None
+        return Plan(self.template, self.stack.parameters) if self.stack else None
 
     def added(self, kind: str) -> int:
         """Return how many more resources of the type `kind` there are after the deployment."""

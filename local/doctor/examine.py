@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from local.doctor.account import Account, Missing
+from local.doctor.account import Account
+from local.doctor.check import FINE, UNKNOWN, WRONG, Check, Missing, NotChecked, results
 from local.doctor.checks import (
     arns,
     build,
-    cache,
     concurrency,
-    domain,
+    existing_cache,
     existing_database,
     existing_vpc,
-    names,
     network,
-    new_database,
     settings,
     stack,
+    versions,
 )
 from local.doctor.deployment import Deployment, Stack
-from local.doctor.finding import Finding, Mark, NotChecked, fine, unknown
 from local.doctor.samconfig import Configuration, read_configuration
 from local.errors import LocalError
 from local.template import read_document
@@ -33,35 +31,31 @@ __all__ = ["examine"]
 
 NO_PROBLEM, PROBLEMS, NO_ACCOUNT = 0, 1, 3
 
-# What a finding is about -> the check.
-WITHOUT_AWS: Final[dict[str, Callable[[Deployment], Iterator[Finding]]]] = {
+# The subject of the results -> the check.
+WITHOUT_AWS: Final[dict[str, Callable[[Deployment], Check]]] = {
     "stack name": settings.stack_name,
     "parameters": settings.parameters,
     "sizes": settings.sizes,
     "region": settings.region,
-    "tags": settings.tags,
     "build": build.freshness,
     "Architecture": build.architecture,
 }
-WITH_AWS: Final[dict[str, Callable[[Deployment, Account], Iterator[Finding]]]] = {
+WITH_AWS: Final[dict[str, Callable[[Deployment, Account], Check]]] = {
     "DeletionProtection": lambda deployment, _: stack.deletion_protection(deployment),
-    "names": names.names,
     "concurrency": concurrency.concurrency,
     "VPCs": network.vpcs,
     "elastic addresses": network.addresses,
     "zones": network.zones,
-    "S3 prefix list": network.s3_prefix_list,
     "FurtherEgress": network.further_egress,
     "VpcId": existing_vpc.vpc,
     "FunctionSubnetIds": existing_vpc.function_subnets,
     "DataSubnetIds": existing_vpc.data_subnets,
     "route to S3": existing_vpc.routes,
-    "new database": new_database.new_database,
+    "new database": versions.new_database,
     "existing database": existing_database.existing_database,
-    "new cache": cache.new_cache,
-    "existing cache": cache.existing_cache,
-    "CertificateArn": domain.certificate,
-    "DomainName": domain.domain,
+    "new cache": versions.new_cache,
+    "existing cache": existing_cache.existing_cache,
+    "CertificateArn": arns.certificate,
     "KmsKeyArn": arns.key,
     "PermissionsBoundaryArn": arns.permissions_boundary,
     "LambdaInsightsLayer": arns.insights_layer,
@@ -78,43 +72,39 @@ def examine(root: Path, environment: str, say: PrintLine) -> int:
     template = read_document(root / "template.yaml")
     session = _session(configuration)
     region = configuration.region or session.region_name or "us-east-1"  # as SAM chooses it
-    report = _Report(say)
-    account = Account(session, region)
+    aws = Account(session, region)
     deployment = Deployment(root, configuration, template, region)
-    account_id = _account_id(account, report)
-    if account_id:
-        deployment = _as_it_is(replace(deployment, account_id=account_id), account, report)
+    report = _Report(say)
+    if has_account := _has_account(aws, report):
+        deployment = _as_it_is(deployment, aws, report)
     for subject, check in WITHOUT_AWS.items():
         report.add(subject, check(deployment))
-    for subject, asking in WITH_AWS.items() if account_id else ():
-        report.add(subject, asking(deployment, account))
+    for subject, asking in WITH_AWS.items() if has_account else ():
+        report.add(subject, asking(deployment, aws))
     if report.summary():
         return PROBLEMS
-    return NO_PROBLEM if account_id else NO_ACCOUNT
+    return NO_PROBLEM if has_account else NO_ACCOUNT
 
 
 class _Report:
     def __init__(self, say: PrintLine) -> None:
         self._say = say
-        self._marks: list[Mark] = []
+        self._marks: list[str] = []
 
-    def add(self, subject: str, findings: Iterable[Finding]) -> None:
-        try:
-            for finding in findings:
-                self._show(subject, finding)
-        except (Missing, NotChecked) as reason:
-            self._show(subject, unknown(one_line(reason)))
+    def add(self, subject: str, check: Check) -> None:
+        for mark, text in results(check):
+            self.show(mark, subject, text)
+
+    def show(self, mark: str, subject: str, text: str) -> None:
+        self._marks.append(mark)
+        self._say(printable(f"{mark} {subject.ljust(_WIDTH)}  {text}"))
 
     def summary(self) -> int:
         """Print and return the number of problems."""
-        problems, left = self._marks.count(Mark.WRONG), self._marks.count(Mark.UNKNOWN)
+        problems, left = self._marks.count(WRONG), self._marks.count(UNKNOWN)
         counted = f"{problems or 'no'} problem{'' if problems == 1 else 's'}"
         self._say(f"\n{counted}, {left} not checked" if left else f"\n{counted}")
         return problems
-
-    def _show(self, subject: str, finding: Finding) -> None:
-        self._marks.append(finding.mark)
-        self._say(printable(f"{finding.mark.value} {subject.ljust(_WIDTH)}  {finding.text}"))
 
 
 def _session(configuration: Configuration) -> Any:
@@ -127,27 +117,26 @@ def _session(configuration: Configuration) -> Any:
         raise LocalError(f"AWS: {one_line(error)}") from None
 
 
-def _account_id(account: Account, report: _Report) -> str | None:
+def _has_account(aws: Account, report: _Report) -> bool:
     try:
-        identity: str = account.ask("sts", "get_caller_identity")["Account"]
+        report.show(FINE, "account", aws.ask("sts", "get_caller_identity")["Account"])
     except (Missing, NotChecked) as reason:
-        report.add("account", [unknown(f"{one_line(reason)}: only the checks without AWS are made")])
-        return None
-    report.add("account", [fine(identity)])
-    return identity
+        report.show(UNKNOWN, "account", f"{reason}: only the checks without AWS are made")
+        return False
+    return True
 
 
-def _as_it_is(deployment: Deployment, account: Account, report: _Report) -> Deployment:
+def _as_it_is(deployment: Deployment, aws: Account, report: _Report) -> Deployment:
     """Return the deployment with the stack that is there now.
 
     SAM treats a stack in REVIEW_IN_PROGRESS, of which only a change set was made, as one that does not exist.
     """
     try:
-        [found] = account.ask("cloudformation", "describe_stacks", StackName=deployment.configuration.stack)["Stacks"]
+        [found] = aws.ask("cloudformation", "describe_stacks", StackName=deployment.configuration.stack)["Stacks"]
     except Missing:
         found = {"StackStatus": "REVIEW_IN_PROGRESS"}
     except NotChecked as reason:
-        report.add("stack", [unknown(f"{reason}. The other checks assume a first deployment")])
+        report.show(UNKNOWN, "stack", f"not checked: {reason}. The other checks assume a first deployment")
         return deployment
     if found["StackStatus"] != "REVIEW_IN_PROGRESS":
         parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}

@@ -1,1 +1,1 @@
-"""The checks: each takes the deployment, and the account if it asks AWS, and yields a finding if it applies."""
+"""The checks. Each takes the deployment, and the account if it asks AWS."""

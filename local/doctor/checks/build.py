@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from local.doctor.check import Check, NotChecked
 from local.doctor.deployment import Deployment
-from local.doctor.finding import Finding, fine, unknown, wrong
 from local.terminal import short_path
 
 __all__ = ["architecture", "freshness"]
@@ -16,26 +16,23 @@ _MACHINES: Final = {0x3E: "x86_64", 0xB7: "arm64"}  # e_machine of ELF
 _SOURCES: Final = ("template.yaml", "functions", "layers")
 
 
-def architecture(deployment: Deployment) -> Iterator[Finding]:
+def architecture(deployment: Deployment) -> Check:
     wanted = deployment.plan.parameter("Architecture")
-    libraries = sorted(_build(deployment).glob("DependenciesLayer/**/*.so*"))
+    libraries = _build(deployment).glob("DependenciesLayer/**/*.so*")
     built = {machine for library in libraries if (machine := _machine(library))}
     if built and built != {wanted}:
-        yield wrong(f"built for {', '.join(sorted(built))}, and Architecture is {wanted}: run {_command(deployment)}")
-    elif built:
-        yield fine(f"built for {wanted}")
+        yield f"built for {', '.join(sorted(built))}, and Architecture is {wanted}: run {_command(deployment)}"
+    return f"built for {wanted}" if built else None
 
 
-def freshness(deployment: Deployment) -> Iterator[Finding]:
+def freshness(deployment: Deployment) -> Check:
     built = _build(deployment) / "template.yaml"
     if not built.exists():
-        yield unknown(f"there is none: run {_command(deployment)} before `sam deploy`")
-        return
+        raise NotChecked(f"there is none. Run {_command(deployment)}")
     newest = max(_sources(deployment.root), key=lambda path: path.stat().st_mtime)
     if newest.stat().st_mtime > built.stat().st_mtime:
-        yield wrong(f"{short_path(newest)} is newer than the build: run {_command(deployment)}")
-    else:
-        yield fine("as new as its sources")
+        yield f"{short_path(newest)} is newer than the build: run {_command(deployment)}"
+    return "as new as its sources"
 
 
 def _build(deployment: Deployment) -> Path:
@@ -43,8 +40,7 @@ def _build(deployment: Deployment) -> Path:
 
 
 def _command(deployment: Deployment) -> str:
-    environment = deployment.configuration.environment
-    return "`sam build`" if environment == "default" else f"`sam build --config-env {environment}`"
+    return f"`sam build --config-env {deployment.configuration.environment}`"
 
 
 def _sources(root: Path) -> Iterator[Path]:

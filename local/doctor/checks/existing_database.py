@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from local.doctor.account import Account
-from local.doctor.checks.security_groups import group_problem
+from local.doctor.check import Check
+from local.doctor.checks.servers import differences, group_problems
 from local.doctor.deployment import Deployment
-from local.doctor.finding import Finding, fine, wrong
-from local.doctor.plan import Plan
 
 __all__ = ["existing_database"]
 
@@ -19,94 +16,39 @@ Json = dict[str, Any]
 _OLDEST: Final = 16
 
 
-@dataclass(frozen=True)
-class _Database:
-    """What RDS says of an instance or a cluster."""
-
-    name: str
-    engine: str
-    version: str
-    status: str
-    host: str
-    port: int
-    iam: bool
-    groups: tuple[str, ...]
-    cluster: str | None  # of which an instance is a member
-    enable_iam: str  # the command
-
-
-def existing_database(deployment: Deployment, aws: Account) -> Iterator[Finding]:
+def existing_database(deployment: Deployment, aws: Account) -> Check:
     plan = deployment.plan
     resource = plan.parameter("DatabaseResourceId")
     if plan.parameter("DatabaseSource") != "existing" or not resource:
-        return
-    database = _find(aws, resource)
-    if database is None:
-        yield wrong(f"no database of {aws.region} has the DatabaseResourceId {resource}")
-        return
-    problems = [*_problems(database, plan)]
-    group = plan.parameter("DatabaseSecurityGroupId")
-    if group and (problem := group_problem(aws, group, database.groups, database.name, plan.parameter("VpcId"))):
-        problems.append(f"DatabaseSecurityGroupId: {problem}")
-    yield from map(wrong, problems)
-    if not problems:
-        yield fine(f"{database.name}, {database.engine} {database.version}")
+        return None
+    if not (matching := _find(aws, resource)):
+        yield f"no database of {aws.region} has the id {resource}"
+        return None
+    [(kind, database, endpoint)] = matching
+    name, engine, version = database[f"{kind}Identifier"], database["Engine"], database["EngineVersion"]
+    cluster, status = database.get("DBClusterIdentifier", name), database.get("Status") or database["DBInstanceStatus"]
+    if cluster != name:
+        yield f"{name} belongs to the cluster {cluster}: give the cluster's resource id and writer"
+    if engine not in ("postgres", "aurora-postgresql"):
+        yield f"{name} is {engine}, not PostgreSQL"
+    if int(version.partition(".")[0]) < _OLDEST:
+        yield f"{name} is PostgreSQL {version}: upgrade it to {_OLDEST} or later"
+    if status != "available":
+        yield f"{name} is {status}: wait until it is available"
+    if not database.get("IAMDatabaseAuthenticationEnabled"):
+        yield f"{name} has no IAM authentication: enable it with --enable-iam-database-authentication"
+    yield from differences(plan, name, {"DatabaseHost": endpoint["Address"], "DatabasePort": endpoint["Port"]})
+    groups = [each["VpcSecurityGroupId"] for each in database.get("VpcSecurityGroups", [])]
+    yield from group_problems(plan, name, "DatabaseSecurityGroupId", groups, aws)
+    return f"{name}, {engine} {version}"
 
 
-def _problems(database: _Database, plan: Plan) -> Iterator[str]:
-    if database.cluster:
-        yield f"{database.name} belongs to the cluster {database.cluster}: give the cluster's resource id and writer"
-    if not database.engine.endswith("postgres") and database.engine != "aurora-postgresql":
-        yield f"{database.name} is {database.engine}, not PostgreSQL"
-    if int(database.version.partition(".")[0]) < _OLDEST:
-        yield f"{database.name} is PostgreSQL {database.version}: upgrade it to {_OLDEST} or later"
-    if database.status != "available":
-        yield f"{database.name} is {database.status}: wait until it is available"
-    if not database.iam:
-        yield f"IAM authentication is off: `{database.enable_iam} --enable-iam-database-authentication`"
-    if plan.parameter("DatabaseHost").lower() != database.host.lower():
-        yield f"DatabaseHost is {plan.parameter('DatabaseHost')}, and {database.name} has {database.host}"
-    if plan.parameter("DatabasePort") != str(database.port):
-        yield f"DatabasePort is {plan.parameter('DatabasePort')}, and {database.name} has {database.port}"
-
-
-def _find(aws: Account, resource: str) -> _Database | None:
+def _find(aws: Account, resource: str) -> list[tuple[str, Json, Json]]:
+    """Return the kind of the database, its description and its endpoint, or nothing."""
     if resource.startswith("cluster-"):
-        found = aws.ask_all("rds", "describe_db_clusters", "DBClusters")
-        matching = [each for each in found if each.get("DbClusterResourceId") == resource]
-        return _cluster(matching[0]) if matching else None
-    found = aws.ask_all("rds", "describe_db_instances", "DBInstances")
-    matching = [each for each in found if each.get("DbiResourceId") == resource]
-    return _instance(matching[0]) if matching else None
-
-
-def _instance(found: Json) -> _Database:
-    name = found["DBInstanceIdentifier"]
-    return _Database(
-        name,
-        found["Engine"],
-        found["EngineVersion"],
-        found["DBInstanceStatus"],
-        found.get("Endpoint", {}).get("Address", ""),
-        found.get("Endpoint", {}).get("Port", 0),
-        found.get("IAMDatabaseAuthenticationEnabled", False),
-        tuple(each["VpcSecurityGroupId"] for each in found.get("VpcSecurityGroups", [])),
-        found.get("DBClusterIdentifier"),
-        f"aws rds modify-db-instance --db-instance-identifier {name}",
-    )
-
-
-def _cluster(found: Json) -> _Database:
-    name = found["DBClusterIdentifier"]
-    return _Database(
-        name,
-        found["Engine"],
-        found["EngineVersion"],
-        found["Status"],
-        found.get("Endpoint", ""),
-        found.get("Port", 0),
-        found.get("IAMDatabaseAuthenticationEnabled", False),
-        tuple(each["VpcSecurityGroupId"] for each in found.get("VpcSecurityGroups", [])),
-        None,
-        f"aws rds modify-db-cluster --db-cluster-identifier {name}",
-    )
+        only = [{"Name": "db-cluster-resource-id", "Values": [resource]}]
+        clusters = aws.ask_all("rds", "describe_db_clusters", "DBClusters", Filters=only)
+        return [("DBCluster", each, {"Address": each["Endpoint"], "Port": each["Port"]}) for each in clusters]
+    only = [{"Name": "dbi-resource-id", "Values": [resource]}]
+    instances = aws.ask_all("rds", "describe_db_instances", "DBInstances", Filters=only)
+    return [("DBInstance", each, each["Endpoint"]) for each in instances]

@@ -1,22 +1,20 @@
-"""The stack as it is now: whether CloudFormation can update it, and the switches that follow the first deployment."""
+"""The stack as it is now: whether CloudFormation can update it, and the switch that follows the first deployment."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+from local.doctor.check import Check
 from local.doctor.deployment import Deployment
-from local.doctor.finding import Finding, fine, wrong
 
 __all__ = ["deletion_protection", "state"]
 
 
-def state(deployment: Deployment) -> Iterator[Finding]:
+def state(deployment: Deployment) -> Check:
     if deployment.stack is None:
-        yield fine("none yet: this is the first deployment")
-    elif advice := _advice(deployment.stack.status, deployment.configuration.stack):
-        yield wrong(f"{deployment.stack.status}: {advice}")
-    else:
-        yield fine(deployment.stack.status)
+        return "none yet: this is the first deployment"
+    status = deployment.stack.status
+    if advice := _advice(status, deployment.configuration.stack):
+        yield f"{status}: {advice}"
+    return status
 
 
 def _advice(status: str, name: str) -> str | None:
@@ -31,14 +29,13 @@ def _advice(status: str, name: str) -> str | None:
     return None
 
 
-def deletion_protection(deployment: Deployment) -> Iterator[Finding]:
+def deletion_protection(deployment: Deployment) -> Check:
     plan = deployment.plan
+    if plan.parameter("DatabaseSource") == "existing":
+        return None
     protected = plan.parameter("DeletionProtection")
-    if not protected or not plan.created("AWS::RDS::DBInstance", "AWS::RDS::DBCluster"):
-        return
     if protected == "on" and deployment.stack is None:
-        yield wrong("on: if the first deployment fails, its rollback cannot delete the database. Set it off until then")
-    elif protected == "off" and deployment.stack and plan.parameter("HighAvailability") == "on":
-        yield wrong("off: the stack exists now. Set DeletionProtection=on, so that no mistake deletes the database")
-    else:
-        yield fine(protected)
+        yield "on: if the first deployment fails, its rollback cannot delete the database. Set it off until then"
+    if protected == "off" and deployment.stack and plan.parameter("HighAvailability") == "on":
+        yield "off: the stack exists now. Set DeletionProtection=on, so that no mistake deletes the database"
+    return protected

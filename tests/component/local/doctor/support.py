@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, Final
@@ -10,8 +10,8 @@ from typing import Any, Final
 from botocore.validate import validate_parameters
 
 from local.doctor.account import Account
+from local.doctor.check import Check, results
 from local.doctor.deployment import Deployment, Stack
-from local.doctor.finding import Finding
 from local.doctor.samconfig import Configuration
 from local.template import read_document
 from tests.support.root import ROOT
@@ -24,7 +24,7 @@ def deployment(
     *, stack: str = "shop", status: str | None = None, before: Mapping[str, str] | None = None, **parameters: str
 ) -> Deployment:
     """Return a deployment of template.yaml with `parameters`. With `status` there is a stack, made with `before`."""
-    configuration = Configuration("default", stack, REGION, None, parameters, {})
+    configuration = Configuration("default", stack, REGION, None, parameters)
     deployed = Stack(status, before or {}) if status else None
     return Deployment(ROOT, configuration, _template(), REGION, stack=deployed)
 
@@ -34,9 +34,9 @@ def _template() -> dict[str, Any]:
     return read_document(ROOT / "template.yaml")
 
 
-def lines(findings: Iterable[Finding]) -> list[str]:
-    """Return findings as they are printed: the mark and the text."""
-    return [f"{finding.mark.value} {finding.text}" for finding in findings]
+def lines(check: Check) -> list[str]:
+    """Return the results as they are printed: the mark and the text."""
+    return [f"{mark} {text}" for mark, text in results(check)]
 
 
 def answer(aws: Account, service: str, operation: str, response: dict[str, Any]) -> None:

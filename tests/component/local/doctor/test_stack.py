@@ -77,6 +77,6 @@ def test_executions_that_the_stack_has_reserved_already_are_not_counted_twice(aw
 def test_a_new_account_runs_ten_functions_without_reserving(aws: Account) -> None:
     limits(aws, 10, 10)
     [line] = lines(concurrency(deployment(), aws))
-    assert line.startswith("✓ 10 functions may run at once, and polling takes up to two")
+    assert line.startswith("✓ 10 functions may run at once, 10 of them unreserved; polling takes")
     [line] = lines(concurrency(deployment(QueryConcurrency="1"), aws))
     assert line.startswith("✗")
