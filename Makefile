@@ -110,6 +110,7 @@ lock: .venv ## pin the newest versions that the .in files allow, with hashes
 	@$(call pin,requirements/sam,3.11)
 	@$(call pin,requirements/checkov,3.11)
 	@$(call pin,requirements/stand_in,3.13)
+	@$(call pin,requirements/servers,3.13)
 	@$(call pin,requirements/bench,3.11)
 
 clean: ## remove everything that can be made again, and the local data

@@ -15,13 +15,20 @@ from cacheaside.http.confirmations import confirm
 from cacheaside.http.idempotency_header import idempotency_of
 from cacheaside.http.messages import Invocation, Request, Response
 from cacheaside.http.requests import json_object
-from cacheaside.settings import CacheMode, Settings
+from cacheaside.settings import CacheMode, Settings, Tracing
 from cacheaside.writing.writer import Writer
 
 settings = Settings.from_environment()
 catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
-tags = ConfirmedTagCache(settings.cache)
-writer = Writer(GuardedTagCache(tags) if settings.cache.mode is CacheMode.NODE else tags, Commands(settings.database))
+confirmed = ConfirmedTagCache(settings.cache)
+tags = GuardedTagCache(confirmed) if settings.cache.mode is CacheMode.NODE else confirmed
+commands = Commands(settings.database)
+if settings.tracing is Tracing.XRAY:
+    from cacheaside.runtime.x_ray import traced
+
+    tags = traced(tags, "cache", ("invalidate_tags",))
+    commands = traced(commands, "database", ("execute", "changes", "mark_drained"), lambda it: getattr(it, "name", ""))
+writer = Writer(tags, commands)
 app = Application()
 
 

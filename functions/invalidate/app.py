@@ -18,7 +18,7 @@ from cacheaside.invalidation.drain import Drainer
 from cacheaside.invalidation.sweep import Sweep
 from cacheaside.invalidation.verifier import Verifier
 from cacheaside.runtime.sweep_metrics import measured_sweep
-from cacheaside.settings import InvalidateSettings, InvalidationMode
+from cacheaside.settings import InvalidateSettings, InvalidationMode, Tracing
 
 # The schedule invokes each minute. Slightly longer than that, so that an invocation polls at any time.
 POLL_S = 63.0
@@ -30,6 +30,10 @@ catalogue = Catalogue.load(Path(__file__).parents[1] / "catalogue")
 cache = VerifiedCache(settings.cache)
 outbox = Outbox(settings.database)
 drainer = Drainer(outbox, cache)
+if settings.tracing is Tracing.XRAY:
+    from cacheaside.runtime.x_ray import traced
+
+    drainer = traced(drainer, "outbox", ("drain",))
 verifier = Verifier(cache, Queries(settings.queries), catalogue, drainer.drain_and_report_age)
 sweep = Sweep(outbox, drainer.drain, verifier.verify)
 app = Application()

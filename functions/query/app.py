@@ -24,7 +24,7 @@ from cacheaside.reading.reader import Reader
 from cacheaside.runtime.after_response import AfterResponse
 from cacheaside.runtime.read_metrics import ReadMetrics
 from cacheaside.runtime.snapshot import after_restore
-from cacheaside.settings import ApiSettings, Settings
+from cacheaside.settings import ApiSettings, Settings, Tracing
 from query.document_routes import add_document_routes
 
 settings, api = Settings.from_environment(), ApiSettings.from_environment()
@@ -36,6 +36,11 @@ cache = GuardedCache(Cache(settings.cache), BreakerOptions(later=probe_later, on
 queries = GuardedQueries(
     Queries(settings.database), BreakerOptions(later=probe_later, on_open=metrics.breaker_counter("Database"))
 )
+if settings.tracing is Tracing.XRAY:
+    from cacheaside.runtime.x_ray import traced
+
+    cache = traced(cache, "cache", ("look", "acquire", "store", "release"), lambda step: step.keys.query)
+    queries = traced(queries, "database", ("load",), lambda step: step.question.query.name)
 reader = Reader(cache, queries, note_load=cache.note_load, note_overload=cache.note_overload)
 questions = Questions(catalogue)
 app = Application()

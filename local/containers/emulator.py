@@ -24,7 +24,7 @@ from local.sam_cli import find_sam, host_architecture
 from local.servers.processes import HOST
 from local.stack import Stack
 
-__all__ = ["Emulator", "function_of", "running_emulator", "server_address"]
+__all__ = ["Emulator", "built", "function_of", "running_emulator", "server_address"]
 
 Json = dict[str, Any]
 
@@ -98,11 +98,10 @@ def running_emulator(stack: Stack, root: Path = ROOT) -> Iterator[Emulator]:
     """
     architecture, program = host_architecture(), find_sam(ROOT)  # of this CPU, and not that of the deployment
     engine.require_image(IMAGE.format(architecture=architecture))
-    parameters = ("--parameter-overrides", f"Architecture={architecture}")
     options = (
-        *("--template", str(_built(root, program, parameters))),
+        *("--template", str(built(root, program, architecture))),
         *("--env-vars", str(_variables(stack))),
-        *parameters,
+        *_parameters(architecture),
         *("--add-host", f"{engine.HOST_NAME}:host-gateway"),
         "--skip-pull-image",
     )
@@ -125,18 +124,23 @@ def server_address(url: str) -> tuple[str, int]:
     return parts.hostname or HOST, parts.port or (6379 if parts.scheme.startswith("redis") else 5432)
 
 
-def _built(root: Path, program: Path, parameters: tuple[str, str]) -> Path:
+def built(root: Path, program: Path, architecture: str) -> Path:
+    """Build the checkout `root` if it has changed, and return the template of the build. Raises `LocalError`."""
     template = root / BUILD / "build" / "template.yaml"
     # `sam build` needs two seconds to find that nothing has changed.
     if template.exists() and template.stat().st_mtime > max(_changed(root / source) for source in SOURCES):
         return template
     print("sam build …", file=sys.stderr)
-    command = [str(program), "build", "--cached", *parameters]
+    command = [str(program), "build", "--cached", *_parameters(architecture)]
     command += ["--build-dir", str(template.parent), "--cache-dir", str(root / BUILD / "cache")]
     done = subprocess.run(command, cwd=root, env=_sam_environment(program), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LocalError(f"sam build failed:\n{done.stderr}")
     return template
+
+
+def _parameters(architecture: str) -> tuple[str, str]:
+    return "--parameter-overrides", f"Architecture={architecture}"
 
 
 def _changed(path: Path) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 HOST_NAME = "host.docker.internal"  # the name of this machine inside containers
 _STAND_IN = Path(__file__).with_name("stand_in_image.sh")
+_SERVERS = Path(__file__).with_name("server_images.sh")
 
 
 class EngineMissing(Exception):
@@ -38,13 +39,22 @@ def require_image(image: str) -> None:
     if subprocess.run(["docker", "pull", "--quiet", image], stdout=sys.stderr, check=False).returncode == 0:
         return
     print("It cannot be pulled here: building a stand-in", file=sys.stderr)
+    _build(_STAND_IN, image)
+
+
+def require_servers(*images: str) -> None:
+    """Build the stand-in for RDS and ElastiCache under these names, unless it is there. Raises `EngineMissing`."""
+    _build(_SERVERS, *images)
+
+
+def _build(script: Path, *images: str) -> None:
     # The script needs a python3 with pip. The system's may have none, the one that runs here has.
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
-    if subprocess.run([_STAND_IN, image], env=environment, stdout=sys.stderr, check=False).returncode != 0:
-        raise EngineMissing(f"{image} can be neither pulled nor built here; the output above says why")
+    if subprocess.run([script, *images], env=environment, stdout=sys.stderr, check=False).returncode != 0:
+        raise EngineMissing(f"{images[0]} cannot be built here; the output above says why")
 
 
 def host_address() -> str:

@@ -32,7 +32,12 @@ def stack(docker_engine: None, new_folder: Callable[[str], Path]) -> Iterator[St
 
 
 @pytest.fixture(scope="session")
-def lambdas(stack: Stack, new_folder: Callable[[str], Path]) -> Iterator[Emulator]:
-    """They are built in a copy, which has the catalogue of the tests."""
-    with running_emulator(stack, copy_project(new_folder("built")).folder) as lambdas:
+def project(new_folder: Callable[[str], Path]) -> Path:
+    """A copy of this project to build, which has the catalogue of the tests."""
+    return copy_project(new_folder("built")).folder
+
+
+@pytest.fixture(scope="session")
+def lambdas(stack: Stack, project: Path) -> Iterator[Emulator]:
+    with running_emulator(stack, project) as lambdas:
         yield lambdas

@@ -19,7 +19,7 @@ from tests.template.support.network import (
     edges,
     rules,
 )
-from tests.template.support.stack import Stack, stack_of
+from tests.template.support.stack import Stack, read_template, stack_of
 
 SERVING = ("QueryFunction", "CommandFunction", "InvalidateFunction")
 DATABASES = {"new": ("Database",), "aurora": ("AuroraWriter", "AuroraReader"), "existing": (EXISTING_DATABASE,)}
@@ -91,6 +91,7 @@ PRIVATE = {
     "AWS::Lambda::Permission",
     "AWS::Lambda::Version",
     "AWS::Logs::LogGroup",
+    "AWS::Logs::MetricFilter",
     "AWS::Logs::QueryDefinition",
     "AWS::RDS::DBCluster",
     "AWS::RDS::DBClusterParameterGroup",
@@ -103,6 +104,7 @@ PRIVATE = {
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
     "AWS::Scheduler::Schedule",
+    "AWS::Scheduler::ScheduleGroup",
     "Custom::Migrations",
 }
 
@@ -214,3 +216,14 @@ def test_refused_connections_are_logged() -> None:
     (log,) = stack_of().of_type("AWS::EC2::FlowLog").values()
     assert (log["ResourceId"], log["ResourceType"], log["TrafficType"]) == ("Vpc", "VPC", "REJECT")
     assert not stack_of(**EXISTING_VPC).of_type("AWS::EC2::FlowLog")  # its owner decides
+
+
+def test_a_region_without_a_known_prefix_list_is_refused() -> None:
+    """FindInMap has no default, so CloudFormation refuses the template there before it creates anything."""
+    (rule,) = (
+        rule
+        for rule in read_template()["Resources"]["MigrateSecurityGroup"]["Properties"]["SecurityGroupEgress"]
+        if "DestinationPrefixListId" in rule
+    )
+    assert rule["DestinationPrefixListId"] == {"Fn::FindInMap": ["Region", {"Ref": "AWS::Region"}, "S3PrefixList"]}
+    assert "Condition" not in read_template()["Resources"]["MigrateSecurityGroup"]

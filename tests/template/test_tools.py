@@ -38,7 +38,7 @@ def test_environment_deploys_a_stack_that_resolves(environment: str) -> None:
 
 
 def test_a_reference_to_a_resource_that_a_mode_omits_is_found() -> None:
-    text = TEMPLATE.read_text().replace("ServiceToken: !Ref MigrateFunction.Alias", "ServiceToken: !Ref NatGatewayA")
+    text = TEMPLATE.read_text().replace("ServiceToken: !GetAtt MigrateFunction.Arn", "ServiceToken: !Ref NatGatewayA")
     assert Stack(text, Egress="nat").resources
     with pytest.raises(Dangling, match="Migrations refers to NatGatewayA"):
         Stack(text, Egress="isolated")

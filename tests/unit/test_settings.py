@@ -51,6 +51,7 @@ def test_every_missing_variable_is_named() -> None:
 def test_bad_value_is_reported_with_the_allowed_ones() -> None:
     assert problems_with(AUTHENTICATION="magic") == ["AUTHENTICATION must be iam or url, not 'magic'"]
     assert problems_with(CACHE_MODE="ring") == ["CACHE_MODE must be node or cluster or serverless, not 'ring'"]
+    assert problems_with(TRACING="on") == ["TRACING must be off or xray, not 'on'"]
     assert problems_with(CACHE_URL="cache.example:6379") == ["CACHE_URL is not a URL such as rediss://user@host:port"]
     assert problems_with(DATABASE_URL="postgresql://u:hunter2@db:port") == [
         "DATABASE_URL is not a URL such as postgresql://user@host:port"

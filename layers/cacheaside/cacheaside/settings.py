@@ -23,6 +23,7 @@ __all__ = [
     "InvalidationMode",
     "Settings",
     "Switch",
+    "Tracing",
 ]
 
 _E = TypeVar("_E", bound=Enum)
@@ -49,6 +50,13 @@ class Switch(Enum):
 
     ON = "on"
     OFF = "off"
+
+
+class Tracing(Enum):
+    """The service that gets a trace of each sampled invocation."""
+
+    OFF = "off"
+    XRAY = "xray"  # AWS X-Ray, with a subsegment for each call to the database and the cache
 
 
 class CacheMode(Enum):
@@ -126,10 +134,11 @@ class CacheSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The settings of a function that uses the database and the cache."""
+    """The settings of a function that uses the database and the cache. TRACING is off or xray."""
 
     database: DatabaseSettings
     cache: CacheSettings
+    tracing: Tracing = Tracing.OFF
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -138,7 +147,11 @@ class Settings(NamedTuple):
 
     @classmethod
     def _read(cls, variables: _Variables) -> Self:
-        return cls(DatabaseSettings._read(variables), CacheSettings._read(variables))
+        return cls(
+            database=DatabaseSettings._read(variables),
+            cache=CacheSettings._read(variables),
+            tracing=variables.choice("TRACING", Tracing, default=Tracing.OFF),
+        )
 
 
 class ApiSettings(NamedTuple):
@@ -174,7 +187,7 @@ class ApiSettings(NamedTuple):
 
 
 class InvalidateSettings(NamedTuple):
-    """The settings of the invalidate function, from two more variables.
+    """The settings of the invalidate function, from more variables than `Settings`.
 
     READ_DATABASE_USER is the database user of the query function, for the verifier. READ_DATABASE_URL, if set, replaces
     DATABASE_URL for the verifier. INVALIDATION: schedule or poll.
@@ -184,6 +197,7 @@ class InvalidateSettings(NamedTuple):
     queries: DatabaseSettings
     cache: CacheSettings
     mode: InvalidationMode
+    tracing: Tracing = Tracing.OFF
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -197,6 +211,7 @@ class InvalidateSettings(NamedTuple):
             queries=DatabaseSettings._read(variables, "READ_DATABASE_USER", "READ_DATABASE_URL"),
             cache=CacheSettings._read(variables),
             mode=variables.choice("INVALIDATION", InvalidationMode),
+            tracing=variables.choice("TRACING", Tracing, default=Tracing.OFF),
         )
 
 

@@ -38,6 +38,7 @@ from cacheaside.runtime.read_metrics import ReadMetrics
 from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
+from migrate.upgrade import upgrade
 from tests.component.support.closed_port import closed_port, refusing_url
 from tests.component.support.fault_proxy import Fault, fault_proxy
 from tests.component.support.question import question
@@ -270,6 +271,8 @@ def test_database_that_refuses_is_asked_by_each_request_and_used_again_at_once(
 
 def test_postgresql_that_restarts_after_a_crash_is_used_by_every_sandbox_as_soon_as_it_is_back(tmp_path: Path) -> None:
     with PostgresServer(tmp_path / "postgres", durable=False) as server:
+        with closing(psycopg2.connect(server.url)) as owner:
+            upgrade(owner)
         settings = DatabaseSettings(url=server.url, authentication=Authentication.URL, region="")
         sandboxes = [GuardedQueries(Queries(settings)) for _ in range(8)]
         for sandbox in sandboxes:
@@ -445,8 +448,7 @@ def test_parameters_and_percent_signs_reach_the_query_unchanged(database_setting
 def test_load_without_a_lease_is_one_message_to_the_server(database_settings: DatabaseSettings) -> None:
     loaded = Queries(database_settings).load(load("select current_query() as message", bypass=True))
     message = rows(loaded)[0]["message"]  # the whole message that PostgreSQL received, not only this statement
-    assert message.startswith("set transaction read only; ")
-    assert message.index("pg_try_advisory_xact_lock(") < message.index("current_query()")
+    assert message.index("read_only => true") < message.index("take_slot(") < message.index("current_query()")
 
 
 def test_overloaded_answer_has_retry_after(

@@ -16,6 +16,7 @@ from cacheaside.drivers.postgres.rendering import lock_limit_ms
 from cacheaside.errors import RefusedForNow
 from cacheaside.http import application
 from local.servers.postgres import PostgresServer
+from migrate.upgrade import upgrade
 from tests.component.support.api import Api
 from tests.component.support.declared import declared_command, declared_query
 from tests.component.support.sql import Sql
@@ -309,6 +310,8 @@ def test_query_that_writes_is_500(api: Api) -> None:
 @pytest.fixture(scope="module")
 def standby(new_folder: Callable[[str], Path]) -> Iterator[PostgresServer]:
     with PostgresServer(new_folder("hot_standby"), durable=False) as server:
+        with closing(psycopg2.connect(server.url)) as owner:
+            upgrade(owner)
         server.stop()
         (server.folder / "data" / "standby.signal").touch()
         server.start()

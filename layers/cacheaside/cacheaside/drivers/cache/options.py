@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +16,8 @@ from cacheaside.drivers.iam import cache_token, lambda_credentials
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
 
 __all__ = ["Connections", "address", "connection_options"]
+
+_log = logging.getLogger(__name__)
 
 
 class Connections(redis.ConnectionPool):
@@ -35,7 +38,9 @@ class Connections(redis.ConnectionPool):
             if connection.kept and not connection.is_quiet():
                 connection.disconnect()  # type: ignore[no-untyped-call]
                 connection.connect()
-        except BaseException:
+        except BaseException as error:
+            # Callers get an answer without the cache, so no other line says why: a certificate, a user, a route.
+            _log.warning("no connection to the cache can be opened: %s", error)
             self.release(connection)
             raise
         return connection

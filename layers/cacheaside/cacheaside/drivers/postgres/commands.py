@@ -24,7 +24,7 @@ from cacheaside.drivers.postgres.connection import KeptConnection
 from cacheaside.drivers.postgres.constraints import columns_of
 from cacheaside.drivers.postgres.refusals import may_have_committed
 from cacheaside.drivers.postgres.refused_values import blamed
-from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, rows_of
+from cacheaside.drivers.postgres.rendering import LIMITS, body_of, client_limit_s, rows_of
 from cacheaside.drivers.postgres.typed_sql import literal, with_values
 from cacheaside.errors import (
     Busy,
@@ -53,19 +53,20 @@ _PAUSES_S: Final = (0.02, 0.1)
 _FOLLOW_UP_MS: Final = 1_000
 
 # A sandbox that is frozen or lost between two statements must not keep its locks and its key for longer than this.
-_BEGIN: Final = "begin isolation level {isolation}; set local idle_in_transaction_session_timeout = {timeout_ms}; "
+_BEGIN: Final = (
+    "begin isolation level {isolation}; "
+    "select cacheaside.set_local('idle_in_transaction_session_timeout', '{timeout_ms}'); "
+)
 _TRANSACTION_ID: Final = "select pg_current_xact_id()::text"
 # PostgreSQL accepts no data-modifying CTE inside another query, so a function of ours runs the statement.
 _RUN: Final = "select cacheaside.run_command({statement})::text"
-# No timeout applies to deferred constraints and triggers that run during COMMIT, so they run before. Then the command
-# itself records what it changed behind a watched name whose table has no triggers yet.
-_COMMIT: Final = "set constraints all immediate; select cacheaside.record_unrecorded(); commit"
+_COMMIT: Final = "select cacheaside.before_commit(); commit"
 
 # Waits until a transaction that has inserted the same key ends. It reads nothing, so that serializable commands with
 # different keys do not conflict. Only the wait for the table has a limit: the other one is for the stored answer.
 _INSERT_KEY: Final = """
 lock table cacheaside.idempotency_keys in row exclusive mode;
-set local lock_timeout = 0;
+select cacheaside.set_local('lock_timeout', '0');
 insert into cacheaside.idempotency_keys (key, fingerprint) values (%s, %s)
 on conflict (key) do nothing
 returning true
@@ -88,7 +89,7 @@ where created_at < clock_timestamp() - interval '1 minute' and drained_at is nul
 # Rows that the invalidate function has locked are omitted: it drains them itself. The commit does not wait for the
 # disk: if the mark is lost, the rows are only drained twice.
 _MARK_DRAINED: Final = """
-set local synchronous_commit = off;
+select cacheaside.set_local('synchronous_commit', 'off');
 with pending as (
     select transaction_id, change from cacheaside.outbox
     where transaction_id = %s::xid8 and drained_at is null
@@ -240,7 +241,7 @@ def _local_settings(deadline: float) -> str:
 
 
 def _local_settings_of(timeout_ms: int) -> str:
-    return LOCAL_SETTINGS.format(timeout_ms=timeout_ms, lock_ms=max(1, timeout_ms // 4))
+    return LIMITS.format(timeout_ms=timeout_ms, lock_ms=max(1, timeout_ms // 4))
 
 
 def _rows(cur: cursor, sql: str, values: Row | None = None) -> list[Row]:

@@ -25,14 +25,14 @@ from cacheaside.errors import (
 )
 from cacheaside.settings import Authentication, DatabaseSettings
 
-__all__ = ["NO_SLOT", "KeptConnection", "open_connection"]
+__all__ = ["KeptConnection", "open_connection"]
 
 _T = TypeVar("_T")
 
 _CONNECT_S: Final = 3.0
 _PING_S: Final = 1.0
 
-NO_SLOT: Final = "OVRLD"  # classes of SQLSTATE from I to Z are free for applications
+_NO_SLOT: Final = "OVRLD"  # of cacheaside.take_slot; classes of SQLSTATE from I to Z are free for applications
 
 
 class KeptConnection:
@@ -132,7 +132,7 @@ def _translated(error: psycopg2.Error | UnicodeDecodeError, lost: bool) -> Datab
     if lost or isinstance(error, UnicodeDecodeError):
         return DatabaseUnavailable("the database cannot be reached")
     code = error.pgcode or ""
-    if code == NO_SLOT:
+    if code == _NO_SLOT:
         return Overloaded("the limit of concurrent loads without a lease is reached")
     if code == errorcodes.QUERY_CANCELED:
         return StatementTimeout("the statement ran into its timeout")

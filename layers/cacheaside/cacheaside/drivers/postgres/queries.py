@@ -7,10 +7,10 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from cacheaside.catalogue.policy import RENEW_EVERY_MS
-from cacheaside.drivers.postgres.connection import NO_SLOT, KeptConnection
+from cacheaside.drivers.postgres.connection import KeptConnection
 from cacheaside.drivers.postgres.deadline import during_waits
 from cacheaside.drivers.postgres.refused_values import blamed
-from cacheaside.drivers.postgres.rendering import LOCAL_SETTINGS, body_of, client_limit_s, lock_limit_ms, rows_of
+from cacheaside.drivers.postgres.rendering import body_of, client_limit_s, lock_limit_ms, rows_of
 from cacheaside.drivers.postgres.typed_sql import with_values
 from cacheaside.errors import ConstraintViolated, OutcomeUnknown, RefusedForNow, StatementFailed
 from cacheaside.reading import steps
@@ -27,7 +27,7 @@ __all__ = ["Queries", "message_parts"]
 # PostgreSQL runs the statements of one message as one transaction.
 # With `answer.*`, a column may be called `answer` too.
 _ROWS: Final = "select row_to_json(answer.*)::text from (\n{sql}\n) as answer"
-_SETTINGS: Final = "set transaction read only; " + LOCAL_SETTINGS
+_SETTINGS: Final = "select cacheaside.limits({timeout_ms}, {lock_ms}, read_only => true); "
 
 _DESCRIBED_S: Final = 2.0
 
@@ -36,22 +36,8 @@ _DESCRIBED_S: Final = 2.0
 _BYPASSES_AT_MOST: Final = 10
 # Those that callers ask for take only the first of these slots. The others stay free for when the cache fails.
 _DIRECT_AT_MOST: Final = 5
-# The first key of our advisory locks, "cach"; the second is the slot. Other users of advisory locks choose other keys.
-_SLOTS: Final = 0x63616368
-# Each search starts at a random slot, so that not all searches begin at the first. The lock ends with the transaction,
-# which is this message. So it is released however the query ends, even if the connection is lost.
-_TAKE_SLOT: Final = f"""do $slot$
-declare
-    start constant int := floor(random() * {{at_most}});
-begin
-    for step in 0..{{at_most}} - 1 loop
-        if pg_try_advisory_xact_lock({_SLOTS}, mod(start + step, {{at_most}})) then
-            return;
-        end if;
-    end loop;
-    raise sqlstate '{NO_SLOT}' using message = 'as many loads without a lease as may run at once are running';
-end
-$slot$; """
+# The lock of a slot ends with the transaction, which is this message.
+_TAKE_SLOT: Final = "select cacheaside.take_slot({at_most}); "
 
 
 def message_parts(question: Question, timeout_ms: int) -> tuple[str, str]:

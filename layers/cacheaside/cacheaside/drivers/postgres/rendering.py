@@ -9,7 +9,7 @@ from psycopg2.extensions import cursor
 from cacheaside.catalogue.statements import Statement
 from cacheaside.errors import AnswerTooLarge, StatementFailed
 
-__all__ = ["LOCAL_SETTINGS", "body_of", "client_limit_s", "lock_limit_ms", "rows_of"]
+__all__ = ["LIMITS", "body_of", "client_limit_s", "lock_limit_ms", "rows_of"]
 
 # PostgreSQL cancels a statement at its timeout. If it is frozen or gone, the client stops waiting this much later.
 _GRACE_S: Final = 1.0
@@ -21,10 +21,8 @@ _ESCAPED: Final = (b'"', b"\\", b"\n", b"\r", b"\t")  # each takes a byte more; 
 # A body that is compressed to nine tenths, and then in base64, takes 1.2 times as much.
 _BODY_AT_MOST: Final = 5_000_000
 
-# These settings end with the transaction.
-LOCAL_SETTINGS: Final = (
-    "set local statement_timeout = {timeout_ms}; set local lock_timeout = {lock_ms}; set local timezone = 'UTC'; "
-)
+# The settings end with the transaction. A function sets them, because RDS Proxy would pin the connection on a SET.
+LIMITS: Final = "select cacheaside.limits({timeout_ms}, {lock_ms}); "
 
 
 def client_limit_s(timeout_ms: int) -> float:
