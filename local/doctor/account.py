@@ -42,6 +42,7 @@ class Account:
 
     def _asked(self, service: str, operation: str, call: Callable[[Any], Json]) -> Json:
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         client = self.client(service)
         try:
@@ -53,7 +54,7 @@ class Account:
             if _ABSENT.fullmatch(code):
                 raise Missing(f"{message or code} ({self.region})") from None
             raise NotChecked(f"{code}: {message}") from None
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:  # the second: a page of some proxy
             raise NotChecked(one_line(error)) from None
 
     def _client(self, service: str) -> Any:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from local.doctor.account import Account, permission
-from local.doctor.examine import WITH_AWS, examine
-from local.errors import LocalError
+from local.doctor.check import Check
+from local.doctor.examine import WITH_AWS, WITHOUT_AWS, examine
 from tests.component.local.doctor.support import answer, refuse
 from tests.support.root import ROOT
 
@@ -145,9 +145,28 @@ def test_a_stack_that_may_not_be_seen_is_not_taken_for_a_new_one(checkout: Path,
     ]
 
 
-def test_an_unknown_environment_is_an_error(checkout: Path, account: Account) -> None:
-    with pytest.raises(LocalError, match="no environment prod; it has default"):
-        examine(checkout, "prod", print)
+def test_each_result_is_printed_before_the_next_check(checkout: Path, account: Account, monkeypatch: Any) -> None:
+    said: list[str] = []
+    before: list[str] = []
+
+    def check(_: object) -> Check:
+        before.extend(said)
+        yield "wrong"
+        before.append(said[-1])
+        return None
+
+    monkeypatch.setitem(WITHOUT_AWS, "build", check)
+    examine(checkout, "default", said.append)
+    assert any(line.startswith("✓ region") for line in before)
+    assert before[-1].startswith("✗ build")
+
+
+def test_a_value_that_is_no_number_is_refused_and_the_other_checks_are_made(checkout: Path, account: Account) -> None:
+    configure(checkout, "QueryConcurrency=many", "DatabaseStorage=much", "VpcCidr=here", "AvailabilityZones=one")
+    status, said = printed(checkout)
+    assert status == 1
+    assert any(line.startswith("✗ parameters") and "QueryConcurrency" in line for line in said)
+    assert any(line.startswith("✓ concurrency") for line in said)
 
 
 def calls(name: str) -> set[tuple[str, ...]]:
