@@ -1,6 +1,6 @@
 # `make help` lists the targets. They need only Python >= 3.11, git and make. Everything else they install into this
 # folder: .venv (library and tests), .venv-sam (SAM CLI, which pins a boto3 of its own), .venv-checkov (checkov, which
-# pins a hundred packages), .venv-bench (what we are compared with), .local (data).
+# pins a hundred packages), .venv-ministack (an emulator of AWS), .venv-bench (what we are compared with), .local (data).
 
 PYTHON ?= python3
 SHELL  := bash
@@ -15,10 +15,10 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e consistency ddl outages bench simulate lint format template build validate doctor rehearse invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-bench
+.PHONY: help run psql demo test check e2e consistency ddl outages bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Run
 
@@ -39,7 +39,7 @@ psql: .venv ## a prompt in the database of `make run`; SQL='…' runs one statem
 # Tests mostly wait, for servers to start and for limits to pass: two workers for each core of a small machine.
 WORKERS ?= 4
 test: ## every check and test; those in containers are skipped where no Docker engine runs (TESTS=files or folders)
-	@$(MAKE) --no-print-directory --jobs 4 lint check .venv-sam .venv-checkov .venv-bench && echo "installed, lint and check: $$SECONDS s"
+	@$(MAKE) --no-print-directory --jobs 4 lint check .venv-sam .venv-checkov .venv-ministack .venv-bench && echo "installed, lint and check: $$SECONDS s"
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 20 --durations-min 3 $(TESTS)
 
 lint: .venv ## ruff, mypy, and the rules about imports in pyproject.toml
@@ -86,11 +86,11 @@ validate: .venv-sam .venv-checkov ## sam validate --lint, and checkov
 build: .venv-sam ## sam build
 	@$(SAM) build
 
-doctor: .venv ## what AWS would refuse minutes after `sam deploy`, known before (CONFIG=prod)
-	@$(CLI) doctor --config-env $(or $(CONFIG),default)
+doctor: .venv ## what AWS would refuse minutes after `sam deploy`, known before (CONFIG_ENV=prod)
+	@$(CLI) doctor $(if $(CONFIG_ENV),--config-env $(CONFIG_ENV))
 
-rehearse: .venv .venv-sam ## a deployment without AWS: package the build; create, upgrade and roll back the schema
-	@$(CLI) rehearse
+deploy-local: .venv .venv-sam .venv-ministack ## sam build, sam deploy, the e2e suite, an update and sam delete, in an emulator of AWS (CONFIG_ENV=dev|prod)
+	@$(CLI) deploy-local $(if $(CONFIG_ENV),--config-env $(CONFIG_ENV))
 
 invoke: .venv .venv-sam ## one event in a Lambda container: EVENT=events/query_health.json, or REQUEST='/queries/NAME?PARAMETER=VALUE'
 	@$(BIN)/python -m local.containers.sam invoke $(EVENT)
@@ -109,12 +109,13 @@ lock: .venv ## pin the newest versions that the .in files allow, with hashes
 	@$(call pin,requirements/dev,3.11)
 	@$(call pin,requirements/sam,3.11)
 	@$(call pin,requirements/checkov,3.11)
+	@$(call pin,requirements/ministack,3.11)
 	@$(call pin,requirements/stand_in,3.13)
 	@$(call pin,requirements/servers,3.13)
 	@$(call pin,requirements/bench,3.11)
 
 clean: ## remove everything that can be made again, and the local data
-	rm -rf .venv .venv-sam .venv-checkov .venv-bench .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sam .venv-checkov .venv-ministack .venv-bench .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv: .venv/installed .venv/bin/cacheaside
 .venv/installed: requirements/dev.txt
@@ -132,6 +133,10 @@ clean: ## remove everything that can be made again, and the local data
 .venv-checkov: .venv-checkov/installed
 .venv-checkov/installed: requirements/checkov.txt
 	$(call environment,.venv-checkov,$<)
+
+.venv-ministack: .venv-ministack/installed
+.venv-ministack/installed: requirements/ministack.txt
+	$(call environment,.venv-ministack,$<)
 
 .venv-bench: .venv-bench/installed
 .venv-bench/installed: requirements/bench.txt

@@ -1,4 +1,4 @@
-"""Commands that start a stack: run, demo, rehearse."""
+"""Commands that start a stack: run, demo, deploy-local."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 from local.cli.main import PROBLEMS
 from local.signals import Shutdown
 
-__all__ = ["demo", "rehearse", "run"]
+__all__ = ["demo", "deploy_local", "run"]
 
 
 @click.command()
@@ -37,10 +37,11 @@ def demo() -> int:
 
 
 @click.command()
-def rehearse() -> None:
-    """Go through a deployment without AWS: package, create, upgrade, roll back."""
+@click.option("--config-env", default="dev", show_default=True, help="The section of samconfig.toml.")
+def deploy_local(config_env: str) -> None:
+    """Deploy to an emulator of AWS: build, deploy, test, update, delete."""
     from local import ROOT
-    from local.deployment.rehearse import rehearse_deployment
+    from local.deployment.deploy_local import deploy_local as deploy
     from local.terminal import print_line
 
-    rehearse_deployment(ROOT, print_line)
+    deploy(ROOT, config_env, print_line)

@@ -57,6 +57,25 @@ def _build(script: Path, *images: str) -> None:
         raise EngineMissing(f"{images[0]} cannot be built here; the output above says why")
 
 
+def containers(*labels: str) -> list[str]:
+    """Return the ids of the containers that have all these labels, also of those that do not run."""
+    filters = (word for label in labels for word in ("--filter", f"label={label}"))
+    return _docker("ps", "--all", "--quiet", *filters).stdout.split()
+
+
+def remove_containers(label: str) -> None:
+    """End and remove the containers that have the label."""
+    if found := containers(label):
+        _docker("rm", "--force", "--volumes", *found)
+
+
+def run_in(container: str, *command: str) -> str:
+    """Run a command in a container, and return its output. Raises CalledProcessError."""
+    done = _docker("exec", container, *command)
+    done.check_returncode()
+    return done.stdout
+
+
 def host_address() -> str:
     """Return the address of this machine on the network of the containers. Raises `EngineMissing`."""
     fields = "{{with index .IPAM.Config 0}}{{.Subnet}} {{.Gateway}}{{end}}"

@@ -1,1 +1,1 @@
-"""A deployment without AWS: packages the build, checks the artifacts, and sends CloudFormation's requests."""
+"""A deployment without AWS: the SAM CLI against an emulator of AWS, whose functions and servers are containers."""

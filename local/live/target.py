@@ -155,17 +155,20 @@ def target_of_stack(stack: DeployedStack, credentials: Any, token: str | None = 
     ways = {"open": unsigned, "iam": _sigv4(credentials, stack.region), "jwt": bearer(token or "")}
     return Target(
         url=url,
-        authorize=_by_route(ways[reads], ways[writes]),
+        authorize=_by_route(urlsplit(url).path, ways[reads], ways[writes]),
         guards_reads=reads != "open",
         guards_writes=True,
     )
 
 
-def _by_route(reads: Authorize, writes: Authorize) -> Authorize:
-    """The gateway authenticates by route. A request to no route that writes is a read, whatever its method."""
+def _by_route(base: str, reads: Authorize, writes: Authorize) -> Authorize:
+    """The gateway authenticates by route. A request to no route that writes is a read, whatever its method.
+
+    Paths of the API begin with `base`.
+    """
 
     def authorize(method: str, url: str, body: bytes) -> Mapping[str, str]:
-        path = urlsplit(url).path
+        path = urlsplit(url).path.removeprefix(base.rstrip("/"))
         is_write = method == "POST" and (path == "/invalidations" or path.startswith("/commands/"))
         return (writes if is_write else reads)(method, url, body)
 

@@ -98,7 +98,7 @@ class Checkout:
     def finish(self, *arguments: str, **environment: str) -> tuple[int, str, str]:
         """Return exit status, stdout and stderr of `cacheaside` with the arguments."""
         process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=600)  # `rehearse` builds
+        out, err = process.communicate(timeout=600)
         return process.returncode, out, err
 
     @contextmanager

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from local import ROOT
@@ -132,6 +133,7 @@ def running_function(
         *("--entrypoint", "/emulator"),
     ]
     with _running(8080, image, options, "/var/runtime/bootstrap", handler) as container:
+        wait_until(lambda: _listens(container.port))  # before that, Docker accepts a connection and ends it
         yield Function(container)
 
 
@@ -141,6 +143,14 @@ def _mounts(folder: Path, principals: Path) -> list[str]:
 
 def _variables(variables: Mapping[str, str]) -> list[str]:
     return [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+
+
+def _listens(port: int) -> bool:
+    try:
+        urlopen(f"http://127.0.0.1:{port}/", timeout=60)
+    except OSError as error:
+        return isinstance(error, HTTPError)
+    return True
 
 
 def _succeeds(container: Container, *command: str) -> bool:

@@ -66,7 +66,9 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def deployed(start_servers: Callable[[ExitStack], Servers], new_folder: Callable[[str], Path]) -> Iterator[Deployed]:
+def deployed(
+    start_servers: Callable[[ExitStack], Servers], project: Path, new_folder: Callable[[str], Path]
+) -> Iterator[Deployed]:
     """All functions, on servers of their own that were migrated by the function which does that on AWS."""
     architecture = host_architecture()
     image = IMAGE.format(architecture=architecture)

@@ -14,7 +14,7 @@ import pytest
 
 from local.deployment import artifacts
 from local.deployment.artifacts import check_artifacts
-from local.deployment.package import Artifact, Package
+from local.deployment.uploads import Artifact, Package
 from local.errors import LocalError
 from tests.support.root import ROOT
 
@@ -52,7 +52,7 @@ def zipped(content: Files) -> bytes:
 
 
 class Contents:
-    """The uploads of `sam package` for this project. A test changes them."""
+    """The uploads of `sam deploy` for this project. A test changes them."""
 
     def __init__(self) -> None:
         self.root = ROOT
@@ -73,7 +73,7 @@ class Contents:
         contents = {tuple(HANDLERS): self.functions, ("CacheasideLayer",): self.library}
         contents["DependenciesLayer",] = self.dependencies
         uploaded = tuple(Artifact(names, zipped(content)) for names, content in contents.items())
-        return list(check_artifacts(self.root, Package(Path("packaged.yaml"), {"Resources": resources}, uploaded)))
+        return list(check_artifacts(self.root, Package({"Resources": resources}, uploaded)))
 
 
 @pytest.fixture

@@ -64,6 +64,13 @@ def test_open_reads_are_unsigned_and_writes_are_signed(cloudformation: Stubber) 
         assert "/eu-north-1/execute-api/aws4_request" in target.authorize("POST", URL + path, b"{}")["Authorization"]
 
 
+def test_writes_below_a_base_path_are_signed(cloudformation: Stubber) -> None:
+    url = f"{URL}/base/$default"
+    target = deployed(cloudformation, "open", "iam", Outputs=[{"OutputKey": "ApiUrl", "OutputValue": url}])
+    assert target.authorize("POST", f"{url}/commands/a", b"{}")
+    assert target.authorize("GET", f"{url}/queries", b"") == {}
+
+
 @pytest.mark.parametrize("reads", ["iam", "jwt"])
 def test_reads_and_writes_may_be_authorized_differently(cloudformation: Stubber, reads: str) -> None:
     target = deployed(cloudformation, reads, "jwt", token="eyJ")

@@ -1,0 +1,89 @@
+"""Servers of a stack that MiniStack starts when it is called, but not from a template; and the users of its caches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from local.containers import engine
+from local.deployment.ministack import Emulator
+from local.errors import LocalError
+
+__all__ = ["add_users", "create_servers", "delete_servers"]
+
+_PASSWORD: Final = "of-no-use-as-only-tokens-are-accepted"  # noqa: S105  # MiniStack demands one
+
+
+def create_servers(emulator: Emulator, name: str, choices: Mapping[str, str]) -> Mapping[str, str]:
+    """Start those that the stack `name` with these parameters needs and that do not run yet.
+
+    Returns their addresses, by the names in `lacks`. Raises `LocalError` if one does not start.
+    """
+    addresses: dict[str, str] = {}
+    if choices.get("DatabaseSource", "new") != "existing":
+        endpoint = _database(emulator, name, choices)["Endpoint"]
+        addresses |= {"database": endpoint["Address"], "database_port": str(endpoint["Port"])}
+    if choices.get("CacheType") == "serverless":
+        addresses["serverless_cache"] = _serverless(emulator, name, choices)["Endpoint"]["Address"]
+    return addresses
+
+
+def delete_servers(emulator: Emulator, name: str) -> None:
+    """Delete those of `create_servers`."""
+    rds, elasticache = emulator.client("rds"), emulator.client("elasticache")
+    if _found(rds.describe_db_instances()["DBInstances"], DBInstanceIdentifier=_server(name)):
+        rds.delete_db_instance(DBInstanceIdentifier=_server(name), SkipFinalSnapshot=True)
+    if _found(elasticache.describe_serverless_caches()["ServerlessCaches"], ServerlessCacheName=name):
+        elasticache.delete_serverless_cache(ServerlessCacheName=name)
+
+
+def add_users(emulator: Emulator) -> None:
+    """Tell all caches of the emulator all users of ElastiCache, with their access strings."""
+    users = emulator.client("elasticache").describe_users()["Users"]
+    for container in engine.containers(emulator.label, "ministack=elasticache"):
+        for user in users:
+            if user["UserId"] == user["UserName"]:  # those with IAM authentication
+                command = ("redis-cli", "-p", "7000", "ACL", "SETUSER", user["UserName"], "nopass")
+                engine.run_in(container, *command, *user["AccessString"].split())
+
+
+def _database(emulator: Emulator, name: str, choices: Mapping[str, str]) -> Any:
+    rds = emulator.client("rds")
+    if not _found(rds.describe_db_instances()["DBInstances"], DBInstanceIdentifier=_server(name)):
+        rds.create_db_instance(
+            DBInstanceIdentifier=_server(name),
+            DBInstanceClass="db.t4g.micro",
+            Engine="postgres",
+            EngineVersion=choices.get("DatabaseVersion", "18"),
+            AllocatedStorage=20,
+            DBName=choices.get("DatabaseName", "cacheaside"),
+            MasterUsername=choices.get("DatabaseOwner", "cacheaside_owner"),
+            MasterUserPassword=_PASSWORD,
+        )
+    instances = lambda: rds.describe_db_instances(DBInstanceIdentifier=_server(name))["DBInstances"]  # noqa: E731
+    return _available(emulator, instances, "DBInstanceStatus")
+
+
+def _serverless(emulator: Emulator, name: str, choices: Mapping[str, str]) -> Any:
+    client = emulator.client("elasticache")
+    if not _found(client.describe_serverless_caches()["ServerlessCaches"], ServerlessCacheName=name):
+        client.create_serverless_cache(ServerlessCacheName=name, Engine=choices.get("CacheEngine", "valkey"))
+    caches = lambda: client.describe_serverless_caches(ServerlessCacheName=name)["ServerlessCaches"]  # noqa: E731
+    return _available(emulator, caches, "Status")
+
+
+def _server(name: str) -> str:
+    return f"{name}-server"
+
+
+def _found(listed: list[Any], **names: str) -> bool:
+    return any(names.items() <= each.items() for each in listed)
+
+
+def _available(emulator: Emulator, describe: Callable[[], list[Any]], status: str) -> Any:
+    while (server := describe()[0])[status] == "creating":
+        time.sleep(0.2)
+    if server[status] != "available":
+        raise LocalError(f"the emulator could not start a server: {emulator.log} says why")
+    return server

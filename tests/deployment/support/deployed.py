@@ -1,0 +1,82 @@
+"""A deployed stack under test: its API, its database, and the code that it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from botocore.credentials import Credentials
+
+from local.containers import engine
+from local.deployment.ministack import KEYS
+from local.deployment.stack import DeploymentFailed, Stack
+from local.live.target import describe_stack, target_of_stack
+from tests.e2e.support.client import Client, eventually
+
+__all__ = ["Deployed"]
+
+
+@dataclass
+class Deployed:
+    stack: Stack
+    token: str | None = None
+
+    @property
+    def api(self) -> Client:
+        """A client that may read and write."""
+        described = describe_stack(self.stack.name, self.stack.emulator.client("cloudformation"))
+        target = target_of_stack(described, Credentials(*KEYS.values()), self.token)
+        return Client(target.url, target.authorize)
+
+    def write(self, path: str, text: str) -> Path:
+        """Write a file of the project below functions/."""
+        file = self.stack.project / "functions" / path
+        file.write_text(text)
+        return file
+
+    def update(self) -> None:
+        self.stack.build()
+        self.stack.deploy()
+
+    def failure(self) -> str:
+        """Update, which must fail. Return the reason that CloudFormation shows."""
+        try:
+            self.update()
+        except DeploymentFailed:
+            assert self.stack.described()["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+            return self.stack.failures()[0]
+        raise AssertionError("the update has not failed")
+
+    def versions(self) -> dict[str, str]:
+        """Return the version behind the alias of each function that has one."""
+        client, outputs = self.stack.emulator.client("lambda"), self.stack.outputs()
+        names = ("Query", "Command", "Migrate")
+        aliases = {each: client.get_alias(FunctionName=outputs[f"{each}FunctionName"], Name="live") for each in names}
+        return {name: alias["FunctionVersion"] for name, alias in aliases.items()}
+
+    def environment(self, function: str) -> dict[str, str]:
+        """Return the variables of the version that the alias of the function names."""
+        client, name = self.stack.emulator.client("lambda"), self.stack.outputs()[f"{function}FunctionName"]
+        found: dict[str, str] = client.get_function_configuration(FunctionName=name, Qualifier="live")["Environment"][
+            "Variables"
+        ]
+        return found
+
+    def psql(self, sql: str) -> str:
+        """Run SQL as the administrator, who tells nobody of it."""
+        label, database = self.stack.emulator.label, f"db_id={self.stack.name}-server"
+        [container] = engine.containers(label, database)
+        command = ("psql", "--host=/tmp", "--user", "rdsadmin", "--tuples-only", "--no-align", "--command", sql)
+        return engine.run_in(container, *command, "cacheaside").strip()
+
+    def check_api(self) -> None:
+        """A miss, a hit, a command whose change is read at once, and a refused stranger."""
+        api, path = self.api, "/queries/product?id=7"
+        assert eventually(lambda: api.get("/health"), lambda answer: answer.json["status"] == "ok").status == 200
+        first = eventually(lambda: api.get(path), lambda answer: answer.status == 200)
+        again = eventually(lambda: api.get(path), lambda answer: "hit" in answer.cache)
+        assert "hit" in again.cache
+        price = first.json["data"]["price"] + 1
+        written = api.post("/commands/set_price", {"id": 7, "price": price})
+        assert (written.status, written.json["invalidation"]) == (200, "done"), written.body
+        assert api.get(path).json["data"]["price"] == price

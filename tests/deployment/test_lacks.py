@@ -1,0 +1,57 @@
+"""The list of what the emulator lacks: an entry that it has learnt is found, and goes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, WaiterError
+
+from local.deployment.lacks import LACKS, Lack
+from local.deployment.ministack import Emulator
+
+METRICS = [{"Id": "a", "Expression": "1 + 1", "ReturnData": True}]
+PROPERTIES: dict[str, dict[str, Any]] = {
+    "AWS::CloudWatch::Alarm": {
+        "Metrics": METRICS,
+        "Threshold": 1,
+        "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+    }
+}
+DATABASE = {"Engine": "postgres", "DBInstanceClass": "db.t4g.micro", "MasterUsername": "someone"}
+
+
+@pytest.mark.parametrize("lack", [each for each in LACKS if not each.stays], ids=str)
+def test_emulator_still_refuses(emulator: Emulator, lack: Lack) -> None:
+    kind = lack.unknown or lack.type
+    with pytest.raises((ClientError, WaiterError)):
+        create(emulator, "Refused", {"Type": kind, "Properties": PROPERTIES.get(kind, {})})
+
+
+def test_database_of_a_template_still_has_no_server(emulator: Emulator) -> None:
+    create(emulator, "NoServer", {"Type": "AWS::RDS::DBInstance", "Properties": DATABASE})
+    try:
+        [database] = emulator.client("rds").describe_db_instances()["DBInstances"]
+        assert database["Endpoint"]["Address"].endswith(".rds.amazonaws.com")
+    finally:
+        emulator.client("cloudformation").delete_stack(StackName="NoServer")
+
+
+def test_openapi_definition_still_makes_no_routes(emulator: Emulator) -> None:
+    body = {"openapi": "3.0.1", "info": {"title": "x", "version": "1"}, "paths": {"/x": {"get": {"responses": {}}}}}
+    create(emulator, "NoRoutes", {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": body}})
+    try:
+        gateway = emulator.client("apigatewayv2")
+        [api] = [each for each in gateway.get_apis()["Items"] if each["Name"].startswith("NoRoutes")]
+        assert gateway.get_routes(ApiId=api["ApiId"])["Items"] == []
+    finally:
+        emulator.client("cloudformation").delete_stack(StackName="NoRoutes")
+
+
+def create(emulator: Emulator, name: str, resource: dict[str, Any]) -> None:
+    """Create a stack of one resource. Raises ClientError or WaiterError if the emulator refuses it."""
+    client = emulator.client("cloudformation")
+    client.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": {"It": resource}}))
+    client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
