@@ -40,5 +40,8 @@ def results(check: Check) -> Iterator[tuple[str, str]]:
         except NotChecked as reason:
             yield UNKNOWN, f"not checked: {reason}"
             return
+        except LookupError as reason:
+            yield UNKNOWN, f"not checked: AWS's answer has no {reason}"
+            return
         is_fine = False
         yield WRONG, problem

@@ -129,7 +129,8 @@ def _has_account(aws: Account, report: _Report) -> bool:
 def _as_it_is(deployment: Deployment, aws: Account, report: _Report) -> Deployment:
     """Return the deployment with the stack that is there now.
 
-    SAM treats a stack in REVIEW_IN_PROGRESS, of which only a change set was made, as one that does not exist.
+    SAM treats a stack in REVIEW_IN_PROGRESS, of which only a change set was made, as one that does not exist. After a
+    stack that must be deleted, the next deployment is a first one again.
     """
     try:
         [found] = aws.ask("cloudformation", "describe_stacks", StackName=deployment.configuration.stack)["Stacks"]
@@ -138,8 +139,8 @@ def _as_it_is(deployment: Deployment, aws: Account, report: _Report) -> Deployme
     except NotChecked as reason:
         report.show(UNKNOWN, "stack", f"not checked: {reason}. The other checks assume a first deployment")
         return deployment
-    if found["StackStatus"] != "REVIEW_IN_PROGRESS":
-        parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}
-        deployment = replace(deployment, stack=Stack(found["StackStatus"], parameters))
-    report.add("stack", stack.state(deployment))
-    return deployment
+    parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}
+    status = found["StackStatus"]
+    current = deployment if status == "REVIEW_IN_PROGRESS" else replace(deployment, stack=Stack(status, parameters))
+    report.add("stack", stack.state(current))
+    return deployment if status in stack.LOST else current

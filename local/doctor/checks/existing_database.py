@@ -21,34 +21,37 @@ def existing_database(deployment: Deployment, aws: Account) -> Check:
     resource = plan.parameter("DatabaseResourceId")
     if plan.parameter("DatabaseSource") != "existing" or not resource:
         return None
-    if not (matching := _find(aws, resource)):
+    if not (found := _find(aws, resource)):
         yield f"no database of {aws.region} has the id {resource}"
         return None
-    [(kind, database, endpoint)] = matching
-    name, engine, version = database[f"{kind}Identifier"], database["Engine"], database["EngineVersion"]
-    cluster, status = database.get("DBClusterIdentifier", name), database.get("Status") or database["DBInstanceStatus"]
-    if cluster != name:
+    [database] = found
+    name, engine, version = database["DBInstanceIdentifier"], database["Engine"], database["EngineVersion"]
+    if (cluster := database.get("DBClusterIdentifier", name)) != name:
         yield f"{name} belongs to the cluster {cluster}: give the cluster's resource id and writer"
     if engine not in ("postgres", "aurora-postgresql"):
         yield f"{name} is {engine}, not PostgreSQL"
     if int(version.partition(".")[0]) < _OLDEST:
         yield f"{name} is PostgreSQL {version}: upgrade it to {_OLDEST} or later"
-    if status != "available":
-        yield f"{name} is {status}: wait until it is available"
+    if database["DBInstanceStatus"] != "available":
+        yield f"{name} is {database['DBInstanceStatus']}: wait until it is available"
     if not database.get("IAMDatabaseAuthenticationEnabled"):
         yield f"{name} has no IAM authentication: enable it with --enable-iam-database-authentication"
+    endpoint = database["Endpoint"]
     yield from differences(plan, name, {"DatabaseHost": endpoint["Address"], "DatabasePort": endpoint["Port"]})
     groups = [each["VpcSecurityGroupId"] for each in database.get("VpcSecurityGroups", [])]
     yield from group_problems(plan, name, "DatabaseSecurityGroupId", groups, aws)
     return f"{name}, {engine} {version}"
 
 
-def _find(aws: Account, resource: str) -> list[tuple[str, Json, Json]]:
-    """Return the kind of the database, its description and its endpoint, or nothing."""
-    if resource.startswith("cluster-"):
-        only = [{"Name": "db-cluster-resource-id", "Values": [resource]}]
-        clusters = aws.ask_all("rds", "describe_db_clusters", "DBClusters", Filters=only)
-        return [("DBCluster", each, {"Address": each["Endpoint"], "Port": each["Port"]}) for each in clusters]
-    only = [{"Name": "dbi-resource-id", "Values": [resource]}]
-    instances = aws.ask_all("rds", "describe_db_instances", "DBInstances", Filters=only)
-    return [("DBInstance", each, each["Endpoint"]) for each in instances]
+def _find(aws: Account, resource: str) -> list[Json]:
+    """Return the database with this resource id, or nothing. A cluster is described like an instance."""
+    if not resource.startswith("cluster-"):
+        only = [{"Name": "dbi-resource-id", "Values": [resource]}]
+        return aws.ask_all("rds", "describe_db_instances", "DBInstances", Filters=only)
+    only = [{"Name": "db-cluster-resource-id", "Values": [resource]}]
+    return [
+        each
+        | {"DBInstanceIdentifier": each["DBClusterIdentifier"], "DBInstanceStatus": each["Status"]}
+        | {"Endpoint": {"Address": each["Endpoint"], "Port": each["Port"]}}
+        for each in aws.ask_all("rds", "describe_db_clusters", "DBClusters", Filters=only)
+    ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from local.doctor.check import Check
 from local.doctor.deployment import Deployment
 
-__all__ = ["deletion_protection", "state"]
+__all__ = ["LOST", "deletion_protection", "state"]
+
+LOST: Final = ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED")
 
 
 def state(deployment: Deployment) -> Check:
@@ -20,7 +24,7 @@ def state(deployment: Deployment) -> Check:
 def _advice(status: str, name: str) -> str | None:
     if status.endswith("_IN_PROGRESS"):
         return "wait until CloudFormation is done"
-    if status in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED", "DELETE_FAILED"):
+    if status in LOST:
         return f"it can only be deleted: read its events, then `sam delete --stack-name {name}`"
     if status == "UPDATE_ROLLBACK_FAILED":
         return f"repair the cause, then `aws cloudformation continue-update-rollback --stack-name {name}`"

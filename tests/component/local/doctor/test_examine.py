@@ -136,6 +136,19 @@ def test_a_stack_of_which_only_a_change_set_was_made_does_not_exist_yet(checkout
     assert any(line.endswith("this is the first deployment") for line in printed(checkout)[1])
 
 
+def test_a_stack_that_must_be_deleted_is_followed_by_a_first_deployment(checkout: Path, account: Account) -> None:
+    stack(account, "ROLLBACK_COMPLETE", HighAvailability="on")
+    _, said = printed(checkout)
+    assert any(line.startswith("✗ stack                   ROLLBACK_COMPLETE: it can only be deleted") for line in said)
+    assert "✓ DeletionProtection      off" in said
+    assert any(line.startswith("✓ VPCs") for line in said)
+
+
+def test_an_answer_of_aws_that_lacks_something_is_no_traceback(checkout: Path, account: Account) -> None:
+    answer(account, "lambda", "get_account_settings", {})
+    assert "? concurrency             not checked: AWS's answer has no 'AccountLimit'" in printed(checkout)[1]
+
+
 def test_a_stack_that_may_not_be_seen_is_not_taken_for_a_new_one(checkout: Path, account: Account) -> None:
     refuse(account, "cloudformation", "describe_stacks", "AccessDenied")
     said = printed(checkout)[1]
