@@ -40,8 +40,8 @@ def results(check: Check) -> Iterator[tuple[str, str]]:
         except NotChecked as reason:
             yield UNKNOWN, f"not checked: {reason}"
             return
-        except LookupError as reason:
-            yield UNKNOWN, f"not checked: AWS's answer has no {reason}"
+        except (LookupError, ValueError) as error:
+            yield UNKNOWN, f"not checked: AWS answered otherwise than expected: {error!r}"
             return
         is_fine = False
         yield WRONG, problem

@@ -146,7 +146,10 @@ def test_a_stack_that_must_be_deleted_is_followed_by_a_first_deployment(checkout
 
 def test_an_answer_of_aws_that_lacks_something_is_no_traceback(checkout: Path, account: Account) -> None:
     answer(account, "lambda", "get_account_settings", {})
-    assert "? concurrency             not checked: AWS's answer has no 'AccountLimit'" in printed(checkout)[1]
+    assert (
+        "? concurrency             not checked: AWS answered otherwise than expected: KeyError('AccountLimit')"
+        in printed(checkout)[1]
+    )
 
 
 def test_a_stack_that_may_not_be_seen_is_not_taken_for_a_new_one(checkout: Path, account: Account) -> None:
