@@ -67,7 +67,8 @@ REPLACED: Final = {
     "authorization are read from it",
     "output ApiUrl": "a path of the emulator: under the API's own name it answers /health itself",
     "certificates": "the layer's bundle has the emulator's authorities too, and is the only one that functions trust",
-    "users of the cache": "made by calls after each deployment: the emulator keeps them, and tells no cache",
+    "users and replicas of caches": "made after each deployment: the emulator keeps them as records. A replica is a "
+    "second Valkey in the container of its primary",
     "DatabasePort": "the port of this machine at which the database is published",
     "Architecture": "this machine's",
 }

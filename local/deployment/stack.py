@@ -15,7 +15,7 @@ from typing import Any, Final
 import yaml
 
 from local.deployment.ministack import REGION, Emulator
-from local.deployment.servers import add_users, create_servers, delete_servers
+from local.deployment.servers import complete_caches, create_servers, delete_servers
 from local.deployment.template_copy import emulated
 from local.errors import LocalError
 from local.sam_cli import host_architecture
@@ -81,7 +81,7 @@ class Stack:
             *("deploy", "--template-file", str(copy), "--config-file", str(self.project / "samconfig.toml")),
             *("--stack-name", self.name, "--no-confirm-changeset", *self._chosen(port)),
         )
-        add_users(self.emulator)
+        complete_caches(self.emulator)
         return output
 
     def delete(self) -> None:
