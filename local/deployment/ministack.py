@@ -113,11 +113,8 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
                 time.sleep(0.2)
             yield emulator
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        process.kill()  # it would end its containers one after the other, each with a grace period
+        process.wait()
         engine.remove_containers(emulator.label)
 
 
