@@ -108,7 +108,7 @@ class Stack:
             events = self.emulator.client("cloudformation").describe_stack_events(StackName=self.name)["StackEvents"]
         except ClientError:
             return []  # there is no stack
-        began = next(n for n, each in enumerate(events) if _is_start(each))
+        began = next((n for n, each in enumerate(events) if _is_start(each)), len(events))
         failed = [each for each in events[:began] if each["ResourceStatus"] in ("CREATE_FAILED", "UPDATE_FAILED")]
         return [f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason')}" for each in failed]
 
