@@ -58,10 +58,6 @@ class Stack:
         parameters: Json = document[self.config_env]["global"]["parameters"]
         return parameters
 
-    @property
-    def is_built(self) -> bool:
-        return (self._built / "template.yaml").exists()
-
     def build(self) -> None:
         """Raises `DeploymentFailed`."""
         self._run("build", *self._chosen())
