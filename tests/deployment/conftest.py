@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,12 @@ from tests.support.root import ROOT
 
 @pytest.fixture(scope="session")
 def emulator(new_folder: Callable[[str], Path]) -> Iterator[Emulator]:
-    try:
-        running = running_ministack(ROOT, new_folder("emulator"))
-        emulator = running.__enter__()
-    except EngineMissing as reason:
-        skip_without_tool("in containers", str(reason))
-    try:
+    with ExitStack() as exits:
+        try:
+            emulator = exits.enter_context(running_ministack(ROOT, new_folder("emulator")))
+        except EngineMissing as reason:
+            skip_without_tool("in containers", str(reason))
         yield emulator
-    finally:
-        running.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")
