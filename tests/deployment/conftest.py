@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from local.containers.engine import EngineMissing
+from local.containers import engine
 from local.deployment.ministack import Emulator, running_ministack
 from tests.component.support.checkout import copy_project
 from tests.support.missing_tool import skip_without_tool
@@ -17,11 +16,11 @@ from tests.support.root import ROOT
 
 @pytest.fixture(scope="session")
 def emulator(new_folder: Callable[[str], Path]) -> Iterator[Emulator]:
-    with ExitStack() as exits:
-        try:
-            emulator = exits.enter_context(running_ministack(ROOT, new_folder("emulator")))
-        except EngineMissing as reason:
-            skip_without_tool("in containers", str(reason))
+    try:
+        engine.require()
+    except engine.EngineMissing:
+        skip_without_tool("in containers", "no Docker engine answers")
+    with running_ministack(ROOT, new_folder("emulator")) as emulator:
         yield emulator
 
 
