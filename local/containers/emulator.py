@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from local import ROOT
 from local.containers import engine
 from local.containers.forward import forwarded
-from local.deployment.response_url import response_server
+from local.containers.response_url import response_server
 from local.environment import function_environment
 from local.errors import LocalError
 from local.sam_cli import find_sam, host_architecture

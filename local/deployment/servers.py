@@ -1,18 +1,21 @@
-"""Servers of a stack that MiniStack starts when it is called, but not from a template; and the users of its caches."""
+"""Servers of a stack that MiniStack starts when it is called, but not from a template; and what its caches need."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from local.containers import engine
 from local.deployment.ministack import Emulator
 from local.errors import LocalError
 
-__all__ = ["add_users", "create_servers", "delete_servers"]
+__all__ = ["complete_caches", "create_servers", "delete_servers"]
 
 _PASSWORD: Final = "of-no-use-as-only-tokens-are-accepted"  # noqa: S105  # MiniStack demands one
+_CLI: Final = ("redis-cli", "-p", "7000")
+_REPLICA: Final = ("--daemonize", "yes", "--save", "", "--replicaof", "127.0.0.1", "7000")
 
 
 def create_servers(emulator: Emulator, name: str, choices: Mapping[str, str]) -> Mapping[str, str]:
@@ -38,14 +41,20 @@ def delete_servers(emulator: Emulator, name: str) -> None:
         elasticache.delete_serverless_cache(ServerlessCacheName=name)
 
 
-def add_users(emulator: Emulator) -> None:
-    """Tell all caches of the emulator all users of ElastiCache, with their access strings."""
-    users = emulator.client("elasticache").describe_users()["Users"]
+def complete_caches(emulator: Emulator) -> None:
+    """Tell all caches of the emulator all users of ElastiCache, and give a primary that has no replica its replicas."""
+    client = emulator.client("elasticache")
     for container in engine.containers(emulator.label, "ministack=elasticache"):
-        for user in users:
+        for user in client.describe_users()["Users"]:
             if user["UserId"] == user["UserName"]:  # those with IAM authentication
-                command = ("redis-cli", "-p", "7000", "ACL", "SETUSER", user["UserName"], "nopass")
-                engine.run_in(container, *command, *user["AccessString"].split())
+                engine.run_in(
+                    container, *_CLI, "ACL", "SETUSER", user["UserName"], "nopass", *user["AccessString"].split()
+                )
+    for group in client.describe_replication_groups()["ReplicationGroups"]:
+        for container in engine.containers(emulator.label, f"rg_id={group['ReplicationGroupId']}"):
+            if "connected_slaves:0" in engine.run_in(container, *_CLI, "INFO", "replication"):
+                for port in range(7001, 7000 + len(group["NodeGroups"][0]["NodeGroupMembers"])):
+                    engine.run_in(container, "valkey-server", "--port", str(port), *_REPLICA)
 
 
 def _database(emulator: Emulator, name: str, choices: Mapping[str, str]) -> Any:
@@ -61,16 +70,16 @@ def _database(emulator: Emulator, name: str, choices: Mapping[str, str]) -> Any:
             MasterUsername=choices.get("DatabaseOwner", "cacheaside_owner"),
             MasterUserPassword=_PASSWORD,
         )
-    instances = lambda: rds.describe_db_instances(DBInstanceIdentifier=_server(name))["DBInstances"]  # noqa: E731
-    return _available(emulator, instances, "DBInstanceStatus")
+    describe = partial(rds.describe_db_instances, DBInstanceIdentifier=_server(name))
+    return _available(emulator, lambda: describe()["DBInstances"], "DBInstanceStatus")
 
 
 def _serverless(emulator: Emulator, name: str, choices: Mapping[str, str]) -> Any:
     client = emulator.client("elasticache")
     if not _found(client.describe_serverless_caches()["ServerlessCaches"], ServerlessCacheName=name):
         client.create_serverless_cache(ServerlessCacheName=name, Engine=choices.get("CacheEngine", "valkey"))
-    caches = lambda: client.describe_serverless_caches(ServerlessCacheName=name)["ServerlessCaches"]  # noqa: E731
-    return _available(emulator, caches, "Status")
+    describe = partial(client.describe_serverless_caches, ServerlessCacheName=name)
+    return _available(emulator, lambda: describe()["ServerlessCaches"], "Status")
 
 
 def _server(name: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 from local.containers import engine
 from local.containers.emulator import FUNCTIONS, IMAGE, built
 from local.containers.forward import forwarded
-from local.deployment.response_url import response_server
+from local.containers.response_url import response_server
 from local.event_of_request import event_of_request
 from local.sam_cli import find_sam, host_architecture
 from local.servers.processes import HOST
