@@ -55,6 +55,9 @@ def test_query_gets_its_users(stack: Stack) -> None:
     own |= {
         "READ_AUTHORIZATION": stack.parameters["ReadAuthorization"],
         "WRITE_AUTHORIZATION": stack.parameters["WriteAuthorization"],
+        "HEALTH_AUTHORIZATION": (
+            "open" if stack.parameters["HealthAuthorization"] == "open" else stack.parameters["ReadAuthorization"]
+        ),
         "DEVELOPER_MODE": stack.parameters["DeveloperMode"],
     }
     assert environment(stack, "Query") == everyones(stack, "Query") | own | through_proxy(stack) | PUBLISHED
