@@ -13,6 +13,7 @@ from typing import Final
 PRICES: Final = {
     "db.t4g.micro": (0.016, "hour, PostgreSQL; twice that with a standby"),
     "db.t4g.medium": (0.065, "hour, PostgreSQL; twice that with a standby"),
+    "ACU": (0.12, "hour of a capacity unit of Aurora"),
     "gp3": (0.115, "GB of database storage; twice that with a standby"),
     "cache.t4g.micro": (0.0128, "hour, Valkey; 0.016 with redis"),
     "cache.t4g.small": (0.0256, "hour, Valkey; 0.032 with redis"),
@@ -40,7 +41,7 @@ SECONDS: Final = HOURS * 3600
 MILLIONS: Final = 100 * SECONDS / 1e6  # requests of a month, 100 a second
 BILLED_S: Final = 0.012  # of the query function: 2 ms for a hit, 200 ms for the one request in 20 that is a miss
 ANSWER_KB, LOG_KB = 2.0, 0.03 + 0.55 + 0.4  # logs: metrics, start and report of Lambda, access log
-ALARM_METRICS: Final = 26
+ALARM_METRICS: Final = 29
 
 
 def usd(price: str, quantity: float) -> float:
@@ -68,7 +69,7 @@ def bill() -> dict[str, list[float]]:
         "logs: as many × 0.98 kB; idle 0.5 GB": [usd("log", 0.5), usd("log", logs)] * 2,
         "logs, kept: 15 % of that, compressed; dev 14 days, prod 90": [0, kept[0], 0, kept[1]],
         "metrics: 8 of the sweep; busy 5 queries and all × 7, 3 routes × 6": [usd("metric", 8), usd("metric", 68)] * 2,
-        f"alarms: {ALARM_METRICS} metrics that 19 alarms look at": [usd("alarm", ALARM_METRICS)] * 4,
+        f"alarms: {ALARM_METRICS} metrics that 21 alarms look at": [usd("alarm", ALARM_METRICS)] * 4,
         "dashboard: 1": [usd("dashboard", 1)] * 4,
         "between zones: half of the answers × 2 kB": [0, usd("between zones", MILLIONS * ANSWER_KB / 2)] * 2,
         "to the internet: all answers × 2 kB": [0, usd("to the internet", MILLIONS * ANSWER_KB)] * 2,
@@ -78,12 +79,18 @@ def bill() -> dict[str, list[float]]:
 def options() -> list[tuple[str, str, str]]:
     """Return the cost or saving of each option: the option, the quantities, USD."""
     nat = usd("nat", HOURS) + usd("address", HOURS)
+    acu = usd("ACU", 0.5 * HOURS)
     empty, full = usd("serverless GB", 0.1 * HOURS), usd("serverless GB", HOURS) + usd("serverless ECPU", 5 * MILLIONS)
     return [
         ("`Invalidation=schedule`", "43,800 × 0.2 s, not 65 s, × 0.25 GB", with_sign(SCHEDULED - POLLED)),
         ("`Egress=endpoints`", "2 endpoints × 2 zones × 730 h", with_sign(usd("endpoint", 4 * HOURS))),
         ("`Egress=nat`", "730 h of a gateway and its address; prod 2 ×", with_sign(nat, 2 * nat)),
         ("`RdsProxy=on`", "2 vCPU × 730 h, in both presets", with_sign(usd("proxy", 2 * HOURS))),
+        (
+            "`DatabaseSource=aurora`, idle",
+            "0.5 ACU × 730 h; prod 2 ×, and no instance",
+            with_sign(acu - MICRO, 2 * acu - MEDIUM),
+        ),
         ("`CacheType=cluster`", "3 shards, so 2 more nodes; prod 4", with_sign(2 * NODE, 2 * NODES)),
         ("`CacheType=serverless`, idle", "0.1 GB × 730 h, and no node", with_sign(empty - NODE, empty - NODES)),
         ("the same, 100/s", "1 GB × 730 h, 5 ECPUs a request, and no node", with_sign(full - NODE, full - NODES)),

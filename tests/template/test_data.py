@@ -56,11 +56,27 @@ def test_a_key_of_your_own_encrypts_everything_that_is_kept(stack: Stack) -> Non
         assert topic.get("KmsMasterKeyId") == key
 
 
+def test_sizes_are_those_chosen(stack: Stack) -> None:
+    chosen = stack.parameters
+    if kept := database(stack):
+        assert kept["Properties"]["BackupRetentionPeriod"] == chosen["BackupDays"]
+    if "Database" in stack.resources:
+        instance = stack.resources["Database"]["Properties"]
+        assert instance["DBInstanceClass"] == chosen["DatabaseClass"]
+        assert instance["AllocatedStorage"] == chosen["DatabaseStorage"]
+        assert instance["MaxAllocatedStorage"] == chosen["DatabaseStorageLimit"]
+    for cluster in stack.of_type("AWS::RDS::DBCluster").values():
+        assert cluster["ServerlessV2ScalingConfiguration"] == {
+            "MinCapacity": chosen["AuroraMinCapacity"],
+            "MaxCapacity": chosen["AuroraMaxCapacity"],
+        }
+    for nodes in stack.of_type("AWS::ElastiCache::ReplicationGroup").values():
+        assert nodes["CacheNodeType"] == chosen["CacheClass"]
+
+
 @pytest.mark.parametrize(("available", "names"), [("off", ["AuroraWriter"]), ("on", ["AuroraWriter", "AuroraReader"])])
-def test_aurora_scales_within_its_limits_and_has_a_reader_if_highly_available(available: str, names: list[str]) -> None:
-    stack = stack_of(DatabaseSource="aurora", HighAvailability=available, AuroraMinCapacity="1", AuroraMaxCapacity="8")
-    cluster = stack.resources["AuroraCluster"]["Properties"]
-    assert cluster["ServerlessV2ScalingConfiguration"] == {"MinCapacity": "1", "MaxCapacity": "8"}
+def test_aurora_has_a_reader_if_highly_available(available: str, names: list[str]) -> None:
+    stack = stack_of(DatabaseSource="aurora", HighAvailability=available)
     instances = stack.of_type("AWS::RDS::DBInstance")
     assert [*instances] == names
     for instance in instances.values():

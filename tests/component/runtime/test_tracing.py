@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import redis
 
+from local.environment import function_environment
+from local.servers.postgres import PostgresServer
 from tests.component.support.api import Api
+from tests.component.support.cache_servers import CacheServer
 from tests.component.support.declared import declared_query
 from tests.support.x_ray_daemon import Daemon, x_ray_daemon
 from tests.unit.support.runtime_api import Context, Runtime, serving
@@ -22,10 +25,10 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
 
 @pytest.fixture
 def traced_api(
-    start_api: Callable[..., Api], daemon: Daemon, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    postgres: PostgresServer, valkey: CacheServer, daemon: Daemon, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> Api:
-    monkeypatch.setenv("TRACING", "xray")
-    return start_api()
+    environment = function_environment(postgres.url, valkey.url, embedded=True)
+    return Api({name: {**each, "TRACING": "xray"} for name, each in environment.items()}, monkeypatch)
 
 
 def calls(documents: list[dict[str, Any]]) -> list[tuple[str, str, str]]:

@@ -19,9 +19,9 @@ from migrate.upgrade import FUNCTIONS as CODE
 from migrate.upgrade import upgrade
 from tests.component.support.api import Api
 from tests.component.support.timeouts import lengthen_timeouts
-from tests.emulator.sign_in.authority import Authority
 from tests.emulator.sign_in.containers import ADMINISTRATOR, IMAGE, Container, running_cache, running_database
 from tests.emulator.sign_in.deployed import credentials, environment, write_principals
+from tests.support.authority import Authority
 from tests.support.missing_tool import skip_without_tool
 
 

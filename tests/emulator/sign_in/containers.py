@@ -15,8 +15,8 @@ from urllib.request import Request, urlopen
 from local import ROOT
 from local.containers import engine
 from local.sam_cli import find_sam, host_architecture
-from tests.emulator.sign_in.authority import Authority
 from tests.emulator.sign_in.deployed import CACHE_NAME, OWNER, access_strings
+from tests.support.authority import Authority
 from tests.support.wait_until import wait_until
 
 __all__ = [

@@ -14,9 +14,9 @@ from cacheaside.drivers import iam
 from cacheaside.drivers.cache import options
 from cacheaside.drivers.postgres import connection
 from tests.component.support.api import Api
-from tests.emulator.sign_in.authority import Authority
 from tests.emulator.sign_in.conftest import Servers
 from tests.emulator.sign_in.deployed import CACHE_NAME, REGION, credentials
+from tests.support.authority import Authority
 from tests.support.problem_document import check_problem
 
 PRODUCT: Final = "/queries/product?id=42"

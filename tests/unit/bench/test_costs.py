@@ -35,4 +35,4 @@ def test_alarms_are_counted_by_the_metrics_that_they_look_at() -> None:
     looked_at = [
         metric for alarm in alarms for metric in alarm.get("Metrics", [{"MetricStat": alarm}]) if "MetricStat" in metric
     ]
-    assert (len(alarms), len(looked_at)) == (19, ALARM_METRICS)
+    assert (len(alarms), len(looked_at)) == (21, ALARM_METRICS)

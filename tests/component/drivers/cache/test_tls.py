@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import ssl
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from cacheaside.drivers.cache import deadline
 from cacheaside.drivers.cache.deadline import CALL_S
 from cacheaside.reading.steps import Look
 from tests.component.support.cache_driver import KEYS, assert_unavailable_soon, cache_at
 from tests.component.support.fake_server import fixed_reply_server, scripted_server
+from tests.support.authority import Authority
 
 
 @pytest.fixture
 def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     """The TLS context of a server whose certificate the driver trusts."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.oid.NameOID.COMMON_NAME, "localhost")])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (tmp_path / "server.pem").write_bytes(secret + certificate.public_bytes(pem))
-    trusting = ssl.create_default_context(cadata=certificate.public_bytes(pem).decode())
+    authority = Authority(tmp_path)
+    authority.issue(tmp_path, "localhost")
+    trusting = ssl.create_default_context(cafile=authority.bundle)
     monkeypatch.setattr(deadline, "tls", lambda: trusting)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "server.pem")
+    context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
     return context
 
 
