@@ -8,7 +8,6 @@ from pathlib import Path
 from botocore.credentials import Credentials
 
 from local.containers import engine
-from local.deployment.ministack import KEYS
 from local.deployment.stack import DeploymentFailed, Stack
 from local.live.target import describe_stack, target_of_stack
 from tests.e2e.support.client import Client, eventually
@@ -25,7 +24,7 @@ class Deployed:
     def api(self) -> Client:
         """A client that may read and write."""
         described = describe_stack(self.stack.name, self.stack.emulator.client("cloudformation"))
-        target = target_of_stack(described, Credentials(*KEYS.values()), self.token)
+        target = target_of_stack(described, Credentials(*self.stack.emulator.keys.values()), self.token)
         return Client(target.url, target.authorize)
 
     def write(self, path: str, text: str) -> Path:
