@@ -17,9 +17,11 @@ from local.errors import LocalError
 from local.live.http import send
 from local.servers.processes import HOST, free_port
 
-__all__ = ["REGION", "Emulator", "running_ministack"]
+__all__ = ["KEYS", "REGION", "Emulator", "running_ministack"]
 
 REGION: Final = "us-east-1"
+# The servers check tokens with the secret that MiniStack itself has: it gives it to functions.
+KEYS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 # No registry has this name. So the stand-ins below it replace no image of this machine, and are never pulled.
 REGISTRY: Final = "cacheaside.invalid"
 FUNCTION_IMAGE: Final = "public.ecr.aws/lambda/python:3.13"
@@ -46,21 +48,12 @@ class Emulator:
         return f"ministack.instance=cacheaside:{self.url.rpartition(':')[2]}"
 
     @property
-    def keys(self) -> dict[str, str]:
-        """The variables with its credentials.
-
-        MiniStack takes the access key for the number of an account, and gives both to functions. It names containers by
-        account and stack, and removes those that have the name already: so each emulator has an account of its own.
-        """
-        return {"AWS_ACCESS_KEY_ID": f"{int(self.url.rpartition(':')[2]):012}", "AWS_SECRET_ACCESS_KEY": "test"}
-
-    @property
     def environment(self) -> dict[str, str]:
         """The variables with which the SAM CLI and boto3 call the emulator, and no profile of this machine."""
         nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         called = {"AWS_ENDPOINT_URL": self.url, "AWS_DEFAULT_REGION": REGION, "NO_PROXY": HOST, "no_proxy": HOST}
         sam = {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "1"}
-        return {"AWS_EC2_METADATA_DISABLED": "true", **nowhere, **called, **sam, **self.keys}
+        return {"AWS_EC2_METADATA_DISABLED": "true", **nowhere, **called, **sam, **KEYS}
 
     @property
     def authorities(self) -> bytes:
@@ -76,8 +69,8 @@ class Emulator:
             service,
             endpoint_url=self.url,
             region_name=REGION,
-            aws_access_key_id=self.keys["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.keys["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
         )
 
 
@@ -95,9 +88,10 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
     engine.tag(FUNCTION_IMAGE, f"{REGISTRY}/{FUNCTION_IMAGE}")
     engine.require_servers(*(f"{REGISTRY}/{image}" for image in SERVER_IMAGES))
     address, port = engine.host_address(), free_port()
-    emulator = Emulator(f"http://{HOST}:{port}", address, folder / "ministack.log")
     variables = {
-        **emulator.keys,
+        **KEYS,
+        # It names containers by account and stack, and removes those that have the name already: another run's.
+        "MINISTACK_ACCOUNT_ID": f"{port:012}",
         "MINISTACK_IMAGE_PREFIX": REGISTRY,
         "MINISTACK_REGION": REGION,
         "BIND_HOST": HOST,
@@ -113,10 +107,12 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
         "MINISTACK_HOSTNAME": "cacheaside",
         "TMPDIR": str(folder),
     }
-    with emulator.log.open("w") as output:
+    log = folder / "ministack.log"
+    with log.open("w") as output:
         process = subprocess.Popen(
             [str(program)], env={**os.environ, **variables}, cwd=folder, stdout=output, stderr=output
         )
+    emulator = Emulator(f"http://{HOST}:{port}", address, log)
     try:
         with forwarded(address, [(HOST, port)]):
             while not _answers(process, emulator):

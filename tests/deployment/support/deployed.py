@@ -8,6 +8,7 @@ from pathlib import Path
 from botocore.credentials import Credentials
 
 from local.containers import engine
+from local.deployment.ministack import KEYS
 from local.deployment.stack import DeploymentFailed, Stack
 from local.live.http import unsigned
 from local.live.target import Target, describe_stack, target_of_stack
@@ -29,7 +30,7 @@ class Deployed:
     @property
     def _target(self) -> Target:
         described = describe_stack(self.stack.name, self.stack.emulator.client("cloudformation"))
-        return target_of_stack(described, Credentials(*self.stack.emulator.keys.values()), self.token)
+        return target_of_stack(described, Credentials(*KEYS.values()), self.token)
 
     def write(self, path: str, text: str) -> Path:
         """Write a file of the project below functions/."""
