@@ -103,6 +103,7 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
         "ELASTICACHE_BASE_PORT": str(free_port()),
         "LAMBDA_EXECUTOR": "docker",
         "LAMBDA_DOCKER_FLAGS": f"-e SSL_CERT_FILE={_BUNDLE}",
+        "MINISTACK_DOCKER_TIMEOUT": "300",  # its own patience is 10 s, and a busy engine needs longer
         "IOT_MTLS_ENABLED": "0",
         "MINISTACK_HOSTNAME": "cacheaside",
         "TMPDIR": str(folder),
@@ -119,11 +120,8 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
                 time.sleep(0.2)
             yield emulator
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        process.kill()  # it would end its containers one after the other, each with a grace period
+        process.wait()
         engine.remove_containers(emulator.label)
 
 

@@ -58,10 +58,6 @@ class Stack:
         parameters: Json = document[self.config_env]["global"]["parameters"]
         return parameters
 
-    @property
-    def is_built(self) -> bool:
-        return (self._built / "template.yaml").exists()
-
     def build(self) -> None:
         """Raises `DeploymentFailed`."""
         self._run("build", *self._chosen())
@@ -77,10 +73,13 @@ class Stack:
         template = yaml.safe_load((self._built / "template.yaml").read_text(encoding="utf-8"))
         copy = self._built / "emulated.yaml"
         copy.write_text(yaml.safe_dump(emulated(template, api_url, addresses), sort_keys=False), encoding="utf-8")
-        output = self._run(
-            *("deploy", "--template-file", str(copy), "--config-file", str(self.project / "samconfig.toml")),
-            *("--stack-name", self.name, "--no-confirm-changeset", *self._chosen(port)),
-        )
+        command = ("deploy", "--template-file", str(copy), "--config-file", str(self.project / "samconfig.toml"))
+        try:
+            output = self._run(*command, "--stack-name", self.name, "--no-confirm-changeset", *self._chosen(port))
+        except DeploymentFailed as failed:
+            if reasons := self.failures():
+                raise DeploymentFailed("\n".join(["sam deploy failed:", *reasons])) from failed
+            raise
         complete_caches(self.emulator)
         return output
 
@@ -98,9 +97,15 @@ class Stack:
         return stack
 
     def failures(self) -> list[str]:
-        """Return the resources whose creation or update has failed, each with its reason, the latest first."""
-        events = self.emulator.client("cloudformation").describe_stack_events(StackName=self.name)["StackEvents"]
-        failed = [each for each in events if each["ResourceStatus"] in ("CREATE_FAILED", "UPDATE_FAILED")]
+        """Return the resources that the last deployment could not create or update, each with its reason."""
+        from botocore.exceptions import ClientError
+
+        try:
+            events = self.emulator.client("cloudformation").describe_stack_events(StackName=self.name)["StackEvents"]
+        except ClientError:
+            return []  # there is no stack
+        began = next((n for n, each in enumerate(events) if _is_start(each)), len(events))
+        failed = [each for each in events[:began] if each["ResourceStatus"] in ("CREATE_FAILED", "UPDATE_FAILED")]
         return [f"{each['LogicalResourceId']}: {each.get('ResourceStatusReason')}" for each in failed]
 
     @property
@@ -129,3 +134,9 @@ class Stack:
         if done.returncode != 0:
             raise DeploymentFailed(f"sam {command} failed:\n{done.stdout.strip()[-3000:]}")
         return done.stdout
+
+
+def _is_start(event: Json) -> bool:
+    """Whether a deployment began with this event."""
+    began = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
+    return event["LogicalResourceId"] == event["StackName"] and event["ResourceStatus"] in began
