@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e consistency ddl outages bench simulate lint format template build validate deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
+.PHONY: help run psql demo test check e2e consistency ddl outages bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ validate: .venv-sam .venv-checkov ## sam validate --lint, and checkov
 
 build: .venv-sam ## sam build
 	@$(SAM) build
+
+doctor: .venv ## what AWS would refuse minutes after `sam deploy`, known before (CONFIG_ENV=prod)
+	@$(CLI) doctor $(if $(CONFIG_ENV),--config-env $(CONFIG_ENV))
 
 deploy-local: .venv .venv-sam .venv-ministack ## sam build, sam deploy, the e2e suite, an update and sam delete, in an emulator of AWS (CONFIG_ENV=dev|prod)
 	@$(CLI) deploy-local $(if $(CONFIG_ENV),--config-env $(CONFIG_ENV))

@@ -16,7 +16,7 @@ import yaml
 from local.errors import LocalError
 from local.terminal import one_line
 
-__all__ = ["Function", "Route", "Schedule", "Template", "read_template"]
+__all__ = ["Function", "Route", "Schedule", "Template", "read_document", "read_template"]
 
 Json = dict[str, Any]
 
@@ -63,6 +63,11 @@ class Template:
 
 def read_template(path: Path) -> Template:
     """Raises `LocalError` for a missing or broken file, and for a schedule that is no rate."""
+    return _Reader(path.resolve().parent, read_document(path)).template()
+
+
+def read_document(path: Path) -> Json:
+    """Return the whole template, with the long form of CloudFormation's functions. Raises `LocalError`."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
@@ -71,7 +76,7 @@ def read_template(path: Path) -> Template:
         raise LocalError(f"{path} is not YAML: {one_line(error)}") from None
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise LocalError(f"{path} has no Resources")
-    return _Reader(path.resolve().parent, document).template()
+    return document
 
 
 class _Reader:

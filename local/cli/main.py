@@ -27,7 +27,7 @@ _SECTIONS: Final = {
     "Write queries": {"advise": "advise", "new": "new", "check": "check"},
     "Look": {"explain": "explain", "ls": "cache", "inspect": "cache", "stats": "stats"},
     "Work": {"warm": "warm", "invalidate": "cache", "psql": "clients", "valkey": "clients"},
-    "Test a deployment": {"deploy-local": "stack"},
+    "Deploy": {"doctor": "doctor", "deploy-local": "stack"},
 }
 _MODULES: Final = {name: module for section in _SECTIONS.values() for name, module in section.items()}
 

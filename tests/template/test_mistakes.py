@@ -13,6 +13,7 @@ from tests.template import test_modes as modes
 from tests.template import test_network as network
 from tests.template import test_operations as operations
 from tests.template import test_permissions as permissions
+from tests.template.support.choices import KEY
 from tests.template.support.stack import TEMPLATE, Stack, stack_of
 
 Check = Callable[[Stack], None]
@@ -136,6 +137,27 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
         "      TransitEncryptionMode: preferred\n",
         data.test_cache_takes_tokens_over_tls_only,
         {"CacheType": "cluster"},
+    ),
+    (
+        "functions that do not wait for a server of Aurora",
+        "!Select [0, [!GetAtt AuroraCluster.Endpoint.Address, !Ref AuroraWriter]]",
+        "!GetAtt AuroraCluster.Endpoint.Address",
+        data.test_functions_wait_for_a_server_of_the_cluster,
+        {"DatabaseSource": "aurora"},
+    ),
+    (
+        "alarms that a key of your own does not encrypt",
+        "      KmsMasterKeyId: *key\n",
+        "",
+        data.test_a_key_of_your_own_encrypts_everything_that_is_kept,
+        {"KmsKeyArn": KEY},
+    ),
+    (
+        "all of S3 open without NAT",
+        "- !If [UseNat, { Effect: Allow",
+        "- !If [NewVpc, { Effect: Allow",
+        network.test_without_nat_s3_is_open_for_answers_to_cloudformation_only,
+        {},
     ),
     (
         "a dashboard that searches the nodes of all caches",

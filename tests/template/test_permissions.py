@@ -180,6 +180,11 @@ def test_migrate_is_not_given_the_cache(stack: Stack) -> None:
         assert roles[f"{name}Role"]["ManagedPolicyArns"] == policies
 
 
+def test_a_boundary_bounds_every_role(stack: Stack) -> None:
+    boundary = stack.parameters["PermissionsBoundaryArn"] or None
+    assert {role.get("PermissionsBoundary") for role in stack.of_type("AWS::IAM::Role").values()} == {boundary}
+
+
 def test_code_in_a_function_cannot_use_the_permissions_on_network_interfaces(default: Stack) -> None:
     *_, deny = default.of_type("AWS::IAM::ManagedPolicy")["NetworkInterfacePolicy"]["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Action"], deny["Resource"]) == ("Deny", "ec2:*", "*")

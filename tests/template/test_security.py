@@ -181,7 +181,7 @@ NOT_MET = [
     Exemption("RDS.21", "events of parameter groups are subscribed to", "they change with this template only"),
     Exemption("RDS.22", "events of security groups are subscribed to", "they change with this template only"),
     Exemption("RDS.23", "no default port", "hides nothing from the groups that may connect; DatabasePort changes it"),
-    Exemption("SNS.1", "topics encrypted with a key", "an alarm's text is no secret: see .checkov.yaml, CKV_AWS_26"),
+    Exemption("SNS.1", "topics encrypted with a key", "an alarm's text is no secret; KmsKeyArn encrypts them"),
 ]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
@@ -18,7 +17,8 @@ import yaml
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import intrinsics_multi_constructor
 
-from tests.template.support.intrinsics import PSEUDO, Intrinsics
+from local.cloudformation.intrinsics import PSEUDO, Intrinsics
+from local.cloudformation.parameters import parameter_values, refusals
 
 ROOT: Final = Path(__file__).parents[3]
 TEMPLATE: Final = ROOT / "template.yaml"
@@ -109,34 +109,9 @@ def translated(**choice: str) -> dict[str, Any]:
 
 def accept(choice: Mapping[str, str], source: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of all parameters. Raise Refused if CloudFormation would refuse this choice."""
-    declared = source["Parameters"]
-    if unknown := choice.keys() - declared.keys():
-        raise Refused(f"there is no parameter {', '.join(unknown)}")
-    values = {name: _read(name, choice.get(name, str(p["Default"])), p) for name, p in declared.items()}
-    intrinsics = Intrinsics({}, values, _no_resource)
-    for rule in source["Rules"].values():
-        if intrinsics.holds(rule.get("RuleCondition")):
-            for assertion in rule["Assertions"]:
-                if not intrinsics.holds(assertion["Assert"]):
-                    raise Refused(assertion["AssertDescription"])
-    return values
-
-
-def _read(name: str, value: str, parameter: Mapping[str, Any]) -> str | list[str]:
-    allowed = [str(each) for each in parameter.get("AllowedValues", [value])]
-    if value not in allowed:
-        raise Refused(f"{name} is one of {', '.join(allowed)}")
-    if not re.fullmatch(parameter.get("AllowedPattern", ".*"), value):
-        raise Refused(f"{name} looks like {parameter['AllowedPattern']}")
-    if parameter["Type"] == "Number" and float(value) < parameter.get("MinValue", 0):
-        raise Refused(f"{name} is at least {parameter['MinValue']}")
-    if parameter["Type"] == "Number" and float(value) > parameter.get("MaxValue", float("inf")):
-        raise Refused(f"{name} is at most {parameter['MaxValue']}")
-    return value.split(",") if parameter["Type"] == "CommaDelimitedList" else value
-
-
-def _no_resource(name: str) -> str:
-    raise Dangling(f"a rule refers to {name}, which is no parameter")
+    for reason in refusals(choice, source):
+        raise Refused(reason)
+    return parameter_values(choice, source)
 
 
 class _Loader(yaml.CSafeLoader):

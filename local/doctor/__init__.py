@@ -1,0 +1,1 @@
+"""`cacheaside doctor`: finds before a deployment why CloudFormation would fail minutes later. It creates nothing."""

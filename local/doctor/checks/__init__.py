@@ -1,0 +1,1 @@
+"""The checks. Each takes the deployment, and the account if it asks AWS."""
