@@ -26,6 +26,8 @@ old=()
 for image in "$@"; do is_current "$image" || old+=("$image"); done
 [ "${#old[@]}" -gt 0 ] || { say "the images are there already"; exit 0; }
 
+exec 9>/tmp/cacheaside-server-images.lock
+flock 9 # of two that need the image at once, the second finds what the first has built
 built=$(docker images --quiet --filter "label=version=$version" | sed 1q)
 if [ -z "$built" ]; then
   require_tools "$@"
