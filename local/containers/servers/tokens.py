@@ -44,7 +44,7 @@ def check(
     given = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
     key, _, scope = given.get("X-Amz-Credential", "").partition("/")
     principals = json.loads(PRINCIPALS.read_text())
-    principal = principals.get(key, principals.get("*"))
+    principal = principals.get(key, principals.get("*") if key else None)
     if principal is None:
         raise Refused("the access key is unknown")
     region = [*scope.split("/"), ""][1]
@@ -73,7 +73,7 @@ def names_in(certificate: str) -> set[str]:
 def _signature(signed: str, given: dict[str, str], principal: dict[str, Any], region: str, service: str) -> str:
     request = AWSRequest(method="GET", url=f"https://{signed}")
     request.context["timestamp"] = given.get("X-Amz-Date", "")
-    auth = SigV4QueryAuth(Credentials(given.get("X-Amz-Credential", ""), principal["secret"]), service, region)
+    auth = SigV4QueryAuth(Credentials(given["X-Amz-Credential"], principal["secret"]), service, region)
     canonical = auth.canonical_request(request)
     return str(auth.signature(auth.string_to_sign(request, canonical), request))
 
