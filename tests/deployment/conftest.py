@@ -13,6 +13,15 @@ from tests.component.support.checkout import copy_project
 from tests.support.missing_tool import skip_without_tool
 from tests.support.root import ROOT
 
+# No test outlasts its ttl, so only an invalidation makes a change visible.
+LASTING = """-- summary = "Lasting"
+-- ttl     = "1h"
+-- returns = "one"
+-- tags    = ["products:{id}"]
+-- params.id = { type = "integer", min = 1, example = 42 }
+select name from products where id = %(id)s
+"""
+
 
 @pytest.fixture(scope="session")
 def emulator(new_folder: Callable[[str], Path]) -> Iterator[Emulator]:
@@ -26,5 +35,7 @@ def emulator(new_folder: Callable[[str], Path]) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def project(new_folder: Callable[[str], Path]) -> Path:
-    """A copy of the project, with the catalogue of the tests. Tests change it."""
-    return copy_project(new_folder("deployed")).folder
+    """A copy of the project, with the catalogue of the tests and a query whose answer is kept for an hour."""
+    folder = copy_project(new_folder("deployed")).folder
+    (folder / "functions/catalogue/queries/lasting.sql").write_text(LASTING)
+    return folder
