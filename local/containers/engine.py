@@ -42,6 +42,11 @@ def require_image(image: str) -> None:
     _build(_STAND_IN, image)
 
 
+def tag(image: str, name: str) -> None:
+    """Give the image another name. Raises CalledProcessError."""
+    _docker("tag", image, name).check_returncode()
+
+
 def require_servers(*images: str) -> None:
     """Build the stand-in for RDS and ElastiCache under these names, unless it is there. Raises `EngineMissing`."""
     _build(_SERVERS, *images)

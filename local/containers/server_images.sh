@@ -3,12 +3,12 @@
 #
 # Builds one image under all these names, of a PostgreSQL and of a cache that are as strict as RDS and ElastiCache: they
 # accept TLS only, and check IAM tokens with botocore's signer. Debian's PostgreSQL 17 and Valkey 8.1 stand in for other
-# versions. The names are those of the public images, because an emulator of AWS starts containers of these:
-# postgres:18-alpine and valkey/valkey:8.2-alpine. Takes 40 seconds, and none if the image is there.
+# versions. An emulator of AWS chooses the names, such as postgres:18-alpine below a registry of its own. Takes 40 seconds,
+# and none if the image is there.
 #
 #   /etc/iam.json     who may sign in, by access key: {"KEY": {"secret": …, "session_token": …, "users": [pattern, …]}}.
-#                     A container can mount a file of its own there. The default accepts the functions of MiniStack, as
-#                     all users: their access key is the number of its account.
+#                     A container can mount a file of its own there. The default accepts any key ("*") with the
+#                     secret of MiniStack, as all users: there the access key is the number of an account.
 #   redis-cli         in a container of the cache, on port 7000, it is the administrator. The users of ElastiCache are
 #                     created with `docker exec CONTAINER redis-cli -p 7000 ACL SETUSER NAME nopass ACCESS-STRING`.
 #   CONNECTION_S      the seconds after which the cache ends a connection. The default is ElastiCache's 12 hours.
@@ -26,6 +26,8 @@ old=()
 for image in "$@"; do is_current "$image" || old+=("$image"); done
 [ "${#old[@]}" -gt 0 ] || { say "the images are there already"; exit 0; }
 
+exec 9>/tmp/cacheaside-server-images.lock
+flock 9 # of two that need the image at once, the second finds what the first has built
 built=$(docker images --quiet --filter "label=version=$version" | sed 1q)
 if [ -z "$built" ]; then
   require_tools "$@"

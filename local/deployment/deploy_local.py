@@ -68,7 +68,7 @@ def go_through(root: Path, stack: Stack, steps: Steps) -> None:
     for line in check_artifacts(stack.project, uploaded(stack.emulator, stack.name)):
         steps.print_line(f"  {line}")
     with steps.timed("end-to-end suite"):
-        end_to_end(root, stack)
+        steps.print_line(f"  {end_to_end(root, stack)}")
     with steps.timed("sam deploy, nothing changed"):
         stack.deploy()
     folder = stack.project / "functions/catalogue/migrations"
@@ -77,21 +77,22 @@ def go_through(root: Path, stack: Stack, steps: Steps) -> None:
         stack.build()
         stack.deploy()
     with steps.timed("end-to-end suite, reads only"):
-        end_to_end(root, stack, "-m", "not writes")
+        steps.print_line(f"  {end_to_end(root, stack, '-m', 'not writes')}")
     with steps.timed("sam delete"):
         stack.delete()
     for each in sorted(inventory(stack.emulator) - before):
         steps.print_line(f"  left over: {each}")
 
 
-def end_to_end(root: Path, stack: Stack, *options: str) -> None:
-    """Raises `LocalError` with the output of pytest if a test fails."""
+def end_to_end(root: Path, stack: Stack, *options: str) -> str:
+    """Return the numbers of tests that passed and were skipped. Raises `LocalError` with the output if one fails."""
     command = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *options, "tests/e2e"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= stack.emulator.environment | {"STACK": stack.name}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LocalError(f"the end-to-end suite failed:\n{done.stdout[-6000:]}{done.stderr}")
+    return done.stdout.splitlines()[-1]
 
 
 class Steps:

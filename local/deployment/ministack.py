@@ -22,6 +22,8 @@ __all__ = ["KEYS", "REGION", "Emulator", "running_ministack"]
 REGION: Final = "us-east-1"
 # The servers check tokens with the secret that MiniStack itself has: it gives it to functions.
 KEYS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+# No registry has this name. So the stand-ins below it replace no image of this machine, and are never pulled.
+REGISTRY: Final = "cacheaside.invalid"
 FUNCTION_IMAGE: Final = "public.ecr.aws/lambda/python:3.13"
 SERVER_IMAGES: Final = (
     "postgres:16-alpine",
@@ -83,10 +85,14 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
         raise LocalError("MiniStack is not installed: run `make .venv-ministack`")
     engine.require()
     engine.require_image(FUNCTION_IMAGE)
-    engine.require_servers(*SERVER_IMAGES)
+    engine.tag(FUNCTION_IMAGE, f"{REGISTRY}/{FUNCTION_IMAGE}")
+    engine.require_servers(*(f"{REGISTRY}/{image}" for image in SERVER_IMAGES))
     address, port = engine.host_address(), free_port()
     variables = {
         **KEYS,
+        # It names containers by account and stack, and removes those that have the name already: another run's.
+        "MINISTACK_ACCOUNT_ID": f"{port:012}",
+        "MINISTACK_IMAGE_PREFIX": REGISTRY,
         "MINISTACK_REGION": REGION,
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),

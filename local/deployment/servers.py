@@ -13,7 +13,7 @@ from local.errors import LocalError
 
 __all__ = ["complete_caches", "create_servers", "delete_servers"]
 
-_PASSWORD: Final = "of-no-use-as-only-tokens-are-accepted"  # noqa: S105  # MiniStack demands one
+_PASSWORD: Final = "to-ask-whether-it-is-ready"  # noqa: S105  # MiniStack demands one; functions have tokens
 _CLI: Final = ("redis-cli", "-p", "7000")
 _REPLICA: Final = ("--daemonize", "yes", "--save", "", "--replicaof", "127.0.0.1", "7000")
 

@@ -11,12 +11,18 @@ from psycopg2.extensions import connection
 
 from cacheaside.drivers.postgres.introspection.acting_role import act_as, objection_to_acting_as, see_as
 from cacheaside.drivers.postgres.queries import message_parts
+from cacheaside.drivers.postgres.rendering import lock_limit_ms
 from cacheaside.reading.question import Question
 from local.live.durations import duration
 
 __all__ = ["QUERY_ROLE", "Plan", "read_plan"]
 
 QUERY_ROLE: Final = "cacheaside_query"
+# What cacheaside.limits does, for a session without the right to call it, or a database without it.
+_SETTINGS: Final = (
+    "set transaction read only; set local statement_timeout = {timeout_ms}; set local lock_timeout = {lock_ms}; "
+    "set local timezone = 'UTC'; "
+)
 _COST: Final = re.compile(r"\(cost=[0-9.]+\.\.([0-9.]+) rows=([0-9]+)")
 
 
@@ -35,7 +41,9 @@ def read_plan(database: connection, question: Question, *, analyze: bool) -> Pla
 
     Raises psycopg2.Error if the connection fails.
     """
-    settings, sql = message_parts(question, question.query.timeout_ms)
+    timeout_ms = question.query.timeout_ms
+    _, sql = message_parts(question, timeout_ms)
+    settings = _SETTINGS.format(timeout_ms=timeout_ms, lock_ms=lock_limit_ms(timeout_ms))
     options = "analyze, buffers" if analyze else "costs"
     try:
         with database.cursor() as cur:
@@ -47,7 +55,7 @@ def read_plan(database: connection, question: Question, *, analyze: bool) -> Pla
         if error.pgcode is None:
             raise
         if error.pgcode == QUERY_CANCELED:
-            return Plan(refused=f"The query did not end within its timeout of {duration(question.query.timeout_ms)}")
+            return Plan(refused=f"The query did not end within its timeout of {duration(timeout_ms)}")
         return Plan(refused=f"PostgreSQL refuses the query: {_reason(error)}")
     finally:
         if not database.closed:

@@ -43,7 +43,8 @@ def check(
     url = urlsplit(f"https://{signed}")
     given = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
     key, _, scope = given.get("X-Amz-Credential", "").partition("/")
-    principal = json.loads(PRINCIPALS.read_text()).get(key)
+    principals = json.loads(PRINCIPALS.read_text())
+    principal = principals.get(key, principals.get("*") if key else None)
     if principal is None:
         raise Refused("the access key is unknown")
     region = [*scope.split("/"), ""][1]

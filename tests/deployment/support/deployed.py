@@ -10,7 +10,8 @@ from botocore.credentials import Credentials
 from local.containers import engine
 from local.deployment.ministack import KEYS
 from local.deployment.stack import DeploymentFailed, Stack
-from local.live.target import describe_stack, target_of_stack
+from local.live.http import unsigned
+from local.live.target import Target, describe_stack, target_of_stack
 from tests.e2e.support.client import Client, eventually
 
 __all__ = ["Deployed"]
@@ -24,9 +25,12 @@ class Deployed:
     @property
     def api(self) -> Client:
         """A client that may read and write."""
+        return Client(self._target.url, self._target.authorize)
+
+    @property
+    def _target(self) -> Target:
         described = describe_stack(self.stack.name, self.stack.emulator.client("cloudformation"))
-        target = target_of_stack(described, Credentials(*KEYS.values()), self.token)
-        return Client(target.url, target.authorize)
+        return target_of_stack(described, Credentials(*KEYS.values()), self.token)
 
     def write(self, path: str, text: str) -> Path:
         """Write a file of the project below functions/."""
@@ -70,13 +74,16 @@ class Deployed:
         return engine.run_in(container, *command, "cacheaside").strip()
 
     def check_api(self) -> None:
-        """A miss, a hit, a command whose change is read at once, and a refused stranger."""
+        """A hit, a refused stranger, a command, and a miss with its change at once."""
         api, path = self.api, "/queries/product?id=7"
         assert eventually(lambda: api.get("/health"), lambda answer: answer.json["status"] == "ok").status == 200
         first = eventually(lambda: api.get(path), lambda answer: answer.status == 200)
         again = eventually(lambda: api.get(path), lambda answer: "hit" in answer.cache)
         assert "hit" in again.cache
         price = first.json["data"]["price"] + 1
+        stranger = Client(self._target.url, unsigned)
+        assert stranger.post("/commands/set_price", {"id": 7, "price": price}).status in (401, 403)
         written = api.post("/commands/set_price", {"id": 7, "price": price})
         assert (written.status, written.json["invalidation"]) == (200, "done"), written.body
-        assert api.get(path).json["data"]["price"] == price
+        changed = api.get(path)
+        assert (changed.json["data"]["price"], "hit" in changed.cache) == (price, False)

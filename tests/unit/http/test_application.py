@@ -37,7 +37,7 @@ def test_an_error_that_cannot_be_logged_is_answered_all_the_same(
 
 def test_level_of_the_logs_holds_for_the_loggers_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = logging.getLogger("cacheaside.invalidation.sweep")
-    for level, is_told in (("ERROR", False), ("INFO", True)):
+    for level, is_told in (("error", False), ("INFO", True)):
         monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", level)
         Application()
         assert sweep.isEnabledFor(logging.INFO) is is_told

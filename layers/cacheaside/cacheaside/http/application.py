@@ -51,7 +51,7 @@ class Application:
     def __init__(self) -> None:
         self._answers: dict[str, _Answer] = {}
         # Lambda lets only warnings pass, and Powertools sets the level of its own logger only.
-        logging.getLogger("cacheaside").setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL") or logging.NOTSET)
+        logging.getLogger("cacheaside").setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL", "").upper() or logging.NOTSET)
 
     def route(self, path: str) -> Callable[[_Answer], _Answer]:
         """Decorate the function that answers requests to `path`, a route of the API, with the methods of the route."""

@@ -47,6 +47,10 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> list[NotedStack]:
     def running(*_: object) -> Any:
         yield None
 
+    def end_to_end(_: Path, stack: NotedStack, *options: str) -> str:
+        stack.done.append(f"e2e {len(options)}")
+        return f"{9 - len(options)} passed, 1 skipped"
+
     inventories = iter([{"s3: bucket"}, {"s3: bucket", "rds: snapshot"}])
     monkeypatch.setattr(module, "Stack", make)
     monkeypatch.setattr(module, "running_ministack", running)
@@ -54,7 +58,7 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> list[NotedStack]:
     monkeypatch.setattr(module, "check_artifacts", lambda *_: ["artifacts are right"])
     monkeypatch.setattr(module, "inventory", lambda _: next(inventories))
     monkeypatch.setattr(module, "find_sam", lambda _: Path("sam"))
-    monkeypatch.setattr(module, "end_to_end", lambda _, stack, *options: stack.done.append(f"e2e {len(options)}"))
+    monkeypatch.setattr(module, "end_to_end", end_to_end)
     return made
 
 
@@ -66,6 +70,7 @@ def test_stack_is_created_tested_updated_and_deleted(stacks: list[NotedStack]) -
     first, again = f"build {own}", f"build {own + 1}"
     assert stack.done == [first, "deploy", "e2e 0", "deploy", again, "deploy", "e2e 2", "delete"]
     assert [line for line in lines if line.startswith("✓ sam")]
+    assert [line for line in lines if "skipped" in line] == ["  9 passed, 1 skipped", "  7 passed, 1 skipped"]
     assert lines[-1] == "  left over: rds: snapshot"
 
 

@@ -1,0 +1,58 @@
+"""What the stand-ins for RDS and ElastiCache accept as a token: nothing but the signed request itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from cacheaside.drivers.iam import Credentials, database_token
+from local.containers.servers import tokens
+from local.containers.servers.tokens import Refused, check
+
+TOKEN: Final = database_token(Credentials("000000012345", "test", "a/session+token"), "eu-central-1", "db", 5432, "me")
+
+
+def accept(token: str, host: str = "db:5432") -> None:
+    check(token, "rds-db", {"Action": "connect", "DBUser": "me"}, lambda given, _: given == host)
+
+
+@pytest.fixture(autouse=True, params=["000000012345", "*"])
+def principals(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "iam.json"
+    path.write_text(
+        json.dumps({request.param: {"secret": "test", "session_token": "a/session+token", "users": ["m*"]}})
+    )
+    monkeypatch.setattr(tokens, "PRINCIPALS", path)
+
+
+def test_token_is_accepted() -> None:
+    accept(TOKEN)
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda _: "",
+        lambda _: "a password",
+        lambda token: token.rpartition("&")[0],
+        lambda token: token[:-1] + ("0" if token[-1] != "0" else "1"),
+        lambda token: token.replace("X-Amz-Expires=900", "X-Amz-Expires=901"),
+        lambda token: token.replace("DBUser=me", "DBUser=my"),
+        lambda token: token.replace("DBUser=me", "DBUser=my&DBUser=me"),
+        lambda token: token.replace("eu-central-1", "us-east-1"),
+        lambda token: token.replace("db:5432", "other:5432"),
+    ],
+)
+def test_forged_token_is_refused(forge: Callable[[str], str]) -> None:
+    assert forge(TOKEN) != TOKEN
+    with pytest.raises(Refused):
+        accept(forge(TOKEN))
+
+
+def test_token_of_another_host_is_refused() -> None:
+    with pytest.raises(Refused, match="the token is for db:5432"):
+        accept(TOKEN, host="other:5432")
