@@ -127,7 +127,7 @@ def test_a_forgotten_setting_is_noticed() -> None:
     text = re.sub(r"( Settings: \[.*?)!Ref LogLevel, ", r"\1", TEMPLATE.read_text(), flags=re.DOTALL)
     assert text != TEMPLATE.read_text()
     with pytest.raises(AssertionError, match="LogLevel"):
-        check({}, [{"LogLevel": "ERROR"}], lambda **choice: Stack(text, **choice))
+        check({}, [{"LogLevel": "DEBUG"}], lambda **choice: Stack(text, **choice))
 
 
 def test_a_version_has_the_digest_in_itself(stack: Stack) -> None:

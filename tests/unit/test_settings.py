@@ -6,7 +6,9 @@ import pytest
 
 from cacheaside.errors import SettingsError
 from cacheaside.settings import (
+    ApiSettings,
     Authentication,
+    Authorization,
     CacheMode,
     DatabaseSettings,
     InvalidateSettings,
@@ -116,3 +118,10 @@ def test_without_iam_neither_region_nor_name_is_needed() -> None:
 def test_migrate_needs_no_cache() -> None:
     environment = {name: value for name, value in GOOD.items() if not name.startswith("CACHE")}
     assert DatabaseSettings.from_environment(environment).region == "eu-central-1"
+
+
+def test_documents_tell_each_authorization_by_its_own_variable() -> None:
+    own = {"READ_AUTHORIZATION": "iam", "WRITE_AUTHORIZATION": "jwt", "HEALTH_AUTHORIZATION": "iam"}
+    api = ApiSettings.from_environment(GOOD | own)
+    assert (api.reads, api.writes, api.health) == (Authorization.IAM, Authorization.JWT, Authorization.IAM)
+    assert ApiSettings.from_environment(GOOD | own | {"HEALTH_AUTHORIZATION": "open"}).health is Authorization.OPEN
