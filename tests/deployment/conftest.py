@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.containers.engine import EngineMissing
+from local.containers import engine
 from local.deployment.ministack import Emulator, running_ministack
 from tests.component.support.checkout import copy_project
 from tests.support.missing_tool import skip_without_tool
@@ -26,14 +26,11 @@ select name from products where id = %(id)s
 @pytest.fixture(scope="session")
 def emulator(new_folder: Callable[[str], Path]) -> Iterator[Emulator]:
     try:
-        running = running_ministack(ROOT, new_folder("emulator"))
-        emulator = running.__enter__()
-    except EngineMissing as reason:
-        skip_without_tool("in containers", str(reason))
-    try:
+        engine.require()
+    except engine.EngineMissing:
+        skip_without_tool("in containers", "no Docker engine answers")
+    with running_ministack(ROOT, new_folder("emulator")) as emulator:
         yield emulator
-    finally:
-        running.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")
