@@ -35,7 +35,6 @@ def everyones(stack: Stack, name: str) -> dict[str, Any]:
         "AUTHENTICATION": "iam",
         "POWERTOOLS_SERVICE_NAME": name.lower(),
         "POWERTOOLS_METRICS_NAMESPACE": "shop",
-        "POWERTOOLS_LOG_LEVEL": choice["LogLevel"],
         "TRACING": choice["Tracing"],
         "DATABASE_URL": f"postgresql://{database}:5432/{choice['DatabaseName']}?{VERIFIED}",
         "CACHE_URL": f"rediss://{cache}:6379",
@@ -56,6 +55,9 @@ def test_query_gets_its_users(stack: Stack) -> None:
     own |= {
         "READ_AUTHORIZATION": stack.parameters["ReadAuthorization"],
         "WRITE_AUTHORIZATION": stack.parameters["WriteAuthorization"],
+        "HEALTH_AUTHORIZATION": (
+            "open" if stack.parameters["HealthAuthorization"] == "open" else stack.parameters["ReadAuthorization"]
+        ),
         "DEVELOPER_MODE": stack.parameters["DeveloperMode"],
     }
     assert environment(stack, "Query") == everyones(stack, "Query") | own | through_proxy(stack) | PUBLISHED
@@ -130,11 +132,11 @@ def test_every_log_is_kept_for_a_while_and_not_for_ever(stack: Stack) -> None:
     for name, function in stack.functions.items():
         assert function["LoggingConfig"] == {
             "LogFormat": "JSON",
-            # A metric is printed without a level. Lambda counts that as INFO, and would drop it at a higher level.
-            "ApplicationLogLevel": "DEBUG" if stack.parameters["LogLevel"] == "DEBUG" else "INFO",
+            "ApplicationLogLevel": stack.parameters["LogLevel"],
             "LogGroup": name.replace("Function", "Logs"),
         }
-        assert function["Environment"]["Variables"]["POWERTOOLS_LOG_LEVEL"] == stack.parameters["LogLevel"]
+        # A metric is printed without a level. Lambda counts that as INFO, and would drop it at a higher level.
+        assert function["LoggingConfig"]["ApplicationLogLevel"] in {"DEBUG", "INFO"}
     groups = stack.of_type("AWS::Logs::LogGroup")
     assert [group["RetentionInDays"] for group in groups.values()] == [stack.parameters["LogDays"]] * len(groups)
 

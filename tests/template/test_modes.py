@@ -38,6 +38,8 @@ REFUSED = [
     ({"AvailabilityZones": "zone-a,zone-a"}, "AvailabilityZones looks like"),
     ({"FurtherEgress": "10.0.0.0/8"}, "FurtherEgress looks like"),
     ({"LambdaInsightsLayer": INSIGHTS}, "LambdaInsightsLayer sends to CloudWatch Logs"),
+    ({"QueryConcurrency": "00"}, "QueryConcurrency looks like"),
+    ({"CommandConcurrency": "00"}, "CommandConcurrency looks like"),
     ({"KmsKeyArn": "alias/ours"}, "KmsKeyArn looks like"),
     ({"PermissionsBoundaryArn": "boundary"}, "PermissionsBoundaryArn looks like"),
     ({"DatabaseHost": "db.example"}, "DatabaseHost, DatabaseResourceId and DatabaseSecurityGroupId describe"),
@@ -117,6 +119,10 @@ def test_every_assertion_of_every_rule_is_refused_once() -> None:
 def test_with_an_existing_database_and_cache_nothing_needs_subnets_for_data() -> None:
     stack = stack_of(**DATABASE | CACHE | {"DataSubnetIds": ""})
     assert not stack.of_type("AWS::RDS::DBInstance", "AWS::ElastiCache::ReplicationGroup", "AWS::EC2::Subnet")
+
+
+def test_lambda_insights_may_use_the_interface_endpoint_of_a_landing_zone() -> None:
+    stack_of(**EXISTING_VPC, LambdaInsightsLayer=INSIGHTS, FurtherEgress="pl-0a")
 
 
 def test_every_pair_of_values_that_may_meet_does_and_every_combination_of_the_core() -> None:

@@ -197,6 +197,19 @@ def test_cloudformation_makes_roles_for_the_stack_only() -> None:
             assert re.search(r"cacheaside-\$\{Stage\}-\*|role/aws-service-role/\*", str(statement["Resource"]))
 
 
+def test_with_a_boundary_no_role_is_without_it() -> None:
+    boundary = {"Fn::If": ["UseBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]}
+    for role in ("DeployRole", "CloudFormationRole"):
+        assert PIPELINE["Resources"][role]["Properties"]["PermissionsBoundary"] == boundary
+    boundless = {"iam:CreateRole", "iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"}
+    [creates] = [
+        each for each in statements("CloudFormationRole") if boundless & {str(a) for a in listed(each["Action"])}
+    ]
+    assert set(creates["Action"]) == {"iam:CreateRole", "iam:PutRolePermissionsBoundary"}
+    condition = {"StringEquals": {"iam:PermissionsBoundary": {"Ref": "PermissionsBoundaryArn"}}}
+    assert creates["Condition"] == {"Fn::If": ["UseBoundary", condition, {"Ref": "AWS::NoValue"}]}
+
+
 def test_linter_finds_nothing_in_the_roles(cfn_lint: Path) -> None:
     checked = tools.run(cfn_lint, ROOT / "pipeline.yaml")
     assert checked.returncode == 0, checked.stdout + checked.stderr

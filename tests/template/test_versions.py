@@ -8,7 +8,7 @@ of the property Settings of Migrations.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import pytest
@@ -89,18 +89,17 @@ def content(stack: Stack, name: str) -> dict[str, Any]:
 
 
 def changes(start: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Return `start` with another value of one parameter, for each parameter and each of its values."""
+    """Return `start` with another value of one parameter, for each parameter and each choice, or one number."""
     for name, parameter in read_template()["Parameters"].items():
         now = start.get(name, str(parameter["Default"]))
-        for value in parameter.get("AllowedValues") or [OTHERS[name]]:
-            if str(value) != now:
-                yield start | {name: str(value)}
+        values = [str(value) for value in parameter.get("AllowedValues") or [OTHERS[name]] if str(value) != now]
+        yield from (start | {name: value} for value in (values[:1] if parameter["Type"] == "Number" else values))
 
 
-def check(start: dict[str, str], stack_of: Callable[..., Stack] = stack_of) -> int:
+def check(start: dict[str, str], choices: Iterable[dict[str, str]], stack_of: Callable[..., Stack] = stack_of) -> int:
     """Fail if a changed parameter changes a function and publishes no version. Return how many changes were tried."""
     tried = 0
-    for choice in changes(start):
+    for choice in choices:
         try:
             stack, other = stack_of(**start), stack_of(**choice)
         except Refused:
@@ -114,7 +113,7 @@ def check(start: dict[str, str], stack_of: Callable[..., Stack] = stack_of) -> i
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
 def test_a_changed_parameter_publishes_what_it_changes(start: dict[str, str]) -> None:
-    assert check(start) > 50
+    assert check(start, changes(start)) > 40
 
 
 def test_modes_with_different_functions_have_different_versions() -> None:
@@ -128,7 +127,7 @@ def test_a_forgotten_setting_is_noticed() -> None:
     text = re.sub(r"( Settings: \[.*?)!Ref LogLevel, ", r"\1", TEMPLATE.read_text(), flags=re.DOTALL)
     assert text != TEMPLATE.read_text()
     with pytest.raises(AssertionError, match="LogLevel"):
-        check({}, lambda **choice: Stack(text, **choice))
+        check({}, [{"LogLevel": "ERROR"}], lambda **choice: Stack(text, **choice))
 
 
 def test_a_version_has_the_digest_in_itself(stack: Stack) -> None:

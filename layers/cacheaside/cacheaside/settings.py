@@ -155,8 +155,9 @@ class Settings(NamedTuple):
 
 
 class ApiSettings(NamedTuple):
-    """What the documents of the API say about it: READ_AUTHORIZATION, WRITE_AUTHORIZATION, DEVELOPER_MODE, AWS_REGION.
+    """What the documents of the API say about it.
 
+    READ_AUTHORIZATION, WRITE_AUTHORIZATION, HEALTH_AUTHORIZATION, DEVELOPER_MODE, AWS_REGION.
     API Gateway authorizes the requests, so the functions only describe it. On one machine everything is open.
     DEVELOPER_MODE is on or off. With it, callers can ask PostgreSQL without the cache, and the documents show the SQL.
     """
@@ -165,6 +166,7 @@ class ApiSettings(NamedTuple):
     writes: Authorization = Authorization.OPEN
     developer_mode: bool = False
     region: str = ""
+    health: Authorization = Authorization.OPEN
 
     @property
     def pages(self) -> Authorization:
@@ -183,6 +185,7 @@ class ApiSettings(NamedTuple):
             writes=variables.choice("WRITE_AUTHORIZATION", Authorization, default=Authorization.OPEN),
             developer_mode=variables.choice("DEVELOPER_MODE", Switch, default=Switch.OFF) is Switch.ON,
             region=variables.text("AWS_REGION"),
+            health=variables.choice("HEALTH_AUTHORIZATION", Authorization, default=Authorization.OPEN),
         )
 
 

@@ -41,7 +41,7 @@ FREE: Final = {
     "DeletionProtection": OFF_ON,
     "CacheClass": ("cache.t4g.micro", "cache.r7g.large"),
     "FurtherEgress": OFF_ON,
-    "LogLevel": ("DEBUG", "INFO", "WARNING", "ERROR"),
+    "LogLevel": ("DEBUG", "INFO"),
     "LogDays": ("14", "90"),
     "Tracing": ("off", "xray"),
     "LambdaInsightsLayer": OFF_ON,

@@ -116,10 +116,17 @@ def test_a_response_to_head_has_no_content() -> None:
 def test_authorization_is_as_deployed(
     reads: Authorization, writes: Authorization, of_get: object, of_post: object, schemes: set[str]
 ) -> None:
-    document = openapi(SHOP, ApiSettings(reads, writes), {})
+    document = openapi(SHOP, ApiSettings(reads, writes, health=reads), {})
     assert set(document["components"].get("securitySchemes", {})) == schemes
     for name, operation in operations(document).items():
         assert operation.get("security") == (of_post if name.startswith("POST") else of_get), name
+
+
+def test_health_can_be_open_while_reads_are_not() -> None:
+    document = openapi(SHOP, ApiSettings(Authorization.IAM, Authorization.IAM), {})
+    assert "security" not in operations(document)["GET /health"]
+    assert "403" not in statuses(document, "HEAD /health")
+    assert "403" in statuses(document, "GET /queries")
 
 
 def test_answers_of_the_gateway_are_listed_only_where_it_gives_them() -> None:

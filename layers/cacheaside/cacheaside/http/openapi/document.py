@@ -7,7 +7,7 @@ from typing import Any, Final
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.columns import RowTypes, place_of
 from cacheaside.http.listing import listing
-from cacheaside.http.openapi.documents import PAGES, document_paths
+from cacheaside.http.openapi.documents import HEALTH, PAGES, document_paths
 from cacheaside.http.openapi.headers import HEADERS, PARAMETERS
 from cacheaside.http.openapi.responses import Responses
 from cacheaside.http.openapi.rows import schemas_of
@@ -66,7 +66,7 @@ def openapi(catalogue: Catalogue, api: ApiSettings, rows: RowTypes) -> Json:
 
 def _secured(path: str, item: Json, api: ApiSettings) -> Json:
     """Return the operations of a path with the authorization that API Gateway asks for, if any."""
-    reads = api.pages if path in PAGES else api.reads
+    reads = api.pages if path in PAGES else api.health if path == HEALTH else api.reads
     authorization = {"get": reads, "head": reads, "post": api.writes}
     return {
         method: operation

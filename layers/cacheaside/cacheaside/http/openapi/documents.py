@@ -14,13 +14,14 @@ from cacheaside.http.openapi.schemas import OPENAPI
 from cacheaside.http.schemas import parameters_example
 from cacheaside.settings import ApiSettings
 
-__all__ = ["PAGES", "document_paths"]
+__all__ = ["HEALTH", "PAGES", "document_paths"]
 
 Json = dict[str, Any]
 
 _HTML: Final = "text/html"
 # The documents for people.
 PAGES: Final = ("/", "/docs")
+HEALTH: Final = "/health"
 
 
 def document_paths(catalogue: Catalogue, api: ApiSettings, responses: Responses) -> Json:
@@ -28,7 +29,7 @@ def document_paths(catalogue: Catalogue, api: ApiSettings, responses: Responses)
     return {
         "/": _page("show_page", "The page: see how fast each query is answered, and why", responses),
         "/queries": _read("list_queries", "The catalogue", {JSON: _listing(catalogue, api)}, responses),
-        "/health": _health(responses),
+        HEALTH: _health(responses),
         "/openapi.json": _read("describe_api", "This document", {JSON: {"schema": OPENAPI}}, responses),
         "/docs": _page("show_documentation", "This document for people", responses),
         "/invalidations": {"post": _invalidate(catalogue, responses)},

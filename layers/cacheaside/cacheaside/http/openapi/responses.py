@@ -119,7 +119,8 @@ class Responses:
         """Return the statuses that API Gateway answers itself."""
         # The 503 of GET /health is written there: it has the state of both servers.
         statuses = {500, *([] if kind is Kind.HEALTH else [503]), *([413] if kind.writes else [])}
-        authorization = self._api.writes if kind.writes else self._api.pages if kind is Kind.PAGE else self._api.reads
+        special = {Kind.PAGE: self._api.pages, Kind.HEALTH: self._api.health}
+        authorization = self._api.writes if kind.writes else special.get(kind, self._api.reads)
         if authorization is not Authorization.OPEN:
             statuses.add(403)
         if authorization is Authorization.JWT:
