@@ -13,6 +13,7 @@ __all__ = ["parameters", "region", "sizes", "stack_name"]
 
 _LONGEST: Final = 29
 _GROWTH: Final = 1.1
+_FRACTIONS: Final = {"AuroraMinCapacity", "AuroraMaxCapacity"}
 _CERTIFICATES: Final = "layers/dependencies/certificates/rds-global-bundle.pem"
 
 
@@ -32,8 +33,11 @@ def parameters(deployment: Deployment) -> Check:
 
 
 def sizes(deployment: Deployment) -> Check:
-    """A rule of CloudFormation cannot compare numbers."""
+    """A rule of CloudFormation cannot compare numbers, nor tell a fraction."""
     plan = deployment.plan
+    for name, parameter in deployment.template["Parameters"].items():
+        if parameter["Type"] == "Number" and name not in _FRACTIONS and plan.number(name) % 1:
+            yield f"{name} is {plan.parameter(name)}: give a whole number"
     source = plan.parameter("DatabaseSource")
     if source == "aurora" and plan.number("AuroraMinCapacity") > plan.number("AuroraMaxCapacity"):
         yield "AuroraMinCapacity is larger than AuroraMaxCapacity"

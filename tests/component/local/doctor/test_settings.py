@@ -47,6 +47,7 @@ def test_parameters_that_a_stack_keeps_are_checked_and_those_that_the_template_h
     ("parameters", "problem"),
     [
         ({"DatabaseSource": "aurora", "AuroraMinCapacity": "8"}, "✗ AuroraMinCapacity is larger"),
+        ({"CachePort": "6379.5"}, "✗ CachePort is 6379.5: give a whole number"),
         ({"DatabaseStorage": "95"}, "✗ RDS wants DatabaseStorageLimit to exceed DatabaseStorage by a tenth"),
     ],
 )
