@@ -61,15 +61,16 @@ def start_servers(docker_engine: None, new_folder: Callable[[str], Path]) -> Cal
 @pytest.fixture(scope="session")
 def servers(start_servers: Callable[[ExitStack], Servers]) -> Iterator[Servers]:
     """Both servers, with schema and sample data: the owner signed in with a token too."""
-    with ExitStack() as exits, pytest.MonkeyPatch.context() as patch:
+    with ExitStack() as exits:
         servers = start_servers(exits)
-        variables = servers.environment()["MigrateFunction"] | credentials("MigrateFunction")
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        with closing(open_connection(DatabaseSettings.from_environment())) as connection:
-            upgrade(connection)
-            allow_tokens(connection)
-            sample_data.load(connection, CODE / "catalogue", 100, lambda _done, _total: None)
+        with pytest.MonkeyPatch.context() as patch:
+            lengthen_timeouts(patch)  # to check a token, the server starts a program
+            for name, value in (servers.environment()["MigrateFunction"] | credentials("MigrateFunction")).items():
+                patch.setenv(name, value)
+            with closing(open_connection(DatabaseSettings.from_environment())) as connection:
+                upgrade(connection)
+                allow_tokens(connection)
+                sample_data.load(connection, CODE / "catalogue", 100, lambda _done, _total: None)
         yield servers
 
 
