@@ -15,5 +15,5 @@ class FailuresAtOnce:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            reason = report.longreprtext.strip().rpartition("\n")[2]
-            self._terminal.write_line(f"\n{report.when} of {report.nodeid} has failed: {reason[:200]}")
+            reasons = [line[2:].strip() for line in report.longreprtext.splitlines() if line.startswith("E ")]
+            self._terminal.write_line(f"\n{report.when} of {report.nodeid} has failed: {' | '.join(reasons)[:500]}")
