@@ -60,7 +60,7 @@ _HOT: Final = """-- summary = "Expires soon"
 -- params.ms = {{ type = "integer", min = 0, example = 100, description = "how long it takes" }}
 select '{text}' as text, pg_sleep(%(ms)s / 1000.0)::text as slept
 """
-HOT_TEXT, HOT_TTLS_S = "a hot answer", (1, 15)
+HOT_TEXT, HOT_TTLS_S = "a hot answer", (3, 15)
 _QUERIES: Final = {
     "answer": f"{_HEAD}{ROWS}\n",
     "slow": f"{_HEAD}{_SLOW_HEAD}{SLOW}\n",

@@ -13,7 +13,7 @@ from cacheaside.drivers.iam import Credentials, database_token
 from local.containers.servers import tokens
 from local.containers.servers.tokens import Refused, check
 
-TOKEN: Final = database_token(Credentials("000000012345", "test", "a/session+token"), "eu-central-1", "db", 5432, "me")
+CREDENTIALS: Final = Credentials("000000012345", "test", "a/session+token")
 
 
 def accept(token: str, host: str = "db:5432") -> None:
@@ -29,8 +29,14 @@ def principals(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(tokens, "PRINCIPALS", path)
 
 
-def test_token_is_accepted() -> None:
-    accept(TOKEN)
+@pytest.fixture
+def token() -> str:
+    """Made for each test: it is valid for 15 minutes."""
+    return database_token(CREDENTIALS, "eu-central-1", "db", 5432, "me")
+
+
+def test_token_is_accepted(token: str) -> None:
+    accept(token)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +53,12 @@ def test_token_is_accepted() -> None:
         lambda token: token.replace("db:5432", "other:5432"),
     ],
 )
-def test_forged_token_is_refused(forge: Callable[[str], str]) -> None:
-    assert forge(TOKEN) != TOKEN
+def test_forged_token_is_refused(token: str, forge: Callable[[str], str]) -> None:
+    assert forge(token) != token
     with pytest.raises(Refused):
-        accept(forge(TOKEN))
+        accept(forge(token))
 
 
-def test_token_of_another_host_is_refused() -> None:
+def test_token_of_another_host_is_refused(token: str) -> None:
     with pytest.raises(Refused, match="the token is for db:5432"):
-        accept(TOKEN, host="other:5432")
+        accept(token, host="other:5432")
