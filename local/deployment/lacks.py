@@ -70,6 +70,7 @@ REPLACED: Final = {
     "certificates": "the layer's bundle has the emulator's authorities too, and is the only one that functions trust",
     "users and replicas of caches": "made after each deployment: the emulator keeps them as records. A replica is a "
     "second Valkey in the container of its primary",
+    "log groups": "made again for an invocation that ends after their deletion; on AWS no role may do that",
     "DatabasePort": "the port of this machine at which the database is published",
     "Architecture": "this machine's",
 }

@@ -110,6 +110,9 @@ def test_alias_serves_a_changed_parameter(deployed: Deployed) -> None:
 
 
 def test_deleted_stack_leaves_what_the_docs_say(deployed: Deployed, before: set[str]) -> None:
+    outputs = deployed.stack.outputs()
     deployed.stack.delete()
     left = inventory(deployed.stack.emulator) - before
+    # The emulator makes a log group again for an invocation that ends after its deletion. On AWS no role may do that.
+    left -= {f"logs logGroups: {group}" for name, group in outputs.items() if name.endswith("LogGroup")}
     assert [each for each in sorted(left) if not each.startswith(("rds DBSnapshots:", "s3 Buckets:"))] == []
