@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.missing_tool import skip_without_tool
 from tests.template.support import tools
 from tests.template.support.stack import ROOT, TEMPLATE, stack_of, translated
 
@@ -29,8 +29,7 @@ EVERYTHING = {
 @pytest.fixture(scope="module")
 def checkov() -> Path:
     if not PROGRAM.exists():
-        assert "CI" not in os.environ, "checkov is missing: `make .venv-checkov` installs it"
-        pytest.skip("checkov is missing: `make .venv-checkov` installs it")
+        skip_without_tool("with the linters", f"{PROGRAM.name} is missing")
     return PROGRAM
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.missing_tool import skip_without_tool
 from tests.template.support import tools
 from tests.template.support.stack import ROOT, read_template
 
@@ -19,16 +20,14 @@ KEY: Final = RESOURCES["CachePolicy"]["Properties"]["CachePolicyConfig"]
 @pytest.mark.parametrize(
     ("program", "options"),
     [
-        (
-            ".venv-sam/bin/cfn-lint",
-            ["--regions", "us-east-1", "--template"],
-        ),  # the home of CloudFront's certificates and web ACLs
+        # In us-east-1 are CloudFront's certificates and web ACLs.
+        (".venv-sam/bin/cfn-lint", ["--regions", "us-east-1", "--template"]),
         (".venv-checkov/bin/checkov", ["--framework", "cloudformation", "--skip-download", "--compact", "--file"]),
     ],
 )
 def test_linters_find_nothing(program: str, options: list[str], tmp_path: Path) -> None:
     if not (ROOT / program).exists():
-        pytest.skip(f"{program} is missing: `make template` installs it")
+        skip_without_tool("with the linters", f"{program} is missing")
     checked = tools.run(ROOT / program, *options, EDGE, folder=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from types import SimpleNamespace
 from typing import NoReturn
 
@@ -33,14 +32,3 @@ def test_an_error_that_cannot_be_logged_is_answered_all_the_same(
     response = app.answer(event, invocation)
     assert (response["statusCode"], json.loads(response["body"])["instance"]) == (500, "urn:uuid:the-id")
     assert "an error could not be logged: ValueError" in caplog.text
-
-
-def test_level_of_the_logs_holds_for_the_loggers_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    sweep = logging.getLogger("cacheaside.invalidation.sweep")
-    for level, is_told in (("error", False), ("INFO", True)):
-        monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", level)
-        Application()
-        assert sweep.isEnabledFor(logging.INFO) is is_told
-    monkeypatch.delenv("POWERTOOLS_LOG_LEVEL")
-    Application()
-    assert logging.getLogger("cacheaside").level == logging.NOTSET

@@ -6,7 +6,6 @@ API Gateway has matched the route already, so a table is enough here. Decision 0
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -45,13 +44,10 @@ class Application:
     """Answers events of API Gateway with the functions that `route` adds. Errors become problem details.
 
     It logs those of status 5xx as errors, and those of PostgreSQL that a caller's value caused as warnings.
-    POWERTOOLS_LOG_LEVEL, the level of Powertools' logger, holds for the loggers of this library too.
     """
 
     def __init__(self) -> None:
         self._answers: dict[str, _Answer] = {}
-        # Lambda lets only warnings pass, and Powertools sets the level of its own logger only.
-        logging.getLogger("cacheaside").setLevel(os.environ.get("POWERTOOLS_LOG_LEVEL", "").upper() or logging.NOTSET)
 
     def route(self, path: str) -> Callable[[_Answer], _Answer]:
         """Decorate the function that answers requests to `path`, a route of the API, with the methods of the route."""
