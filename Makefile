@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e consistency ddl outages bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
+.PHONY: help run psql demo test check e2e secrets audit sbom consistency ddl outages bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,18 @@ template: .venv .venv-sam .venv-checkov ## all tests of the template, in all its
 
 e2e: .venv ## the HTTP contract of STACK=cacheaside-dev, of API_URL=…, or of a stack of its own; SMOKE=1 only reads
 	@$(BIN)/python -m pytest $(if $(SMOKE),-m "not writes") tests/e2e
+
+##@ What others wrote
+
+secrets: .venv ## look for keys and passwords in every commit
+	@$(BIN)/python -m proofs.supply_chain.secrets
+
+audit: .venv ## look up every pinned package for known vulnerabilities
+	@$(BIN)/python -m proofs.supply_chain.advisories
+
+SBOM ?= .local/sbom.cdx.json
+sbom: .venv ## the bill of materials of what is deployed (SBOM=file, ARCHITECTURE=arm64|x86_64)
+	@mkdir -p $(dir $(SBOM)) && $(BIN)/python -m proofs.supply_chain.sbom $(or $(ARCHITECTURE),arm64) $(SBOM)
 
 ##@ Prove
 
@@ -104,7 +116,6 @@ format: .venv ## ruff rewrites what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 lock: .venv ## pin the newest versions that the .in files allow, with hashes
-	@$(BIN)/python -m pip install --quiet uv
 	@$(call pin,layers/dependencies/requirements,3.13)
 	@$(call pin,requirements/dev,3.11)
 	@$(call pin,requirements/sam,3.11)
@@ -150,6 +161,6 @@ define environment
 @touch $(1)/installed
 endef
 
-# $(1): requirements without suffix, $(2): the oldest Python that installs them.
+# $(1): requirements without suffix, $(2): the oldest Python that installs them. pip comes with each environment.
 pin = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(2) --generate-hashes \
-  --no-emit-index-url --no-emit-find-links --no-header $(1).in --output-file $(1).txt
+  --no-emit-index-url --no-emit-find-links --no-emit-package pip --no-header $(1).in --output-file $(1).txt
