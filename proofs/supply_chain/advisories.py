@@ -52,7 +52,7 @@ def ask(requirements: Path, *options: str) -> list[dict[str, Any]]:
 
 
 def judge(packages: Iterable[dict[str, Any]], accepted: Sequence[Accepted], today: date) -> list[str]:
-    """Return one line for each thing that somebody must do."""
+    """Return one line for each thing that must be done."""
     problems, found = [], set()
     for package in packages:
         if reason := package.get("skip_reason"):

@@ -73,7 +73,7 @@ def test_licences_are_read_from_every_kind_of_metadata(fields: dict[str, Any], f
     assert licences(package(**fields)) == found
 
 
-def test_licence_that_nobody_has_looked_at_is_refused() -> None:
+def test_unknown_licence_is_refused() -> None:
     policy = Policy.read()
     assert policy.refuses(package(Name="new", License="AGPL-3.0-only"), deployed=False) == ["AGPL-3.0-only"]
     assert policy.refuses(package(Name="new"), deployed=False) == ["no licence"]
