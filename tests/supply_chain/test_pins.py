@@ -15,7 +15,7 @@ from tests.support.root import ROOT
 PINS: Final = [*sorted(ROOT.glob("requirements/*.txt")), ROOT / "layers/dependencies/requirements.txt"]
 # name[extra]==version ; marker, and all of its indented lines
 _PIN: Final = re.compile(
-    r"^[A-Za-z0-9._-]+(\[[a-z, -]+\])?==[^\s;*]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+$", re.M
+    r"^[A-Za-z0-9._-]+(\[[a-z0-9, -]+\])?==[^\s;*]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+$", re.M
 )
 # Comments of uv: what needs the package, and what it left out.
 _COMMENT: Final = re.compile(r"^ *#.*$", re.M)

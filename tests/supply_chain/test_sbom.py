@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +55,3 @@ def test_runtime_and_certificates_are_listed(components: dict[str, dict[str, Any
     assert runtimes == {RUNTIME}
     assert components["AWS Lambda"]["version"] == RUNTIME
     assert components["rds-global-bundle.pem"]["hashes"]
-
-
-def test_each_package_brings_the_text_of_its_licence_into_the_layer(wheels: list[Path]) -> None:
-    for wheel in wheels:
-        assert [name for name in zipfile.ZipFile(wheel).namelist() if re.search(r"dist-info/.*LICENSE", name)], (
-            wheel.name
-        )

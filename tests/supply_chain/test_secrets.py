@@ -48,7 +48,7 @@ def test_planted_secrets_are_found_also_after_their_removal(repository: Path, tm
     password = characters(string.ascii_letters + string.digits, 20)
     (repository / "settings.py").write_text(f'DATABASE_URL = "postgresql://shop:{password}@10.1.2.3:5432/shop"\n')
     commit(repository)
-    git(repository, "rm", "--quiet", ".")
+    git(repository, "rm", "-r", "--quiet", ".")
     commit(repository)
 
     found = {finding.path: finding.rule for finding in scan(repository, ROOT / ".local/kingfisher")}

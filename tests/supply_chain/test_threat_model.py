@@ -21,7 +21,7 @@ _TEST: Final = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 
 @cache
-def tests_in(path: str) -> set[str]:
+def functions_of(path: str) -> set[str]:
     if not (ROOT / path).exists():
         return set()
     nodes = ast.walk(ast.parse((ROOT / path).read_text()))
@@ -29,7 +29,7 @@ def tests_in(path: str) -> set[str]:
 
 
 def missing(cell: str) -> list[str]:
-    return [f"{path}::{name}" for path, name in _TEST.findall(cell) if name not in tests_in(path)]
+    return [f"{path}::{name}" for path, name in _TEST.findall(cell) if name not in functions_of(path)]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:60])

@@ -58,7 +58,9 @@ def test_build_follows_the_architecture_parameter(
         "CacheasideLayer/python/cacheaside",
     }
     for name, pinned in pins(LAYER).items():
-        assert f"DependenciesLayer/python/{name.replace('-', '_')}-{pinned}.dist-info" in content
+        package = f"DependenciesLayer/python/{name.replace('-', '_')}-{pinned}.dist-info"
+        assert package in content
+        assert [*(tmp_path / package).rglob("LICENSE*")], "its licence demands that the text goes with it"
     # Everything is compiled, or nothing: test_bytecode.py says when.
     modules, bytecode = (len(list(tmp_path.rglob(f"*.{suffix}"))) for suffix in ("py", "pyc"))
     assert bytecode == (0 if "no Python 3.13 on PATH" in built.stderr else modules)
