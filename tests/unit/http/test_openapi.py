@@ -170,4 +170,4 @@ def test_a_catalogue_error_is_told(wrong: Catalogue) -> None:
     about = openapi(wrong, ApiSettings(region="eu-central-1"), {})["x-cacheaside"]
     assert about["region"] == "eu-central-1"
     assert [error["place"] for error in about["errors"]] == ["queries/broken.sql:1"]
-    assert {key: about["problems"][7][key] for key in ("slug", "status")} == {"slug": "no-row", "status": 404}
+    assert {key: about["problems"][9][key] for key in ("slug", "status")} == {"slug": "no-row", "status": 404}
