@@ -42,7 +42,8 @@ class FactSource(Protocol):
 def check_statements(folder: Path, database: FactSource, callers: Callers = _UNKNOWN) -> CatalogueCheck:
     """Check every statement of the catalogue in `folder`. A file that is not a valid one is a problem of its own.
 
-    `callers` are those of the stack that will have the catalogue, if that is known. A table that is not watched is reported once, for the first query that reads it. So is a role that cannot be taken.
+    A table that is not watched is reported once, for the first query that reads it. So is a role that cannot be taken.
+    `callers` are those of the stack that will have the catalogue, if that is known.
     """
     catalogue = Catalogue.load(folder)
     check = _Check(database, callers)
