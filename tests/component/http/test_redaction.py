@@ -132,7 +132,7 @@ def test_nothing_that_a_caller_sent_is_logged_or_named(
 
 @pytest.mark.parametrize("fault", ["no server", "no URL"])
 def test_the_password_of_the_database_is_not_logged(
-    project: Path, new_folder: Callable[[str], Path], valkey: Any, fault: str
+    project: Path, new_folder: Callable[[str], Path], valkey: Any, client: redis.Redis, fault: str
 ) -> None:
     host, password = ("127.0.0.1:1", PASSWORD) if fault == "no server" else ("127.0.0.1", "pass%word-of-ada")
     url = urlunsplit(("postgresql", f"owner:{password}@{host}", "/shop", "", ""))
