@@ -22,6 +22,7 @@ from cacheaside.catalogue_check.facts import (
 )
 from cacheaside.catalogue_check.findings import CatalogueCheck, Finding, Fix
 from cacheaside.catalogue_check.tag_rules import unrecorded
+from cacheaside.settings import Authorization, Callers
 
 ID = (KeyColumn("id", "bigint"),)
 LINE = (KeyColumn("order_id", "bigint"), KeyColumn("line", "integer"))
@@ -340,3 +341,23 @@ def test_result_without_problems_is_one_line(functions: Path) -> None:
     for name in ("a", "b"):
         write(functions, '["orders"]', name)
     assert str(check_statements(functions, Database({"orders"}, set()))).startswith("2 queries read 1 table;")
+
+
+@pytest.mark.parametrize(
+    ("callers", "refused"),
+    [
+        (Callers(), []),
+        (Callers(Authorization.JWT, Authorization.JWT), []),
+        (Callers(Authorization.OPEN, Authorization.JWT), ["ReadAuthorization=open"]),
+        (Callers(Authorization.JWT, Authorization.IAM), ["WriteAuthorization=iam"]),
+        (Callers(Authorization.IAM, Authorization.IAM), ["WriteAuthorization=iam", "ReadAuthorization=iam"]),
+    ],
+)
+def test_a_claim_is_refused_where_callers_send_no_tokens(functions: Path, callers: Callers, refused: list[str]) -> None:
+    claim = '-- params.user = { type = "text", source = "claim:sub" }\nselect %(user)s'
+    write(functions, "[]").write_text(f'-- summary = "x"\n-- ttl = "60s"\n-- tags = []\n{claim}')
+    (functions / "commands").mkdir()
+    (functions / "commands" / "c.sql").write_text(f'-- summary = "x"\n{claim}')
+    found = check_statements(functions, Database(set(), set()), callers).problems
+    assert [problem.message.split("with ")[1].split(" ")[0] for problem in found] == refused
+    assert all(problem.line == {"queries": 4, "commands": 2}[problem.path.parent.name] for problem in found)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeVar, cast, get_args
 
+from cacheaside.catalogue.claims import claim_named
 from cacheaside.catalogue.durations import parse_duration_ms
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value
 from cacheaside.catalogue.patterns import Pattern
@@ -32,7 +33,7 @@ _QUERY_KEYS: Final = _STATEMENT_KEYS | {
 }
 _PARAMETER_KEYS: Final = frozenset(
     {
-        *("type", "required", "default", "example", "description"),
+        *("type", "required", "default", "example", "description", "source"),
         *("min", "max", "min_length", "max_length", "pattern", "values"),
     }
 )
@@ -228,7 +229,10 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
             pattern=Pattern.parse(options["pattern"]) if "pattern" in options else None,
             values=tuple(options.get("values", ())),
             description=options.get("description", ""),
+            claim=claim_named(options["source"]) if "source" in options else "",
         )
+        if parameter.claim and (is_list or "default" in options or "required" in options):
+            raise ValueError("a claim is one value that is always there: leave out default, required and []")
         # The parameter checks its own default and example, so it must exist before they are read.
         default, example = (_sample(parameter, options, key) for key in ("default", "example"))
         return parameter._replace(default=default, example=example)

@@ -15,6 +15,7 @@ from cacheaside.drivers.iam import database_token, lambda_credentials
 from cacheaside.drivers.postgres.constraints import violation
 from cacheaside.drivers.postgres.deadline import DeadlineExceeded, wait_deadline
 from cacheaside.drivers.postgres.refusals import READ_ONLY, refusal
+from cacheaside.drivers.postgres.spoken import without_values
 from cacheaside.errors import (
     DatabaseError,
     DatabaseSilent,
@@ -55,6 +56,8 @@ class KeptConnection:
                 return action(cur)
         # psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8.
         except (psycopg2.Error, UnicodeDecodeError) as error:
+            if isinstance(error, psycopg2.Error):
+                without_values(error, self._settings.url)
             translated = _translated(error, lost=self._connection is None or bool(self._connection.closed))
             # Only a reply with a SQLSTATE is complete. After any other error a part of it may be unread.
             unusable = getattr(error, "pgcode", None) in (None, READ_ONLY)
