@@ -53,7 +53,7 @@ class SoakReport:
         rows = ["| series | level | slope an hour | between | and, of the level | |", "|---|---:|---:|---:|---:|---|"]
         for name, found in self.trends.items():
             share = f"{found.high / found.level:+.1%}" if found.level else "–"
-            verdict = "**grows**" if found.grows else "flat"
+            verdict = "**grows**" if found.grows else "a step" if found.rises else "flat"
             bounds = f"{found.low:+,.2f} … {found.high:+,.2f}"
             rows.append(f"| {name} | {found.level:,.1f} | {found.slope:+,.2f} | {bounds} | {share} | {verdict} |")
         unexpected = ", ".join(f"{count} × {what}" for what, count in sorted(self.unexpected.items()))
@@ -63,8 +63,8 @@ class SoakReport:
             f"{minutes:.1f} minutes, {self.warm_up_s / 60:.1f} of them warm-up; {len(self.seconds):,} samples;"
             f" {self.requests:,} requests, {rate:.0f} a second; {self.replaced} sandboxes replaced.",
             f"Unexpected: {unexpected or 'none'}.",
-            f"{len(self.growing)} of {len(self.trends)} series grow: their slope is positive for certain, and may be"
-            f" more than {FLAT_SHARE:.0%} of the level an hour.",
+            f"{len(self.growing)} of {len(self.trends)} series grow: in both halves, with a slope that is positive for"
+            f" certain, and may be more than {FLAT_SHARE:.0%} of the level an hour.",
         ]
         return "\n".join(rows) + "\n"
 

@@ -82,7 +82,7 @@ def _order() -> Request:
 
 def _refused_order() -> Request:
     body = {**_ORDER, "product_ids": [10**7, 10**7]}
-    return _post("refused order", "/commands/place_order", body, 409, key=str(uuid4()))
+    return _post("refused order", "/commands/place_order", body, 422, key=str(uuid4()))
 
 
 def _any(most: int, least: int = 1) -> int:

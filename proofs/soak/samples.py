@@ -17,7 +17,12 @@ __all__ = ["GROUPS", "Sampler"]
 # The series of each group, in the order of the report.
 GROUPS: Final = ("memory, MB", "file descriptors", "threads", "processes", "connections", "keys", "rows", "size, MB")
 
-_KINDS: Final = {"entries": ENTRY, "leases and failures": f"{PREFIX}lease:", "tags": f"{PREFIX}tag:"}
+_KINDS: Final = {
+    "entries": ENTRY,
+    "leases and failures": f"{PREFIX}lease:",
+    "tags": f"{PREFIX}tag:",
+    "counts": f"{PREFIX}new:",
+}
 
 # The retention of these rows is part of the product: 15 minutes after the drain, and a day. So that a sweep of the
 # soak prunes too, rows of more than half a minute are made older by as much.
@@ -34,14 +39,11 @@ select
     (select count(*) from cacheaside.idempotency_keys),
     pg_total_relation_size('cacheaside.outbox') / 1048576.0,
     pg_total_relation_size('cacheaside.idempotency_keys') / 1048576.0,
-    pg_database_size(current_database()) / 1048576.0,
-    (select count(*) from pg_stat_activity where backend_type = 'client backend'),
-    (select count(*) from pg_locks where not granted)
+    (select count(*) from pg_stat_activity where backend_type = 'client backend')
 """
 _HELD_NAMES: Final = (
     *("rows: outbox", "rows: outbox, not drained", "rows: idempotency keys"),
-    *("size, MB: outbox", "size, MB: idempotency keys", "size, MB: database"),
-    *("connections: PostgreSQL", "connections: PostgreSQL, waiting for a lock"),
+    *("size, MB: outbox", "size, MB: idempotency keys", "connections: PostgreSQL"),
 )
 
 

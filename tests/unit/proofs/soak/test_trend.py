@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 import pytest
@@ -22,7 +23,7 @@ def noise(chance: Random, memory: float) -> list[float]:
 
 def test_constant_is_flat() -> None:
     found = trend(SECONDS, [40.0] * len(SECONDS))
-    assert found == (40, 0, 0, 0)
+    assert found == (40, 0, 0, 0, (0, 0))
     assert not found.grows
 
 
@@ -55,6 +56,17 @@ def test_certain_growth_below_a_hundredth_of_the_level_is_flat() -> None:
     found = trend(SECONDS, [100 + 0.9 * at / 3600 for at in SECONDS])
     assert found.low > 0
     assert not found.grows
+
+
+@pytest.mark.parametrize("at_s", [500, 1_500, 2_500])
+def test_connection_that_is_opened_late_is_a_step(at_s: int) -> None:
+    found = trend(SECONDS, [30 + (at > at_s) for at in SECONDS])
+    assert found.rises
+    assert not found.grows
+
+
+def test_buffer_that_reaches_its_size_is_no_leak() -> None:
+    assert not trend(SECONDS, [100 - 20 * math.exp(-at / 400) for at in SECONDS]).grows
 
 
 def test_saw_tooth_that_returns_is_flat() -> None:
