@@ -71,8 +71,8 @@ outages: .venv ## what callers feel while servers and processes fail: six minute
 	@$(BIN)/python -m bench.outages $(PART)
 
 soak: MINUTES ?= 60
-soak: .venv ## an hour of mixed load; status 1 if memory, connections, files, keys or rows grow (MINUTES=60, REPORT=1 writes docs/)
-	@$(BIN)/python -m proofs.soak $$(($(MINUTES) * 60)) $(if $(REPORT),--report)
+soak: .venv ## an hour of mixed load; status 1 if memory, connections, files, keys or rows grow (MINUTES=60, REPORT=1 writes docs/, SAMPLES=file)
+	@$(BIN)/python -m proofs.soak $$(($(MINUTES) * 60)) $(if $(REPORT),--report) $(if $(SAMPLES),--samples $(SAMPLES))
 
 simulate: .venv ## a fleet of up to thousands of sandboxes on the production read path, on a virtual clock (PART=known|incidents|growth)
 	@$(BIN)/python -m proofs.simulator $(PART)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,13 @@ class SoakReport:
             f" certain, and may be more than {FLAT_SHARE:.0%} of the level an hour.",
         ]
         return "\n".join(rows) + "\n"
+
+    def save(self, path: Path) -> None:
+        """Write all samples as CSV, to look into a series that grows."""
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["seconds", *self.series])
+            writer.writerows(zip(self.seconds, *self.series.values(), strict=True))
 
     def write(self, folder: Path = DOCS) -> None:
         """Put the table and the plot into the folder of the documentation."""
