@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar, cast, get_args
 from cacheaside.catalogue.durations import parse_duration_ms
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value
 from cacheaside.catalogue.patterns import Pattern
-from cacheaside.catalogue.policy import Policy, WaitedOut
+from cacheaside.catalogue.policy import NEW_ANSWERS, Policy, WaitedOut
 from cacheaside.catalogue.sql_file import SqlFile, read_sql_file
 from cacheaside.catalogue.statements import Command, Isolation, Query, Returns
 from cacheaside.catalogue.tags import TAGS_AT_MOST, check_tag
@@ -115,7 +115,7 @@ def _query(file: SqlFile) -> Query:
 
 
 def _new_answers(file: SqlFile) -> int:
-    value = file.header.get("new_answers", Policy.new_answers)
+    value = file.header.get("new_answers", NEW_ANSWERS)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _NEW_ANSWERS_AT_MOST:
         raise file.error("new_answers", f"new_answers must be a whole number from 1 to {_NEW_ANSWERS_AT_MOST:,}")
     return value

@@ -19,6 +19,7 @@ __all__ = [
     "FAILURE_MS",
     "LEASE_MS",
     "LONGEST_LOAD_MS",
+    "NEW_ANSWERS",
     "RENEW_EVERY_MS",
     "Freshness",
     "Policy",
@@ -39,6 +40,10 @@ ANSWER_MARGIN_MS: Final = 2_000
 # A waiter may take an answer that is no longer fresh when it arrives, so the cache must keep it a little longer. An
 # answer for which there is no room is kept for the waiters only.
 BRIEFLY_MS: Final = 2_000
+
+# How many new answers of a query the cache takes at once, and again in the lifetime of an answer. At 2 kB each, twice as
+# many take up some 90 MB.
+NEW_ANSWERS: Final = 20_000
 
 # No request lives longer: API Gateway ends it.
 LONGEST_LOAD_MS: Final = 30_000
@@ -76,7 +81,7 @@ class Policy(NamedTuple):
     compress: bool = True  # store the body compressed, where that pays
     local_ms: int = 0  # how long one process may keep the answer in memory, where no invalidation reaches it
     client_ms: int = 0  # how long a browser or CDN may keep the answer without asking; 0: it must ask
-    new_answers: int = 20_000  # how many the cache takes at once, and again in the lifetime of an answer
+    new_answers: int = NEW_ANSWERS  # how many the cache takes at once, and again in the lifetime of an answer
 
     @property
     def tag_ms(self) -> int:
