@@ -41,8 +41,8 @@ ANSWER_MARGIN_MS: Final = 2_000
 # answer for which there is no room is kept for the waiters only.
 BRIEFLY_MS: Final = 2_000
 
-# How many new answers of a query the cache takes at once, and again in the lifetime of an answer. At 2 kB each, twice as
-# many take up some 90 MB.
+# How many new answers of a query the cache takes at once, and again in the lifetime of an answer. At 2 kB each, twice
+# as many take up some 90 MB.
 NEW_ANSWERS: Final = 20_000
 
 # No request lives longer: API Gateway ends it.
