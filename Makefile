@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e secrets audit sbom consistency ddl outages bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
+.PHONY: help run psql demo test check e2e secrets audit sbom consistency ddl outages soak bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,7 +71,7 @@ sbom: .venv ## the bill of materials of what is deployed (SBOM=file, ARCHITECTUR
 explore: .venv ## every interleaving of a few readers, writers and faults on the production read path: ten minutes or more
 	@$(BIN)/python -m proofs.explorer
 
-MINUTES ?= 2
+consistency: MINUTES ?= 2
 consistency: .venv ## writes of every kind while servers are killed and messages are lost; no answer may be stale (MINUTES=2, CACHE=node|cluster|pair|unnamed-pair)
 	@$(BIN)/python -m proofs.consistency $$(($(MINUTES) * 60)) --cache $(or $(CACHE),node)
 
@@ -81,6 +81,10 @@ ddl: .venv ## DDL and DML at random on a real PostgreSQL; no answer may be stale
 
 outages: .venv ## what callers feel while servers and processes fail: six minutes (PART=holder|cache|restart|timeout|lock)
 	@$(BIN)/python -m bench.outages $(PART)
+
+soak: MINUTES ?= 60
+soak: .venv ## an hour of mixed load; status 1 if memory, connections, files, keys or rows grow (MINUTES=60, REPORT=1 writes docs/, SAMPLES=file)
+	@$(BIN)/python -m proofs.soak $$(($(MINUTES) * 60)) $(if $(REPORT),--report) $(if $(SAMPLES),--samples $(SAMPLES))
 
 simulate: .venv ## a fleet of up to thousands of sandboxes on the production read path, on a virtual clock (PART=known|incidents|growth)
 	@$(BIN)/python -m proofs.simulator $(PART)

@@ -136,8 +136,12 @@ class Store:
         match command:
             case steps.Renew(token=token):
                 self._values[lease] = (token, at_ms + LEASE_MS)
-            case steps.Store(keys=keys, entry=entry, lifetime_ms=lifetime_ms):
+            case steps.Store(keys=keys, entry=entry, lifetime_ms=lifetime_ms, tag_ms=tag_ms):
                 self._values[keys.entry] = (entry, at_ms + lifetime_ms)
+                for tag in keys.tags:
+                    version, ends_ms = self._values.get(tag, (b"", 0.0))
+                    if at_ms < ends_ms < at_ms + tag_ms:
+                        self._values[tag] = (version, at_ms + tag_ms)
                 del self._values[lease]
             case steps.Release(failure=None):
                 del self._values[lease]

@@ -9,7 +9,7 @@ import pytest
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
-from cacheaside.catalogue.policy import Policy, WaitedOut
+from cacheaside.catalogue.policy import NEW_ANSWERS, Policy, WaitedOut
 from cacheaside.catalogue.statements import Command, Query
 from cacheaside.errors import CatalogueError, UnknownStatement
 from cacheaside.reading.question import Question
@@ -69,6 +69,8 @@ def test_file_is_read(tmp_path: Path) -> None:
         ("%%", "%", 7, "%% for a percent sign"),
         ("-- stale ", '-- returns = "two"\n-- stale ', 3, 'returns must be "many" or "one"'),
         ("-- stale ", '-- waited_out = "503s"\n-- stale ', 3, 'waited_out must be "503" or "load"'),
+        ("-- stale ", "-- new_answers = 0\n-- stale ", 3, "new_answers must be a whole number from 1 to 1,000,000,000"),
+        ("-- stale ", "-- new_answers = true\n-- stale ", 3, "new_answers must be a whole number"),
         ("-- stale ", "-- jitter = 0.6\n-- stale ", 3, "jitter must be a number from 0 to 0.5"),
         ("-- stale ", '-- verify = "no"\n-- stale ', 3, "verify must be true or false"),
         ("-- stale ", '-- timeout = "1m"\n-- stale ', 3, "timeout must be more than 0 and at most 25s"),
@@ -203,10 +205,13 @@ def test_policy_of_a_query_is_read(tmp_path: Path) -> None:
 -- early_refresh = 0
 -- wait = "3s"
 -- waited_out = "load"
+-- new_answers = 7
 -- stale """
     policy = load(tmp_path, GOOD.replace("-- stale ", settings)).policy
     assert (policy.stale_if_error_ms, policy.negative_ttl_ms, policy.wait_ms) == (3_600_000, 2_000, 3_000)
     assert (policy.jitter, policy.early_refresh, policy.waited_out) == (0.1, 0.0, WaitedOut.LOAD)
+    assert policy.new_answers == 7
+    assert load(tmp_path, GOOD).policy.new_answers == NEW_ANSWERS
 
 
 def test_jitter_only_shortens() -> None:

@@ -15,7 +15,7 @@ from cacheaside.catalogue.claims import claim_named
 from cacheaside.catalogue.durations import parse_duration_ms
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value
 from cacheaside.catalogue.patterns import Pattern
-from cacheaside.catalogue.policy import Policy, WaitedOut
+from cacheaside.catalogue.policy import NEW_ANSWERS, Policy, WaitedOut
 from cacheaside.catalogue.sql_file import SqlFile, read_sql_file
 from cacheaside.catalogue.statements import Command, Isolation, Query, Returns
 from cacheaside.catalogue.tags import TAGS_AT_MOST, check_tag
@@ -29,8 +29,9 @@ _STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "params"})
 _COMMAND_KEYS: Final = _STATEMENT_KEYS | {"isolation"}
 _QUERY_KEYS: Final = _STATEMENT_KEYS | {
     *("tags", "ttl", "stale", "stale_if_error", "negative_ttl", "jitter", "early_refresh"),
-    *("wait", "waited_out", "compress", "local", "client", "verify"),
+    *("wait", "waited_out", "compress", "local", "client", "verify", "new_answers"),
 }
+_NEW_ANSWERS_AT_MOST: Final = 1_000_000_000
 _PARAMETER_KEYS: Final = frozenset(
     {
         *("type", "required", "default", "example", "description", "source"),
@@ -108,9 +109,17 @@ def _query(file: SqlFile) -> Query:
         compress=_switch(file, "compress", default=True),
         local_ms=_duration(file, "local", "0s"),
         client_ms=_duration(file, "client", "0s"),
+        new_answers=_new_answers(file),
     )
     verify = _switch(file, "verify", default=True)
     return Query(**common, tags=_tags(file, common["parameters"]), policy=policy, verify=verify)
+
+
+def _new_answers(file: SqlFile) -> int:
+    value = file.header.get("new_answers", NEW_ANSWERS)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _NEW_ANSWERS_AT_MOST:
+        raise file.error("new_answers", f"new_answers must be a whole number from 1 to {_NEW_ANSWERS_AT_MOST:,}")
+    return value
 
 
 def _waited_out(file: SqlFile) -> WaitedOut:

@@ -15,9 +15,11 @@ from typing import Final, NamedTuple
 
 __all__ = [
     "ANSWER_MARGIN_MS",
+    "BRIEFLY_MS",
     "FAILURE_MS",
     "LEASE_MS",
     "LONGEST_LOAD_MS",
+    "NEW_ANSWERS",
     "RENEW_EVERY_MS",
     "Freshness",
     "Policy",
@@ -35,8 +37,13 @@ FAILURE_MS: Final = 1_000
 # A request needs this much besides the load: two round trips to the cache, and a pause of the runtime.
 ANSWER_MARGIN_MS: Final = 2_000
 
-# A waiter may take an answer that is no longer fresh when it arrives, so the cache must keep it a little longer.
-_FOR_WAITERS_MS: Final = 2_000
+# A waiter may take an answer that is no longer fresh when it arrives, so the cache must keep it a little longer. An
+# answer for which there is no room is kept for the waiters only.
+BRIEFLY_MS: Final = 2_000
+
+# How many new answers of a query the cache takes at once, and again in the lifetime of an answer. At 2 kB each, twice
+# as many take up some 90 MB.
+NEW_ANSWERS: Final = 20_000
 
 # No request lives longer: API Gateway ends it.
 LONGEST_LOAD_MS: Final = 30_000
@@ -74,11 +81,17 @@ class Policy(NamedTuple):
     compress: bool = True  # store the body compressed, where that pays
     local_ms: int = 0  # how long one process may keep the answer in memory, where no invalidation reaches it
     client_ms: int = 0  # how long a browser or CDN may keep the answer without asking; 0: it must ask
+    new_answers: int = NEW_ANSWERS  # how many the cache takes at once, and again in the lifetime of an answer
 
     @property
     def tag_ms(self) -> int:
         """Return the lifetime of a tag: longer than that of any entry with its version. A missing tag is a miss."""
         return 2 * self.lifetime_ms(max(self.ttl_ms, self.negative_ttl_ms)) + LONGEST_LOAD_MS
+
+    @property
+    def brief_tag_ms(self) -> int:
+        """Return the lifetime of a tag until the answer for which it was made has found room."""
+        return 2 * BRIEFLY_MS + LONGEST_LOAD_MS
 
     def fresh_ms(self, *, found: bool, chance: float) -> int:
         """Return how long a new answer is fresh. `found` is False for "no such row"; `chance` is in [0, 1)."""
@@ -87,7 +100,7 @@ class Policy(NamedTuple):
 
     def lifetime_ms(self, fresh_ms: int) -> int:
         """Return how long the cache keeps an answer that is fresh for `fresh_ms`."""
-        return fresh_ms + max(self.stale_ms, self.stale_if_error_ms, _FOR_WAITERS_MS)
+        return fresh_ms + max(self.stale_ms, self.stale_if_error_ms, BRIEFLY_MS)
 
     def freshness(self, fresh_until_ms: int, now_ms: int) -> Freshness:
         """Return how an entry that is fresh until `fresh_until_ms` may be used now."""

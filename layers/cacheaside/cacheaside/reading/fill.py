@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from enum import Enum
 from typing import Any, NamedTuple
 
-from cacheaside.catalogue.policy import ANSWER_MARGIN_MS
+from cacheaside.catalogue.policy import ANSWER_MARGIN_MS, BRIEFLY_MS
 from cacheaside.errors import CacheUnavailable, DatabaseError
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, encode, entity_tag, pack
 from cacheaside.reading.failure import Failure, encode_failure, is_shared
+from cacheaside.reading.keys import new_key
 from cacheaside.reading.question import Question
-from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Looked, Release, Renew, Step, Store
+from cacheaside.reading.steps import Acquire, Acquired, Admission, Load, Loaded, Looked, Release, Renew, Step, Store
 
-__all__ = ["ReadContext", "acquire", "load", "release", "store"]
+__all__ = ["Place", "ReadContext", "acquire", "load", "release", "store"]
 
 
 class ReadContext(NamedTuple):
@@ -30,19 +32,39 @@ class ReadContext(NamedTuple):
     time_left_ms: Callable[[], int]  # until the runtime ends this request
 
 
-def acquire(question: Question, context: ReadContext) -> Generator[Step, Any, tuple[bytes | None, Looked]]:
-    """Try to acquire the lease. Returns its token, or None if another request holds it, and the values found.
+class Place(Enum):
+    """Where an answer finds room in the cache."""
+
+    OF_AN_ENTRY = "it replaces one, current or not"
+    NEW = "there was room for a new one. Its tags live for as long only once it is stored"
+    NONE = "too many are new. It is kept briefly, for those who wait for it"
+
+
+class Acquisition(NamedTuple):
+    """`token` is None if another request holds the lease. `looked`: the values found."""
+
+    token: bytes | None
+    looked: Looked
+    place: Place
+
+
+def acquire(question: Question, context: ReadContext, before: Looked) -> Generator[Step, Any, Acquisition]:
+    """Try to acquire the lease, and to find room if the answer is new. `before` has the values seen until now.
 
     Raises CacheUnavailable.
     """
-    token = context.token()
+    token, policy = context.token(), question.query.policy
     seeds = tuple(context.token() for _ in question.keys.tags)
+    is_new, is_loading = before.entry is None, before.lease is not None  # which has found room, or not, already
+    tag_ms = policy.brief_tag_ms if is_new else policy.tag_ms
+    admission = _admission(question) if is_new and not is_loading else None
     try:
-        acquired: Acquired = yield Acquire(question.keys, token, seeds, question.query.policy.tag_ms)
+        acquired: Acquired = yield Acquire(question.keys, token, seeds, tag_ms, admission)
     except CacheUnavailable:
         yield from release(question, token)  # perhaps only the reply was lost
         raise
-    return (token if acquired.won else None), acquired.looked
+    place = Place.NEW if acquired.admitted else Place.NONE
+    return Acquisition(token if acquired.won else None, acquired.looked, place if is_new else Place.OF_AN_ENTRY)
 
 
 def load(
@@ -87,11 +109,15 @@ def load(
     )
 
 
-def store(question: Question, context: ReadContext, entry: Entry) -> Generator[Step, Any, bool]:
+def store(question: Question, context: ReadContext, entry: Entry, place: Place) -> Generator[Step, Any, bool]:
     """Store the entry of a fill, and return whether its lease still held. Raises CacheUnavailable."""
-    lifetime_ms = question.query.policy.lifetime_ms(entry.fresh_until_ms - entry.created_ms)
+    policy = question.query.policy
+    lifetime_ms = policy.lifetime_ms(entry.fresh_until_ms - entry.created_ms)
+    if place is Place.NONE:
+        lifetime_ms = min(lifetime_ms, BRIEFLY_MS)
+    tag_ms = policy.tag_ms if place is Place.NEW else 0
     try:
-        stored: bool = yield Store(question.keys, entry.token, encode(entry), lifetime_ms)
+        stored: bool = yield Store(question.keys, entry.token, encode(entry), lifetime_ms, tag_ms)
     except CacheUnavailable as error:  # perhaps nothing was stored, and so the lease is still there
         yield from _fail(question, context, Failure(error, entry.token, entry.tag_versions, question.digest))
         raise
@@ -107,6 +133,13 @@ def release(question: Question, token: bytes, failure: bytes | None = None) -> G
 def _fail(question: Question, context: ReadContext, failure: Failure) -> Generator[Step, Any, None]:
     """Release the lease of a fill that failed. A failure of a kind that others share is left in its place."""
     yield from release(question, failure.token, encode_failure(failure, context.now_ms()))
+
+
+def _admission(question: Question) -> Admission:
+    """Return the admission of a new answer: `new_answers` at once, and again in the lifetime of an answer."""
+    policy = question.query.policy
+    lifetime_us = policy.lifetime_ms(policy.ttl_ms) * 1_000
+    return Admission(new_key(question.query.name), max(lifetime_us // policy.new_answers, 1), lifetime_us)
 
 
 def _timeout_ms(question: Question, context: ReadContext) -> int:

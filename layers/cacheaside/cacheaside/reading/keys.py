@@ -3,6 +3,7 @@
     cacheaside:entry:{top_products:9f8e…}    the answer
     cacheaside:lease:{top_products:9f8e…}    the token of the request that loads it
     cacheaside:tag:products:42               the version of one source of the answer
+    cacheaside:new:top_products              how much room the new answers of a query have used up
 
 The braces are a Redis Cluster hash tag: entry and lease share a slot, so that one script may touch both. The digest is
 that of the question: it covers all that changes an answer (see `Question.digest`).
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["ENTRY", "PREFIX", "Keys", "query_name", "question_keys", "tag_key"]
+__all__ = ["ENTRY", "PREFIX", "Keys", "new_key", "query_name", "question_keys", "tag_key"]
 
 PREFIX: Final = "cacheaside:"
 ENTRY: Final = f"{PREFIX}entry:"
@@ -36,6 +37,11 @@ def question_keys(name: str, digest: bytes, tags: tuple[str, ...]) -> Keys:
 def query_name(entry: str) -> str:
     """Return the name of the query whose answer has the key `entry`."""
     return entry.removeprefix(f"{ENTRY}{{").partition(":")[0]
+
+
+def new_key(query: str) -> str:
+    """Return the key under which the new answers of `query` are counted."""
+    return f"{PREFIX}new:{query}"
 
 
 def tag_key(tag: str) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cacheaside.reading.entry import Entry
 from cacheaside.reading.steps import Release, Step
 
-__all__ = ["Outcome", "Refresh", "Source"]
+__all__ = ["NO_ROOM", "Outcome", "Refresh", "Source"]
+
+
+NO_ROOM: Final = "new-keys"  # as `detail`: too many answers of the query were new, and this one was not kept
 
 
 class Refresh(NamedTuple):

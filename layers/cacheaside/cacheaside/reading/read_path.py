@@ -22,6 +22,10 @@ holder that lost its lease stores nothing (Nishtala et al., "Scaling Memcache at
 A lease is short, and its holder renews it while it loads (Gray, Cheriton, "Leases", SOSP 1989). A lease that has ended
 is not renewed: an entry under its token could be older than a request that saw no lease.
 
+New answers are limited, so that a caller with many values does not push out the answers of others. One for which there
+is no room is kept for two seconds. So those who wait for it share its load, and one that many ask for is loaded once in
+two seconds, until it finds room.
+
 Keys can hold any value: those of a foreign program, of a bug, of another question. A value that no fill of this
 question can have made counts as a missing one. Acquire and Store replace it.
 """
@@ -36,8 +40,8 @@ from cacheaside.catalogue.policy import ANSWER_MARGIN_MS, LEASE_MS, LONGEST_LOAD
 from cacheaside.errors import CacheasideError, CacheUnavailable, ConstraintViolated, DatabaseError, WaitedTooLong
 from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode
 from cacheaside.reading.failure import Failure, decode_failure
-from cacheaside.reading.fill import ReadContext, acquire, load, release, store
-from cacheaside.reading.outcome import Outcome, Refresh, Source
+from cacheaside.reading.fill import Place, ReadContext, acquire, load, release, store
+from cacheaside.reading.outcome import NO_ROOM, Outcome, Refresh, Source
 from cacheaside.reading.question import Question
 from cacheaside.reading.steps import Look, Looked, Release, Step, Wait
 
@@ -93,19 +97,21 @@ def _elect(
     if _failure(question, context, looked) is not None:
         return None
     with suppress(CacheUnavailable):
-        token, captured = yield from acquire(question, context)
+        token, captured, place = yield from acquire(question, context, looked)
         if token is not None and captured.entry == looked.entry:
-            refresh = _refresh(question, context, token, captured)
+            refresh = _refresh(question, context, token, captured, place)
             return Refresh(refresh, Release(question.keys, token))
         if token is not None:  # another request has refreshed the entry meanwhile
             yield from release(question, token)
     return None
 
 
-def _refresh(question: Question, context: ReadContext, token: bytes, captured: Looked) -> Generator[Step, Any, bool]:
+def _refresh(
+    question: Question, context: ReadContext, token: bytes, captured: Looked, place: Place
+) -> Generator[Step, Any, bool]:
     """Load and store again. If the load fails, no request tries again for a moment."""
     entry = yield from load(question, context, token, captured, refreshes=True)
-    return (yield from store(question, context, entry))
+    return (yield from store(question, context, entry, place))
 
 
 def _load_or_wait(question: Question, context: ReadContext, looked: Looked, last_resort: Entry | None) -> Steps:
@@ -125,7 +131,7 @@ def _load_or_wait(question: Question, context: ReadContext, looked: Looked, last
             if entry is None and (failure := _failure(question, context, looked, seen_fills)) is not None:
                 return _shared(failure, last_resort)
             if entry is None and (looked.lease is None or looked.lease != alive):
-                token, looked = yield from acquire(question, context)
+                token, looked, place = yield from acquire(question, context, looked)
                 alive = looked.lease
                 entry = _usable(question, context, looked, seen_fills)
             if entry is not None:
@@ -142,7 +148,7 @@ def _load_or_wait(question: Question, context: ReadContext, looked: Looked, last
             looked = yield Look(question.keys)
     except CacheUnavailable:
         return (yield from _bypass_cache(question, context, last_resort))
-    return (yield from _fill(question, context, token, looked, source, last_resort))
+    return (yield from _fill(question, context, token, looked, place, source, last_resort))
 
 
 def _usable(question: Question, context: ReadContext, looked: Looked, seen_fills: frozenset[bytes]) -> Entry | None:
@@ -220,6 +226,7 @@ def _fill(
     context: ReadContext,
     token: bytes,
     captured: Looked,
+    place: Place,
     source: Source,
     last_resort: Entry | None,
 ) -> Steps:
@@ -229,9 +236,11 @@ def _fill(
     except DatabaseError as error:
         return _despite(error, last_resort)
     try:
-        stored = yield from store(question, context, entry)
+        stored = yield from store(question, context, entry, place)
     except CacheUnavailable:
         return Outcome(source=source, entry=entry, detail="cache-unavailable")
+    if stored and place is Place.NONE:
+        return Outcome(source=source, entry=entry, detail=NO_ROOM)
     return Outcome(source=source, entry=entry, stored=stored, detail=None if stored else "lease-lost")
 
 

@@ -15,6 +15,7 @@ from cacheaside.reading.question import Question
 __all__ = [
     "Acquire",
     "Acquired",
+    "Admission",
     "EntryStore",
     "Load",
     "Loaded",
@@ -43,6 +44,17 @@ class Looked(NamedTuple):
     tags: tuple[bytes | None, ...]
 
 
+class Admission(NamedTuple):
+    """Asks whether there is room for one more new answer of a query, and takes it.
+
+    There is room for one each `every_us` microseconds, and at most for those of `saved_us` together.
+    """
+
+    key: str
+    every_us: int
+    saved_us: int
+
+
 class Acquire(NamedTuple):
     """Acquire the lease if no live holder has it, give each missing tag a version, then read all again.
 
@@ -55,13 +67,15 @@ class Acquire(NamedTuple):
     token: bytes
     seeds: tuple[bytes, ...]
     tag_ms: int
+    admission: Admission | None = None
 
 
 class Acquired(NamedTuple):
-    """`won`: this request holds the lease. `looked`: the values found right after."""
+    """`won`: this request holds the lease. `looked`: the values found right after. `admitted`: there is room."""
 
     won: bool
     looked: Looked
+    admitted: bool = True
 
 
 class Renew(NamedTuple):
@@ -97,6 +111,7 @@ class Loaded(NamedTuple):
 class Store(NamedTuple):
     """Write the entry if this request still holds the lease, and release the lease, in one atomic step.
 
+    Then each tag is prolonged to `tag_ms`, unless it lives longer anyway.
     Sent: True if written, False if the lease had moved on. Raises CacheUnavailable: it may or may not have happened.
     """
 
@@ -104,6 +119,7 @@ class Store(NamedTuple):
     token: bytes
     entry: bytes
     lifetime_ms: int
+    tag_ms: int = 0
 
 
 class Release(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cacheaside.errors import CacheasideError, DatabaseError, Overloaded, Unprocessable, WaitedTooLong
-from cacheaside.reading.outcome import Refresh, Source
+from cacheaside.reading.outcome import NO_ROOM, Refresh, Source
 from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Answer, Reader
 from cacheaside.runtime.embedded_metrics import EmbeddedMetrics
@@ -50,6 +50,8 @@ class ReadMetrics:
         values: dict[str, float] = {"CacheTime": round(answer.cache_ms, 2)}
         if source in _COUNTED:
             values[_COUNTED[source]] = 1
+        if answer.outcome.detail == NO_ROOM:
+            values["NewKeysRefused"] = 1
         if answer.database_ms is not None:
             values["DatabaseTime"] = round(answer.database_ms, 2)
         self._metrics.add(values, question.query.name)

@@ -11,7 +11,16 @@ from typing import Any, Final
 from cacheaside.catalogue.policy import FAILURE_MS, LEASE_MS
 from cacheaside.drivers.cache.client import key_command, only_cache_unavailable, zeros_and_ones
 from cacheaside.drivers.cache.exchange import CacheCommand
-from cacheaside.drivers.cache.scripts import ACQUIRE, DROP_OVERSIZED, RELEASE, RENEW, STORE, TAG, run_scripts
+from cacheaside.drivers.cache.scripts import (
+    ACQUIRE,
+    ADMIT,
+    DROP_OVERSIZED,
+    RELEASE,
+    RENEW,
+    STORE,
+    TAG,
+    run_scripts,
+)
 from cacheaside.drivers.cache.tags import TagCache
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading import steps
@@ -41,17 +50,23 @@ class Cache(TagCache):
         calls = [ACQUIRE.call([keys.lease, keys.entry], step.token, LEASE_MS)]
         for tag, seed in zip(keys.tags, step.seeds, strict=True):
             calls.append(TAG.call([tag], seed, step.tag_ms))
+        if step.admission is not None:
+            calls.append(ADMIT.call([step.admission.key], step.admission.every_us, step.admission.saved_us))
         with only_cache_unavailable():
-            (lease, entry), *tags = run_scripts(self._client, calls, again=True)
+            (lease, entry), *others = run_scripts(self._client, calls, again=True)
+            tags, admitted = others[: len(keys.tags)], others[len(keys.tags) :]
             looked = _looked([[entry, lease], tags], keys)
-        return steps.Acquired(won=looked.lease == step.token, looked=looked)
+            return steps.Acquired(looked.lease == step.token, looked, 0 not in zeros_and_ones(admitted))
 
     def store(self, step: steps.Store) -> bool:
         """Return True if the entry was written, False if the lease had moved on. Raises CacheUnavailable."""
         call = STORE.call([step.keys.entry, step.keys.lease], step.token, step.entry, step.lifetime_ms)
+        # No script: if another one were unknown, the first would run twice.
+        tags = step.keys.tags if step.tag_ms else ()
+        prolong = [(key_command("PEXPIRE", tag, step.tag_ms, "GT"), None) for tag in tags]
         with only_cache_unavailable():
             # It is not sent twice: if it has run, a second run would return 0.
-            return bool(zeros_and_ones(run_scripts(self._client, [call], again=False))[0])
+            return bool(zeros_and_ones(run_scripts(self._client, [call, *prolong], again=False))[0])
 
     def renew(self, step: steps.Renew) -> bool:
         """Return whether the step's token still holds the lease, which is prolonged then. Raises CacheUnavailable."""

@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError
 from cacheaside.drivers.cache.client import Client
 from cacheaside.drivers.cache.exchange import CacheCommand
 
-__all__ = ["ACQUIRE", "DROP_OVERSIZED", "RELEASE", "RENEW", "STORE", "TAG", "Script", "run_scripts"]
+__all__ = ["ACQUIRE", "ADMIT", "DROP_OVERSIZED", "RELEASE", "RENEW", "STORE", "TAG", "Script", "run_scripts"]
 
 
 class Script:
@@ -58,6 +58,20 @@ end
 return version
 """)
 
+# KEYS: the count of a query. ARGV: µs of room that a new answer takes, µs of room that there are at most. Returns 1 if
+# there was room. The value is the time until which room is used up, so it refills by itself, and ends when it is full:
+# GCRA, ITU-T I.371 annex A. A value that ours cannot be counts as a missing one.
+ADMIT: Final = Script("""
+local time = redis.call('TIME')
+local now, used = time[1] * 1000000 + time[2], redis.pcall('GET', KEYS[1])
+used = type(used) == 'string' and tonumber(used) or now
+if not (used >= now and used <= now + ARGV[2]) then used = now end
+used = used + ARGV[1]
+if used > now + ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], string.format('%.0f', used), 'PX', math.ceil((used - now) / 1000))
+return 1
+""")
+
 # KEYS: entry, lease. ARGV: token, entry, lifetime in ms. Returns 1 if it stored the entry.
 STORE: Final = Script("""
 if redis.pcall('GET', KEYS[2]) ~= ARGV[1] then return 0 end
@@ -87,9 +101,12 @@ return 0
 """)
 
 
-def run_scripts(client: Client, calls: Sequence[tuple[CacheCommand, CacheCommand]], *, again: bool) -> list[Any]:
-    """Return the reply to each call. Scripts that a server does not know are loaded first. Raises redis-py's errors."""
-    runs, loads = [run for run, _ in calls], [load for _, load in calls]
+def run_scripts(client: Client, calls: Sequence[tuple[CacheCommand, CacheCommand | None]], *, again: bool) -> list[Any]:
+    """Return the reply to each call. Scripts that a server does not know are loaded first. Raises redis-py's errors.
+
+    A plain command is a call without a script to load. It may run twice. So may a script, if another one is unknown.
+    """
+    runs, loads = [run for run, _ in calls], [load for _, load in calls if load is not None]
     try:
         return client.run(runs, again=again)
     except NoScriptError:

@@ -1,0 +1,62 @@
+"""A caller with many values fills the cache only as far as the limit on new answers allows."""
+
+from __future__ import annotations
+
+import pytest
+
+from cacheaside.catalogue.policy import BRIEFLY_MS, LONGEST_LOAD_MS
+from cacheaside.reading.outcome import NO_ROOM, Outcome, Source
+from cacheaside.reading.steps import Acquire, Acquired, Admission, Loaded, Looked, Store, Wait
+from tests.unit.support.one_read import NOTHING, OTHER_VERSION, POLICY, VERSION, Read, expect, stored_entry
+
+LIFETIME_MS = POLICY.ttl_ms + POLICY.stale_if_error_ms
+
+
+def fill(read: Read, looked: Looked, *, admitted: bool) -> tuple[Acquire, Store, Outcome]:
+    acquire = expect(read.answer(looked), Acquire)
+    read.answer(Acquired(True, looked._replace(lease=acquire.token, tags=(VERSION,)), admitted))
+    store = expect(read.answer(Loaded(b"{}")), Store)
+    return acquire, store, expect(read.answer(True), Outcome)
+
+
+def test_new_answer_asks_for_room_at_the_rate_of_its_query() -> None:
+    acquire, _, _ = fill(Read(new_answers=900), NOTHING, admitted=True)
+    lifetime_us = LIFETIME_MS * 1_000
+    assert acquire.admission == Admission("cacheaside:new:product", lifetime_us // 900, lifetime_us)
+
+
+def test_new_answer_with_room_is_kept_and_so_are_its_tags() -> None:
+    acquire, store, outcome = fill(Read(), NOTHING, admitted=True)
+    assert (store.lifetime_ms, store.tag_ms) == (LIFETIME_MS, POLICY.tag_ms)
+    assert acquire.tag_ms == 2 * BRIEFLY_MS + LONGEST_LOAD_MS
+    assert (outcome.source, outcome.stored, outcome.detail) == (Source.MISS, True, None)
+
+
+def test_new_answer_without_room_is_given_and_kept_only_for_those_who_wait() -> None:
+    acquire, store, outcome = fill(Read(), NOTHING, admitted=False)
+    assert (store.lifetime_ms, store.tag_ms) == (BRIEFLY_MS, 0)
+    assert acquire.tag_ms < POLICY.tag_ms
+    assert (outcome.source, outcome.stored, outcome.detail) == (Source.MISS, False, NO_ROOM)
+    assert outcome.entry.body == b"{}"
+
+
+def test_answer_that_replaces_an_entry_needs_no_room() -> None:
+    invalidated = Looked(stored_entry(), None, (OTHER_VERSION,))
+    acquire, store, outcome = fill(Read(), invalidated, admitted=True)
+    assert acquire.admission is None
+    assert (acquire.tag_ms, store.lifetime_ms, store.tag_ms) == (POLICY.tag_ms, LIFETIME_MS, 0)
+    assert outcome.stored
+
+
+def test_those_who_wait_take_no_room() -> None:
+    held = Looked(None, b"h" * 16, (VERSION,))
+    read = Read()
+    assert expect(read.answer(held), Acquire).admission is None
+    expect(read.answer(Acquired(False, held)), Wait)
+
+
+@pytest.mark.parametrize("ttl_ms", [1, 500])
+def test_answer_without_room_lives_no_longer_than_one_with_room(ttl_ms: int) -> None:
+    read = Read(ttl_ms=ttl_ms, stale_ms=0, stale_if_error_ms=0)
+    _, store, _ = fill(read, NOTHING, admitted=False)
+    assert store.lifetime_ms <= ttl_ms + BRIEFLY_MS
