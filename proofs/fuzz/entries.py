@@ -15,6 +15,7 @@ from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.reading.entry import Encoding, Entry, decode, encode, entity_tag, pack, unpack
 from cacheaside.reading.question import Question
+from proofs.fuzz.checksums import suffix
 from proofs.fuzz.target import Target
 
 __all__ = ["TARGET"]
@@ -102,7 +103,7 @@ def _check(case: Changed | bytes) -> None:
         changed[4:8] = zlib.crc32(changed[8:], zlib.crc32(changed[:4])).to_bytes(4, "big")
     if case.checksum == "same" and len(changed) >= 81:
         changed = bytearray(data[:81]) + changed[81:]
-        changed += _suffix(zlib.crc32(changed[8:], zlib.crc32(changed[:4])), int.from_bytes(data[4:8], "big"))
+        changed += suffix(zlib.crc32(changed[8:], zlib.crc32(changed[:4])), int.from_bytes(data[4:8], "big"))
     _check_bytes(bytes(changed))
 
 
@@ -119,28 +120,6 @@ def _check_bytes(data: bytes) -> Entry | None:
         assert encode(entry) == data, "encoded again, it is not the same"
     _QUESTION.accepts(entry, 1_000)
     return entry
-
-
-def _suffix(checksum: int, wanted: int) -> bytes:
-    """Return the four bytes after which data with the CRC-32 `checksum` has the CRC-32 `wanted`."""
-    table = [_shifted(each) for each in range(256)]
-    top = {entry >> 24: number for number, entry in enumerate(table)}
-    state, numbers = wanted ^ 0xFFFFFFFF, []
-    for _ in range(4):
-        number = top[state >> 24]
-        numbers.append(number)
-        state = ((state ^ table[number]) << 8) & 0xFFFFFFFF
-    state, suffix = checksum ^ 0xFFFFFFFF, bytearray()
-    for number in reversed(numbers):
-        suffix.append((state ^ number) & 0xFF)
-        state = table[number] ^ (state >> 8)
-    return bytes(suffix)
-
-
-def _shifted(number: int) -> int:
-    for _ in range(8):
-        number = (number >> 1) ^ (0xEDB88320 if number & 1 else 0)
-    return number
 
 
 TARGET: Final = Target(

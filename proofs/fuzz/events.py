@@ -143,7 +143,7 @@ def _load_shop(url: str, functions: Any) -> None:
         sample_data.load(connection, functions / "catalogue", 100, lambda *_: None)
 
 
-def _handlers(functions: Any, environment: Mapping[str, Mapping[str, str]]) -> Mapping[str, Callable[[Any], Any]]:
+def _handlers(functions: Any, environment: Mapping[str, Mapping[str, str]]) -> Mapping[str, Callable[[Any, Any], Any]]:
     template = read_template(ROOT / "template.yaml").functions
     sys.path.insert(0, str(functions))
     handlers = {}

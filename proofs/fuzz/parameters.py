@@ -119,7 +119,7 @@ def _check_values(declared: Mapping[str, Parameter], values: Mapping[str, Value]
         assert repr(again) == repr(values), f"{to_query_string(values)} gives other values"
         assert _question(declared, again).keys == question.keys
     json.dumps([question.query_string, *question.keys]).encode()
-    assert question.digest == _question(declared, dict(reversed(values.items()))).digest
+    assert question.digest == _question(declared, {name: values[name] for name in reversed(list(values))}).digest
 
 
 def _check_query_string(query_string: str) -> None:

@@ -36,7 +36,7 @@ from proofs.fuzz.fake_servers import serving
 from proofs.fuzz.hostile import UNICODE_TEXTS
 from proofs.fuzz.target import Target
 
-__all__ = ["opened"]
+__all__ = ["STARTED", "opened", "result"]
 
 _SECRET: Final = "select_secret_from_host_10_0_0_7"  # the server says it where a caller must not read it
 
@@ -105,7 +105,7 @@ def _status(name: bytes, value: bytes) -> bytes:
 
 
 _READY: Final = _message(b"Z", b"I")
-_STARTED: Final = b"".join(
+STARTED: Final = b"".join(
     (
         _message(b"R", bytes(4)),
         *(_status(*pair) for pair in ((b"server_version", b"18.4"), (b"client_encoding", b"UTF8"), (b"in_hot_standby", b"off"))),
@@ -133,13 +133,13 @@ def _columns(types: list[int], form: int) -> bytes:
     return _message(b"T", struct.pack("!h", len(types)) + b"".join(each))
 
 
-def _result(columns: list[tuple[int, bytes | None]], times: int, form: int) -> bytes:
+def result(columns: list[tuple[int, bytes | None]], times: int, form: int) -> bytes:
     rows = _row([value for _, value in columns]) * times
     return _columns([number for number, _ in columns], form) + rows + _message(b"C", b"SELECT 1\0")
 
 
-_RESULTS: Final = st.builds(_result, st.lists(st.tuples(_TYPES, _DATA), max_size=4), st.sampled_from((0, 1, 1, 1, 2, 3_000)), st.sampled_from((0, 0, 0, 0, 1, 7)))
-_USUAL: Final = st.sampled_from((_result([(25, b'{"a":1}')], 1, 0), _result([(25, b"")], 1, 0), _message(b"C", b"BEGIN\0"), _message(b"C", b"COMMIT\0")))
+_RESULTS: Final = st.builds(result, st.lists(st.tuples(_TYPES, _DATA), max_size=4), st.sampled_from((0, 1, 1, 1, 2, 3_000)), st.sampled_from((0, 0, 0, 0, 1, 7)))
+_USUAL: Final = st.sampled_from((result([(25, b'{"a":1}')], 1, 0), result([(25, b"")], 1, 0), _message(b"C", b"BEGIN\0"), _message(b"C", b"COMMIT\0")))
 _SAID: Final = st.one_of(
     st.just(_SECRET.encode()),
     UNICODE_TEXTS.map(lambda text: f"{_SECRET}\n{text}".encode().replace(b"\0", b"")),
@@ -178,9 +178,9 @@ _ANSWER: Final = st.one_of(
     st.lists(_PARTS, min_size=1, max_size=3).map(b"".join),
 )
 _START: Final = st.one_of(
-    *[st.just(_STARTED)] * 12,
-    st.builds(lambda other: _STARTED[:-6] + other + _READY, _OTHERS),
-    st.builds(lambda other, length: _STARTED[:length] + other, st.one_of(_OTHERS, _said(b"E")), st.integers(0, len(_STARTED))),
+    *[st.just(STARTED)] * 12,
+    st.builds(lambda other: STARTED[:-6] + other + _READY, _OTHERS),
+    st.builds(lambda other, length: STARTED[:length] + other, st.one_of(_OTHERS, _said(b"E")), st.integers(0, len(STARTED))),
 )
 
 

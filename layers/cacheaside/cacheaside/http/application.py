@@ -96,14 +96,17 @@ def _logger() -> Logger:
 
 
 def _log(error: Exception, event: Mapping[str, Any], invocation: Invocation) -> None:
+    is_ours = problems.problem_of(error).status >= 500
+    if not is_ours and not isinstance(error, Unprocessable):
+        return
     keys = {
         "function_request_id": invocation.aws_request_id,
         "correlation_id": event["requestContext"].get("requestId"),
         "sqlstate": getattr(error.__cause__, "pgcode", None),
     }
-    if problems.problem_of(error).status >= 500:
+    if is_ours:
         _logger().error(str(error), exc_info=error, extra=keys)
-    elif isinstance(error, Unprocessable):  # PostgreSQL's message holds values of the caller, which are not logged
+    else:  # PostgreSQL's message holds values of the caller, which are not logged
         _logger().warning(str(error), extra=keys)
 
 
