@@ -35,7 +35,12 @@ def main() -> int:
 
 def _progress(name: str, seconds: float) -> Callable[[int, float], None]:
     def show(cases: int, passed: float) -> None:
-        print(f"\r{name:<12} {passed:5.0f} of {seconds:.0f} s  {cases:>12,} cases", end="", file=sys.__stderr__, flush=True)
+        print(
+            f"\r{name:<12} {passed:5.0f} of {seconds:.0f} s  {cases:>12,} cases",
+            end="",
+            file=sys.__stderr__,
+            flush=True,
+        )
 
     return show if sys.__stderr__ is not None and sys.__stderr__.isatty() else lambda *_: None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -42,19 +42,97 @@ class File(NamedTuple):
     sent: list[str]
 
 
-_STRINGS: Final = st.builds(json.dumps, st.one_of(UNICODE_TEXTS, st.sampled_from(("60s", "1d", "many", "one", "load", "serializable", "x", "things", "things:{x}", '"T":{x},{id}'))))
-_SCALARS: Final = st.one_of(_STRINGS, _STRINGS, NUMBERS, st.sampled_from(("true", "false", "2024-01-01", "2024-01-01T00:00:00Z", "07:32:00", "nan", "inf", "1e400", "[]", "{}", "''", "''''''")))
+_STRINGS: Final = st.builds(
+    json.dumps,
+    st.one_of(
+        UNICODE_TEXTS,
+        st.sampled_from(
+            ("60s", "1d", "many", "one", "load", "serializable", "x", "things", "things:{x}", '"T":{x},{id}')
+        ),
+    ),
+)
+_SCALARS: Final = st.one_of(
+    _STRINGS,
+    _STRINGS,
+    NUMBERS,
+    st.sampled_from(
+        (
+            "true",
+            "false",
+            "2024-01-01",
+            "2024-01-01T00:00:00Z",
+            "07:32:00",
+            "nan",
+            "inf",
+            "1e400",
+            "[]",
+            "{}",
+            "''",
+            "''''''",
+        )
+    ),
+)
 _VALUES: Final = st.recursive(
     _SCALARS,
-    lambda inner: st.lists(inner, max_size=4).map(lambda each: f"[{', '.join(each)}]")
-    | st.lists(st.builds("{} = {}".format, st.sampled_from(("type", "a", '""', "default")), inner), max_size=3).map(lambda each: f"{{{', '.join(each)}}}"),
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda each: f"[{', '.join(each)}]")
+        | st.lists(st.builds("{} = {}".format, st.sampled_from(("type", "a", '""', "default")), inner), max_size=3).map(
+            lambda each: f"{{{', '.join(each)}}}"
+        )
+    ),
     max_leaves=5,
 )
-_KEYS: Final = st.sampled_from(("summary", "ttl", "stale", "stale_if_error", "negative_ttl", "jitter", "early_refresh", "wait", "waited_out", "compress", "local", "client", "verify", "tags", "timeout", "returns", "isolation", "params", "params.x", "params.id.type", 'params.""', "a.b.c", "[params.x]", "[[tags]]"))
-_KINDS: Final = st.sampled_from(("text", "integer", "number", "boolean", "date", "timestamp", "uuid", "enum", "text[]", "integer[]", "enum[]", "number[]"))
-_OPTIONS: Final = st.sampled_from(("required", "default", "example", "description", "min", "max", "min_length", "max_length", "pattern", "values"))
+_KEYS: Final = st.sampled_from(
+    (
+        "summary",
+        "ttl",
+        "stale",
+        "stale_if_error",
+        "negative_ttl",
+        "jitter",
+        "early_refresh",
+        "wait",
+        "waited_out",
+        "compress",
+        "local",
+        "client",
+        "verify",
+        "tags",
+        "timeout",
+        "returns",
+        "isolation",
+        "params",
+        "params.x",
+        "params.id.type",
+        'params.""',
+        "a.b.c",
+        "[params.x]",
+        "[[tags]]",
+    )
+)
+_KINDS: Final = st.sampled_from(
+    (
+        "text",
+        "integer",
+        "number",
+        "boolean",
+        "date",
+        "timestamp",
+        "uuid",
+        "enum",
+        "text[]",
+        "integer[]",
+        "enum[]",
+        "number[]",
+    )
+)
+_OPTIONS: Final = st.sampled_from(
+    ("required", "default", "example", "description", "min", "max", "min_length", "max_length", "pattern", "values")
+)
 _RIGHT: Final = {
-    "values": st.sampled_from(('["a", "it\'s"]', '["a"]', "[1, 2]", '"abc"', '[""]', '["a", "a"]', "[true]", '[["a"]]')),
+    "values": st.sampled_from(
+        ('["a", "it\'s"]', '["a"]', "[1, 2]", '"abc"', '[""]', '["a", "a"]', "[true]", '[["a"]]')
+    ),
     "pattern": st.sampled_from(
         ('"[a-z]+"', '"(a+)+b"', '"\\\\d{1,1000}"', '"("', '"(?s).*"', '"\\\\p{Greek}"', '"[[:alpha:]]\\\\z"')
     ),
@@ -82,14 +160,52 @@ _LINES: Final = st.one_of(
 _GOOD: Final = ('summary = "s"', 'ttl = "60s"', 'tags = ["things"]')
 _PIECES: Final = st.sampled_from(
     (
-        *("%(x)s", "%(nope)s", "%%", "%", " ", "\n", "\r", ",", "'", "'", "''", "\\", "\\", "E'", "e'", "U&'", "N'", '"'),
-        *('U&"', "$$", "$a$", "$1", "a$b$", "1", "--", "/*", "*/", "*", "/", ";", "select", "é", "\0", "\u2028", "\x85"),
+        *(
+            "%(x)s",
+            "%(nope)s",
+            "%%",
+            "%",
+            " ",
+            "\n",
+            "\r",
+            ",",
+            "'",
+            "'",
+            "''",
+            "\\",
+            "\\",
+            "E'",
+            "e'",
+            "U&'",
+            "N'",
+            '"',
+        ),
+        *(
+            'U&"',
+            "$$",
+            "$a$",
+            "$1",
+            "a$b$",
+            "1",
+            "--",
+            "/*",
+            "*/",
+            "*",
+            "/",
+            ";",
+            "select",
+            "é",
+            "\0",
+            "\u2028",
+            "\x85",
+        ),
         *("\x0b", "(", ")", "a$e'", "1e'", "ée'"),
     )
 )
 _SQL: Final = st.lists(_PIECES, max_size=6).map("".join)
 _LONG: Final = st.one_of(
-    st.builds(lambda piece, times: piece * times, _PIECES, st.sampled_from((100, 20_000))), st.just("'',%(x)s," * 20_000)
+    st.builds(lambda piece, times: piece * times, _PIECES, st.sampled_from((100, 20_000))),
+    st.just("'',%(x)s," * 20_000),
 )
 
 
@@ -102,7 +218,9 @@ def _accepted(declared: list[_Declared], lines: list[str], pieces: list[str]) ->
     """Return a file that is right, but for what is wrong in the declarations, the lines and the pieces of SQL."""
     each = {declaration.name: declaration for declaration in declared}.values()
     placeholders = [f"%({declaration.name})s" for declaration in each]
-    sql = "".join(text for pair in zip([*placeholders, ""], [*pieces, *[","] * 9], strict=False) for text in reversed(pair))
+    sql = "".join(
+        text for pair in zip([*placeholders, ""], [*pieces, *[","] * 9], strict=False) for text in reversed(pair)
+    )
     return _text([*(declaration.line for declaration in each), *lines], True, "-- ", f"select {sql}")
 
 
@@ -124,8 +242,15 @@ _DATA: Final = st.one_of(
     ),
     st.binary(max_size=200),
 )
-_FILES: Final = st.builds(File, st.sampled_from(("queries", "commands")), _DATA, st.lists(st.one_of(*map(near, ("text", "integer", "date", "enum"))), min_size=1, max_size=2))
-_API: Final = ApiSettings.from_environment({"READ_AUTHORIZATION": "open", "WRITE_AUTHORIZATION": "open", "DEVELOPER_MODE": "on"})
+_FILES: Final = st.builds(
+    File,
+    st.sampled_from(("queries", "commands")),
+    _DATA,
+    st.lists(st.one_of(*map(near, ("text", "integer", "date", "enum"))), min_size=1, max_size=2),
+)
+_API: Final = ApiSettings.from_environment(
+    {"READ_AUTHORIZATION": "open", "WRITE_AUTHORIZATION": "open", "DEVELOPER_MODE": "on"}
+)
 
 
 @contextmanager
@@ -182,10 +307,10 @@ def _check_statement(statement: Statement, sent: list[str]) -> None:
         with suppress(ValueError):
             values[name] = parameter.from_text(sent[:1])
     with suppress(BadParameters):
-        bind_text(statement.parameters, {name: sent[:1] for name in statement.parameters})
+        bind_text(statement.parameters, dict.fromkeys(statement.parameters, sent[:1]))
     if isinstance(statement, Query):
         with suppress(UnicodeEncodeError):
-            Question(statement, values).keys
+            assert Question(statement, values).keys.query == statement.name
     _check_literals(statement, values, dict.fromkeys(values))
 
 

@@ -45,7 +45,9 @@ _BODIES: Final = st.one_of(
     st.none(),
     st.binary(max_size=60),
     st.text(st.characters(codec="utf-8"), max_size=60).map(str.encode),
-    st.builds(lambda text, times: text * times, st.binary(max_size=9), st.sampled_from((1, 300, 100_000, _TWELVE_MB // 9))),
+    st.builds(
+        lambda text, times: text * times, st.binary(max_size=9), st.sampled_from((1, 300, 100_000, _TWELVE_MB // 9))
+    ),
     st.sampled_from(list(_BOMBS.values())),
 )
 _U64: Final = st.integers(0, 2**64 - 1)

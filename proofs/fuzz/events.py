@@ -49,28 +49,84 @@ _EVERY_TYPE: Final = """-- summary = "Every type"
 select %(x)s as x, %(id)s as id, %(limit)s as "limit", %(since)s as since
 """
 _NAMES: Final = ("every_type", "product", "top_products", "version", "set_price", "place_order", "missing", "")
-_PATHS: Final = ("/", "/queries", "/health", "/openapi.json", "/docs", "/invalidations", "/queries/{}", "/queries/{}/direct", "/commands/{}")
-_METHODS: Final = st.sampled_from(("GET", "GET", "GET", "POST", "POST", "HEAD", "get", "PUT", "OPTIONS", "TRACE", "\r\nGET", "", "PRI"))
+_PATHS: Final = (
+    "/",
+    "/queries",
+    "/health",
+    "/openapi.json",
+    "/docs",
+    "/invalidations",
+    "/queries/{}",
+    "/queries/{}/direct",
+    "/commands/{}",
+)
+_METHODS: Final = st.sampled_from(
+    ("GET", "GET", "GET", "POST", "POST", "HEAD", "get", "PUT", "OPTIONS", "TRACE", "\r\nGET", "", "PRI")
+)
 _ROUTE_NAMES: Final = st.one_of(st.sampled_from(_NAMES), st.sampled_from(_NAMES), TEXTS)
 _RAW_PATHS: Final = st.one_of(
-    *[st.builds(str.format, st.sampled_from(_PATHS), _ROUTE_NAMES)] * 3, TEXTS.map(lambda text: f"/{text}"), st.sampled_from(("/queries%2fproduct", "/queries/../health", "//health", "/health/", "/health%00", "", "/queries/product\n"))
+    *[st.builds(str.format, st.sampled_from(_PATHS), _ROUTE_NAMES)] * 3,
+    TEXTS.map(lambda text: f"/{text}"),
+    st.sampled_from(
+        ("/queries%2fproduct", "/queries/../health", "//health", "/health/", "/health%00", "", "/queries/product\n")
+    ),
 )
-_HEADER_NAMES: Final = st.sampled_from(("content-type", "Content-Type", "accept-encoding", "if-match", "if-none-match", "idempotency-key", "content-encoding", "host", "x-forwarded-for", "cookie", "x-amzn-trace-id", "content-length", "origin"))
+_HEADER_NAMES: Final = st.sampled_from(
+    (
+        "content-type",
+        "Content-Type",
+        "accept-encoding",
+        "if-match",
+        "if-none-match",
+        "idempotency-key",
+        "content-encoding",
+        "host",
+        "x-forwarded-for",
+        "cookie",
+        "x-amzn-trace-id",
+        "content-length",
+        "origin",
+    )
+)
 _HEADER_VALUES: Final = st.one_of(
-    st.sampled_from(("application/json", "application/json; charset=utf-8", "application/json,application/json", "gzip", "gzip;q=0.5, *;q=0", "*", '"a"', 'W/"a", "b"', "identity", "a" * 256, '"a\\"b"', "text/plain")),
+    st.sampled_from(
+        (
+            "application/json",
+            "application/json; charset=utf-8",
+            "application/json,application/json",
+            "gzip",
+            "gzip;q=0.5, *;q=0",
+            "*",
+            '"a"',
+            'W/"a", "b"',
+            "identity",
+            "a" * 256,
+            '"a\\"b"',
+            "text/plain",
+        )
+    ),
     TEXTS,
-    st.builds(lambda word, times: word * times, st.sampled_from(('"a",', ",", "gzip;q=1,", "W/", "a;", '"', " ")), st.sampled_from((10, 3_000))),
+    st.builds(
+        lambda word, times: word * times,
+        st.sampled_from(('"a",', ",", "gzip;q=1,", "W/", "a;", '"', " ")),
+        st.sampled_from((10, 3_000)),
+    ),
 )
 _HEADERS: Final = st.dictionaries(_HEADER_NAMES, _HEADER_VALUES, max_size=4)
 _BODIES: Final = st.one_of(
     JSON_TEXTS,
-    st.builds(lambda number, price: f'{{"id": {number}, "price": {price}}}', *[st.sampled_from(("1", "42", "-1", "0", "1e999", "null", '"1"', "9" * 30, "1.5"))] * 2),
+    st.builds(
+        lambda number, price: f'{{"id": {number}, "price": {price}}}',
+        *[st.sampled_from(("1", "42", "-1", "0", "1e999", "null", '"1"', "9" * 30, "1.5"))] * 2,
+    ),
     st.builds(lambda tags: json.dumps({"tags": tags}), st.lists(TEXTS, max_size=3)),
     st.builds(lambda name, sent: f'{{"query": {json.dumps(name)}, "params": {sent}}}', _ROUTE_NAMES, JSON_TEXTS),
 )
 
 
-def _event(method: str, path: str, query_string: str, headers: dict[str, str], body: str | None, encoded: bool, routed: bool) -> dict[str, Any]:
+def _event(
+    method: str, path: str, query_string: str, headers: dict[str, str], body: str | None, encoded: bool, routed: bool
+) -> dict[str, Any]:
     """Return the event of API Gateway, whose route fits the path if `routed`."""
     if method == "POST":
         headers = {"content-type": "application/json", **headers}
@@ -95,9 +151,46 @@ def _route(path: str) -> str:
     return re.sub(r"^/(queries|commands)/[^/]+(?=/direct$|$)", r"/\1/{name}", path)
 
 
-_EVENTS: Final = st.builds(_event, _METHODS, _RAW_PATHS, st.one_of(st.just(""), QUERY_STRINGS), _HEADERS, st.one_of(st.none(), _BODIES, _BODIES), st.booleans(), st.booleans())
-_ANYTHING: Final = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXTS, st.just([]), st.just({}), st.just([{}]), st.just({"a": []}))
-_PLACES: Final = st.sampled_from((("routeKey",), ("rawPath",), ("rawQueryString",), ("headers",), ("headers", "content-type"), ("headers", "if-match"), ("headers", "accept-encoding"), ("requestContext",), ("requestContext", "http"), ("requestContext", "http", "method"), ("requestContext", "requestId"), ("body",), ("isBase64Encoded",), ("cookies",), ("version",)))
+_EVENTS: Final = st.builds(
+    _event,
+    _METHODS,
+    _RAW_PATHS,
+    st.one_of(st.just(""), QUERY_STRINGS),
+    _HEADERS,
+    st.one_of(st.none(), _BODIES, _BODIES),
+    st.booleans(),
+    st.booleans(),
+)
+_ANYTHING: Final = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    TEXTS,
+    st.just([]),
+    st.just({}),
+    st.just([{}]),
+    st.just({"a": []}),
+)
+_PLACES: Final = st.sampled_from(
+    (
+        ("routeKey",),
+        ("rawPath",),
+        ("rawQueryString",),
+        ("headers",),
+        ("headers", "content-type"),
+        ("headers", "if-match"),
+        ("headers", "accept-encoding"),
+        ("requestContext",),
+        ("requestContext", "http"),
+        ("requestContext", "http", "method"),
+        ("requestContext", "requestId"),
+        ("body",),
+        ("isBase64Encoded",),
+        ("cookies",),
+        ("version",),
+    )
+)
 
 
 def _changed(event: dict[str, Any], changes: list[tuple[tuple[str, ...], Any, bool]]) -> dict[str, Any]:
@@ -113,11 +206,20 @@ def _changed(event: dict[str, Any], changes: list[tuple[tuple[str, ...], Any, bo
     return event
 
 
-_BROKEN: Final = st.builds(_changed, _EVENTS, st.lists(st.tuples(_PLACES, _ANYTHING, st.booleans()), min_size=1, max_size=3))
-_FUNCTIONS: Final = {"QueryFunction": "query.app", "CommandFunction": "command.app", "InvalidateFunction": "invalidate.app"}
+_BROKEN: Final = st.builds(
+    _changed, _EVENTS, st.lists(st.tuples(_PLACES, _ANYTHING, st.booleans()), min_size=1, max_size=3)
+)
+_FUNCTIONS: Final = {
+    "QueryFunction": "query.app",
+    "CommandFunction": "command.app",
+    "InvalidateFunction": "invalidate.app",
+}
 _CASES: Final = st.builds(Sent, st.sampled_from(sorted(_FUNCTIONS)), st.one_of(_EVENTS, _EVENTS, _EVENTS, _BROKEN))
 
-_LEAKS: Final = re.compile(r"Traceback|File \"|psycopg2|row_to_json|cacheaside\.\w+\(|cacheaside_(?:query|command)\b|127\.0\.0\.1|RedisError|SQLSTATE|\.py\b")
+_LEAKS: Final = re.compile(
+    r"Traceback|File \"|psycopg2|row_to_json|cacheaside\.\w+\(|cacheaside_(?:query|command)\b|127\.0\.0\.1|"
+    r"RedisError|SQLSTATE|\.py\b"
+)
 _HEADER: Final = re.compile(r"[\t -~]*")
 _FIELDS: Final = {"statusCode", "headers", "body", "isBase64Encoded"}
 
@@ -148,7 +250,14 @@ def _handlers(functions: Any, environment: Mapping[str, Mapping[str, str]]) -> M
     sys.path.insert(0, str(functions))
     handlers = {}
     for name, module in _FUNCTIONS.items():
-        os.environ.update({**template[name].environment, **environment[name], "INVALIDATION": "schedule", "POWERTOOLS_LOG_LEVEL": "INFO"})
+        os.environ.update(
+            {
+                **template[name].environment,
+                **environment[name],
+                "INVALIDATION": "schedule",
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+            }
+        )
         handlers[name] = import_module(module).handler
     return handlers
 

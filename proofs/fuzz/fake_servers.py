@@ -12,21 +12,19 @@ __all__ = ["serving"]
 
 @contextmanager
 def serving(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Run a server that calls `serve` with one connection after the other, then closes it. Yields its port."""
+    """Run a server that calls `serve` with each connection, then closes it. Yields its port."""
 
-    def run() -> None:
+    def run(connection: socket.socket) -> None:
+        with closing(connection), suppress(OSError):
+            serve(connection)
+
+    def accept() -> None:
         with suppress(OSError):
             while True:
                 connection, _ = listener.accept()
-                with closing(connection), suppress(OSError):
-                    connection.settimeout(5.0)
-                    serve(connection)
+                threading.Thread(target=run, args=[connection], daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        try:
-            yield int(listener.getsockname()[1])
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(10.0)
+        threading.Thread(target=accept, daemon=True).start()
+        yield int(listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)

@@ -10,16 +10,93 @@ from hypothesis import strategies as st
 __all__ = ["JSON_TEXTS", "NUMBERS", "QUERY_STRINGS", "TEXTS", "UNICODE_TEXTS", "near"]
 
 _SQL: Final = (
-    *("'", "''", "\\", "\\'", "'\\", "\\\\'", '"', "$$", "$a$", "E'", "U&'", "--", "/*", "*/", ";", "%s", "%(x)s", "%%"),
+    *(
+        "'",
+        "''",
+        "\\",
+        "\\'",
+        "'\\",
+        "\\\\'",
+        '"',
+        "$$",
+        "$a$",
+        "E'",
+        "U&'",
+        "--",
+        "/*",
+        "*/",
+        ";",
+        "%s",
+        "%(x)s",
+        "%%",
+    ),
     *("' or 1=1 --", "'; drop table things; --", "\\'; select pg_sleep(9) --", "'::text) union select 1 --", "{", "}"),
     *("NULL", "null", "{NULL}", ",", "{}", "\\x27", "\\047", "\\u0027", "0x27", "\x1a", "\u02bc", "\uff07", "\u2019"),
     # Characters whose bytes in SJIS, GBK or BIG5 end with that of a backslash or a quote.
     *("表", "ソ", "縗", "乗\\", "能'", "\xbf'", "\xbf\\'", "許功蓋"),
 )
-_URLS: Final = ("%", "%2", "%2f", "%2F..", "..", "/", "//", "%00", "%ff", "%c0%af", "%ed%a0%80", "+", "&", "=", "?", "#")
-_LOGS: Final = ("\r", "\n", "\r\n", "\0", "\x1b[2J", "\x1b]0;title\x07", "\x7f", "\x85", "\u2028", "\u2029", "\ufeff", "\u202e")
-_HTTP: Final = ("\r\nSet-Cookie: a=b", "\r\n\r\n<html>", "a,b", '"', "W/", "*", ";q=", "gzip;q=0", "identity", "\t", " ")
-_TEXT: Final = ("", "a", "é", "e\u0301", "€", "🙈", "İ", "ß", "\U0010ffff", "true", "false", "0", "-1", "NaN", "Infinity")
+_URLS: Final = (
+    "%",
+    "%2",
+    "%2f",
+    "%2F..",
+    "..",
+    "/",
+    "//",
+    "%00",
+    "%ff",
+    "%c0%af",
+    "%ed%a0%80",
+    "+",
+    "&",
+    "=",
+    "?",
+    "#",
+)
+_LOGS: Final = (
+    "\r",
+    "\n",
+    "\r\n",
+    "\0",
+    "\x1b[2J",
+    "\x1b]0;title\x07",
+    "\x7f",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\ufeff",
+    "\u202e",
+)
+_HTTP: Final = (
+    "\r\nSet-Cookie: a=b",
+    "\r\n\r\n<html>",
+    "a,b",
+    '"',
+    "W/",
+    "*",
+    ";q=",
+    "gzip;q=0",
+    "identity",
+    "\t",
+    " ",
+)
+_TEXT: Final = (
+    "",
+    "a",
+    "é",
+    "e\u0301",
+    "€",
+    "🙈",
+    "İ",
+    "ß",
+    "\U0010ffff",
+    "true",
+    "false",
+    "0",
+    "-1",
+    "NaN",
+    "Infinity",
+)
 _WORDS: Final = (*_SQL, *_URLS, *_LOGS, *_HTTP, *_TEXT)
 
 # Everything that UTF-8 has.
@@ -36,14 +113,29 @@ TEXTS: Final = st.one_of(*[UNICODE_TEXTS] * 6, st.builds(str.__add__, UNICODE_TE
 NUMBERS: Final = st.one_of(
     st.integers(-(2**70), 2**70).map(str),
     st.from_regex(r"[+-]?[0-9]{0,30}\.?[0-9]{0,30}([eE][+-]?[0-9]{1,4})?", fullmatch=True),
-    st.sampled_from(("1e999", "-1e400", "1e-999999", "0e999999999", "-0", "-0.0", "1_0", " 1", "1\n", "٤", "0x10", "1e")),
-    st.builds(lambda digits, dot: "9" * digits + dot, st.sampled_from((19, 400, 401, 5_000)), st.sampled_from(("", ".0", "e1"))),
+    st.sampled_from(
+        ("1e999", "-1e400", "1e-999999", "0e999999999", "-0", "-0.0", "1_0", " 1", "1\n", "٤", "0x10", "1e")
+    ),
+    st.builds(
+        lambda digits, dot: "9" * digits + dot,
+        st.sampled_from((19, 400, 401, 5_000)),
+        st.sampled_from(("", ".0", "e1")),
+    ),
 )
 _DATES: Final = st.one_of(
     st.dates().map(str),
-    st.builds(lambda at, zone: f"{at.isoformat()}{zone}", st.datetimes(), st.sampled_from(("", "Z", "+05:30", "-15:59", "+16:00"))),
-    st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,7})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?", fullmatch=True),
-    st.sampled_from(("infinity", "now", "0000-01-01", "9999-12-31T23:59:59.999999Z", "10000-01-01", "2024-02-30", "2024-W01-1")),
+    st.builds(
+        lambda at, zone: f"{at.isoformat()}{zone}",
+        st.datetimes(),
+        st.sampled_from(("", "Z", "+05:30", "-15:59", "+16:00")),
+    ),
+    st.from_regex(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,7})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?",
+        fullmatch=True,
+    ),
+    st.sampled_from(
+        ("infinity", "now", "0000-01-01", "9999-12-31T23:59:59.999999Z", "10000-01-01", "2024-02-30", "2024-W01-1")
+    ),
 )
 _NEAR: Final = {
     "text": TEXTS,
@@ -52,7 +144,9 @@ _NEAR: Final = {
     "boolean": st.sampled_from(("true", "false", "True", "1", "on", "true ")),
     "date": _DATES,
     "timestamp": _DATES,
-    "uuid": st.uuids().map(str) | st.uuids().map(lambda each: str(each).upper()) | st.uuids().map(lambda each: f"{{{each}}}"),
+    "uuid": st.uuids().map(str)
+    | st.uuids().map(lambda each: str(each).upper())
+    | st.uuids().map(lambda each: f"{{{each}}}"),
     "enum": st.sampled_from(("a", "it's", "so\\so", "b,c", "A", "a ", "{a}")),
 }
 
@@ -64,11 +158,29 @@ def near(kind: str) -> st.SearchStrategy[str]:
 
 _LEAVES: Final = st.one_of(
     NUMBERS,
-    st.sampled_from(("null", "true", "false", "NaN", "-Infinity", '"\\ud800"', '"\\u0000"', '"\\ud83d\\ude48"', "'a'", "", '"', "{", "[")),
+    st.sampled_from(
+        (
+            "null",
+            "true",
+            "false",
+            "NaN",
+            "-Infinity",
+            '"\\ud800"',
+            '"\\u0000"',
+            '"\\ud83d\\ude48"',
+            "'a'",
+            "",
+            '"',
+            "{",
+            "[",
+        )
+    ),
     UNICODE_TEXTS.map(lambda text: f'"{text}"'),
     UNICODE_TEXTS.map(lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'),
 )
-_NAMES: Final = st.sampled_from(("x", "id", "price", "tags", "query", "params", "", "__proto__", "\\u0078", "é", "x\\ud800"))
+_NAMES: Final = st.sampled_from(
+    ("x", "id", "price", "tags", "query", "params", "", "__proto__", "\\u0078", "é", "x\\ud800")
+)
 
 
 def _objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -80,14 +192,29 @@ def _objects(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 _NESTED: Final = st.builds(
     lambda opening, depth, closing: '{"x":' + opening * depth + closing * depth + "}",
-    *(st.sampled_from(("[", '{"x":', "[[]," )), st.sampled_from((10, 10, 10, 900, 900, 5_000, 100_000)), st.sampled_from(("]", "", "}"))),
+    *(
+        st.sampled_from(("[", '{"x":', "[[],")),
+        st.sampled_from((10, 10, 10, 900, 900, 5_000, 100_000)),
+        st.sampled_from(("]", "", "}")),
+    ),
 )
-_WIDE: Final = st.builds(lambda item, times: f'{{"x":[{",".join([item] * times)}]}}', _LEAVES, st.sampled_from((10, 10, 10, 10, 300, 30_000)))
+_WIDE: Final = st.builds(
+    lambda item, times: f'{{"x":[{",".join([item] * times)}]}}', _LEAVES, st.sampled_from((10, 10, 10, 10, 300, 30_000))
+)
 _WELL: Final = st.recursive(_LEAVES, _objects, max_leaves=8)
 # Text that is JSON, or nearly.
-JSON_TEXTS: Final = st.one_of(_WELL, st.lists(st.builds(lambda n, v: f'"{n}":{v}', _NAMES, _WELL), max_size=5).map(lambda each: f"{{{','.join(each)}}}"), _WELL, _NESTED, _WIDE, TEXTS)
+JSON_TEXTS: Final = st.one_of(
+    _WELL,
+    st.lists(st.builds(lambda n, v: f'"{n}":{v}', _NAMES, _WELL), max_size=5).map(lambda each: f"{{{','.join(each)}}}"),
+    _WELL,
+    _NESTED,
+    _WIDE,
+    TEXTS,
+)
 
-_COMPONENTS: Final = st.one_of(TEXTS.map(lambda text: quote(text, errors="surrogatepass")), UNICODE_TEXTS, st.sampled_from(_URLS))
+_COMPONENTS: Final = st.one_of(
+    TEXTS.map(lambda text: quote(text, errors="surrogatepass")), UNICODE_TEXTS, st.sampled_from(_URLS)
+)
 
 
 def _pairs(names: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -96,5 +223,9 @@ def _pairs(names: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 QUERY_STRINGS: Final = st.one_of(
     *(_pairs(st.sampled_from(("x", "id", "limit", "since", "X", "x[]", ""))), _pairs(_COMPONENTS), TEXTS),
-    st.builds(lambda pair, times: "&".join([pair] * times), st.sampled_from(("x=1", "x", "=", "%20=", "y1=2")), st.sampled_from((2, 2, 2, 300, 20_000))),
+    st.builds(
+        lambda pair, times: "&".join([pair] * times),
+        st.sampled_from(("x=1", "x", "=", "%20=", "y1=2")),
+        st.sampled_from((2, 2, 2, 300, 20_000)),
+    ),
 )

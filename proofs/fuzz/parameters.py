@@ -158,7 +158,7 @@ def _meaning(kind: str, texts: list[str]) -> list[Any]:
         "integer": Fraction,
         "number": Fraction,
         "date": date.fromisoformat,
-        "timestamp": lambda text: (at if (at := datetime.fromisoformat(text)).tzinfo else at.replace(tzinfo=UTC)),
+        "timestamp": lambda text: at if (at := datetime.fromisoformat(text)).tzinfo else at.replace(tzinfo=UTC),
         "uuid": UUID,
     }
     return [readers.get(kind, str)(text) for text in texts]

@@ -41,7 +41,13 @@ _ENCODINGS: Final = ("UTF8", "EUC_JP", "LATIN1", "SQL_ASCII")
 # What a role, a database or a parameter group may set. PostgreSQL names a setting that it does not have.
 _SETTINGS: Final = (
     *("", "standard_conforming_strings=off", "backslash_quote=on", "escape_string_warning=off", "client_encoding=SJIS"),
-    *("client_encoding=BIG5", "array_nulls=off", "DateStyle=German", "quote_all_identifiers=on", "IntervalStyle=sql_standard"),
+    *(
+        "client_encoding=BIG5",
+        "array_nulls=off",
+        "DateStyle=German",
+        "quote_all_identifiers=on",
+        "IntervalStyle=sql_standard",
+    ),
 )
 # Placeholders beside everything that begins, ends or continues a literal. Each has the value once as a column `x`.
 _TEMPLATES: Final = (
@@ -72,7 +78,13 @@ _CASES: Final = st.sampled_from(sorted(SCALAR_TYPES)).flatmap(
         Asked,
         st.just(kind),
         st.lists(st.one_of(UNICODE_TEXTS, near(kind)) if kind == "text" else near(kind), min_size=1, max_size=3),
-        *(st.booleans(), st.sampled_from(_TEMPLATES), st.sampled_from(_ENCODINGS), st.sampled_from(_SETTINGS), st.booleans()),
+        *(
+            st.booleans(),
+            st.sampled_from(_TEMPLATES),
+            st.sampled_from(_ENCODINGS),
+            st.sampled_from(_SETTINGS),
+            st.booleans(),
+        ),
     )
 )
 
@@ -91,7 +103,17 @@ class _Log:
         self.read += len(data)
         lines = re.split(rb"^(?=\d+ LOG:  statement: )", data, flags=re.MULTILINE)
         logged = [line.partition(b"statement: ")[2] for line in lines if b" LOG:  statement: " in line]
-        return [re.sub(r"\n\S+ (?:ERROR|DETAIL|CONTEXT|HINT|STATEMENT|WARNING|NOTICE):.*", "\n", each.decode(errors="surrogateescape"), flags=re.DOTALL).removesuffix("\n").replace("\n\t", "\n") for each in logged]
+        return [
+            re.sub(
+                r"\n\S+ (?:ERROR|DETAIL|CONTEXT|HINT|STATEMENT|WARNING|NOTICE):.*",
+                "\n",
+                each.decode(errors="surrogateescape"),
+                flags=re.DOTALL,
+            )
+            .removesuffix("\n")
+            .replace("\n\t", "\n")
+            for each in logged
+        ]
 
 
 @contextmanager
@@ -101,7 +123,12 @@ def opened() -> Iterator[Target]:
         server, _ = exits.enter_context(temporary_postgres(durable=False))
         with closing(psycopg2.connect(server.url)) as owner, owner.cursor() as cursor:
             owner.autocommit = True
-            for setting in ("log_statement = 'all'", "log_line_prefix = '%p '", "log_min_error_statement = panic", "log_min_messages = log"):
+            for setting in (
+                "log_statement = 'all'",
+                "log_line_prefix = '%p '",
+                "log_min_error_statement = panic",
+                "log_min_messages = log",
+            ):
                 cursor.execute(f"alter system set {setting}")
             cursor.execute("select pg_reload_conf()")
             for name in _ENCODINGS:
@@ -125,14 +152,18 @@ def _check(case: Asked, settings: DatabaseSettings, log: _Log) -> None:
     parameter = Parameter(name="x", type=case.kind, is_list=case.is_list, values=values)
     try:
         value = parameter.from_text(case.texts if case.is_list else case.texts[:1])
-        json.dumps(canonical(value), ensure_ascii=False).encode()  # a request with half a surrogate pair comes not so far
+        json.dumps(
+            canonical(value), ensure_ascii=False
+        ).encode()  # a request with half a surrogate pair comes not so far
     except ValueError:
         return
     log.statements()
     body = None
     with suppress(DatabaseError):  # such as a text that the database has no encoding for
         body = _answer(case, {"x": parameter}, {"x": value}, settings)
-    ours = [statement for statement in log.statements() if "cacheaside.limits" in statement and _marks(case) in statement]
+    ours = [
+        statement for statement in log.statements() if "cacheaside.limits" in statement and _marks(case) in statement
+    ]
     assert body is None or ours, "the log has not the statement"
     standard = "standard_conforming_strings=off" not in case.setting
     for statement in ours if case.encoding == "UTF8" else ():
@@ -145,7 +176,9 @@ def _marks(case: Asked) -> str:
     return "run_command" if case.is_command else "row_to_json"
 
 
-def _answer(case: Asked, parameters: Mapping[str, Parameter], values: Mapping[str, Value], settings: DatabaseSettings) -> bytes | None:
+def _answer(
+    case: Asked, parameters: Mapping[str, Parameter], values: Mapping[str, Value], settings: DatabaseSettings
+) -> bytes | None:
     if case.is_command:
         commands = Commands(settings)
         try:
@@ -194,7 +227,19 @@ def _matched(expected: Sequence[Token], found: Sequence[Token]) -> list[str]:
             literals.append(now.text)
             at += 1
             while found[at].text != ")":  # ::numeric, or ::bigint[]
-                assert found[at].text in ("::", ":", "[", "]", "text", "bigint", "numeric", "boolean", "date", "timestamptz", "uuid")
+                assert found[at].text in (
+                    "::",
+                    ":",
+                    "[",
+                    "]",
+                    "text",
+                    "bigint",
+                    "numeric",
+                    "boolean",
+                    "date",
+                    "timestamptz",
+                    "uuid",
+                )
                 at += 1
             continue
         assert token[:2] == now[:2], f"{now} is in the place of {token}"
@@ -206,7 +251,10 @@ def _matched(expected: Sequence[Token], found: Sequence[Token]) -> list[str]:
 def _meaning(literal: str, case: Asked) -> list[str]:
     if not case.is_list:
         return [literal]
-    return [re.sub(r"\\(.)", r"\1", item[1:-1], flags=re.DOTALL) for item in re.findall(r'"(?:[^"\\]|\\.)*"', literal, re.DOTALL)]
+    return [
+        re.sub(r"\\(.)", r"\1", item[1:-1], flags=re.DOTALL)
+        for item in re.findall(r'"(?:[^"\\]|\\.)*"', literal, re.DOTALL)
+    ]
 
 
 def _as_texts(value: Value) -> list[str]:

@@ -43,7 +43,13 @@ HTTP = {"requestContext": {"http": {"method": "GET"}}, "rawPath": "/health", "ro
 @pytest.mark.parametrize(
     "event",
     [
-        *({}, {"requestContext": None}, {"requestContext": {"http": []}}, {**HTTP, "rawPath": None}, {**HTTP, "body": 5}),
+        *(
+            {},
+            {"requestContext": None},
+            {"requestContext": {"http": []}},
+            {**HTTP, "rawPath": None},
+            {**HTTP, "body": 5},
+        ),
         *({**HTTP, "headers": ["a"]}, {**HTTP, "headers": {"a": 1}}, {**HTTP, "rawQueryString": {"a": "b"}}),
         {**HTTP, "requestContext": {"http": {"method": 1}}},
     ],

@@ -25,7 +25,7 @@ class Request:
     """One request. `headers` have lower-case names.
 
     `name` is what the path has for `{name}` in the route. `Application` sets it when it has found the route.
-    Raises BadBody if the event has not the form of API Gateway's: a client that may invoke the function can send any JSON.
+    Raises BadBody if the event has not the form of API Gateway's: an invoker can send any JSON.
     """
 
     __slots__ = ("body", "event", "headers", "invocation", "method", "name", "path", "query_string")

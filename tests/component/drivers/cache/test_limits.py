@@ -157,7 +157,9 @@ def test_nonsense_makes_the_cache_unavailable(mode: CacheMode, reply: bytes) -> 
             assert_unavailable_soon(act)
 
 
-@pytest.mark.parametrize("pieces", [[b"*1000000000\r\n"], [b"*1\r\n*", b"100", b"0000000\r\n"], [b"*6\r\n", b"%9999999\r\n"]])
+@pytest.mark.parametrize(
+    "pieces", [[b"*1000000000\r\n"], [b"*1\r\n*", b"100", b"0000000\r\n"], [b"*6\r\n", b"%9999999\r\n"]]
+)
 def test_a_reply_that_announces_more_than_fits_in_memory_is_refused_at_once(pieces: list[bytes]) -> None:
     """hiredis makes room for all elements at once, and that takes seconds of CPU."""
 

@@ -32,8 +32,8 @@ _T = TypeVar("_T")
 _CONNECT_S: Final = 3.0
 _PING_S: Final = 1.0
 
-# psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8. And it lets through
-# the errors of Python, if a server sends a value that is none of its type, or other columns than those of the statement.
+# psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8. If a server sends a
+# value that is none of its type, or other columns than the statement has, Python's own errors get through.
 _FAILURES: Final = (psycopg2.Error, ValueError, ArithmeticError, LookupError)
 
 _NO_SLOT: Final = "OVRLD"  # of cacheaside.take_slot; classes of SQLSTATE from I to Z are free for applications
