@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -24,6 +25,8 @@ GOOD = """\
 select * from orders -- of 100 %%
 where customer_id = %(id)s and state = any(%(state)s);
 """
+
+ASKED = '-- summary = "s"\n-- ttl = "1s"\n-- tags = []\n-- params.q = { type = "text" }\n'
 
 
 def load(tmp_path: Path, text: str, name: str = "some_query") -> Query:
@@ -74,6 +77,12 @@ def test_file_is_read(tmp_path: Path) -> None:
         ("-- stale ", "-- jitter = 0.6\n-- stale ", 3, "jitter must be a number from 0 to 0.5"),
         ("-- stale ", '-- verify = "no"\n-- stale ', 3, "verify must be true or false"),
         ("-- stale ", '-- timeout = "1m"\n-- stale ', 3, "timeout must be more than 0 and at most 25s"),
+        ('["open", "shut"]', "[1, 2]", 6, "values must be a list of texts"),
+        ('["open", "shut"]', '"open"', 6, "values must be a list of texts"),
+        ("min = 1", 'required = "no"', 5, "required must be true or false, not 'no'"),
+        ("min = 1", "description = 5", 5, "description must be a text, not 5"),
+        ("%(id)s", "%()s", 8, "'%()s' is no placeholder; the name of a parameter is of letters"),
+        ("select *", "select 1\0", 7, "a NUL character"),
     ],
 )
 def test_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
@@ -103,13 +112,26 @@ def test_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: str,
         ("select $a$it's$a$, %(q)s", True),
         ("select a$a$, %(q)s, b$a$", True),
         ("select 'without end %(q)s", False),
+        ("select E'a'\n'b\\' %(q)s', 'c'", False),  # one string, with the same escapes after the line break
+        ("select E'a' -- it's\n -- so\n 'b\\' %(q)s', 'c'", False),
+        (r"select a$e'\', %(q)s, ''", True),  # the name a$e, and a plain string
+        (r"select €e'\', %(q)s, ''", True),  # to PostgreSQL € is a letter
+        ("select $€$ ' $€$, %(q)s, ''", True),
     ],
 )
 def test_text_of_a_caller_cannot_end_a_comment_or_a_string(tmp_path: Path, sql: str, accepted: bool) -> None:
     """Such a placeholder is refused, because the value would be written there. The `accepted` ones are outside."""
-    header = '-- summary = "s"\n-- ttl = "1s"\n-- tags = []\n-- params.q = { type = "text" }\n'
     with nullcontext() if accepted else pytest.raises(CatalogueError, match="is in quotes or in a comment"):
-        load(tmp_path, header + "\n" + sql)
+        load(tmp_path, ASKED + "\n" + sql)
+
+
+def test_time_to_load_a_file_grows_with_its_length_and_not_with_its_square(tmp_path: Path) -> None:
+    def cpu_s(placeholders: int) -> float:
+        began = time.process_time()
+        load(tmp_path, f"{ASKED}select " + "'', %(q)s, " * placeholders + "1")
+        return time.process_time() - began
+
+    assert min(cpu_s(10_000) for _ in range(3)) < 30 * min(cpu_s(1_000) for _ in range(3))
 
 
 def load_command(tmp_path: Path, header: str = "") -> Command:

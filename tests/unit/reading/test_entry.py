@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cacheaside.reading import entry as library
 from cacheaside.reading.entry import Encoding, Entry, decode, encode, entity_tag, pack, unpack
+from proofs.fuzz.checksums import suffix
 
 BODY = b'{"data":[{"id":1}]}'
 ENTRY = Entry(
@@ -175,6 +176,15 @@ def test_plain_body_that_is_no_answer_is_a_miss_even_if_the_checksum_fits(body: 
 def test_entry_that_was_good_does_not_vouch_for_another_body_in_its_place() -> None:
     assert decode(encode(GZIP_ENTRY)) == GZIP_ENTRY
     assert decode(encode(GZIP_ENTRY._replace(body=GZIP_BODY[:-5]))) is None
+
+
+@pytest.mark.parametrize("entry", [ENTRY, GZIP_ENTRY], ids=["plain", "gzip"])
+def test_body_that_is_made_to_fit_the_header_of_a_good_entry_is_a_miss(entry: Entry) -> None:
+    data = encode(entry)
+    assert decode(data) == entry
+    forged = data[: -len(entry.body or b"")] + b"\xff\xff\xff"
+    forged += suffix(zlib.crc32(forged[8:], zlib.crc32(forged[:4])), int.from_bytes(data[4:8], "big"))
+    assert (with_checksum(forged), decode(forged)) == (forged, None)
 
 
 def test_bomb_takes_no_more_memory_than_an_answer() -> None:

@@ -285,4 +285,6 @@ def _response(
     retry = {"Retry-After": _RETRY_AFTER_S} if problem.retry else {}
     # No client may keep an error. A NotFound of a query brings a Cache-Control of its own.
     all_headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **retry, **(headers or {})}
-    return Response(problem.status, all_headers, json.dumps(document, ensure_ascii=False))
+    # A text of the caller can have half a surrogate pair, which has no UTF-8.
+    body = json.dumps(document, ensure_ascii=False).encode(errors="replace").decode()
+    return Response(problem.status, all_headers, body)
