@@ -117,7 +117,7 @@ class Pool:
         except FunctionFailed as failure:
             self._discard(sandbox)
             if not self._closed:
-                with self._log.open("a") as log:
+                with contextlib.suppress(OSError), self._log.open("a") as log:  # the disk may be full
                     print(f"after the response: {failure}", file=log)
         finally:
             self._settling.discard(sandbox)

@@ -8,6 +8,7 @@ If the function registers an extension, a second line {"settled": true} follows 
 for the next event.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -54,7 +55,7 @@ def main(channel_fd: int, lifeline_fd: int, handler_name: str) -> None:
         try:
             handler = _load(handler_name)
         except BaseException as error:
-            traceback.print_exc()
+            _print_traceback()
             print(json.dumps({"error": _described(error)}), file=channel, flush=True)
             return
         extended = extensions.end_init()
@@ -140,8 +141,13 @@ def _serve(handler: Callable[[Any, Context], Any], message: Json) -> str:
     try:
         return json.dumps({"result": handler(message["event"], _context(message))})
     except Exception as error:
-        traceback.print_exc()
+        _print_traceback()
         return json.dumps({"error": _described(error)})
+
+
+def _print_traceback() -> None:
+    with contextlib.suppress(OSError):  # the disk of the log may be full
+        traceback.print_exc()
 
 
 def _context(message: Json) -> Context:
