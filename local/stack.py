@@ -133,6 +133,8 @@ def _check_cache(url: str) -> None:
     try:
         with client:
             client.ping()
+    except redis.exceptions.InvalidResponse:
+        raise LocalError("CACHE_URL: what answers at this address is neither Valkey nor Redis") from None
     except (redis.RedisError, UnicodeError) as error:
         raise LocalError(f"CACHE_URL: {one_line(error)}") from None
 

@@ -84,7 +84,7 @@ def main(shutdown: Shutdown, arguments: list[str]) -> int:
         # What a command returns, or passes to `Context.exit`, is its exit status.
         status = _cacheaside.main(arguments, "cacheaside", "_CACHEASIDE_COMPLETE", standalone_mode=False, obj=shutdown)
         return int(status or 0)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, BrokenPipeError):  # nothing reads the output any more
         return 0 if arguments[:1] == ["run"] else _INTERRUPTED
     except click.ClickException as error:
         error.show()
