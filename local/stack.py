@@ -28,7 +28,7 @@ from local.servers.valkey import ValkeyServer
 from local.terminal import PrintLine, one_line, short_path
 from migrate.foreign_database import SampleRefused, refuse_sample
 from migrate.sample_data import Sample, load
-from migrate.upgrade import MigrationFailed, upgrade
+from migrate.upgrade import MigrationFailed, unknown, upgrade
 
 __all__ = ["Stack", "running_stack"]
 
@@ -146,6 +146,8 @@ def _load_schema_and_data(stack: Stack, size: int, folder: Path, print_line: Pri
         try:
             if applied := upgrade(connection):
                 print_line(f"Migrations applied: {len(applied)}, up to {applied[-1]}")
+            if ahead := unknown(connection):
+                print_line(f"The database is ahead: it has {', '.join(ahead)}, which this checkout lacks")
             task = "the sample data cannot be loaded"
             load(connection, CATALOGUE, size, Progress("Sample data"))
         except MigrationFailed as error:

@@ -119,8 +119,10 @@ class Server(ABC):
             except StartFailed as failure:
                 self.kill()
                 logged = self._logged(since=log_size)
-                if BUSY not in logged or time.monotonic() > deadline:
+                if BUSY not in logged:
                     raise self._explained(str(failure), logged) from None
+                if time.monotonic() > deadline:
+                    raise StartFailed(f"another program uses port {port} of {self.name}: end that one") from None
                 time.sleep(0.1)
             except BaseException:
                 self.kill()

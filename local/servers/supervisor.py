@@ -38,6 +38,7 @@ class _Watched:
         self._attempts = 0  # since it was healthy
         self._started = self._answered = self._due = clock()
         self._reported = False  # that it does not answer
+        self._explained = False  # why it cannot be started
 
     def look(self) -> None:
         now = self._clock()
@@ -56,8 +57,11 @@ class _Watched:
         try:
             self._server.restart()
             self._print_line(f"{self._server.name} runs again")
+            self._explained = False
         except LocalError as error:
-            self._print_line(f"{self._server.name} cannot be started: {error}")
+            if not self._explained:
+                self._print_line(f"{self._server.name} cannot be started, and is tried again: {error}")
+            self._explained = True
         if self._attempts == _ATTEMPTS:
             self._print_line(f"{self._server.name} is not started any more: stop with Ctrl-C, and run again")
         self._started = self._answered = self._clock()

@@ -62,7 +62,8 @@ def test_a_server_that_ends_again_and_again_is_given_up(watch: Watch) -> None:
 def test_a_reason_that_passes_is_waited_for(watch: Watch) -> None:
     watch.server.running, watch.server.fault = False, "no space left"
     watch.pass_time(30)
-    assert watch.said.count("Valkey cannot be started: no space left") == 4
+    assert watch.server.starts == 4
+    assert watch.said == ["Valkey cannot be started, and is tried again: no space left"], "once"
     watch.server.fault = None
     watch.pass_time(60)
     assert watch.server.running
