@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from local.errors import LocalError
+from local.errors import LocalError, sentence
 from local.servers.server import Server
 from local.terminal import PrintLine
 
@@ -39,6 +39,7 @@ class _Watched:
         self._started = self._answered = self._due = clock()
         self._reported = False  # that it does not answer
         self._explained = False  # why it cannot be started
+        self._given_up = False
 
     def look(self) -> None:
         now = self._clock()
@@ -49,6 +50,9 @@ class _Watched:
             self._probe(now)
         elif self._attempts < _ATTEMPTS:
             self._start()
+        elif not self._given_up:
+            self._given_up = True
+            self._print_line(f"{self._server.name} is not started any more: stop with Ctrl-C, and run again")
 
     def _start(self) -> None:
         if ended := self._server.ended:
@@ -58,12 +62,11 @@ class _Watched:
             self._server.restart()
             self._print_line(f"{self._server.name} runs again")
             self._explained = False
-        except LocalError as error:
+        except (LocalError, OSError) as error:  # OSError: a full disk, or no more processes
             if not self._explained:
-                self._print_line(f"{self._server.name} cannot be started, and is tried again: {error}")
+                reason = sentence(error) or error
+                self._print_line(f"{self._server.name} cannot be started, and is tried again: {reason}")
             self._explained = True
-        if self._attempts == _ATTEMPTS:
-            self._print_line(f"{self._server.name} is not started any more: stop with Ctrl-C, and run again")
         self._started = self._answered = self._clock()
         self._due = self._started + _INTERVAL**self._attempts
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from errno import ENOSPC
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from local.errors import LocalError
 from local.servers.server import Server
 from local.servers.supervisor import Supervisor
 
@@ -19,7 +19,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.running, self.silent, self.starts = True, False, 0
-        self.fault: str | None = None
+        self.fault: OSError | None = None
         self.runs_on = True  # after a start
 
     @property
@@ -32,7 +32,7 @@ class FakeServer:
     def restart(self) -> None:
         self.starts += 1
         if self.fault:
-            raise LocalError(self.fault)
+            raise self.fault
         self.running = self.runs_on
 
 
@@ -56,14 +56,19 @@ def test_a_server_that_ends_again_and_again_is_given_up(watch: Watch) -> None:
     watch.server.running = watch.server.runs_on = False
     watch.pass_time(3600)
     assert watch.server.starts == 6
-    assert watch.said[-1] == "Valkey is not started any more: stop with Ctrl-C, and run again"
+    assert watch.said.count("Valkey is not started any more: stop with Ctrl-C, and run again") == 1
+    watch.server.running = True
+    watch.pass_time(120)
+    assert len(watch.said) == 13, "six ends and six starts before"
 
 
 def test_a_reason_that_passes_is_waited_for(watch: Watch) -> None:
-    watch.server.running, watch.server.fault = False, "no space left"
+    watch.server.running, watch.server.fault = False, OSError(ENOSPC, "No space left", "valkey.log")
     watch.pass_time(30)
     assert watch.server.starts == 4
-    assert watch.said == ["Valkey cannot be started, and is tried again: no space left"], "once"
+    assert watch.said == [
+        "Valkey cannot be started, and is tried again: valkey.log: No space left; free some space and start again"
+    ], "once"
     watch.server.fault = None
     watch.pass_time(60)
     assert watch.server.running
