@@ -9,12 +9,12 @@ from typing import Any, Final
 import pytest
 import redis
 
+from bench.fault_proxy import Fault, fault_proxy
 from cacheaside.drivers.cache import cache as cache_module
 from cacheaside.drivers.cache.deadline import CALL_S
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
-from tests.component.support.fault_proxy import Fault, fault_proxy
 from tests.component.support.faulty_sandbox import MISS, POLICY, EntryState, Expected, InjectedFault, Sandbox
 
 # A call may take CALL_S. The rest is for the load and for opening connections, which is quick here. If this machine

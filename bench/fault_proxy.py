@@ -14,11 +14,10 @@ from hashlib import shake_256
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from tests.component.support.closed_port import bind_port
+from local.servers.processes import HOST
 
-__all__ = ["Fault", "FaultProxy", "fault_proxy"]
+__all__ = ["Fault", "FaultProxy", "bind_port", "fault_proxy"]
 
-HOST: Final = "127.0.0.1"
 _DRIP_S: Final = 0.02
 _ALWAYS: Final = 1_000_000
 _CHUNK: Final = 65_536
@@ -45,6 +44,14 @@ class Fault(Enum):
     HALF_OPEN = "connections that are open pass nothing any more, and are not closed; new ones work"
     DRIP = "answers come a byte at a time"
     GARBAGE = "answers are noise"
+
+
+def bind_port(port: int) -> socket.socket:
+    """Return a socket that is bound to the port and does not listen. So no other process can take the port."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    return listener
 
 
 class FaultProxy:
