@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -41,6 +41,7 @@ class StartFailed(LocalError):
 class Server(ABC):
     name: ClassVar[str]
     stop_signals: ClassVar[Sequence[signal.Signals]]  # the gentlest first; SIGKILL follows by itself
+    environment: ClassVar[Mapping[str, str]] = {}  # of the process, besides PATH
 
     def __init__(self, folder: Path, *, port: int | None = None, log: Path | None = None) -> None:
         """`folder` is for all files of the server. Without `port` a free one is chosen, and kept over restarts."""
@@ -139,7 +140,7 @@ class Server(ABC):
             self._process = subprocess.Popen(
                 self._command(port),
                 cwd=self.folder,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
