@@ -26,6 +26,9 @@ def _possible(_: ChaosStack) -> str | None:
 class Fault:
     """`name` is its row of the report. All random choices of `inject` are drawn from the Random that it is given.
 
+    `group` is the part of the stack that it hits: "cache", "database" or "functions". Two faults may overlap if their
+    groups differ. In one group the end of one fault could be in vain, because the other one still lasts.
+
     `needs` returns the reason why this machine cannot have the fault, or None. The report shows the reason.
     """
 
