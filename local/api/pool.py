@@ -90,6 +90,11 @@ class Pool:
             self._generation += 1
         self._discard_idle()
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the sandboxes that run now, busy or idle."""
+        return [sandbox.pid for sandbox in list(self._all) if sandbox.runs()]
+
     def close(self) -> None:
         """Kill all sandboxes, busy or idle, and start no more."""
         with self._starting:
@@ -103,7 +108,7 @@ class Pool:
             while True:
                 # Most extensions end shortly after the answer. A quick caller may send the next request even sooner.
                 sandbox = self._idle.get(timeout=SETTLE_PATIENCE if self._settling else 0)
-                if sandbox.generation == self._generation:
+                if sandbox.generation == self._generation and sandbox.runs():  # Lambda invokes no dead one either
                     return sandbox
                 self._discard(sandbox)
         except queue.Empty:
@@ -178,6 +183,13 @@ class _Sandbox:
                 start_new_session=True,  # its own process group, so that its children are killed with it
             )
         os.close(their_lifeline)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def runs(self) -> bool:
+        return self._process.poll() is None
 
     def await_ready(self) -> None:
         """Return when the handler is imported."""
