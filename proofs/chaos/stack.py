@@ -33,6 +33,7 @@ from local.servers.processes import HOST
 from local.template import Schedule, Template, read_template
 from migrate.upgrade import upgrade
 from proofs.chaos.failovers import FailoverTimes
+from proofs.chaos.faults.clock import SANDBOX_CLOCK, sandbox_clock, valkey_clock
 from proofs.chaos.proxied import ProxiedNetwork
 from proofs.chaos.register import write_catalogue
 from proofs.consistency.cache_faults import CACHE_KINDS, CacheUnderTest
@@ -71,7 +72,7 @@ class ChaosStack:
     cache_proxies: list[FaultProxy]  # one for each of `cache.nodes`
     database_proxy: FaultProxy
     functions: Path  # what the gateway serves: the code, and `catalogue`
-    clock_file: Path  # for libfaketime: what it adds to the clock of sandboxes and servers
+    clock_file: Path  # what is added to the clock of Valkey; with a suffix, to that of a sandbox. See faults.clock
     ports: MutableSequence[int]  # where clients find gateways
     in_flight: MutableSequence[int]  # how many requests of clients each of them has
     failovers: FailoverTimes
@@ -139,9 +140,10 @@ def running_stack(kind: str, ports: MutableSequence[int], in_flight: MutableSequ
         functions = functions_folder(folder / "functions", {})
         write_catalogue(functions / "catalogue")
         network, failovers = ProxiedNetwork(), FailoverTimes()
+        clock_file = folder / "clock"
+        exits.enter_context(valkey_clock(clock_file))
         cache = exits.enter_context(CACHE_KINDS[kind](folder / "cache", failovers, network))
         database_proxy = exits.enter_context(closing(FaultProxy(HOST, postgres.port)))
-        clock_file = folder / "clock"
         stack = ChaosStack(
             kind=kind,
             folder=folder,
@@ -169,13 +171,15 @@ def _environment(stack: ChaosStack) -> dict[str, dict[str, str]]:
     environment = function_environment(proxied, stack.cache.network.url, embedded=True)
     for variables in environment.values():
         variables["CACHE_MODE"] = stack.cache.mode.value
+        variables |= sandbox_clock(stack.clock_file)
     environment["CommandFunction"]["CACHE_REPLICAS"] = str(stack.cache.replicas)
     return environment
 
 
 def _template(functions: Path) -> Template:
     template = read_template(ROOT / "template.yaml")
-    served = {name: with_code(function, functions) for name, function in template.functions.items()}
+    coded = {name: with_code(function, functions) for name, function in template.functions.items()}
+    served = {name: replace(each, paths=(*each.paths, SANDBOX_CLOCK)) for name, each in coded.items()}
     served["InvalidateFunction"] = replace(served["InvalidateFunction"], timeout=_SWEEP_TIMEOUT_S)
     return replace(template, functions=served, schedules=tuple(map(_more_often, template.schedules)))
 

@@ -1,4 +1,4 @@
-"""A cache that cannot take a write: its memory is full, with and without eviction, or its address leads to a replica."""
+"""A cache that refuses or forgets what it is given: its memory is full, or its address leads to a replica."""
 
 from __future__ import annotations
 
@@ -71,5 +71,5 @@ MEMORY_FAULTS: Final[Sequence[Fault]] = (
     Fault("memory of the cache full, without eviction", "cache", partial(_full, "noeviction")),
     Fault("memory of the cache full, all keys evicted", "cache", partial(_full, "volatile-lru")),
     Fault("memory of the cache full, half of the keys evicted", "cache", _evicting),
-    Fault("cache is read-only, a replica at the address of the primary", "cache", _read_only, frozenset({"node", "pair"})),
+    Fault("a read-only replica at the address of the cache", "cache", _read_only, frozenset({"node", "pair"})),
 )

@@ -29,6 +29,8 @@ class _Disturbance(NamedTuple):
     lasts_s: tuple[float, float] = (0.5, 3.0)
 
 
+ProxiesOf = Callable[["ChaosStack"], Sequence[FaultProxy]]
+
 # The library gives one call of the cache 200 ms, so it waits for the first, and gives up the second.
 _SLOW_S: Final = (0.02, 0.15)
 _LATE_S: Final = (0.25, 1.0)
@@ -46,9 +48,7 @@ _DISTURBANCES: Final = (
 )
 
 
-def _disturb(
-    disturbance: _Disturbance, proxies_of: Callable[[ChaosStack], Sequence[FaultProxy]], stack: ChaosStack, rng: random.Random
-) -> FaultSteps:
+def _disturb(disturbance: _Disturbance, proxies_of: ProxiesOf, stack: ChaosStack, rng: random.Random) -> FaultSteps:
     """Disturb some connections to one server: all of those that pass one proxy, which is drawn."""
     proxy = rng.choice(proxies_of(stack))
     proxy.switch(disturbance.fault, latency_s=rng.uniform(*disturbance.late_s))

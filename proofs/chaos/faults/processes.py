@@ -144,13 +144,16 @@ def _kill_committed(stack: ChaosStack, rng: random.Random) -> FaultSteps:
 def _await(stack: ChaosStack, condition: str) -> None:
     """Return when the statement `condition` returns true. If no request comes to that, return after some seconds."""
     deadline = time.monotonic() + _REACHED_WITHIN_S
-    with closing(psycopg2.connect(stack.owner_url)) as connection, connection.cursor() as cursor:
-        connection.autocommit = True
-        while time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        with (
+            suppress(psycopg2.OperationalError),  # another fault may hit the database meanwhile
+            closing(psycopg2.connect(stack.owner_url)) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(condition)
             if cursor.fetchone() == (True,):
                 return
-            time.sleep(0.005)
+        time.sleep(0.005)
 
 
 def _freeze_sandboxes(function: str, stack: ChaosStack, rng: random.Random) -> FaultSteps:
@@ -185,6 +188,6 @@ PROCESS_FAULTS: Final[Sequence[Fault]] = (
     Fault("one process of PostgreSQL frozen", "database", _freeze_backend),
     *(Fault(f"sandboxes of {name} killed", "functions", partial(_kill_sandboxes, name)) for name in _FUNCTIONS),
     *(Fault(f"sandboxes of {name} frozen", "functions", partial(_freeze_sandboxes, name)) for name in _FUNCTIONS),
-    Fault("sandboxes killed while they load", "functions", _kill_loading),
-    Fault("sandboxes killed between COMMIT and invalidation", "functions", _kill_committed),
+    Fault("sandboxes killed while they load", "database", _kill_loading),
+    Fault("sandboxes killed between COMMIT and invalidation", "cache", _kill_committed),
 )
