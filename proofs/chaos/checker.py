@@ -175,7 +175,9 @@ def _unwritten(history: History) -> Iterator[Violation]:
                 yield Violation("only written values", text, (read,))
             made_by = written.get((row, value))
             if made_by is not None and made_by.begin > read.end:
-                yield Violation("only written values", f"row {row} was read as {value} before its write", (read, made_by))
+                yield Violation(
+                    "only written values", f"row {row} was read as {value} before its write", (read, made_by)
+                )
 
 
 def _writes(history: History) -> Iterator[Violation]:

@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, MutableSequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg2
 
@@ -73,8 +73,8 @@ class ChaosStack:
     database_proxy: FaultProxy
     functions: Path  # what the gateway serves: the code, and `catalogue`
     clock_file: Path  # what is added to the clock of Valkey; with a suffix, to that of a sandbox. See faults.clock
-    ports: MutableSequence[int]  # where clients find gateways
-    in_flight: MutableSequence[int]  # how many requests of clients each of them has
+    ports: Any  # a shared array of integers: where clients find gateways
+    in_flight: Any  # how many requests of clients each of them has
     failovers: FailoverTimes
     environment: dict[str, dict[str, str]] = field(default_factory=dict)  # of each function
     failures: list[FunctionFailure] = field(default_factory=list)
@@ -127,7 +127,7 @@ class ChaosStack:
 
 
 @contextmanager
-def running_stack(kind: str, ports: MutableSequence[int], in_flight: MutableSequence[int]) -> Iterator[ChaosStack]:
+def running_stack(kind: str, ports: Any, in_flight: Any) -> Iterator[ChaosStack]:
     """Run the stack during the block, with a cache of `kind`. `ports` and `in_flight` are shared with the clients."""
     with tempfile.TemporaryDirectory(prefix="cacheaside-") as name, ExitStack() as exits:
         folder = Path(name)
