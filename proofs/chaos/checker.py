@@ -12,7 +12,7 @@ A write is acknowledged by its answer "invalidation": "done", or when the outbox
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -94,8 +94,9 @@ def _malformed(history: History, rows: int) -> Iterator[Violation]:
                 right = False
             if not right or not read.content_type.startswith("application/json"):
                 yield Violation("well-formed", "an answer is malformed, or of another question", (read,))
-        elif read.status and read.status < 500:
-            yield Violation("well-formed", f"a read of rows that exist got {read.status}", (read,))
+        elif read.status < 500:
+            got = read.status or "no answer"
+            yield Violation("well-formed", f"a read of rows that exist got {got}", (read,))
     for write in _attempts(history):
         if write.status == 200:
             try:
@@ -255,8 +256,3 @@ def _recovery(history: History, recovered_s: float) -> Iterator[Violation]:
             took = "not in time" if fault.recovered_s is None else f"after {fault.recovered_s:.1f} s"
             text = f"the stack recovered from “{fault.name}” {took}; {recovered_s:.0f} s are promised"
             yield Violation("recovery by itself", text, (fault,))
-
-
-def share(part: Sequence[object], whole: Sequence[object]) -> float:
-    """Return the share of `part` in `whole`, 0 if both are empty."""
-    return len(part) / max(len(whole), 1)
