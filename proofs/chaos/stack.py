@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -127,8 +127,13 @@ class ChaosStack:
 
 
 @contextmanager
-def running_stack(kind: str, ports: Any, in_flight: Any) -> Iterator[ChaosStack]:
-    """Run the stack during the block, with a cache of `kind`. `ports` and `in_flight` are shared with the clients."""
+def running_stack(
+    kind: str, ports: Any, in_flight: Any, prepare: Callable[[Path], object] = lambda _: None
+) -> Iterator[ChaosStack]:
+    """Run the stack during the block, with a cache of `kind`. `ports` and `in_flight` are shared with the clients.
+
+    `prepare` may change the folder of the functions before they start.
+    """
     with tempfile.TemporaryDirectory(prefix="cacheaside-") as name, ExitStack() as exits:
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL, if root starts it, runs as another user
@@ -139,6 +144,7 @@ def running_stack(kind: str, ports: Any, in_flight: Any) -> Iterator[ChaosStack]
         create_register(postgres.url)
         functions = functions_folder(folder / "functions", {})
         write_catalogue(functions / "catalogue")
+        prepare(functions)
         network, failovers = ProxiedNetwork(), FailoverTimes()
         clock_file = folder / "clock"
         exits.enter_context(valkey_clock(clock_file))
