@@ -26,8 +26,9 @@ __all__ = ["KINDS", "LIMITS", "Campaign", "run_campaign"]
 
 KINDS: Final = ("node", "cluster", "pair")
 LIMITS: Final = Limits(rows=GENERATION + 1, longest_s=LONGEST_S, recovered_s=15.0)
-_WARM_S: Final = 2.0
-_HEALTHY_S: Final = 4.0
+_COLD: Final = 60  # operations before those that count
+_HEALTHY: Final = 120  # operations before the first fault, to know how long answers take
+_STARTED_WITHIN_S: Final = 60.0
 _DRAINED_WITHIN_S: Final = 60.0  # a killed invalidate function is invoked again within 15 s, and polls
 _ANSWERED_WITHIN_S: Final = 45.0
 
@@ -70,14 +71,14 @@ def run_campaign(
             Observer(stack, campaign.history) as observer,
             _clients(context, target, campaign.history) as end_writes,
         ):
+            _await(campaign.history, _COLD)  # sandboxes start, and the caches fill
+            campaign.history.operations.clear()
+            _await(campaign.history, _HEALTHY)
             began = time.monotonic()
 
             def tick() -> None:
                 progress(min(int(time.monotonic() - began), int(seconds)), int(seconds))
 
-            time.sleep(_WARM_S)
-            campaign.history.operations.clear()
-            time.sleep(_HEALTHY_S)
             injector = Injector(stack, possible, campaign.history, tick)
             injector.run(schedule(seed, kind, {fault.name: fault.group for fault in possible}), began + seconds)
             end_writes()
@@ -89,6 +90,15 @@ def run_campaign(
     campaign.violations = check(campaign.history, LIMITS)
     progress(int(seconds), int(seconds))
     return campaign
+
+
+def _await(history: History, operations: int) -> None:
+    """Return when the clients have done so many operations."""
+    deadline = time.monotonic() + _STARTED_WITHIN_S
+    while len(history.operations) < operations:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the clients do not get answers")
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Evidence:
             for fault in self._faults
         ):
             return False
-        last = begin - _BETWEEN_PROBES_S
+        last = begin
         for probe in self._probes[bisect_left(self._probe_ends, begin) :]:
             if not probe.answered or probe.end - probe.begin > _PROMPT_S or probe.begin - last > _BETWEEN_PROBES_S:
                 return False

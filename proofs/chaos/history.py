@@ -29,6 +29,7 @@ class Operation:
     body: str = ""
     name: str = ""  # of a write, in the journal; its retries have the same
     key: bool = False  # the write has an Idempotency-Key
+    left: bool = False  # the client cut the connection itself, to send the write again
 
 
 @dataclass(frozen=True, slots=True)

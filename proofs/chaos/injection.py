@@ -24,7 +24,7 @@ _LOOK_S: Final = 0.25
 # After that long the next fault comes, and this one counts as one from which the stack did not recover.
 _WAITED_S: Final = 30.0
 # A fault may need the server that another one has just hit.
-_UNREACHABLE: Final = (psycopg2.Error, redis.RedisError, OSError)
+_UNREACHABLE: Final = (psycopg2.OperationalError, psycopg2.InterfaceError, redis.ConnectionError, redis.TimeoutError)
 
 
 class Injector:

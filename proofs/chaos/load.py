@@ -131,7 +131,7 @@ class _Client:
                 text = response.read().decode()
             except (OSError, http.client.HTTPException, UnicodeDecodeError):
                 connection.close()
-                answered = replace(operation, begin=begin, end=time.monotonic())
+                answered = replace(operation, begin=begin, end=time.monotonic(), left=leaves)
             else:
                 age = response.headers.get("age")
                 answered = replace(

@@ -160,7 +160,7 @@ class Prober(_Watcher):
                     self._kept = psycopg2.connect(self._url)
                     self._kept.autocommit = True
                 _ask(self._kept)
-        except psycopg2.Error:
+        except (psycopg2.Error, UnicodeDecodeError):  # psycopg2 cannot decode noise
             self._kept = None
             self._record(Probe(begin, time.monotonic(), answered=False))
         else:

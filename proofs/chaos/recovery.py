@@ -28,7 +28,8 @@ def recovered_after_s(operations: Sequence[Operation], end: float, now: float, h
 
     It is good if no request that ended in it failed, and 99 % of them took about as long as in a healthy stack.
     """
-    asked = sorted((each for each in operations if each.kind != "sql" and each.end >= end), key=lambda each: each.end)
+    of_api = (each for each in operations if each.kind != "sql" and not each.left and each.end >= end)
+    asked = sorted(of_api, key=lambda each: each.end)
     begin = end
     while begin + _WHOLE_S <= now:
         second = [each for each in asked if begin <= each.end < begin + _WHOLE_S]
