@@ -146,7 +146,7 @@ class FaultProxy:
                     time.sleep(self._latency_s * len(_COMMAND.findall(data)))
                 pair.muted = fault in (Fault.RESET, Fault.REFUSAL)
                 if fault is not Fault.REFUSAL:
-                    _send(pair.server, data, *self._pace(fault))
+                    self._send(pair.server, data, *self._pace(fault))
                 if pair.muted:
                     pair.reset()
                     break
@@ -165,7 +165,7 @@ class FaultProxy:
                     time.sleep(self._latency_s)
                 if fault is Fault.GARBAGE:
                     data = _NOISE[: len(data)]
-                _send(pair.client, data, *((1, _DRIP_S) if fault is Fault.DRIP else self._pace(fault)))
+                self._send(pair.client, data, *((1, _DRIP_S) if fault is Fault.DRIP else self._pace(fault)))
         if not (pair.frozen or self._current() is Fault.SILENCE):
             with suppress(OSError):
                 pair.client.shutdown(socket.SHUT_RDWR)  # ends `_ask`, which closes both
@@ -173,6 +173,13 @@ class FaultProxy:
     def _pace(self, fault: Fault) -> tuple[int, float]:
         """Return how many bytes pass at once, and the seconds that each of them takes."""
         return (_PIECE, 1 / self._rate) if fault is Fault.NARROW else (_CHUNK, 0.0)
+
+    def _send(self, to: socket.socket, data: bytes, piece: int, s_per_byte: float) -> None:
+        """Send `data` at a limited rate, or at once from the moment that the fault ends."""
+        for start in range(0, len(data), piece):
+            to.sendall(data[start : start + piece])
+            if s_per_byte and self._current() is not Fault.NONE:
+                time.sleep(s_per_byte * min(piece, len(data) - start))
 
     def _count(self) -> Fault:
         """Count a request. Returns the fault that applies to it."""
@@ -186,13 +193,6 @@ class FaultProxy:
     def _current(self) -> Fault:
         with self._lock:
             return self._fault if self._first <= self.requests <= self._last else Fault.NONE
-
-
-def _send(to: socket.socket, data: bytes, piece: int, s_per_byte: float) -> None:
-    for start in range(0, len(data), piece):
-        to.sendall(data[start : start + piece])
-        if s_per_byte:
-            time.sleep(s_per_byte * min(piece, len(data) - start))
 
 
 class _Pair:

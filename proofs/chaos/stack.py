@@ -43,7 +43,13 @@ __all__ = ["ChaosStack", "FunctionFailure", "running_stack"]
 
 _DISK_MB: Final = 400
 # The disk is small, so PostgreSQL must not keep much of its log. `fsync` only matters when the machine itself fails.
-_POSTGRES_SETTINGS: Final = {"fsync": "off", "max_wal_size": "96MB", "min_wal_size": "32MB", "wal_recycle": "off"}
+_POSTGRES_SETTINGS: Final = {
+    "fsync": "off",
+    "max_wal_size": "96MB",
+    "min_wal_size": "32MB",
+    "wal_recycle": "off",
+    "max_connections": "80",  # a fault takes them all, and each is a process
+}
 # The invalidate function polls for its timeout less 45 s. When a fault kills it, the schedule brings it back.
 _SWEEP_EVERY_S: Final = 15.0
 _SWEEP_TIMEOUT_S: Final = 62.0

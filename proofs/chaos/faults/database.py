@@ -50,16 +50,17 @@ def _restart(number: signal.Signals, stack: ChaosStack, rng: random.Random) -> F
 
 
 def _out_of_connections(stack: ChaosStack, rng: random.Random) -> FaultSteps:
-    """Take the connections of the functions, and all others that a role of theirs can have."""
+    """Take all connections that a role of the functions can have, also those that the functions had."""
     with ExitStack() as held, closing(_superuser(stack)) as owner, owner.cursor() as cursor:
         url = stack.postgres.url_for(_HOLDER)
-        until = time.monotonic() + rng.uniform(*_HELD_S)
-        while time.monotonic() < until:
+        ended = True
+        while ended:
             with suppress(psycopg2.OperationalError):
                 while True:
                     held.enter_context(closing(psycopg2.connect(url, application_name="holder")))
-            cursor.execute(_END_OTHERS)  # also of those that a function opened before we could
-            yield _BETWEEN_BLOWS_S
+            cursor.execute(_END_OTHERS)
+            ended = bool(cursor.rowcount)
+        yield rng.uniform(*_HELD_S)
 
 
 def _read_only(stack: ChaosStack, rng: random.Random) -> FaultSteps:

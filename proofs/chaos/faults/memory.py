@@ -48,12 +48,12 @@ def _evicting(stack: ChaosStack, rng: random.Random) -> FaultSteps:
 
 @contextmanager
 def _limits_restored(nodes: Sequence[ValkeyServer]) -> Iterator[None]:
-    before = [[word for name in _LIMITS for word in execute(node, "CONFIG", "GET", name)] for node in nodes]
+    before = [execute(node, "CONFIG", "GET", *_LIMITS) for node in nodes]
     try:
         yield
     finally:
-        for node, words in zip(nodes, before, strict=True):
-            execute(node, "CONFIG", "SET", *words)
+        for node, limits in zip(nodes, before, strict=True):
+            execute(node, "CONFIG", "SET", *(word for limit in limits.items() for word in limit))
 
 
 def _read_only(stack: ChaosStack, rng: random.Random) -> FaultSteps:

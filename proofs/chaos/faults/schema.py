@@ -70,10 +70,11 @@ def _execute(statements: str, cur: cursor, rng: random.Random) -> None:
 def _restore(stack: ChaosStack, rng: random.Random) -> FaultSteps:
     """Dump table and view, and restore them, as pg_dump and psql do. No writer comes between the two."""
     pg_dump = str(stack.postgres.programs / "pg_dump")
-    command = [pg_dump, "--clean", "--if-exists", "--inserts", "-t", f"{TABLE}*", "-T", _JOURNAL, stack.owner_url]
+    command = [pg_dump, "--inserts", "-t", f"{TABLE}*", "-T", _JOURNAL, stack.owner_url]
     with closing(psycopg2.connect(stack.owner_url)) as owner, owner, owner.cursor() as cur:
         cur.execute(f"lock table {TABLE} in share row exclusive mode")
         dumped = subprocess.run(command, capture_output=True, check=True, text=True)
+        cur.execute(f"drop table {TABLE} cascade")
         cur.execute(_PSQL_COMMAND.sub("", dumped.stdout))
     yield rng.uniform(*_PAUSE_S)
 
