@@ -6,6 +6,6 @@
     observer     what PostgreSQL says past the product                    history    the record of all that
     checker      judges the record, with the `evidence` in it             report     what is printed and documented
 
-`proofs.consistency` makes the same promise about answers hold at many times the rate, without HTTP and without faults of
+`proofs.consistency` checks the same promise about answers at many times the rate, without HTTP and without faults of
 PostgreSQL. Both share the register, the kinds of cache and the replicated Valkey.
 """
