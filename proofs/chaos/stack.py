@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,7 +39,7 @@ from proofs.chaos.register import write_catalogue
 from proofs.consistency.cache_faults import CACHE_KINDS, CacheUnderTest
 from proofs.consistency.register import create_register
 
-__all__ = ["ChaosStack", "FunctionFailure", "running_stack"]
+__all__ = ["ChaosStack", "FunctionFailure", "running_servers", "running_stack"]
 
 _DISK_MB: Final = 400
 # The disk is small, so PostgreSQL must not keep much of its log. `fsync` only matters when the machine itself fails.
@@ -133,8 +133,26 @@ class ChaosStack:
 
 
 @contextmanager
-def running_stack(kind: str, ports: Any, in_flight: Any) -> Iterator[ChaosStack]:
-    """Run the stack during the block, with a cache of `kind`. `ports` and `in_flight` are shared with the clients."""
+def running_stack(
+    kind: str, ports: Any, in_flight: Any, prepare: Callable[[Path], object] = lambda _: None
+) -> Iterator[ChaosStack]:
+    """Run the stack during the block, with a cache of `kind`. `ports` and `in_flight` are shared with the clients.
+
+    `prepare` may change the folder of the functions before they start.
+    """
+    with (
+        running_servers(kind, ports, in_flight, prepare) as stack,
+        closing(Gateway(0)) as gateway,
+        stack._serving(gateway, stack.functions, "served"),
+    ):
+        ports[0] = gateway.port
+        yield stack
+        ports[0] = 0
+
+
+@contextmanager
+def running_servers(kind: str, ports: Any, in_flight: Any, prepare: Callable[[Path], object]) -> Iterator[ChaosStack]:
+    """Run all but the gateway and its sandboxes."""
     with tempfile.TemporaryDirectory(prefix="cacheaside-") as name, ExitStack() as exits:
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL, if root starts it, runs as another user
@@ -145,6 +163,7 @@ def running_stack(kind: str, ports: Any, in_flight: Any) -> Iterator[ChaosStack]
         create_register(postgres.url)
         functions = functions_folder(folder / "functions", {})
         write_catalogue(functions / "catalogue")
+        prepare(functions)
         network, failovers = ProxiedNetwork(), FailoverTimes()
         clock_file = folder / "clock"
         exits.enter_context(valkey_clock(clock_file))
@@ -165,11 +184,7 @@ def running_stack(kind: str, ports: Any, in_flight: Any) -> Iterator[ChaosStack]
             failovers=failovers,
         )
         stack.environment.update(_environment(stack))
-        gateway = exits.enter_context(closing(Gateway(0)))
-        exits.enter_context(stack._serving(gateway, functions, "served"))
-        ports[0] = gateway.port
         yield stack
-        ports[0] = 0
 
 
 def _environment(stack: ChaosStack) -> dict[str, dict[str, str]]:
