@@ -39,7 +39,7 @@ from proofs.chaos.register import write_catalogue
 from proofs.consistency.cache_faults import CACHE_KINDS, CacheUnderTest
 from proofs.consistency.register import create_register
 
-__all__ = ["ChaosStack", "FunctionFailure", "running_stack"]
+__all__ = ["ChaosStack", "FunctionFailure", "running_servers", "running_stack"]
 
 _DISK_MB: Final = 400
 # The disk is small, so PostgreSQL must not keep much of its log. `fsync` only matters when the machine itself fails.
@@ -140,6 +140,19 @@ def running_stack(
 
     `prepare` may change the folder of the functions before they start.
     """
+    with (
+        running_servers(kind, ports, in_flight, prepare) as stack,
+        closing(Gateway(0)) as gateway,
+        stack._serving(gateway, stack.functions, "served"),
+    ):
+        ports[0] = gateway.port
+        yield stack
+        ports[0] = 0
+
+
+@contextmanager
+def running_servers(kind: str, ports: Any, in_flight: Any, prepare: Callable[[Path], object]) -> Iterator[ChaosStack]:
+    """Run all but the gateway and its sandboxes."""
     with tempfile.TemporaryDirectory(prefix="cacheaside-") as name, ExitStack() as exits:
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL, if root starts it, runs as another user
@@ -171,11 +184,7 @@ def running_stack(
             failovers=failovers,
         )
         stack.environment.update(_environment(stack))
-        gateway = exits.enter_context(closing(Gateway(0)))
-        exits.enter_context(stack._serving(gateway, functions, "served"))
-        ports[0] = gateway.port
         yield stack
-        ports[0] = 0
 
 
 def _environment(stack: ChaosStack) -> dict[str, dict[str, str]]:
