@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from proofs.chaos.evidence import Evidence
 from proofs.chaos.history import Drained, History, Operation
@@ -22,7 +22,9 @@ from proofs.chaos.history import Drained, History, Operation
 __all__ = ["Limits", "Violation", "check", "is_killed", "reads"]
 
 # The problems whose explanation says that nothing was written, or that the statement was cancelled.
-_REFUSED: Final = frozenset(["unavailable", "busy", "refused-for-now", "conflict", "unprocessable", "timeout"])
+_REFUSED: Final = frozenset(
+    ["unavailable", "busy", "refused-for-now", "conflict", "unprocessable", "timeout", "no-row"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,9 @@ def is_killed(operation: Operation) -> bool:
     return operation.status == 500 and operation.content_type != "application/problem+json"
 
 
-def _data(operation: Operation) -> Any:
-    return json.loads(operation.body)["data"]
-
-
-def values_of(read: Operation) -> dict[int, int]:
+def _values_of(read: Operation) -> dict[int, int]:
     """Return the values that a read answered, by row. Raises ValueError, TypeError or KeyError if it is malformed."""
-    data = _data(read)
+    data = json.loads(read.body)["data"]
     one = read.kind == "row"
     values = {data["id"]: data["value"]} if one else dict(zip(data["ids"], data["values"], strict=True))
     if not all(isinstance(value, int) for value in values.values()):
@@ -91,7 +89,7 @@ def _malformed(history: History, rows: int) -> Iterator[Violation]:
         expected = {read.row} if read.kind == "row" else set(range(rows))
         if read.status == 200:
             try:
-                right = values_of(read).keys() == expected
+                right = _values_of(read).keys() == expected
             except (ValueError, TypeError, KeyError):
                 right = False
             if not right or not read.content_type.startswith("application/json"):
@@ -100,15 +98,22 @@ def _malformed(history: History, rows: int) -> Iterator[Violation]:
             got = read.status or "no answer"
             yield Violation("well-formed", f"a read of rows that exist got {got}", (read,))
     for write in _attempts(history):
-        if write.status == 200:
-            try:
-                right = _data(write)["id"] == write.row
-            except (ValueError, TypeError, KeyError):
-                right = False
-            if not right:
-                yield Violation("well-formed", "the answer to a write is malformed", (write,))
-        elif write.status not in (0, 409) and write.status < 500:
+        if write.status == 200 and _confirmed(write) is None:
+            yield Violation("well-formed", "the answer to a write is malformed", (write,))
+        # 404: it waited for a transaction that replaced the row. 409: another attempt with its key is still running.
+        elif write.status not in (0, 200, 404, 409) and write.status < 500:
             yield Violation("well-formed", f"a write got {write.status}", (write,))
+
+
+def _confirmed(write: Operation) -> tuple[int, str] | None:
+    """Return the value that a write answered, and the state of its invalidation, or None if it is no such answer."""
+    try:
+        document = json.loads(write.body)
+        data, invalidation = document["data"], document["invalidation"]
+        right = data["id"] == write.row and isinstance(data["value"], int) and invalidation in ("done", "pending")
+    except (ValueError, TypeError, KeyError):
+        return None
+    return (data["value"], invalidation) if right and write.status == 200 else None
 
 
 def _attempts(history: History) -> list[Operation]:
@@ -121,7 +126,7 @@ def _answered(history: History) -> list[tuple[Operation, dict[int, int]]]:
     for read in reads(history):
         if read.status == 200:
             try:
-                answered.append((read, values_of(read)))
+                answered.append((read, _values_of(read)))
             except (ValueError, TypeError, KeyError):
                 continue  # reported as malformed
     return answered
@@ -130,9 +135,9 @@ def _answered(history: History) -> list[tuple[Operation, dict[int, int]]]:
 def _old(history: History) -> Iterator[Violation]:
     """Compare each read with the newest acknowledged value of each row at its begin."""
     acknowledged: list[tuple[float, int, int, Operation | Drained]] = [
-        (write.end, int(write.row or 0), _data(write)["value"], write)
+        (write.end, int(write.row or 0), confirmed[0], write)
         for write in _attempts(history)
-        if write.status == 200 and json.loads(write.body).get("invalidation") == "done"
+        if (confirmed := _confirmed(write)) is not None and confirmed[1] == "done"
     ]
     done = _Newest(acknowledged)
     drained = _Newest([(each.at, each.row, each.value, each) for each in history.drained])
@@ -194,12 +199,12 @@ def _writes(history: History) -> Iterator[Violation]:
         attempts.setdefault(write.name, []).append(write)
     for name, tried in attempts.items():
         values, proof = carried_out.get(name, []), tuple(tried)
-        succeeded = [write for write in tried if write.status == 200]
+        succeeded = [confirmed[0] for write in tried if (confirmed := _confirmed(write)) is not None]
         if len(values) > 1:
             yield Violation("no doubled write", f"{name} was carried out {len(values)} times", proof)
         elif succeeded and not values:
             yield Violation("no lost write", f"{name} was acknowledged and is not in the database", proof)
-        elif any(_data(write)["value"] != values[0] for write in succeeded):
+        elif any(value != values[0] for value in succeeded):
             yield Violation("no lost write", f"{name} wrote {values[0]}, and the answer says otherwise", proof)
         elif values and all(_problem(write) in _REFUSED for write in tried):
             yield Violation("no refused write", f"{name} was refused each time, and was carried out", proof)

@@ -102,6 +102,19 @@ def test_malformed_answer(others: dict[str, Any]) -> None:
     assert promises(history(row(1, 0, **others))) == ["well-formed"]
 
 
+@pytest.mark.parametrize(
+    "body", ["", "[]", '{"data": {"id": 0, "value": 1}}', '{"data": {"id": 1}, "invalidation": "done"}']
+)
+def test_malformed_answer_to_a_write(body: str) -> None:
+    assert promises(history(write(1, 1, body=body), changes=1)) == ["well-formed"]
+
+
+def test_write_of_a_row_that_is_being_replaced_may_find_none() -> None:
+    none = failed(write(1, 1), "no-row", 404)
+    assert promises(history(none)) == []
+    assert promises(history(none, changes=1)) == ["no refused write"]
+
+
 def test_answer_of_all_rows_that_lacks_one() -> None:
     assert promises(history(rows(1, [0]))) == ["well-formed"]
 
