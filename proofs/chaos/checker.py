@@ -11,7 +11,9 @@ A write is acknowledged by its answer "invalidation": "done", or when the outbox
 
 from __future__ import annotations
 
+import builtins
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +27,10 @@ __all__ = ["Limits", "Violation", "check", "is_killed", "reads"]
 _REFUSED: Final = frozenset(
     ["unavailable", "busy", "refused-for-now", "conflict", "unprocessable", "timeout", "no-row"]
 )
+# The problems that a fault of PostgreSQL may cause. Any other, such as an internal error, is a bug.
+_EXCUSABLE: Final = _REFUSED | {"outcome-unknown", "overloaded", "waited-too-long"}
+# A function whose handler raised, and the class of the exception.
+_RAISED: Final = re.compile(r"Function(?:, on schedule)?: (?P<name>\w+):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ def check(history: History, limits: Limits) -> list[Violation]:
         *_writes(history),
         *_invalidations(history),
         *_failures(history, evidence),
+        *_bugs(history),
         *_stale_on_error(history, evidence),
         *_latency(history, evidence, limits.longest_s),
         *_recovery(history, limits.recovered_s),
@@ -233,12 +240,22 @@ def _failures(history: History, evidence: Evidence) -> Iterator[Violation]:
             if not evidence.sandbox_ended(operation):
                 yield Violation("no needless 5xx", "a function failed that no fault had hit", (operation,))
             continue
-        if evidence.database_could_answer(operation):
+        if _problem(operation) not in _EXCUSABLE:
+            yield Violation("no needless 5xx", f"no fault explains the problem {_problem(operation)}", (operation,))
+        elif evidence.database_could_answer(operation):
             text = f"PostgreSQL could answer, and the answer was {operation.status} {_problem(operation)}"
             yield Violation("no needless 5xx", text, (operation,))
         elif operation.kind != "write" and (hit := evidence.usable_entry(operation)) is not None:
             text = "an entry that was stored before and was served later could answer"
             yield Violation("no needless 5xx", text, (operation, hit))
+
+
+def _bugs(history: History) -> Iterator[Violation]:
+    """Find exceptions that are none of the product's own: whatever a fault does, its handlers foresee it."""
+    for failure in history.failures:
+        raised = _RAISED.search(failure.text)
+        if raised is not None and hasattr(builtins, raised["name"]):
+            yield Violation("no needless 5xx", f"a function raised {raised['name']}", (failure,))
 
 
 def _stale_on_error(history: History, evidence: Evidence) -> Iterator[Violation]:

@@ -177,6 +177,17 @@ def test_function_that_failed_by_itself() -> None:
     assert promises(history(ended, failures=killed)) == []
 
 
+def test_internal_error_is_never_explained_by_a_fault() -> None:
+    silent = [Probe(4.0, 6.0, answered=False)]
+    assert promises(history(failed(row(5, 0), "internal", 500), probes=silent)) == ["no needless 5xx"]
+
+
+def test_function_that_raised_an_exception_of_python() -> None:
+    raised = RuntimeFailure(1.0, "InvalidateFunction, on schedule: KeyError: 'change' (drain.py:12)")
+    foreseen = RuntimeFailure(1.0, "InvalidateFunction, on schedule: Busy: a lock is held (outbox.py:12)")
+    assert promises(history(failures=[raised, foreseen])) == ["no needless 5xx"]
+
+
 def test_old_answer_on_error_without_an_error() -> None:
     stale = row(5, 0, cache_status="cacheaside; fwd=stale; detail=stale-if-error")
     assert promises(history(stale)) == ["stale only on error"]
