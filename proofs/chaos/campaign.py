@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final
 
 from proofs.chaos.checker import Limits, Violation, check
@@ -19,7 +20,7 @@ from proofs.chaos.load import Target, read_everything, run_load
 from proofs.chaos.observer import Observer, Prober
 from proofs.chaos.plan import schedule
 from proofs.chaos.register import LONGEST_S
-from proofs.chaos.stack import PORTS, ChaosStack, running_stack
+from proofs.chaos.stack import PORTS, running_stack
 from proofs.consistency.register import GENERATION
 
 __all__ = ["KINDS", "LIMITS", "Campaign", "run_campaign"]
@@ -54,14 +55,13 @@ def run_campaign(
     seed: int,
     progress: OnProgress = lambda *_: None,
     faults: Sequence[Fault] = FAULTS,
-    attack: Callable[[ChaosStack], object] = lambda _: None,
+    prepare: Callable[[Path], object] = lambda _: None,
 ) -> Campaign:
-    """Run for about `seconds` and judge. `attack` may change the stack before, to see that a defect is found."""
+    """Run for about `seconds` and judge. `prepare` may change the functions before, to see that a defect is found."""
     context = multiprocessing.get_context("spawn")  # a fork would have copies of the connections of the proxies
     ports, in_flight = context.Array("i", PORTS), context.Array("i", PORTS)
     campaign = Campaign(kind, seconds)
-    with running_stack(kind, ports, in_flight) as stack:
-        attack(stack)
+    with running_stack(kind, ports, in_flight, prepare) as stack:
         possible = [fault for fault in faults if kind in fault.caches]
         campaign.untried = {fault.name: why for fault in possible if (why := fault.needs(stack))}
         possible = [fault for fault in possible if fault.name not in campaign.untried]

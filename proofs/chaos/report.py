@@ -17,15 +17,15 @@ from proofs.chaos.history import Injected, Operation
 __all__ = ["PAGE", "describe", "describe_violations", "write_report"]
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
-_BEGIN: Final = "<!-- written by `make chaos REPORT=1`, from here -->\n"
-_END: Final = "<!-- written by `make chaos REPORT=1`, to here -->\n"
+_BEGIN: Final = "<!-- chaos -->\n"
+_END: Final = "<!-- end -->"
 _HEADER: Final = ("fault", "times", "operations", "violations", "5xx", "longest answer", "recovered after, at most")
 _SHOWN: Final = 10  # violations
 
 
 def write_report(campaigns: Sequence[Campaign], command: str) -> None:
     """Put the results into the page."""
-    put_between(PAGE, _BEGIN, _END, f"\n{describe(campaigns, command)}\n")
+    put_between(PAGE, _BEGIN, _END, f"{describe(campaigns, command)}\n")
 
 
 def describe(campaigns: Sequence[Campaign], command: str) -> str:
