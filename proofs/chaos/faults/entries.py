@@ -55,7 +55,7 @@ def _rubbish(node: redis.Redis, entries: list[bytes], rng: random.Random) -> Non
 
 def _exchanged(node: redis.Redis, entries: list[bytes], rng: random.Random) -> None:
     """Give each key the entry of another question."""
-    values = node.mget(entries) if entries else []
+    values = [node.get(key) for key in entries]  # one command each: in a cluster they are in different slots
     for key, value in zip(entries, values[1:] + values[:1], strict=True):
         if value is not None:
             node.set(key, value, keepttl=True)

@@ -105,7 +105,7 @@ def row_of(stack: ChaosStack, number: int) -> Any:
 def test_new_code_has_another_catalogue(stack: ChaosStack, change: Callable[..., None]) -> None:
     row = stack.catalogue / "queries" / "row.sql"
     before = row.read_text(encoding="utf-8")
-    with _new_code(change, stack, random.Random(1)) as functions:
+    with _new_code(change, stack, random.Random(1)) as functions:  # noqa: S311
         assert (functions / "catalogue" / "queries" / "row.sql").read_text(encoding="utf-8") != before
     assert row.read_text(encoding="utf-8") == before
 
