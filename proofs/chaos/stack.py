@@ -40,7 +40,7 @@ from proofs.chaos.register import write_catalogue
 from proofs.consistency.cache_faults import CACHE_KINDS, CacheUnderTest
 from proofs.consistency.register import create_register
 
-__all__ = ["ChaosStack", "RuntimeFailure", "running_servers", "running_stack"]
+__all__ = ["ChaosStack", "running_servers", "running_stack"]
 
 _DISK_MB: Final = 400
 # The disk is small, so PostgreSQL must not keep much of its log. `fsync` only matters when the machine itself fails.
