@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from proofs.chaos.checker import Limits, Violation, check
 from proofs.chaos.faults import FAULTS, Fault
-from proofs.chaos.history import History, RuntimeFailure
+from proofs.chaos.history import History
 from proofs.chaos.injection import Injector
 from proofs.chaos.load import Target, read_everything, run_load
 from proofs.chaos.observer import Observer, Prober
@@ -85,7 +85,7 @@ def run_campaign(
             observer.finish(_DRAINED_WITHIN_S)
             for _ in range(2):  # the second time from the cache
                 campaign.history.operations += read_everything(target)
-        campaign.history.failures += [RuntimeFailure(each.at, each.text) for each in stack.failures]
+        campaign.history.failures += stack.failures
     campaign.failed = dict(injector.failed)
     campaign.violations = check(campaign.history, LIMITS)
     progress(int(seconds), int(seconds))

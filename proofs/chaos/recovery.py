@@ -14,7 +14,7 @@ _STEP_S: Final = 0.25
 _WHOLE_S: Final = 1.0
 _LEAST: Final = 5  # operations, so that a second says something
 _TIMES: Final = 3.0  # the healthy latency, and on top of it what one pause of a busy machine takes
-_PAUSE_S: Final = 0.25
+_PAUSE_S: Final = 0.5
 
 
 def latency_s(operations: Sequence[Operation], share: float) -> float:

@@ -34,12 +34,13 @@ from local.template import Schedule, Template, read_template
 from migrate.upgrade import upgrade
 from proofs.chaos.failovers import FailoverTimes
 from proofs.chaos.faults.clock import SANDBOX_CLOCK, sandbox_clock, valkey_clock
+from proofs.chaos.history import RuntimeFailure
 from proofs.chaos.proxied import ProxiedNetwork
 from proofs.chaos.register import write_catalogue
 from proofs.consistency.cache_faults import CACHE_KINDS, CacheUnderTest
 from proofs.consistency.register import create_register
 
-__all__ = ["ChaosStack", "FunctionFailure", "running_servers", "running_stack"]
+__all__ = ["ChaosStack", "running_servers", "running_stack"]
 
 _DISK_MB: Final = 400
 # The disk is small, so PostgreSQL must not keep much of its log. `fsync` only matters when the machine itself fails.
@@ -56,14 +57,6 @@ _SWEEP_TIMEOUT_S: Final = 62.0
 _DRAINED_WITHIN_S: Final = 30.0
 
 PORTS: Final = 2  # of the gateway, and of the one that serves a deploy; 0 while there is none
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionFailure:
-    """An invocation without an answer: the runtime's own words, such as that a sandbox was killed."""
-
-    at: float
-    text: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,7 +76,7 @@ class ChaosStack:
     in_flight: Any  # how many requests of clients each of them has
     failovers: FailoverTimes
     environment: dict[str, dict[str, str]] = field(default_factory=dict)  # of each function
-    failures: list[FunctionFailure] = field(default_factory=list)
+    failures: list[RuntimeFailure] = field(default_factory=list)
     _pools: list[Mapping[str, Pool]] = field(default_factory=list)
 
     @property
@@ -129,7 +122,7 @@ class ChaosStack:
                 self._pools.remove(pools)
 
     def _note_failure(self, line: str) -> None:
-        self.failures.append(FunctionFailure(time.monotonic(), line))
+        self.failures.append(RuntimeFailure(time.monotonic(), line))
 
 
 @contextmanager

@@ -22,8 +22,11 @@ def faults(*names: str) -> list[Fault]:
 
 
 def test_no_promise_is_broken_while_servers_and_sandboxes_die() -> None:
-    campaign = run_campaign("node", 20, SEED, faults=faults(*HELD))
-    assert not campaign.violations, describe_violations([campaign])
+    for seconds in (15, 30, 60):  # on a busy machine too little happens
+        campaign = run_campaign("node", seconds, SEED, faults=faults(*HELD))
+        assert not campaign.violations, describe_violations([campaign])
+        if {fault.name for fault in campaign.history.injected} == set(HELD):
+            break
     assert {fault.name for fault in campaign.history.injected} == set(HELD)
     assert not campaign.failed
     assert "**0 violations**" in describe([campaign], "make chaos")
@@ -36,8 +39,7 @@ def counted(campaign: Campaign) -> set[str]:
 
 
 def test_deliberate_defects_are_found() -> None:
-    """The seconds grow with each attempt: on a busy machine too little happens."""
-    for seconds in (20, 40, 60):
+    for seconds in (15, 30, 60):
         campaign = run_campaign("node", seconds, SEED, faults=faults(HELD[0]), prepare=with_defects)
         promises = {violation.promise for violation in campaign.violations}
         missing = [defect.name for defect in DEFECTS if defect.promise not in promises]

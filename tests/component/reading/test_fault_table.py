@@ -188,6 +188,14 @@ def test_without_both_servers_every_read_is_unavailable(sandbox: Sandbox, state:
     sandbox.expect(UNAVAILABLE)
 
 
+def test_cache_that_answers_again_is_asked_before_a_read_fails(sandbox: Sandbox) -> None:
+    """Found by `make chaos`: PostgreSQL restarted, and a look was later than a load of this query takes."""
+    sandbox.prepare_entry(EntryState.FRESH)
+    sandbox.cache.switch(Fault.RESET, times=2)  # a look is sent again once
+    REFUSAL.apply(sandbox.database)
+    sandbox.expect(HIT)
+
+
 def test_last_resort_that_was_read_is_served_if_both_servers_fail_after_that(sandbox: Sandbox) -> None:
     sandbox.prepare_entry(EntryState.LAST_RESORT)
     REFUSAL.apply(sandbox.cache, after=1)

@@ -120,6 +120,15 @@ def test_refusal_by_postgresql_opens_nothing(error: Any) -> None:
     assert (sandbox.pauses, len(sandbox.driver.calls)) == ([], 20)
 
 
+def test_last_chance_of_a_read_is_not_stopped_by_a_breaker_nor_by_the_time_of_a_load() -> None:
+    sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("late"))
+    sandbox.guarded.note_load("q", 10)
+    sandbox.call("look", times=2)
+    sandbox.driver.error = None
+    assert sandbox.guarded.look(Look(question_keys("q", b"", ()), is_last_chance=True)) == "look"
+    assert sandbox.driver.limits[-1] == (deadline.CALL_S * 1000, deadline.CALL_S * 1000)
+
+
 def test_entry_that_is_too_large_opens_nothing_and_is_left_out_for_a_while() -> None:
     sandbox = Sandbox(GuardedCache, errors.EntryTooLarge("1 GB"))
     sandbox.call("look", times=20)

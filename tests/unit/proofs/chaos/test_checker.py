@@ -102,6 +102,19 @@ def test_malformed_answer(others: dict[str, Any]) -> None:
     assert promises(history(row(1, 0, **others))) == ["well-formed"]
 
 
+@pytest.mark.parametrize(
+    "body", ["", "[]", '{"data": {"id": 0, "value": 1}}', '{"data": {"id": 1}, "invalidation": "done"}']
+)
+def test_malformed_answer_to_a_write(body: str) -> None:
+    assert promises(history(write(1, 1, body=body), changes=1)) == ["well-formed"]
+
+
+def test_write_of_a_row_that_is_being_replaced_may_find_none() -> None:
+    none = failed(write(1, 1), "no-row", 404)
+    assert promises(history(none)) == []
+    assert promises(history(none, changes=1)) == ["no refused write"]
+
+
 def test_answer_of_all_rows_that_lacks_one() -> None:
     assert promises(history(rows(1, [0]))) == ["well-formed"]
 
@@ -162,6 +175,17 @@ def test_function_that_failed_by_itself() -> None:
     killed = [RuntimeFailure(5.05, "QueryFunction: the sandbox ended with status -9")]
     assert promises(history(ended)) == ["no needless 5xx"]
     assert promises(history(ended, failures=killed)) == []
+
+
+def test_internal_error_is_never_explained_by_a_fault() -> None:
+    silent = [Probe(4.0, 6.0, answered=False)]
+    assert promises(history(failed(row(5, 0), "internal", 500), probes=silent)) == ["no needless 5xx"]
+
+
+def test_function_that_raised_an_exception_of_python() -> None:
+    raised = RuntimeFailure(1.0, "InvalidateFunction, on schedule: KeyError: 'change' (drain.py:12)")
+    foreseen = RuntimeFailure(1.0, "InvalidateFunction, on schedule: Busy: a lock is held (outbox.py:12)")
+    assert promises(history(failures=[raised, foreseen])) == ["no needless 5xx"]
 
 
 def test_old_answer_on_error_without_an_error() -> None:
