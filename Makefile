@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e secrets audit sbom consistency ddl outages soak fuzz bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
+.PHONY: help run psql demo test check e2e secrets audit sbom consistency ddl outages soak fuzz chaos bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ consistency: .venv ## writes of every kind while servers are killed and messages
 fuzz: MINUTES = 5
 fuzz: .venv ## hostile input to every parser, driver and handler, at random (MINUTES=5, SEED=, TARGET=parameters|entry|catalogue|postgres|valkey|sql|events)
 	@$(BIN)/python -m proofs.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET))
+
+chaos: .venv ## the stack under load and faults of every kind, and a checker of each answer (MINUTES=2, SEED=, CACHE=node|cluster|pair, REPORT=1)
+	@$(BIN)/python -m proofs.chaos $$(($(MINUTES) * 60)) $(if $(CACHE),--cache $(CACHE)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report)
 
 EXAMPLES ?= 400
 ddl: .venv ## DDL and DML at random on a real PostgreSQL; no answer may be stale (EXAMPLES=400, each of up to 40 transactions)

@@ -74,8 +74,8 @@ class Gateway:
         print_line: PrintLine,
         access: bool = False,
         on_change: Callable[[], None] = lambda: None,
-    ) -> Iterator[None]:
-        """Import every handler, then answer requests and run the schedules until the block ends.
+    ) -> Iterator[Mapping[str, Pool]]:
+        """Import every handler, then answer requests and run the schedules until the block ends. Yields the pools.
 
         `environment` overrides the template's, by function. `print_line` is called with a line for each failure of a
         function, and with `access` for each request, from several threads. Control characters in it are escaped, line
@@ -104,7 +104,7 @@ class Gateway:
                 _running(api, self._socket),
                 Scheduler(template.schedules, pools, print_escaped),
             ):
-                yield
+                yield pools
 
 
 def _catalogue(template: Template) -> Path:

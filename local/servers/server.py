@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, ClassVar, Self
@@ -42,6 +42,7 @@ class StartFailed(LocalError):
 class Server(ABC):
     name: ClassVar[str]
     stop_signals: ClassVar[Sequence[signal.Signals]]  # the gentlest first; SIGKILL follows by itself
+    environment: ClassVar[Mapping[str, str]] = {}  # of the process, besides PATH
 
     def __init__(self, folder: Path, *, port: int | None = None, log: Path | None = None) -> None:
         """`folder` is for all files of this server alone: another one that still runs in it is ended at the start.
@@ -67,7 +68,7 @@ class Server(ABC):
 
     def _environment(self) -> dict[str, str]:
         """More variables for the server."""
-        return {}
+        return {**self.environment}
 
     @abstractmethod
     def _is_ready(self, port: int, pid: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cacheaside.catalogue.policy import LEASE_MS, LONGEST_LOAD_MS
-from cacheaside.errors import CacheUnavailable, DatabaseUnavailable
+from cacheaside.errors import CacheUnavailable, DatabaseUnavailable, Unprocessable
 from cacheaside.reading.entry import Entry, decode, encode
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Renew, Store
@@ -171,6 +171,40 @@ def test_cache_that_fails_is_bypassed() -> None:
     expect(read.answer(CacheUnavailable()), Load)
     outcome = expect(read.answer(Loaded(b"{}")), Outcome)
     assert (outcome.source, outcome.detail) == (Source.BYPASS, "cache-unavailable")
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "source"), [(0, Source.HIT), (60_000, Source.STALE), (80_000, Source.STALE_IF_ERROR)]
+)
+def test_cache_that_fails_is_asked_once_more_if_postgresql_fails_too(after_ms: int, source: Source) -> None:
+    read = Read(START_MS + after_ms)
+    read.answer(CacheUnavailable())
+    assert expect(read.answer(DatabaseUnavailable()), Look).is_last_chance
+    assert expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Outcome).source is source
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "looked"),
+    [
+        (0, CacheUnavailable()),
+        (0, NOTHING),
+        (0, Looked(stored_entry(), None, (OTHER_VERSION,))),
+        (95_000, Looked(stored_entry(), None, (VERSION,))),
+    ],
+)
+def test_read_whose_last_chance_is_no_answer_fails_as_its_load_did(after_ms: int, looked: object) -> None:
+    read = Read(START_MS + after_ms)
+    read.answer(CacheUnavailable())
+    read.answer(DatabaseUnavailable("no"))
+    with pytest.raises(DatabaseUnavailable, match="no"):
+        read.answer(looked)
+
+
+def test_value_that_has_no_result_is_not_looked_for_again() -> None:
+    read = Read()
+    read.answer(CacheUnavailable())
+    with pytest.raises(Unprocessable):
+        read.answer(Unprocessable("division by zero"))
 
 
 @pytest.mark.parametrize("release", [None, CacheUnavailable()])
