@@ -2,7 +2,7 @@
 
     campaign     one run: starts the others, and collects the history     stack      what is attacked
     plan         which fault comes when, from the seed                    faults     what can be injected
-    injection    injects them, and measures the recovery                  load       clients over HTTP, SQL writers
+    injection    injects them, and measures the recovery                  load       clients over HTTP
     observer     what PostgreSQL says past the product                    history    the record of all that
     checker      judges the record                                        report     what is printed and documented
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="that of an earlier run, to replay its faults")
     parser.add_argument("--report", action="store_true", help="put the result into docs/reliability.md")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and file systems are taken away then too
     seed = random.SystemRandom().randrange(1_000_000) if arguments.seed is None else arguments.seed
     kinds = KINDS if arguments.cache is None else (arguments.cache,)
     cache = "" if arguments.cache is None else f" CACHE={arguments.cache}"

@@ -13,45 +13,34 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from typing import Any, Final
 
-import psycopg2
-
 from local.servers.processes import HOST
 from proofs.chaos.history import Operation
-from proofs.consistency.history import ROWS
-from proofs.consistency.register import GENERATION, RECORD_CHANGED, TABLE
+from proofs.chaos.register import random_row
+from proofs.chaos.sql_writer import SqlWriter
+from proofs.consistency.register import GENERATION
 
 __all__ = ["Target", "read_everything", "run_load"]
 
 _READERS: Final = 8  # fewer than the loads that PostgreSQL takes at once when the cache fails
 _WRITERS: Final = 3
 _SQL_WRITERS: Final = 2
-_PAUSE_S: Final = {"read": 0.2, "write": 0.4, "sql": 0.6}  # on average
+_PAUSE_S: Final = {"read": 0.2, "write": 0.4}  # on average
 _PATIENCE_S: Final = 40.0  # the gateway answers after 30 s
 
-_HOT_ROWS: Final = 8
 _READS_ALL: Final = 0.06
 _READS_GENERATION: Final = 0.04
 _WITH_KEY: Final = 0.6
 _LEAVES: Final = 0.04  # of the writes with a key: the client cuts the connection before the answer
 _ATTEMPTS: Final = 8
 _RETRY_S: Final = (0.2, 1.2)
-_MANY: Final = 0.03  # of the transactions of SQL writers
-_ROLLS_BACK: Final = 0.2
 _Record = Callable[[Operation], object]
 _EMPTY: Final = Operation(begin=0.0, end=0.0, kind="rows")
-
-_SQL_TIMEOUTS: Final = "set lock_timeout = '1s'; set statement_timeout = '3s'"
-_UPDATE: Final = f"""with changed as (
-    update {TABLE} set value = value + 1 where {{rows}} returning id, value
-) {RECORD_CHANGED}"""
-_UPDATE_ROW: Final = _UPDATE.format(rows="id = %(row)s")
-_UPDATE_MANY: Final = _UPDATE.format(rows="id >= %(row)s %% 15")  # more than a trigger lists one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +65,7 @@ def run_load(target: Target, pipe: Connection, reading: Event, writing: Event) -
 
     readers = [_Reader(number, target, record, reading.is_set) for number in range(_READERS)]
     writers = [_Writer(number, target, record, writing.is_set) for number in range(_WRITERS)]
-    sql_writers = [_SqlWriter(target.owner_url, record, writing.is_set) for _ in range(_SQL_WRITERS)]
+    sql_writers = [SqlWriter(target.owner_url, record, writing.is_set) for _ in range(_SQL_WRITERS)]
     with ThreadPoolExecutor(_READERS) as read, ThreadPoolExecutor(_WRITERS + _SQL_WRITERS) as write:
         reads = [read.submit(client.run) for client in readers]
         writes = [write.submit(client.run) for client in writers]
@@ -196,48 +185,6 @@ class _Writer(_Client):
             time.sleep(random.uniform(*_RETRY_S))
 
 
-class _SqlWriter:
-    """Writes one row, or many, in a transaction, as psql or a nightly job does."""
-
-    def __init__(self, url: str, record: _Record, goes_on: Callable[[], bool]) -> None:
-        self._url = url
-        self._record = record
-        self._goes_on = goes_on
-
-    def run(self) -> None:
-        """Write until told to end, on a new connection after a failure."""
-        while self._goes_on():
-            try:
-                with closing(psycopg2.connect(self._url, connect_timeout=2)) as connection:
-                    with connection, connection.cursor() as cursor:
-                        cursor.execute(_SQL_TIMEOUTS)
-                    while self._goes_on():
-                        self._write(connection)
-                        time.sleep(random.expovariate(1 / _PAUSE_S["sql"]))
-            except psycopg2.Error:
-                time.sleep(_PAUSE_S["sql"])
-
-    def _write(self, connection: Any) -> None:
-        begin, status, row = time.monotonic(), 0, random_row()
-        statement = _UPDATE_MANY if random.random() < _MANY else _UPDATE_ROW
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement, {"row": row})
-                if random.random() < _ROLLS_BACK:
-                    connection.rollback()
-                    status = 409
-                else:
-                    connection.commit()
-                    status = 200
-        except psycopg2.Error:
-            if connection.closed:
-                raise
-            connection.rollback()
-            status = 409
-        finally:
-            self._record(replace(_EMPTY, kind="sql", row=row, begin=begin, end=time.monotonic(), status=status))
-
-
 def read_everything(target: Target) -> list[Operation]:
     """Return the answers to all questions, asked one after the other."""
     answers: list[Operation] = []
@@ -245,11 +192,6 @@ def read_everything(target: Target) -> list[Operation]:
     for row in (None, *range(GENERATION + 1)):
         reader.read(row)
     return answers
-
-
-def random_row() -> int:
-    """Return a row, most often one of a few, so that clients conflict."""
-    return random.randrange(_HOT_ROWS if random.random() < 0.6 else ROWS)
 
 
 def _row_to_read() -> int | None:

@@ -6,10 +6,15 @@ operation into the journal, so that the checker finds writes that are lost or ca
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LONGEST_S", "write_catalogue"]
+from proofs.consistency.history import ROWS
+
+__all__ = ["LONGEST_S", "random_row", "write_catalogue"]
+
+_HOT_ROWS: Final = 8
 
 # No answer takes longer: 4 s of waiting for the load of another request, 3 s to connect, a load of 2 s whose client
 # waits 1 s longer, and 2 s for the calls to the cache.
@@ -52,3 +57,8 @@ def write_catalogue(folder: Path) -> None:
     (folder / "queries" / "row.sql").write_text(_ROW, encoding="utf-8")
     (folder / "queries" / "rows.sql").write_text(_ROWS, encoding="utf-8")
     (folder / "commands" / "increment.sql").write_text(_WRITE, encoding="utf-8")
+
+
+def random_row() -> int:
+    """Return a row, most often one of a few, so that clients conflict."""
+    return random.randrange(_HOT_ROWS if random.random() < 0.6 else ROWS)

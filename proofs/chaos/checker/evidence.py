@@ -11,9 +11,8 @@ __all__ = ["Evidence"]
 
 # A failed load is shared for a second, and the next attempt may take another: so a failure tells of the time before.
 _BEFORE_S: Final = 2.5
-# PostgreSQL is back before all sandboxes have noticed: their breakers pause for at most 5 s, and a connection that was
-# cut without notice is found by the request that uses it, after 3 s.
-_AFTER_DATABASE_FAULT_S: Final = 10.0
+# After the second that counted as the recovery.
+_AFTER_RECOVERY_S: Final = 1.0
 _PROMPT_S: Final = 0.5
 _BETWEEN_PROBES_S: Final = 1.5
 # An entry whose store was under way is not usable yet.
@@ -36,12 +35,9 @@ class Evidence:
 
     def database_could_answer(self, operation: Operation) -> bool:
         """Whether PostgreSQL answered promptly all the time, and no fault of it could hit a single session."""
-        begin, end = operation.begin - _BEFORE_S, operation.end
-        if any(
-            fault.group == "database" and fault.begin <= end and begin <= fault.end + _AFTER_DATABASE_FAULT_S
-            for fault in self._faults
-        ):
+        if self._hit("database", operation):
             return False
+        begin, end = operation.begin - _BEFORE_S, operation.end
         last = begin
         for probe in self._probes[bisect_left(self._probe_ends, begin) :]:
             if not probe.answered or probe.end - probe.begin > _PROMPT_S or probe.begin - last > _BETWEEN_PROBES_S:
@@ -73,9 +69,10 @@ class Evidence:
         )
 
     def _hit(self, group: str, operation: Operation) -> bool:
+        """Whether a fault of the group, or the recovery from it, was in progress."""
         return any(
             fault.group == group
             and fault.begin <= operation.end
-            and operation.begin - _BEFORE_S <= fault.end + _AFTER_DATABASE_FAULT_S
+            and operation.begin <= fault.end + (fault.recovered_s or 0.0) + _AFTER_RECOVERY_S
             for fault in self._faults
         )

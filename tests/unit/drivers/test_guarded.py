@@ -326,6 +326,20 @@ def test_probe_takes_no_longer_than_the_slowest_query_that_needs_it() -> None:
     assert sandbox.driver.limits[-1] == (50, 1_000)
 
 
+def test_caller_gets_no_error_for_an_outage_of_the_database_that_is_long_over() -> None:
+    """A sandbox that was idle since the outage has not probed."""
+    sandbox = Sandbox(GuardedQueries, errors.DatabaseSilent("gone"))
+    sandbox.call("load", times=2)
+    sandbox.now_ms += DATABASE.pause_ms + DATABASE.pause_at_most_ms
+    sandbox.call("load")  # it is still silent: the next request does not wait for it
+    assert sandbox.driver.calls == ["load"] * 3
+    sandbox.call("load")
+    assert sandbox.driver.calls == ["load"] * 3
+    sandbox.now_ms += 2 * DATABASE.pause_ms + DATABASE.pause_at_most_ms
+    sandbox.driver.error = None
+    assert [sandbox.guarded.load(step("q")) for _ in range(2)] == ["load", "load"]
+
+
 def test_database_that_refuses_a_probe_is_asked_by_the_next_request() -> None:
     sandbox = Sandbox(GuardedQueries, errors.DatabaseSilent("gone"))
     sandbox.call("load", times=2)

@@ -174,7 +174,8 @@ class GuardedCache:
 class GuardedQueries:
     """A `Queries` that raises DatabaseUnavailable at once, without a call, while the breaker is open.
 
-    Only silence opens it. A refusal costs a caller nothing, and PostgreSQL may be back with the next request.
+    Only silence opens it. A refusal costs a caller nothing, and PostgreSQL may be back with the next request. A sandbox
+    that has had no request for a while asks again itself: its caller would get an error for an outage that is over.
     """
 
     def __init__(self, queries: Queries, options: BreakerOptions | None = None) -> None:
@@ -185,13 +186,15 @@ class GuardedQueries:
 
     def load(self, step: steps.Load, renew: Callable[[], object] | None = None) -> steps.Loaded:
         """See `Queries.load`."""
-        breaker = self._breakers.admit("")
+        breaker = self._breakers.named("")
+        if not breaker.is_overdue():
+            self._breakers.admit("")
         try:
             loaded = self._queries.load(step, renew)
         except DatabaseError as error:
-            breaker.record(failed=isinstance(error, DatabaseSilent))
+            breaker.report(failed=isinstance(error, DatabaseSilent))
             raise
-        breaker.record(failed=False)
+        breaker.report(failed=False)
         return loaded
 
     def ping(self) -> None:
