@@ -37,7 +37,7 @@ Verdict = str  # killed, timeout, survived or untested: no test reaches it
 
 
 class _Reach(NamedTuple):
-    """What one test reaches: functions (file and name), and the global names that they read. `file`: hash of its file."""
+    """What a test reaches: functions (file and name), and the global names that they read. `file`: its file's hash."""
 
     file: str
     seconds: float
@@ -60,7 +60,9 @@ class Execution:
     def pytest_collection(self) -> None:
         """Make hypothesis find the same examples each time, and not look for a shorter one: after tests/conftest.py."""
         phases = (Phase.explicit, Phase.generate)
-        settings.register_profile("mutants", settings.default, phases=phases, derandomize=True, database=None)
+        settings.register_profile(
+            "mutants", settings.default, phases=phases, max_examples=30, derandomize=True, database=None
+        )
         settings.load_profile("mutants")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
