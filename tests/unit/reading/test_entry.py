@@ -201,6 +201,13 @@ def test_bomb_is_unpacked_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(unpacked) == 1
 
 
+def test_entries_that_are_known_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_CHECKED_AT_MOST", 3)
+    for number in range(10):
+        assert decode(encode(ENTRY._replace(load_ms=number))) is not None
+        assert len(library._checked) <= 3
+
+
 def zeros_in_gzip(megabytes: int) -> Iterator[bytes]:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     yield from (packer.compress(bytes(1_000_000)) for _ in range(megabytes))
