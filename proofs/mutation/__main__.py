@@ -25,20 +25,20 @@ from proofs.mutation.mutants import LIBRARY, Placed, mutants_of
 _ROOT: Final = Path(__file__).parents[2]
 _FOLDER: Final = _ROOT / ".local" / "mutation"
 _EXPLAINED: Final = Path(__file__).with_name("explained.toml")
-_ROOMS: Final = ("reading", "writing", "invalidation", "catalogue", "catalogue_check")
+ROOMS: Final = ("reading", "writing", "invalidation", "catalogue", "catalogue_check")
 _SURVIVED: Final = ("survived", "untested")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="proofs.mutation", description=__doc__)
-    parser.add_argument("rooms", nargs="*", default=_ROOMS, metavar="ROOM")
+    parser.add_argument("rooms", nargs="*", default=ROOMS, metavar="ROOM")
     parser.add_argument("--again", action="store_true", help="try only those that survived, after tests were added")
     arguments = parser.parse_args()
     rooms = arguments.rooms
     _FOLDER.mkdir(parents=True, exist_ok=True)
     results = _Results(_FOLDER / "results.jsonl", again=arguments.again)
     tests = sorted({f"tests/unit/{room.partition('/')[0]}" for room in rooms})
-    placed = {room: [each for path in _files(room) for each in mutants_of(path)] for room in rooms}
+    placed = {room: [each for path in files_of(room) for each in mutants_of(path)] for room in rooms}
     todo = [each for of_room in placed.values() for each in of_room if each.mutant.name not in results.verdicts]
     progress, total = Progress("Mutants"), sum(map(len, placed.values()))
 
@@ -49,7 +49,7 @@ def main() -> int:
     names = {each.mutant.name for of_room in placed.values() for each in of_room}
     with tempfile.TemporaryDirectory() as scratch:
         execution = Execution(todo, _FOLDER, scratch, done)
-        options = ["-q", "-x", "-s", "-p", "no:cacheprovider", "-p", "no:randomly", "--no-header", "--no-summary"]
+        options = ["-q", "-x", "-s", "-p", "no:cacheprovider", "--no-header", "--no-summary"]
         if todo:
             pytest.main([*options, *tests], plugins=[execution])
     if execution.failure:
@@ -87,18 +87,20 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _files(room: str) -> list[Path]:
+def files_of(room: str) -> list[Path]:
+    """Return the files of a room."""
     path = LIBRARY / "cacheaside" / room
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
-def _explained() -> dict[str, str]:
+def explained_mutants() -> dict[str, str]:
+    """Return why each mutant of explained.toml may survive."""
     kinds = tomllib.loads(_EXPLAINED.read_text(encoding="utf-8")).get("kind", [])
     return {name: kind["why"] for kind in kinds for name in kind["mutants"]}
 
 
 def _report(placed: dict[str, list[Placed]], verdicts: dict[str, Verdict]) -> int:
-    explained = _explained()
+    explained = explained_mutants()
     print(f"{'room':<28} {'mutants':>8} {'killed':>8} {'timeout':>8} {'survived':>9} {'explained':>10}")
     wrong: list[str] = []
     for room, of_room in placed.items():

@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
@@ -28,16 +29,28 @@ from proofs.mutation.mutants import LIBRARY, Placed, top_level
 __all__ = ["Execution", "Verdict"]
 
 _CHILDREN: Final = 2
-# A mutant may loop for ever. A test that was slower for another reason would count as one that failed.
-_CPU_S: Final = 20
-_WALL_S: Final = 300
+# A mutant may loop for ever, or sleep. CPU time does not depend on what else the machine does.
+_CPU_S: Final = 5  # beside twice the time that its tests took without a mutant
+_WALL_S: Final = 600
 _MEMORY_BYTES: Final = 4 * 1024**3
 
 Verdict = str  # killed, timeout, survived or untested: no test reaches it
 
+# By the status with which the process of a mutant ends.
+_VERDICTS: Final = {
+    0: "survived",
+    1: "killed",
+    -signal.SIGALRM: "timeout",
+    -signal.SIGXCPU: "timeout",
+    -signal.SIGKILL: "timeout",
+}
+
 
 class _Reach(NamedTuple):
-    """What a test reaches: functions (file and name), and the global names that they read. `file`: its file's hash."""
+    """What a test reaches: functions (file and name), and the global names that they read.
+
+    `file` is the hash of its file, `seconds` the CPU time of the test while it was traced.
+    """
 
     file: str
     seconds: float
@@ -58,7 +71,10 @@ class Execution:
         self.failure = ""
 
     def pytest_collection(self) -> None:
-        """Make hypothesis find the same examples each time, and not look for a shorter one: after tests/conftest.py."""
+        """Make hypothesis try few examples, the same each time, and not look for a shorter one.
+
+        tests/conftest.py has chosen its profile before, and the tests are imported after this.
+        """
         phases = (Phase.explicit, Phase.generate)
         settings.register_profile(
             "mutants", settings.default, phases=phases, max_examples=30, derandomize=True, database=None
@@ -79,25 +95,19 @@ class Execution:
             if not tests:
                 self._done(placed, "untested")
                 continue
+            cpu_s = _CPU_S + round(2 * sum(reached[test].seconds for test in tests))
             if len(running) == _CHILDREN:
                 self._wait(running)
-            running[self._fork(partial(_attack, session, placed, tests))] = placed
+            running[self._fork(partial(_attack, session, placed, tests, cpu_s))] = placed
         while running:
             self._wait(running)
 
     def _wait(self, running: dict[int, Placed]) -> None:
         pid, status = os.wait()
         code = os.waitstatus_to_exitcode(status)
-        verdicts = {
-            0: "survived",
-            1: "killed",
-            -signal.SIGALRM: "timeout",
-            -signal.SIGXCPU: "timeout",
-            -signal.SIGKILL: "timeout",
-        }
-        if code not in verdicts:
+        if code not in _VERDICTS:
             raise RuntimeError(f"{running[pid].mutant.name}: its process ended with {code}")
-        self._done(running.pop(pid), verdicts[code])
+        self._done(running.pop(pid), _VERDICTS[code])
 
     def _reach(self, session: pytest.Session) -> list[_Reach]:
         """Run all tests in a child, and return what each reaches. Sets `failure` if one fails."""
@@ -116,6 +126,8 @@ class Execution:
         try:
             os.environ["PYTEST_DEBUG_TEMPROOT"] = self._scratch
             code = work()
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
 
@@ -131,14 +143,14 @@ def _note(session: pytest.Session, path: Path) -> int:
         def note(frame: FrameType, _event: str, _arg: object, codes: set[CodeType] = codes) -> None:
             codes.add(frame.f_code)
 
-        traced, began = known.get(item.nodeid, [""])[0] != files[item.path], time.perf_counter()
+        traced, began = known.get(item.nodeid, [""])[0] != files[item.path], time.process_time()
         sys.settrace(note if traced else None)
         _run_test(session, number, number + 1)
         sys.settrace(None)
         ours = [code for code in codes if code.co_filename.startswith(library)]
         functions = {f"{os.path.relpath(code.co_filename, library)} {top_level(code)}" for code in ours}
         names = {name for code in ours for name in code.co_names}
-        new = _Reach(files[item.path], time.perf_counter() - began, sorted(functions), sorted(names))
+        new = _Reach(files[item.path], time.process_time() - began, sorted(functions), sorted(names))
         reached[item.nodeid] = new if traced else known[item.nodeid]
     path.write_text(json.dumps(known | reached))
     return int(session.testsfailed > 0)
@@ -159,11 +171,12 @@ def _tests_of(placed: Placed, reached: list[_Reach]) -> list[int]:
     return sorted(tests, key=lambda number: reached[number].seconds)
 
 
-def _attack(session: pytest.Session, placed: Placed, tests: list[int]) -> int:
+def _attack(session: pytest.Session, placed: Placed, tests: list[int], cpu_s: int) -> int:
+    """Put the mutant into this process, and run its tests. Returns 1 if one of them fails, else 0."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S + 5))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_WALL_S)

@@ -11,6 +11,7 @@ import ast
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
@@ -53,7 +54,7 @@ class Placed(NamedTuple):
         """Put the mutant into this process, which cannot get rid of it again."""
         self.place.put(self.node)
         code = compile(ast.fix_missing_locations(self.tree), str(LIBRARY / self.mutant.path), "exec")
-        module = sys.modules[self.mutant.path.removesuffix(".py").replace("/", ".")]
+        module = self._module()
         function = _functions(module).get(self.mutant.scope)
         if function is None:
             _replace_constants(module, self.tree, code)
@@ -62,8 +63,11 @@ class Placed(NamedTuple):
             _replace_defaults(function, self.tree, self.mutant.scope)
 
     def is_of_function(self) -> bool:
-        module = sys.modules[self.mutant.path.removesuffix(".py").replace("/", ".")]
-        return self.mutant.scope in _functions(module)
+        """Return whether the scope is a function or method, and not a constant."""
+        return self.mutant.scope in _functions(self._module())
+
+    def _module(self) -> ModuleType:
+        return import_module(self.mutant.path.removesuffix(".py").replace("/", "."))
 
 
 def mutants_of(path: Path) -> Iterator[Placed]:
