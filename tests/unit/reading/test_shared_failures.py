@@ -83,6 +83,15 @@ def test_waiter_shares_a_failure_whose_load_began_after_it_even_if_its_tags_have
         read.answer(Looked(None, left_by(SHARED[1]), (OTHER_VERSION,)))
 
 
+def test_waiter_takes_the_answer_of_one_load_although_the_next_load_has_failed() -> None:
+    read = Read()
+    read.answer(NOTHING)
+    expect(read.answer(Acquired(False, Looked(None, LEASE, (VERSION,)))), Wait)
+    read.answer(None)
+    outcome = expect(read.answer(Looked(stored_entry(), left_by(SHARED[1]), (VERSION,))), Outcome)
+    assert outcome.source is Source.COLLAPSED
+
+
 def test_waiter_does_not_share_a_failure_that_began_before_it_and_was_invalidated() -> None:
     left = left_by(SHARED[1])
     read = Read()
