@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e secrets audit sbom consistency ddl outages soak fuzz chaos bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
+.PHONY: help run psql demo test check e2e secrets audit sbom consistency ddl outages soak fuzz chaos mutants bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ soak: .venv ## an hour of mixed load; status 1 if memory, connections, files, ke
 
 simulate: .venv ## a fleet of up to thousands of sandboxes on the production read path, on a virtual clock (PART=known|incidents|growth)
 	@$(BIN)/python -m proofs.simulator $(PART)
+
+mutants: .venv ## change the core in one place at a time; a unit test must fail each time (ROOM=reading; AGAIN=1: only those that survived)
+	@$(BIN)/python -m proofs.mutation $(ROOM) $(if $(AGAIN),--again)
 
 ##@ Measure
 

@@ -94,6 +94,46 @@ def test_early_refresh_becomes_likelier_towards_the_end_of_freshness() -> None:
     assert isinstance(Read(START_MS + 59_000, early_refresh=0.0, chance=0.5).answer(looked), Outcome)
 
 
+def test_fresh_answer_that_is_refreshed_early_is_a_hit() -> None:
+    looked = Looked(encode(decode(stored_entry())._replace(load_ms=5_000)), None, (VERSION,))
+    read = Read(START_MS + 59_000, early_refresh=1.0, chance=0.5)
+    acquire = expect(read.answer(looked), Acquire)
+    outcome = expect(read.answer(Acquired(True, looked._replace(lease=acquire.token))), Outcome)
+    assert (outcome.source, outcome.entry.body) == (Source.HIT, b"{}")
+    assert outcome.refresh.release == Release(acquire.keys, acquire.token)
+
+
+def test_request_that_is_not_elected_serves_the_stale_answer_and_gives_no_lease_back() -> None:
+    read = Read(START_MS + 60_000)
+    read.answer(Looked(stored_entry(), None, (VERSION,)))
+    outcome = expect(read.answer(Acquired(False, Looked(stored_entry(), b"x" * 16, (VERSION,)))), Outcome)
+    assert (outcome.source, outcome.refresh) == (Source.STALE, None)
+
+
+def test_answer_that_another_request_has_refreshed_meanwhile_is_not_refreshed_again() -> None:
+    read = Read(START_MS + 60_000)
+    acquire = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Acquire)
+    newer = encode(decode(stored_entry())._replace(token=b"n" * 16))
+    release = expect(read.answer(Acquired(True, Looked(newer, acquire.token, (VERSION,)))), Release)
+    assert (release.token, release.failure) == (acquire.token, None)
+    outcome = expect(read.answer(None), Outcome)
+    assert (outcome.source, outcome.refresh) == (Source.STALE, None)
+
+
+@pytest.mark.parametrize(("result", "source"), [(Loaded(b"{}"), Source.EXPIRED), (DatabaseUnavailable("down"), None)])
+def test_answer_past_all_its_times_is_loaded_again_and_never_served(result: object, source: Source | None) -> None:
+    read = Read(START_MS + 90_000)
+    acquire = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Acquire)
+    expect(read.answer(Acquired(True, Looked(stored_entry(), acquire.token, (VERSION,)))), Load)
+    if source is not None:
+        expect(read.answer(result), Store)
+        assert expect(read.answer(True), Outcome).source is source
+    else:
+        expect(read.answer(result), Release)
+        with pytest.raises(DatabaseUnavailable):
+            read.answer(None)
+
+
 def test_failed_load_serves_the_last_resort() -> None:
     read = Read(START_MS + 80_000)
     read.answer(Looked(stored_entry(), None, (VERSION,)))

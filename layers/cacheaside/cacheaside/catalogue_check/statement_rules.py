@@ -16,9 +16,10 @@ __all__ = ["claim_problems", "freshness_warnings", "statement_problems", "steadi
 
 # PostgreSQL replaces these texts by the date or time before any plan exists.
 _CLOCK: Final = r"'\s*(?:now|today|tomorrow|yesterday)\s*'"
+_TYPE: Final = r"(?:pg_catalog\.)?(?:date|time)"
 _CLOCK_LITERAL: Final = re.compile(
-    rf"\b(?:date|time|timestamp|timestamptz|timetz)\s+{_CLOCK}|{_CLOCK}\s*::\s*(?:date|time)|"
-    rf"\bcast\s*\(\s*{_CLOCK}\s+as\s+(?:date|time)",
+    rf"\b(?:date|time(?:stamp)?(?:tz)?)(?:\s*\(\d\))?(?:\s+with(?:out)?\s+time\s+zone)?\s*{_CLOCK}|"
+    rf"{_CLOCK}\s*::\s*{_TYPE}|\bcast\s*\(\s*{_CLOCK}\s+as\s+{_TYPE}",
     re.IGNORECASE,
 )
 
