@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run psql demo test check e2e consistency ddl outages soak bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
+.PHONY: help run psql demo test check e2e secrets audit sbom consistency ddl outages soak fuzz chaos mutants bench simulate lint format template build validate doctor deploy-local invoke api explore lock clean .venv .venv-sam .venv-checkov .venv-ministack .venv-bench
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,18 @@ template: .venv .venv-sam .venv-checkov ## all tests of the template, in all its
 e2e: .venv ## the HTTP contract of STACK=cacheaside-dev, of API_URL=…, or of a stack of its own; SMOKE=1 only reads
 	@$(BIN)/python -m pytest $(if $(SMOKE),-m "not writes") tests/e2e
 
+##@ What others wrote
+
+secrets: .venv ## look for keys and passwords in every commit
+	@$(BIN)/python -m proofs.supply_chain.secrets
+
+audit: .venv ## look up every pinned package for known vulnerabilities
+	@$(BIN)/python -m proofs.supply_chain.advisories
+
+SBOM ?= .local/sbom.cdx.json
+sbom: .venv ## the bill of materials of what is deployed (SBOM=file, ARCHITECTURE=arm64|x86_64)
+	@mkdir -p $(dir $(SBOM)) && $(BIN)/python -m proofs.supply_chain.sbom $(or $(ARCHITECTURE),arm64) $(SBOM)
+
 ##@ Prove
 
 explore: .venv ## every interleaving of a few readers, writers and faults on the production read path: ten minutes or more
@@ -62,6 +74,13 @@ explore: .venv ## every interleaving of a few readers, writers and faults on the
 consistency: MINUTES ?= 2
 consistency: .venv ## writes of every kind while servers are killed and messages are lost; no answer may be stale (MINUTES=2, CACHE=node|cluster|pair|unnamed-pair)
 	@$(BIN)/python -m proofs.consistency $$(($(MINUTES) * 60)) --cache $(or $(CACHE),node)
+
+fuzz: MINUTES = 5
+fuzz: .venv ## hostile input to every parser, driver and handler, at random (MINUTES=5, SEED=, TARGET=parameters|entry|catalogue|postgres|valkey|sql|events)
+	@$(BIN)/python -m proofs.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET))
+
+chaos: .venv ## the stack under load and faults of every kind, and a checker of each answer (MINUTES=2, SEED=, CACHE=node|cluster|pair, REPORT=1)
+	@$(BIN)/python -m proofs.chaos $$(($(MINUTES) * 60)) $(if $(CACHE),--cache $(CACHE)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report)
 
 EXAMPLES ?= 400
 ddl: .venv ## DDL and DML at random on a real PostgreSQL; no answer may be stale (EXAMPLES=400, each of up to 40 transactions)
@@ -76,6 +95,9 @@ soak: .venv ## an hour of mixed load; status 1 if memory, connections, files, ke
 
 simulate: .venv ## a fleet of up to thousands of sandboxes on the production read path, on a virtual clock (PART=known|incidents|growth)
 	@$(BIN)/python -m proofs.simulator $(PART)
+
+mutants: .venv ## change the core in one place at a time; a unit test must fail each time (ROOM=reading; AGAIN=1: only those that survived)
+	@$(BIN)/python -m proofs.mutation $(ROOM) $(if $(AGAIN),--again)
 
 ##@ Measure
 
@@ -108,7 +130,6 @@ format: .venv ## ruff rewrites what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 lock: .venv ## pin the newest versions that the .in files allow, with hashes
-	@$(BIN)/python -m pip install --quiet uv
 	@$(call pin,layers/dependencies/requirements,3.13)
 	@$(call pin,requirements/dev,3.11)
 	@$(call pin,requirements/sam,3.11)
@@ -154,6 +175,6 @@ define environment
 @touch $(1)/installed
 endef
 
-# $(1): requirements without suffix, $(2): the oldest Python that installs them.
+# $(1): requirements without suffix, $(2): the oldest Python that installs them. pip comes with each environment.
 pin = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version $(2) --generate-hashes \
-  --no-emit-index-url --no-emit-find-links --no-header $(1).in --output-file $(1).txt
+  --no-emit-index-url --no-emit-find-links --no-emit-package pip --no-header $(1).in --output-file $(1).txt

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.figures import Figure, Results, markdown
+from bench.pages import put_between
 from bench.plots import Bar, Group, bars
 
 __all__ = ["write_report"]
@@ -50,10 +51,8 @@ def write_report(root: Path, machine: str, results: Mapping[str, Results]) -> No
         groups = [group for each in shown for group in _groups(results[each].figures, before)]
         bars(root / "docs" / "figures" / f"{name}.svg", title.format(results[shown[0]].figures[0].value), groups)
     page = root / "docs" / "benchmarks.md"
-    head, _, rest = page.read_text().partition(_BEGIN)
-    _, _, tail = rest.partition(_END)
     text = "\n\n".join(_parts(machine, results, before))
-    page.write_text(f"{head}{_BEGIN}\n{text}\n\n{_END}{tail}")
+    put_between(page, _BEGIN, _END, f"\n{text}\n\n")
 
 
 def _before() -> list[Figure]:

@@ -1,9 +1,11 @@
 """Checks every statement of the catalogue, in a database with the schema of this checkout, and corrects it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg2.extensions import connection as Connection
 
@@ -13,6 +15,9 @@ from local.connecting import connected
 from local.errors import LocalError
 from local.terminal import PrintLine, short_path
 
+if TYPE_CHECKING:
+    from cacheaside.settings import Callers
+
 __all__ = ["check_and_declare", "check_catalogue", "findings_of_catalogue", "fix_catalogue"]
 
 
@@ -20,7 +25,8 @@ def check_catalogue() -> tuple[bool, str]:
     """Return whether there is no problem, and the text to print. Warnings are no problem.
 
     Reads the database that DATABASE_URL names and does not change it. Without one, an empty database is started and
-    gets all migrations. CATALOGUE names a catalogue other than this checkout's. Raises `LocalError`.
+    gets all migrations. CATALOGUE names a catalogue other than this checkout's. READ_AUTHORIZATION and
+    WRITE_AUTHORIZATION say who may call the stack that will have it. Raises `LocalError`.
     """
     folder = catalogue_folder()
     if not _has_statements(folder):
@@ -36,7 +42,7 @@ def findings_of_catalogue() -> list[dict[str, Any]]:
 
     folder = catalogue_folder()
     with catalogue_database() as url, _connected(url) as connection, inspecting(connection) as database:
-        checked = check_statements(short_path(folder), database)
+        checked = check_statements(short_path(folder), database, _callers())
     return [
         {
             "path": str(each.path),
@@ -107,8 +113,19 @@ def _compare(url: str, folder: Path) -> tuple[bool, str]:
     from cacheaside.drivers.postgres.introspection.inspector import inspecting
 
     with _connected(url) as connection, inspecting(connection) as database:
-        checked = check_statements(short_path(folder), database)
+        checked = check_statements(short_path(folder), database, _callers())
     return not checked.problems, str(checked)
+
+
+def _callers() -> Callers:
+    """Return who may call the stack that will have the catalogue, if the environment says so. Raises `LocalError`."""
+    from cacheaside.errors import SettingsError
+    from cacheaside.settings import Callers
+
+    try:
+        return Callers.from_environment()
+    except SettingsError as error:
+        raise LocalError(str(error)) from None
 
 
 @contextmanager

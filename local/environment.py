@@ -53,6 +53,9 @@ def function_environment(
             variables[function]["CACHE_MODE"] = "node"
     open_to_all = {"READ_AUTHORIZATION": "open", "WRITE_AUTHORIZATION": "open", "DEVELOPER_MODE": "on"}
     variables["QueryFunction"].update(open_to_all)  # nothing on this machine authenticates callers
+    variables["MigrateFunction"].update(
+        READ_AUTHORIZATION="", WRITE_AUTHORIZATION=""
+    )  # it refuses no statement for that
     invalidate = variables["InvalidateFunction"]
     # The verifier loads answers as the query function would.
     invalidate["READ_DATABASE_USER"] = variables["QueryFunction"]["DATABASE_USER"]

@@ -10,14 +10,18 @@ from urllib.parse import quote, urlencode
 
 from local.errors import LocalError
 
-__all__ = ["Query", "example_path", "examples", "listed_queries", "path_of", "requests_to_try"]
+__all__ = ["Query", "claims_needed", "example_path", "examples", "listed_queries", "path_of", "requests_to_try"]
 
 Query = Mapping[str, Any]  # as GET /queries lists it
 
 
 def examples(query: Query) -> dict[str, Any]:
-    """Return a value for each required parameter; the others have defaults. Raises `LocalError` for one without."""
-    needed = {name: about for name, about in query["parameters"].items() if about.get("required")}
+    """Return a value for each required parameter; the others have defaults. Raises `LocalError` for one without.
+
+    A claim of the caller's token is no value to send.
+    """
+    sent = {name: about for name, about in query["parameters"].items() if "source" not in about}
+    needed = {name: about for name, about in sent.items() if about.get("required")}
     for name, about in needed.items():
         if "example" not in about:
             raise LocalError(f"query {query['name']}: give the required parameter {name} an example to send")
@@ -32,8 +36,19 @@ def path_of(name: str, values: Mapping[str, Any]) -> str:
     return f"/queries/{quote(name)}" + (f"?{parameters}" if parameters else "")
 
 
+def claims_needed(query: Query) -> list[str]:
+    """Return the claims of the caller's token that are parameters of the query."""
+    sources = (about.get("source", "") for about in query["parameters"].values())
+    return [source.removeprefix("claim:") for source in sources if source]
+
+
 def example_path(query: Query) -> str:
-    """Return path and query string of a request. Raises `LocalError` if a required parameter has no example."""
+    """Return path and query string of a request.
+
+    Raises `LocalError` if a required parameter has no example, or if the request needs a token.
+    """
+    if claims := claims_needed(query):
+        raise LocalError(f"query {query['name']}: ask it with a bearer token that has the claim {', '.join(claims)}")
     return path_of(query["name"], examples(query))
 
 

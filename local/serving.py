@@ -19,6 +19,7 @@ from local.environment import function_environment
 from local.errors import LocalError
 from local.examples import listed_queries, requests_to_try
 from local.postgres_urls import without_credentials
+from local.servers.supervisor import Supervisor
 from local.signals import Shutdown
 from local.stack import Stack, running_stack
 from local.template import Template, read_template
@@ -47,7 +48,9 @@ def serve(shutdown: Shutdown) -> None:
 """
         )
         # No unlimited wait: if another thread receives the signal, nothing wakes this one to run the handler.
+        supervise = Supervisor(stack.servers, print_line)
         while not shutdown.requested:
+            supervise()
             time.sleep(0.5)
 
 

@@ -20,14 +20,15 @@ from local import recorded_url
 from local.catalogue_folder import CATALOGUE
 from local.connecting import connect
 from local.endpoints import Endpoints, endpoints_file
-from local.errors import LocalError
+from local.errors import LocalError, no_space
 from local.progress import Progress
 from local.servers.postgres import PostgresServer
+from local.servers.server import Server
 from local.servers.valkey import ValkeyServer
-from local.terminal import PrintLine, one_line
+from local.terminal import PrintLine, one_line, short_path
 from migrate.foreign_database import SampleRefused, refuse_sample
 from migrate.sample_data import Sample, load
-from migrate.upgrade import MigrationFailed, upgrade
+from migrate.upgrade import MigrationFailed, unknown, upgrade
 
 __all__ = ["Stack", "running_stack"]
 
@@ -43,6 +44,7 @@ class Stack:
     cache_url: str
     embedded: bool  # whether the database server was started here
     log: Path  # the folder of the logs
+    servers: tuple[Server, ...] = ()  # those that were started here
 
 
 @contextmanager
@@ -59,13 +61,17 @@ def running_stack(folder: Path, print_line: PrintLine, *, api_url: str | None = 
         exits.enter_context(_only_one(folder))
         for stale in (*log.glob("*.log"), folder / "endpoints.env"):
             stale.unlink(missing_ok=True)
-        cache_url = os.environ.get("CACHE_URL") or exits.enter_context(_valkey(folder, log, keep=not database_url)).url
-        stack = Stack(
-            database_url or exits.enter_context(_postgres(folder, log, size)).url,
-            cache_url,
-            embedded=not database_url,
-            log=log,
-        )
+        servers: list[Server] = []
+        if not (cache_url := os.environ.get("CACHE_URL")):
+            servers.append(valkey := exits.enter_context(_valkey(folder, log, keep=not database_url)))
+            cache_url = valkey.url
+            if aside := valkey.set_aside:
+                print_line(f"The cache starts empty: its entries cannot be read. They are kept in {short_path(aside)}")
+        embedded = not database_url
+        if not database_url:
+            servers.append(postgres := exits.enter_context(_postgres(folder, log, size)))
+            database_url = postgres.url
+        stack = Stack(database_url, cache_url, embedded, log, tuple(servers))
         _check_cache(cache_url)
         _load_schema_and_data(stack, size, folder, print_line)
         _invalidate_recorded_changes(stack)
@@ -127,6 +133,8 @@ def _check_cache(url: str) -> None:
     try:
         with client:
             client.ping()
+    except redis.exceptions.InvalidResponse:
+        raise LocalError("CACHE_URL: what answers at this address is neither Valkey nor Redis") from None
     except (redis.RedisError, UnicodeError) as error:
         raise LocalError(f"CACHE_URL: {one_line(error)}") from None
 
@@ -138,6 +146,8 @@ def _load_schema_and_data(stack: Stack, size: int, folder: Path, print_line: Pri
         try:
             if applied := upgrade(connection):
                 print_line(f"Migrations applied: {len(applied)}, up to {applied[-1]}")
+            if ahead := unknown(connection):
+                print_line(f"The database is ahead: it has {', '.join(ahead)}, which this checkout lacks")
             task = "the sample data cannot be loaded"
             load(connection, CATALOGUE, size, Progress("Sample data"))
         except MigrationFailed as error:
@@ -151,7 +161,7 @@ def _load_schema_and_data(stack: Stack, size: int, folder: Path, print_line: Pri
         except psycopg2.Error as error:
             # A full disk ends the server. The client only sees a closed connection.
             if shutil.disk_usage(folder).free < WAL_SEGMENT:
-                raise LocalError(f"no space left on the disk of {folder}: free some and start again") from None
+                raise LocalError(no_space(folder)) from None
             raise LocalError(f"{task}: {one_line(error)}") from None
 
 

@@ -11,6 +11,7 @@ from cacheaside.drivers.cache.tags import ConfirmedTagCache
 from cacheaside.drivers.guarded_tags import GuardedTagCache
 from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.http.application import Application
+from cacheaside.http.callers import claims_of
 from cacheaside.http.confirmations import confirm
 from cacheaside.http.idempotency_header import idempotency_of
 from cacheaside.http.messages import Invocation, Request, Response
@@ -35,7 +36,7 @@ app = Application()
 @app.route("/commands/{name}")
 def run_command(request: Request) -> Response:
     command = catalogue.command(request.name)
-    values = bind_json(command.parameters, json_object(request))
+    values = bind_json(command.parameters, json_object(request), claims_of(request))
     idempotency = idempotency_of(request, command, values)
     return confirm(command, writer.write(command, values, idempotency))
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cacheaside.settings import Authentication, DatabaseSettings
+from cacheaside.settings import Authentication, Callers, DatabaseSettings
 from migrate import sample_data
 from migrate.catalogue_check import refuse_wrong_catalogue
 from migrate.cloudformation_response import send_response
@@ -57,7 +57,7 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     if properties.get("DatabaseSource") == "existing":
         refuse_sample(CATALOGUE)
     # Not at init: a function that fails there sends no response, and the deployment would wait until its timeout.
-    settings = DatabaseSettings.from_environment()
+    settings, callers = DatabaseSettings.from_environment(), Callers.from_environment()
     opened = connect_with_retries(settings, _left_s(context))
     with closing(opened) as connection, time_limit(connection, _left_s(context)):
         applied = upgrade(connection)
@@ -69,7 +69,7 @@ def _serve(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
             logger.warning("rolled back: the database stays ahead", extra={"ahead": ahead})
             undeclare_tags(connection)
         else:  # not during a rollback: its queries were written for an older schema
-            refuse_wrong_catalogue(connection, CATALOGUE)
+            refuse_wrong_catalogue(connection, CATALOGUE, callers)
             declare_tags(connection, CATALOGUE)
             describe_rows(connection, CATALOGUE)
         sample_data.load(connection, CATALOGUE, size, _report)

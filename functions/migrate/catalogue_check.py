@@ -9,6 +9,7 @@ from psycopg2.extensions import connection as Connection
 
 from cacheaside.catalogue_check.check import check_statements
 from cacheaside.drivers.postgres.introspection.inspector import inspecting
+from cacheaside.settings import Callers
 
 __all__ = ["WrongCatalogue", "refuse_wrong_catalogue"]
 
@@ -19,10 +20,10 @@ class WrongCatalogue(Exception):
     """A statement would fail, or a change would leave its answers in the cache. The message has a line for each."""
 
 
-def refuse_wrong_catalogue(connection: Connection, catalogue: Path) -> None:
-    """Raise WrongCatalogue if there are problems. Warnings are logged."""
+def refuse_wrong_catalogue(connection: Connection, catalogue: Path, callers: Callers) -> None:
+    """Raise WrongCatalogue if there are problems, with these callers of the stack. Warnings are logged."""
     with inspecting(connection) as database:
-        checked = check_statements(catalogue, database)
+        checked = check_statements(catalogue, database, callers)
     if checked.warnings:
         logger.warning("the catalogue has warnings", extra={"warnings": list(map(str, checked.warnings))})
     if checked.problems:

@@ -16,6 +16,7 @@ from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.health import check_health
 from cacheaside.http.answers import respond
 from cacheaside.http.application import Application
+from cacheaside.http.callers import claims_of
 from cacheaside.http.documents import json_response
 from cacheaside.http.messages import Invocation, Request, Response
 from cacheaside.http.problems import no_such_route
@@ -50,7 +51,7 @@ after_restore(cache.forget, queries.forget)
 
 @app.route("/queries/{name}")
 def answer_query(request: Request) -> Response:
-    question = questions.of(request.name, request.query_string)
+    question = questions.of(request.name, request.query_string, claims_of(request))
     query = question.query
     answer = metrics.read(reader, question, request.invocation.get_remaining_time_in_millis)
     if refresh := answer.outcome.refresh:
@@ -65,7 +66,7 @@ def answer_without_cache(request: Request) -> Response:
     if not api.developer_mode:
         detail = "This stack answers no query without its cache, because its parameter DeveloperMode is off."
         return no_such_route(request.invocation.aws_request_id, detail)
-    question = questions.of(request.name, request.query_string)
+    question = questions.of(request.name, request.query_string, claims_of(request))
     answer = metrics.read_direct(reader, question, request.invocation.get_remaining_time_in_millis)
     return respond(question.query, answer, request.headers)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -54,8 +55,10 @@ class Causes:
             request = json.loads(response.body)["instance"].removeprefix("urn:uuid:")
         except (ValueError, KeyError, TypeError, AttributeError):  # not an answer of ours
             return None
-        lines = (line for line in _tail(self._log / f"{function}.log") if request in line)
-        return next((cause for line in lines if (cause := _described(line, request))), None)
+        with suppress(FileNotFoundError):  # removed while it runs
+            lines = (line for line in _tail(self._log / f"{function}.log") if request in line)
+            return next((cause for line in lines if (cause := _described(line, request))), None)
+        return None
 
 
 def _tail(path: Path) -> Iterator[str]:

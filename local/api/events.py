@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote
 import h11
 
 from local.api.routing import Match
+from local.api.tokens import unchecked_claims
 
 __all__ = ["MalformedAnswer", "Request", "Response", "to_event", "to_response"]
 
@@ -87,6 +88,8 @@ def to_event(request: Request, match: Match, port: int) -> Json:
         },
         "isBase64Encoded": False,
     }
+    if claims := unchecked_claims(headers.get("authorization", "")):
+        event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
     if cookies:
         event["cookies"] = cookies
     if query:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,8 +74,8 @@ class Gateway:
         print_line: PrintLine,
         access: bool = False,
         on_change: Callable[[], None] = lambda: None,
-    ) -> Iterator[None]:
-        """Import every handler, then answer requests and run the schedules until the block ends.
+    ) -> Iterator[Mapping[str, Pool]]:
+        """Import every handler, then answer requests and run the schedules until the block ends. Yields the pools.
 
         `environment` overrides the template's, by function. `print_line` is called with a line for each failure of a
         function, and with `access` for each request, from several threads. Control characters in it are escaped, line
@@ -104,7 +104,7 @@ class Gateway:
                 _running(api, self._socket),
                 Scheduler(template.schedules, pools, print_escaped),
             ):
-                yield
+                yield pools
 
 
 def _catalogue(template: Template) -> Path:
@@ -174,6 +174,7 @@ class _Api:
     print_line: PrintLine
     causes: Causes
     access: bool
+    first_token: threading.Lock = field(default_factory=threading.Lock)
 
     async def __call__(self, scope: Json, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -196,6 +197,8 @@ class _Api:
             return Response.message(404, "Not Found")
         function = match.route.function
         event = to_event(request, match, self.port)
+        if "authorizer" in event["requestContext"] and self.first_token.acquire(blocking=False):
+            self.print_line("Bearer tokens are not checked on this machine: each caller is whom its token names")
         self.reload()
         try:
             response = to_response(self.pools[function].invoke(event, INTEGRATION_LIMIT))

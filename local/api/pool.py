@@ -90,6 +90,11 @@ class Pool:
             self._generation += 1
         self._discard_idle()
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the sandboxes that run now, busy or idle."""
+        return [sandbox.pid for sandbox in list(self._all) if sandbox.alive]
+
     def close(self) -> None:
         """Kill all sandboxes, busy or idle, and start no more."""
         with self._starting:
@@ -103,7 +108,7 @@ class Pool:
             while True:
                 # Most extensions end shortly after the answer. A quick caller may send the next request even sooner.
                 sandbox = self._idle.get(timeout=SETTLE_PATIENCE if self._settling else 0)
-                if sandbox.generation == self._generation:
+                if sandbox.generation == self._generation and sandbox.alive:  # Lambda invokes no dead one either
                     return sandbox
                 self._discard(sandbox)
         except queue.Empty:
@@ -117,7 +122,7 @@ class Pool:
         except FunctionFailed as failure:
             self._discard(sandbox)
             if not self._closed:
-                with self._log.open("a") as log:
+                with contextlib.suppress(OSError), self._log.open("a") as log:  # the disk may be full
                     print(f"after the response: {failure}", file=log)
         finally:
             self._settling.discard(sandbox)
@@ -178,6 +183,15 @@ class _Sandbox:
                 start_new_session=True,  # its own process group, so that its children are killed with it
             )
         os.close(their_lifeline)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended while it was idle, as by a lack of memory."""
+        return self._process.poll() is None
 
     def await_ready(self) -> None:
         """Return when the handler is imported."""

@@ -8,7 +8,9 @@ If the function registers an extension, a second line {"settled": true} follows 
 for the next event.
 """
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import signal
@@ -46,6 +48,8 @@ class Context:
 
 
 def main(channel_fd: int, lifeline_fd: int, handler_name: str) -> None:
+    sys.stdout = sys.__stdout__ = _log(1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _log(2)  # type: ignore[misc]
     os.set_inheritable(channel_fd, False)
     os.set_inheritable(lifeline_fd, False)
     threading.Thread(target=_end_with_owner, args=[lifeline_fd], daemon=True).start()
@@ -67,6 +71,20 @@ def main(channel_fd: int, lifeline_fd: int, handler_name: str) -> None:
             if extended:
                 extensions.settle()
                 print(json.dumps({"settled": True}), file=channel, flush=True)
+
+
+class _Log(io.FileIO):
+    """Drops what cannot be written. The log of Lambda never fails a function; the disk of this one may be full."""
+
+    def write(self, data: Any) -> int:
+        with contextlib.suppress(OSError):
+            super().write(data)
+        return len(data)
+
+
+def _log(fd: int) -> io.TextIOWrapper:
+    raw: Any = _Log(fd, "w", closefd=False)  # as with PYTHONUNBUFFERED: without a buffer between
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 class _ExtensionsApi(ThreadingTCPServer):

@@ -19,6 +19,7 @@ def check(fix: bool, yes: bool, as_json: bool) -> int:
 
     Reads the database of DATABASE_URL, or that of `cacheaside init`, and changes nothing in it. Without one, it starts
     an empty database with the migrations of the catalogue. CATALOGUE= names another folder than functions/catalogue.
+    READ_AUTHORIZATION= and WRITE_AUTHORIZATION= are those of the stack: only with jwt can a parameter be a claim.
 
     With --fix it shows what it would write into the catalogue, asks, and writes it: lines of headers, and one new
     migration. `cacheaside migrate` applies the migration.

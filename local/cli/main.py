@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import Final
 
 import click
 
-from local.errors import LocalError
+from local.errors import sentence
 from local.signals import Shutdown
 
 __all__ = ["FAILED", "PROBLEMS", "main"]
@@ -84,18 +84,16 @@ def main(shutdown: Shutdown, arguments: list[str]) -> int:
         # What a command returns, or passes to `Context.exit`, is its exit status.
         status = _cacheaside.main(arguments, "cacheaside", "_CACHEASIDE_COMPLETE", standalone_mode=False, obj=shutdown)
         return int(status or 0)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, BrokenPipeError):  # nothing reads the output any more
         return 0 if arguments[:1] == ["run"] else _INTERRUPTED
     except click.ClickException as error:
         error.show()
         return _USAGE
-    except LocalError as error:
-        problem = str(error)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except Exception as error:
+        if (problem := sentence(error)) is None:
             raise
-        problem = f"no space left on the disk: free some and start again ({error})"
-    print(f"cacheaside {' '.join(arguments[:1])}: {problem}", file=sys.stderr)
+    with suppress(OSError):  # a closed terminal; the status still tells
+        print(f"cacheaside {' '.join(arguments[:1])}: {problem}", file=sys.stderr, flush=True)
     return FAILED
 
 

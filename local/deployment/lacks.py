@@ -66,6 +66,7 @@ REPLACED: Final = {
     "routes of the API": "made as resources: the emulator ignores the OpenAPI definition; the paths, functions and "
     "authorization are read from it",
     "authorization by IAM": "a request must have a signature, which is not checked; no policy is evaluated",
+    "preflight requests": "answered before any route is looked for; tests/template has the route OPTIONS /{proxy+}",
     "output ApiUrl": "a path of the emulator: under the API's own name it answers /health itself",
     "certificates": "the layer's bundle has the emulator's authorities too, and is the only one that functions trust",
     "users and replicas of caches": "made after each deployment: the emulator keeps them as records. A replica is a "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from cacheaside.catalogue.parameters import to_query_string
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue_check.facts import DatabaseObject, ObjectKind
 from cacheaside.drivers.postgres.queries import message_parts
@@ -73,7 +74,9 @@ def as_document(explained: Explanation) -> dict[str, Any]:
 
 def _path(explained: Explanation) -> str:
     question = explained.question
-    return path_of(question.query.name, {}) + (f"?{question.query_string}" if question.query_string else "")
+    declared = question.query.parameters
+    sent = to_query_string({name: value for name, value in question.values.items() if not declared[name].claim})
+    return path_of(question.query.name, {}) + (f"?{sent}" if sent else "")
 
 
 def _plan_title(explained: Explanation) -> str:

@@ -42,7 +42,7 @@ def row_tags(query: Query, facts: Facts) -> Iterator[RowTag]:
 def _candidate(table: DatabaseObject, query: Query, facts: Facts) -> str | None:
     """Return the tag with the likeliest parameters: those that the scans compare with the key, or of its names."""
     equal = [scan.equal for scan in facts.scans if scan.tag == table.tag]
-    single = [name for name, each in query.parameters.items() if not each.is_list]
+    single = [name for name, each in query.parameters.items() if not each.is_list and not each.claim]
     names = []
     for part in table.key:
         scans = {name: sum((part.name, name) in each for each in equal) for name in single}

@@ -129,13 +129,14 @@ def last_read(url: str, catalogue: Catalogue, names: Sequence[str], number: int)
 
     And whether all entries were looked at, which takes up to 5 s for each query.
     Raises CatalogueError or UnknownStatement as `query_of`, or `LocalError` if the server does not tell when keys were
-    read.
+    read, or if only the callers themselves can ask the questions again.
     """
     paths: list[str] = []
     complete = True
     with open_cache(url) as cache:
         for name in names:
-            query_of(catalogue, name)
+            if query_of(catalogue, name).claims:
+                raise LocalError(f"query {name} answers each caller differently, and only the caller can ask it again")
             read: list[tuple[int, str]] = []
             for found in cache.entries(name):
                 entry = decode(found.value)

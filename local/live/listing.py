@@ -107,7 +107,10 @@ def _line(answer: CachedAnswer) -> tuple[str, ...]:
 def _parameters(answer: CachedAnswer) -> dict[str, Any]:
     values: dict[str, Any] = {}
     pairs = parse_qsl(answer.entry.query_string, keep_blank_values=True) if answer.entry else []
-    for name, value in pairs:
+    declared = answer.question.query.parameters if answer.question else {}
+    for name, given in pairs:
+        is_claim = name in declared and declared[name].claim  # a list must not tell who has asked
+        value = f"<{len(given)} characters>" if is_claim else given
         values[name] = [*values[name], value] if name in values else [value]
     return {name: given[0] if len(given) == 1 else given for name, given in values.items()}
 

@@ -104,7 +104,8 @@ def api_of(stack: str | None, environment: Mapping[str, str]) -> Target:
         url = running_stack().api
         if url is None:
             raise LocalError(f"only the servers run in this checkout: {_START}")
-        return Target(url=url)
+        token = environment.get(TOKEN)
+        return Target(url=url, authorize=bearer(token) if token else unsigned)
     import boto3
 
     described = describe_stack(stack, client("cloudformation"))

@@ -113,6 +113,23 @@ class PostgresServer(Server):
             command += ["-c", f"{name}={value}"]
         return command
 
+    def _advice(self) -> str:
+        if not self._data.exists():
+            return ""
+        return f". If its data are damaged or of another version, move {self._data} away, and fresh ones are made"
+
+    def _environment(self) -> dict[str, str]:
+        """Tell PostgreSQL that the process of its lock file is no PostgreSQL: the folder is ours, so none runs in it.
+
+        A lock file that a crash has left may name another process, which has got the number since. pg_ctl uses the same
+        variable. PostgreSQL still refuses to start if a process is attached to its shared memory.
+        """
+        try:
+            with (self._data / "postmaster.pid").open() as lock:
+                return {"PG_GRANDPARENT_PID": lock.readline().strip()}
+        except FileNotFoundError:
+            return {}
+
     def _is_ready(self, port: int, pid: int) -> bool:
         url = f"postgresql://postgres@{HOST}:{port}/postgres?connect_timeout=2"
         try:

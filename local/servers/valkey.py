@@ -3,6 +3,7 @@
 import platform
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ from redis.retry import Retry
 
 from local.errors import LocalError
 from local.servers.processes import HOST
-from local.servers.server import Server
+from local.servers.server import Server, StartFailed
 
 __all__ = ["ValkeyServer"]
 
@@ -44,7 +45,10 @@ class ValkeyServer(Server):
         """`kept`: the entries survive a stop, as on ElastiCache. `version`: 8, as there too, or 9."""
         super().__init__(folder, port=port, log=log)
         self._binary = _binary(version)
-        self._settings = {**SETTINGS, **({"shutdown-on-sigterm": "save"} if kept else {}), **(settings or {})}
+        # force: it ends also if the disk is full, and then without its entries.
+        self._settings = {**SETTINGS, **({"shutdown-on-sigterm": "save force"} if kept else {}), **(settings or {})}
+        self._dump = self.folder / "dump.rdb"
+        self.set_aside: Path | None = None  # the entries that the last start could not read
 
     @property
     def url(self) -> str:
@@ -60,10 +64,26 @@ class ValkeyServer(Server):
         return self._binary.with_name("valkey-cli")
 
     def start(self) -> None:
-        super().start()
+        """As `Server.start`. Entries that cannot be read, damaged or of a newer version, are set aside."""
+        self.set_aside = None
+        try:
+            super().start()
+        except StartFailed:
+            if not self._dump.exists():
+                raise
+            self._start_without_entries()
         # The start after a clean stop reads it once. Read again after a crash, it would restore tags, and with them
         # answers, that were invalidated since.
-        (self.folder / "dump.rdb").unlink(missing_ok=True)
+        self._dump.unlink(missing_ok=True)
+
+    def _start_without_entries(self) -> None:
+        aside = self._dump.replace(self.folder / f"unreadable-{time.time_ns()}.rdb")
+        try:
+            super().start()
+        except BaseException:  # they were not the reason
+            aside.replace(self._dump)
+            raise
+        self.set_aside = aside
 
     def configure(self, settings: Mapping[str, str]) -> None:
         """Change settings of the running server, and of each later start."""

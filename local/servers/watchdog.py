@@ -12,8 +12,8 @@ import sys
 import time
 
 
-def end(pid: int, grace: float, signals: list[int]) -> None:
-    """Send `signals` in turn, `grace` seconds apart, until `pid` is gone."""
+def end(pid: int, grace: float, signals: tuple[int, ...]) -> None:
+    """Send `signals` in turn, `grace` seconds apart, until `pid` is gone. Raises `ProcessLookupError` then."""
     for number in (signal.SIGCONT, *signals, signal.SIGKILL):
         os.kill(pid, number)
         if number == signal.SIGCONT:
@@ -27,4 +27,4 @@ def end(pid: int, grace: float, signals: list[int]) -> None:
 if __name__ == "__main__":
     if not os.read(sys.stdin.fileno(), 1):
         with contextlib.suppress(ProcessLookupError):
-            end(int(sys.argv[1]), float(sys.argv[2]), [int(number) for number in sys.argv[3:]])
+            end(int(sys.argv[1]), float(sys.argv[2]), tuple(int(number) for number in sys.argv[3:]))

@@ -1,5 +1,8 @@
 """Fault injection: no read that begins after an acknowledged write returns older data, whatever fails.
 
+`proofs.chaos` attacks the whole stack over HTTP. This run calls the library itself, so that many times more operations
+conflict.
+
 Runs real servers and real processes. The API reads and writes, SQL writers bypass it, the invalidate function drains.
 Meanwhile the cache is killed, frozen, emptied and failed over, its network is slow and loses connections, and processes
 are killed at random instants.

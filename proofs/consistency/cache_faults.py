@@ -11,13 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
 from proofs.consistency.cache_network import CacheNetwork, Faults, FaultSteps
-from proofs.consistency.history import History
 from proofs.consistency.replicated_valkey import ReplicatedValkey, execute
 
 __all__ = [
@@ -25,6 +24,7 @@ __all__ = [
     "CacheFault",
     "CacheUnderTest",
     "ClusterUnderTest",
+    "Failovers",
     "NodeUnderTest",
     "ReplicatedUnderTest",
     "UnnamedUnderTest",
@@ -40,6 +40,13 @@ class CacheFault(Enum):
     FAILED_OVER_BEHIND = "failed over to a replica that lagged"
 
 
+class Failovers(Protocol):
+    """Is told when a failover begins, and when the new primary is there. `History` is one."""
+
+    def begin_failover(self) -> None: ...
+    def complete_failover(self) -> None: ...
+
+
 _ANNOUNCED_WITHIN_S: Final = 30.0
 
 
@@ -51,10 +58,15 @@ class CacheUnderTest(ABC):
     ttl = "700ms"
     between_faults_s = (0.3, 1.5)
 
-    def __init__(self, server: ValkeyServer | ValkeyCluster | ReplicatedValkey, history: History) -> None:
+    def __init__(
+        self,
+        server: ValkeyServer | ValkeyCluster | ReplicatedValkey,
+        failovers: Failovers,
+        network: CacheNetwork | None,
+    ) -> None:
         self._server = server
-        self._history = history
-        self.network = CacheNetwork()
+        self._failovers = failovers
+        self.network = network or CacheNetwork()
         self.faults: Faults = {
             CacheFault.KILLED: (3, self._kill),
             CacheFault.FROZEN: (3, self._freeze),
@@ -73,15 +85,16 @@ class CacheUnderTest(ABC):
 
     def __enter__(self) -> Self:
         self._server.start()
-        self.network.start([node.port for node in self._nodes()])
+        self.network.start([node.port for node in self.nodes])
         return self
 
     def __exit__(self, *_: object) -> None:
         self.network.stop()
         self._server.stop()
 
-    def _nodes(self) -> Sequence[ValkeyServer]:
-        """Return the nodes that clients use, each at an address that stays."""
+    @property
+    def nodes(self) -> Sequence[ValkeyServer]:
+        """The nodes that clients use, each at an address that stays."""
         return [self._target()]
 
     @abstractmethod
@@ -110,9 +123,9 @@ class CacheUnderTest(ABC):
 
 
 class NodeUnderTest(CacheUnderTest):
-    def __init__(self, folder: Path, history: History) -> None:
+    def __init__(self, folder: Path, failovers: Failovers, network: CacheNetwork | None = None) -> None:
         self._node = ValkeyServer(folder)
-        super().__init__(self._node, history)
+        super().__init__(self._node, failovers, network)
 
     def _target(self) -> ValkeyServer:
         return self._node
@@ -122,16 +135,17 @@ class ClusterUnderTest(CacheUnderTest):
     mode = CacheMode.CLUSTER
     between_faults_s = (1.5, 5.0)  # a node that was killed refuses requests for its first 2 s
 
-    def __init__(self, folder: Path, history: History) -> None:
+    def __init__(self, folder: Path, failovers: Failovers, network: CacheNetwork | None = None) -> None:
         self._cluster = ValkeyCluster(folder)
-        super().__init__(self._cluster, history)
+        super().__init__(self._cluster, failovers, network)
 
     def __enter__(self) -> Self:
         super().__enter__()
         self._announce_proxies()
         return self
 
-    def _nodes(self) -> Sequence[ValkeyServer]:
+    @property
+    def nodes(self) -> Sequence[ValkeyServer]:
         return self._cluster.nodes
 
     def _announce_proxies(self) -> None:
@@ -156,9 +170,9 @@ class ReplicatedUnderTest(CacheUnderTest):
     replicas = 1
     between_faults_s = (0.5, 3.0)  # longer, because little can be checked between a failover and its replay
 
-    def __init__(self, folder: Path, history: History) -> None:
+    def __init__(self, folder: Path, failovers: Failovers, network: CacheNetwork | None = None) -> None:
         self.servers = ReplicatedValkey(folder)
-        super().__init__(self.servers, history)
+        super().__init__(self.servers, failovers, network)
         self.faults = {
             **self.faults,
             CacheFault.REPLICA_FROZEN: (2, self._freeze_replica),
@@ -177,7 +191,7 @@ class ReplicatedUnderTest(CacheUnderTest):
             self.servers.replica.thaw()
 
     def _fail_over(self) -> FaultSteps:
-        self._replace_primary()
+        self.replace_primary()
         yield 0.0
 
     def _fail_over_behind(self) -> FaultSteps:
@@ -185,12 +199,13 @@ class ReplicatedUnderTest(CacheUnderTest):
         try:
             yield random.uniform(0.0, 0.4)
         finally:
-            self._replace_primary()
+            self.replace_primary()
 
-    def _replace_primary(self) -> None:
-        self._history.begin_failover()
+    def replace_primary(self) -> None:
+        """Kill the primary and have the replica take its place, with the writes that reached it."""
+        self._failovers.begin_failover()
         self.servers.fail_over()
-        self._history.complete_failover()
+        self._failovers.complete_failover()
 
 
 class UnnamedUnderTest(ReplicatedUnderTest):
@@ -210,10 +225,10 @@ class UnnamedUnderTest(ReplicatedUnderTest):
             yield 0.0  # the pause begins after the jam
             yield random.uniform(0.1, 0.4)
         finally:
-            self._replace_primary()
+            self.replace_primary()
 
 
-CACHE_KINDS: Final[Mapping[str, Callable[[Path, History], CacheUnderTest]]] = {
+CACHE_KINDS: Final[Mapping[str, Callable[[Path, Failovers, CacheNetwork | None], CacheUnderTest]]] = {
     "node": NodeUnderTest,
     "cluster": ClusterUnderTest,
     "pair": ReplicatedUnderTest,

@@ -43,7 +43,8 @@ _CREATE: Final = """
 create table register_journal (
     transaction_id xid8 not null default pg_current_xact_id(),
     id             integer not null,
-    value          bigint not null
+    value          bigint not null,
+    operation      text -- of `proofs.chaos`, whose checker looks for writes that are lost or doubled
 );
 grant insert on register_journal to cacheaside_command;
 """

@@ -65,7 +65,7 @@ def check_consistency(
     fault into the cache, and none into its network. Raises RuntimeError if a process ended by itself.
     """
     history, supervisor = History(), Supervisor()
-    with CACHE_KINDS[kind](folder / "cache", history) as cache:
+    with CACHE_KINDS[kind](folder / "cache", history, None) as cache:
         create_register(postgres.url, trigger_missing=defect is Defect.TRIGGER_MISSING)
         system = system_under_test(postgres, cache, register_catalogue(folder, cache.ttl), folder)
         faults = FaultInjector(cache, supervisor, only)

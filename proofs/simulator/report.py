@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from bench.pages import put_between, table
 from bench.plots import Panel, Series, lines
 from proofs.simulator.growth import READS_PER_S, Curve, Demand, Scaling, loads_per_s
 from proofs.simulator.incidents import Timeline
@@ -29,24 +30,15 @@ __all__ = [
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
-_Rows = Sequence[Sequence[object]]
-
 
 def write_table(name: str, text: str, page: Path) -> None:
     """Print a table, and put it into the page, between the comments that name it."""
     print(f"\n{name}\n\n{text}", flush=True)
-    begin, end = f"<!-- simulate: {name} -->\n", "<!-- end -->"
-    before, _, rest = page.read_text().partition(begin)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise ValueError(f"{page.name} has no place for the table {name}")
-    page.write_text(f"{before}{begin}{text}{end}{after}")
+    put_between(page, f"<!-- simulate: {name} -->\n", "<!-- end -->", text)
 
 
-def _table(header: str, rows: _Rows) -> str:
-    columns = header.split(" | ")
-    dashes = ["---", *["---:"] * (len(columns) - 1)]
-    return "".join(f"| {' | '.join(map(str, row))} |\n" for row in (columns, dashes, *rows))
+def _table(header: str, rows: Sequence[Sequence[object]]) -> str:
+    return table(header.split(" | "), rows)
 
 
 def recomputations_table(without: Mapping[float, Expiries], with_lease: Mapping[float, Expiries]) -> str:

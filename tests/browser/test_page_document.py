@@ -10,10 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from bench.fault_proxy import FaultProxy
 from local.live.http import send
 from tests.browser.support.asking import ask
 from tests.browser.support.served import Served
-from tests.component.support.fault_proxy import FaultProxy
 
 AT_MOST: Final = 60_000  # bytes, compressed, with style and script
 

@@ -16,12 +16,12 @@ from typing import Any, Final, NamedTuple
 import pytest
 import redis
 
+from bench.fault_proxy import FaultProxy, fault_proxy
 from local.event_of_request import event_of_request
 from local.servers.postgres import PostgresServer
 from local.template import read_template
 from tests.component.support.api import Api, lambda_context
 from tests.component.support.cache_servers import CacheServer
-from tests.component.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.root import FUNCTIONS, ROOT
 
 # By Python's own functions the number would depend on its version, so these are ours and redis-py's.

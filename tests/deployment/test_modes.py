@@ -10,9 +10,19 @@ from local.containers import engine
 from local.deployment.ministack import Emulator
 from local.deployment.stack import Stack
 from local.sam_cli import find_sam
+from tests.deployment.support.access import check_access
 from tests.deployment.support.deployed import Deployed
 from tests.deployment.support.identity import Identity
 from tests.support.root import ROOT
+from tests.support.route_access import ROWS
+
+MINE = """-- summary = "Who asks"
+-- ttl     = "60s"
+-- returns = "one"
+-- tags    = []
+-- params.user = { type = "text", source = "claim:sub" }
+select %(user)s as "user"
+"""
 
 
 @contextmanager
@@ -31,6 +41,7 @@ def test_prod_with_endpoints_then_an_existing_vpc_database_and_cache_with_jwt(
     prod = Stack(emulator, project, find_sam(ROOT), "prod", {"SampleSize": "100", "Egress": "endpoints"})
     with created(prod) as first:
         first.check_api()
+        assert check_access(first, {}) == 2 * (len(ROWS) - 1)
         first.psql("create database other owner cacheaside_owner")
         identity = Identity.create(emulator)
         choices = existing(first) | {
@@ -40,10 +51,12 @@ def test_prod_with_endpoints_then_an_existing_vpc_database_and_cache_with_jwt(
             "JwtAudience": identity.audience,
         }
         other = Stack(emulator, project, find_sam(ROOT), "dev", choices, name_suffix="-existing")
-        with without_sample(project), created(other, identity.token) as second:
-            assert Deployed(other, "no.valid.token").api.get("/queries").status == 401
+        with without_sample(project), with_query_of_a_claim(project), created(other, identity.token) as second:
             fill(second)
             second.check_api()
+            assert check_access(second, identity.refused) > 100
+            assert second.api.get("/queries/mine").json["data"] == {"user": identity.subject}
+            assert second.api.get("/queries/mine?user=other").status == 400
 
 
 @contextmanager
@@ -53,6 +66,15 @@ def without_sample(project: Path) -> Iterator[None]:
     sample.rename(project / "sample")
     yield
     (project / "sample").rename(sample)
+
+
+@contextmanager
+def with_query_of_a_claim(project: Path) -> Iterator[None]:
+    """Have a query within the block that answers who asks. A stack whose reads are open refuses it."""
+    query = project / "functions/catalogue/queries/mine.sql"
+    query.write_text(MINE)
+    yield
+    query.unlink()
 
 
 def existing(first: Deployed) -> dict[str, str]:

@@ -7,7 +7,8 @@ import re
 from typing import Any
 from unittest.mock import ANY
 
-from tests.template.support.api import HEALTH, PAGES, PREFLIGHT, body, operations
+from tests.support.route_access import ROWS, asked_by
+from tests.template.support.api import body, operations
 from tests.template.support.choices import JWT
 from tests.template.support.stack import Stack, stack_of, translated
 
@@ -35,19 +36,17 @@ def test_routes_are_the_contract(stack: Stack) -> None:
     assert called == ROUTES
 
 
-def test_reads_need_the_chosen_authorization_and_writes_are_never_open(stack: Stack) -> None:
-    reads, writes = stack.parameters["ReadAuthorization"], stack.parameters["WriteAuthorization"]
-    assert writes in ("iam", "jwt")
-    is_open = {PREFLIGHT}
-    if stack.parameters["DeveloperMode"] == "on":
-        is_open |= PAGES
-    if stack.parameters["HealthAuthorization"] == "open":
-        is_open |= HEALTH
-    for route, operation in operations(stack).items():
-        if route in is_open:
-            assert operation["security"] == [], route
-        else:
-            assert operation.get("security") == SECURITY[writes if route[0] == "POST" else reads], route
+def test_each_route_asks_what_its_row_says_and_writes_are_never_open(stack: Stack) -> None:
+    assert stack.parameters["WriteAuthorization"] in ("iam", "jwt")
+    found = {
+        (path if path == "$default" else f"{method} {path}"): operation
+        for (method, path), operation in operations(stack).items()
+    }
+    assert found.keys() == ROWS.keys()
+    for route, operation in found.items():
+        asked = asked_by(ROWS[route].guard, stack.parameters)
+        assert operation.get("security") == SECURITY[asked], route
+        assert asked != "open" or ROWS[route].method != "POST"
     assert "security" not in body(stack)
 
 

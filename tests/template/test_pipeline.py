@@ -83,14 +83,16 @@ def test_permissions_are_minimal() -> None:
     assert granted.keys() == {"deploy.yml: dev", "deploy.yml: prod", "stage.yml: deploy"}
     assert all(each == {"contents": "read", "id-token": "write"} for each in granted.values())
     checkouts = [step for _, step in steps() if "actions/checkout" in step.get("uses", "")]
-    assert all(step["with"] == {"persist-credentials": False} for step in checkouts)
+    assert all(step["with"].pop("persist-credentials") is False for step in checkouts)
+    assert [step["with"] for step in checkouts if step["with"]] == [{"fetch-depth": 0}], "for the scan of the history"
 
 
 def test_pull_requests_only_check() -> None:
     for path in WORKFLOWS:
         on = load(path)["on"]
         assert "pull_request_target" not in on
-        assert ("pull_request" in on) == (path.name == "ci.yml")
+        assert ("pull_request" in on) == (path.name in {"ci.yml", "audit.yml"})
+        assert "pull_request" not in on or "id-token" not in path.read_text()
 
 
 def test_main_goes_to_dev_when_checked_and_to_prod_when_dev_keeps_the_contract() -> None:
@@ -122,6 +124,27 @@ def test_both_stages_deploy_the_same_build() -> None:
     overrides = [config[name]["global"]["parameters"]["parameter_overrides"] for name in ("default", *STAGES)]
     architectures = {item for each in overrides for item in each if item.startswith("Architecture=")}
     assert len(architectures) == 1, "the layers are built for one CPU"
+
+
+def test_bill_of_materials_goes_with_the_build_that_it_describes() -> None:
+    runs = [
+        (step.get("run") or step["uses"]) for step in load(ROOT / ".github/workflows/ci.yml")["jobs"]["build"]["steps"]
+    ]
+    assert runs[-3:-1] == ["make build", "make sbom SBOM=.aws-sam/build/sbom.cdx.json"]
+    assert "upload-artifact" in runs[-1]
+
+
+def test_new_advisories_are_looked_for_each_week_and_with_each_changed_pin() -> None:
+    workflow = load(ROOT / ".github/workflows/audit.yml")
+    assert workflow["on"]["schedule"]
+    assert {"**/requirements*.txt", "requirements/**"} <= set(workflow["on"]["pull_request"]["paths"])
+    assert [step["run"] for step in workflow["jobs"]["audit"]["steps"] if "run" in step] == ["make audit"]
+
+
+def test_secrets_are_looked_for_in_the_whole_history_of_each_push() -> None:
+    checkout, lint = load(ROOT / ".github/workflows/ci.yml")["jobs"]["lint"]["steps"]
+    assert checkout["with"]["fetch-depth"] == 0
+    assert "secrets" in lint["run"].split()
 
 
 def test_deployment_is_never_cut_off_and_nothing_runs_for_ever() -> None:

@@ -10,6 +10,7 @@ from cacheaside.settings import (
     Authentication,
     Authorization,
     CacheMode,
+    Callers,
     DatabaseSettings,
     InvalidateSettings,
     InvalidationMode,
@@ -125,3 +126,10 @@ def test_documents_tell_each_authorization_by_its_own_variable() -> None:
     api = ApiSettings.from_environment(GOOD | own)
     assert (api.reads, api.writes, api.health) == (Authorization.IAM, Authorization.JWT, Authorization.IAM)
     assert ApiSettings.from_environment(GOOD | own | {"HEALTH_AUTHORIZATION": "open"}).health is Authorization.OPEN
+
+
+def test_callers_that_no_variable_names_are_not_known() -> None:
+    assert Callers.from_environment({"READ_AUTHORIZATION": ""}) == Callers(None, None)
+    assert Callers.from_environment({"READ_AUTHORIZATION": "jwt"}) == Callers(Authorization.JWT, None)
+    with pytest.raises(SettingsError, match="WRITE_AUTHORIZATION must be open or iam or jwt, not 'token'"):
+        Callers.from_environment({"WRITE_AUTHORIZATION": "token"})

@@ -6,6 +6,8 @@
     ├── UnknownStatement        no query or command of that name                                  404
     ├── NotFound                a query or command that returns one row found none                404
     ├── BadParameters           parameters or body fields are wrong; names every one              400
+    ├── Unauthenticated         the answer depends on who asks, and the request has no token      401
+    ├── WrongClaim              the caller's token lacks a claim, or it is of the wrong form      403
     ├── BadBody                 the request body is not a JSON object of the expected shape       400
     ├── BodyTooLarge            the request body is larger than the route accepts                 413
     ├── UnsupportedMedia        the request body is not application/json in UTF-8, or is encoded  415
@@ -67,10 +69,12 @@ __all__ = [
     "SettingsError",
     "StatementFailed",
     "StatementTimeout",
+    "Unauthenticated",
     "UnknownStatement",
     "Unprocessable",
     "UnsupportedMedia",
     "WaitedTooLong",
+    "WrongClaim",
 ]
 
 
@@ -129,6 +133,14 @@ class BadParameters(CacheasideError):
         details = [problem.detail for problem in problems] + ([f"and {more} more"] if more else [])
         super().__init__("; ".join(details))
         self.problems = problems
+
+
+class Unauthenticated(CacheasideError):
+    """A parameter is a claim of the caller's token, and API Gateway passed no claims on."""
+
+
+class WrongClaim(CacheasideError):
+    """The caller's token lacks a claim that is a parameter, or the claim has not the form of this parameter."""
 
 
 class BadBody(CacheasideError):

@@ -18,6 +18,7 @@ __all__ = [
     "Authorization",
     "CacheMode",
     "CacheSettings",
+    "Callers",
     "DatabaseSettings",
     "InvalidateSettings",
     "InvalidationMode",
@@ -186,6 +187,27 @@ class ApiSettings(NamedTuple):
             developer_mode=variables.choice("DEVELOPER_MODE", Switch, default=Switch.OFF) is Switch.ON,
             region=variables.text("AWS_REGION"),
             health=variables.choice("HEALTH_AUTHORIZATION", Authorization, default=Authorization.OPEN),
+        )
+
+
+class Callers(NamedTuple):
+    """Who may read and who may write: READ_AUTHORIZATION, WRITE_AUTHORIZATION. None: it is not known."""
+
+    reads: Authorization | None = None
+    writes: Authorization | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return the settings. Raises SettingsError, with a line for every variable that is bad."""
+        return _read_all(cls._read, environment)
+
+    @classmethod
+    def _read(cls, variables: _Variables) -> Self:
+        return cls(
+            *(
+                variables.choice(name, Authorization) if variables.text(name) else None
+                for name in ("READ_AUTHORIZATION", "WRITE_AUTHORIZATION")
+            )
         )
 
 

@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 import redis
 
+from bench.fault_proxy import Fault, fault_proxy
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import Parameter
 from cacheaside.drivers.breakers import BreakerOptions
@@ -40,7 +41,6 @@ from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from migrate.upgrade import upgrade
 from tests.component.support.closed_port import closed_port, refusing_url
-from tests.component.support.fault_proxy import Fault, fault_proxy
 from tests.component.support.question import question
 from tests.component.support.sql import Sql
 from tests.component.support.timeouts import production_timeouts_of

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 
+from bench.fault_proxy import fault_proxy
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.drivers.postgres.outbox import Outbox
 from cacheaside.drivers.postgres.queries import Queries
@@ -22,7 +23,6 @@ from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
 from tests.component.support.cache_servers import settings_of
-from tests.component.support.fault_proxy import fault_proxy
 from tests.component.support.outages import OUTAGES
 from tests.component.support.sql import Sql
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from bench.fault_proxy import Fault, fault_proxy
 from tests.component.support.closed_port import refusing_url
-from tests.component.support.fault_proxy import Fault, fault_proxy
 from tests.support.problem_document import check_problem
 
 PRODUCT = "/queries/product?id=42"

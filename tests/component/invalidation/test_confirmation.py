@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from bench.fault_proxy import fault_proxy
 from cacheaside.drivers.cache import exchange
 from cacheaside.drivers.cache.tags import ConfirmedTagCache, TagCache
 from cacheaside.errors import CacheUnavailable
@@ -18,7 +19,6 @@ from local.servers.processes import HOST, free_port
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import SETTINGS, ValkeyCluster
 from tests.component.support.cache_servers import settings_of
-from tests.component.support.fault_proxy import fault_proxy
 from tests.component.support.outages import frozen
 from tests.component.support.replicated_cache import Pair, replicated_pair, version
 from tests.support.wait_until import wait_until

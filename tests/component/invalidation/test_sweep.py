@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import redis
 
+from bench.fault_proxy import Fault, fault_proxy
 from cacheaside.errors import DatabaseUnavailable
 from cacheaside.reading.keys import tag_key
 from cacheaside.runtime.sweep_metrics import measured_sweep
@@ -22,7 +23,6 @@ from cacheaside.settings import DatabaseSettings, InvalidationMode
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from tests.component.support.api import lambda_context
-from tests.component.support.fault_proxy import Fault, fault_proxy
 from tests.component.support.outages import frozen
 from tests.component.support.sql import Sql
 from tests.component.support.timeouts import production_timeouts_of

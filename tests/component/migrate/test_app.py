@@ -188,6 +188,25 @@ def test_command_without_its_rights_fails_the_deployment_with_the_grant(send: Se
     assert "grant update (name) on products to cacheaside_command;" in answer["Reason"]
 
 
+@pytest.mark.parametrize(
+    ("reads", "status"), [("open", "FAILED"), ("iam", "FAILED"), ("jwt", "SUCCESS"), ("", "SUCCESS")]
+)
+def test_query_of_a_claim_fails_the_deployment_if_callers_send_no_tokens(
+    send: Send, catalogue: Path, monkeypatch: pytest.MonkeyPatch, reads: str, status: str
+) -> None:
+    query = catalogue / "queries" / "mine.sql"
+    query.write_text(
+        '-- summary = "x"\n-- ttl = "1m"\n-- tags = []\n-- params.user = { type = "text", source = "claim:sub" }\n'
+        "select %(user)s as told"
+    )
+    monkeypatch.setenv("READ_AUTHORIZATION", reads)
+    answer = send("Create")
+    assert answer["Status"] == status
+    if status == "FAILED":
+        assert "mine.sql:4: user is a claim of the caller's token" in answer["Reason"]
+        assert f"ReadAuthorization={reads}" in answer["Reason"]
+
+
 def test_warning_is_logged_and_does_not_fail_the_deployment(
     send: Send, catalogue: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

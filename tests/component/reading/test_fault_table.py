@@ -9,12 +9,12 @@ from typing import Any, Final
 import pytest
 import redis
 
+from bench.fault_proxy import Fault, fault_proxy
 from cacheaside.drivers.cache import cache as cache_module
 from cacheaside.drivers.cache.deadline import CALL_S
 from local.servers.postgres import PostgresServer
 from local.servers.valkey import ValkeyServer
 from local.servers.valkey_cluster import ValkeyCluster
-from tests.component.support.fault_proxy import Fault, fault_proxy
 from tests.component.support.faulty_sandbox import MISS, POLICY, EntryState, Expected, InjectedFault, Sandbox
 
 # A call may take CALL_S. The rest is for the load and for opening connections, which is quick here. If this machine
@@ -186,6 +186,14 @@ def test_without_both_servers_every_read_is_unavailable(sandbox: Sandbox, state:
     REFUSAL.apply(sandbox.cache)
     REFUSAL.apply(sandbox.database)
     sandbox.expect(UNAVAILABLE)
+
+
+def test_cache_that_answers_again_is_asked_before_a_read_fails(sandbox: Sandbox) -> None:
+    """Found by `make chaos`: PostgreSQL restarted, and a look was later than a load of this query takes."""
+    sandbox.prepare_entry(EntryState.FRESH)
+    sandbox.cache.switch(Fault.RESET, times=2)  # a look is sent again once
+    REFUSAL.apply(sandbox.database)
+    sandbox.expect(HIT)
 
 
 def test_last_resort_that_was_read_is_served_if_both_servers_fail_after_that(sandbox: Sandbox) -> None:

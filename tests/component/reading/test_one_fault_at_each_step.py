@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 import redis
 
+from bench.fault_proxy import Fault, FaultProxy, fault_proxy
 from cacheaside.catalogue.policy import LEASE_MS, Policy
 from cacheaside.drivers.cache import cache as cache_module
 from cacheaside.drivers.cache.cache import Cache
@@ -20,7 +21,6 @@ from cacheaside.reading.question import Question
 from cacheaside.reading.reader import Reader
 from cacheaside.settings import Authentication, CacheSettings, DatabaseSettings
 from local.servers.valkey import ValkeyServer
-from tests.component.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.component.support.question import question
 from tests.component.support.timeouts import production_timeouts_of
 

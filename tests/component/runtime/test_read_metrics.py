@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.component.support.fault_proxy import Fault, fault_proxy
+from bench.fault_proxy import Fault, fault_proxy
 
 
 def published(module: Any, capsys: pytest.CaptureFixture[str]) -> Counter[str]:

@@ -6,15 +6,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-__all__ = ["bind_port", "closed_port", "refusing_url"]
+from bench.fault_proxy import bind_port
 
-
-def bind_port(port: int) -> socket.socket:
-    """Return a socket that is bound to the port and does not listen. So no other process can take the port."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    return listener
+__all__ = ["closed_port", "refusing_url"]
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
+from bench.fault_proxy import Fault, FaultProxy
 from cacheaside.catalogue.policy import Policy
 from cacheaside.reading.entry import decode, encode
-from tests.component.support.fault_proxy import Fault, FaultProxy
 from tests.component.support.timeouts import production_timeouts_of
 from tests.support.problem_document import check_problem
 

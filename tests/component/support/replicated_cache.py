@@ -9,9 +9,9 @@ from pathlib import Path
 
 import redis
 
+from bench.fault_proxy import Fault, FaultProxy, fault_proxy
 from cacheaside.reading.keys import tag_key
 from local.servers.valkey import ValkeyServer
-from tests.component.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.wait_until import wait_until
 
 __all__ = ["Pair", "replicated_pair", "version"]

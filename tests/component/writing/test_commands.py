@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from bench.fault_proxy import Fault, fault_proxy
 from cacheaside.catalogue.parameters import Parameter
-from tests.component.support.fault_proxy import Fault, fault_proxy
 from tests.component.support.simultaneous_calls import call_simultaneously
 from tests.component.support.sql import Sql
 from tests.support.problem_document import check_problem

@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 from local.containers import engine
 from local.deployment.ministack import KEYS
 from local.deployment.stack import DeploymentFailed, Stack
-from local.live.http import unsigned
+from local.live.http import Authorize, unsigned
 from local.live.target import Target, describe_stack, target_of_stack
 from tests.e2e.support.client import Client, eventually
 
@@ -26,6 +26,11 @@ class Deployed:
     def api(self) -> Client:
         """A client that may read and write."""
         return Client(self._target.url, self._target.authorize)
+
+    @property
+    def authorize(self) -> Authorize:
+        """Authenticates a caller who may read and write."""
+        return self._target.authorize
 
     @property
     def _target(self) -> Target:

@@ -9,7 +9,6 @@ from tests.template.support.stack import Stack
 Route = tuple[str, str]
 PREFLIGHT: Final[Route] = ("OPTIONS", "/{proxy+}")
 PAGES: Final[set[Route]] = {(method, path) for method in ("GET", "HEAD") for path in ("/", "/docs")}
-HEALTH: Final[set[Route]] = {("GET", "/health"), ("HEAD", "/health")}
 
 
 def body(stack: Stack) -> dict[str, Any]:

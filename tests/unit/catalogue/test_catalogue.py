@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -24,6 +25,8 @@ GOOD = """\
 select * from orders -- of 100 %%
 where customer_id = %(id)s and state = any(%(state)s);
 """
+
+ASKED = '-- summary = "s"\n-- ttl = "1s"\n-- tags = []\n-- params.q = { type = "text" }\n'
 
 
 def load(tmp_path: Path, text: str, name: str = "some_query") -> Query:
@@ -73,7 +76,26 @@ def test_file_is_read(tmp_path: Path) -> None:
         ("-- stale ", "-- new_answers = true\n-- stale ", 3, "new_answers must be a whole number"),
         ("-- stale ", "-- jitter = 0.6\n-- stale ", 3, "jitter must be a number from 0 to 0.5"),
         ("-- stale ", '-- verify = "no"\n-- stale ', 3, "verify must be true or false"),
+        ('ttl     = "60s"', 'ttl     = "0s"', 2, "ttl must be longer than nothing"),
+        ("-- stale ", '-- timeout = "0s"\n-- stale ', 3, "timeout must be more than 0 and at most 25s"),
+        ("-- stale ", '-- timeout = "25001ms"\n-- stale ', 3, "timeout must be more than 0 and at most 25s"),
+        ("-- stale ", "-- jitter = true\n-- stale ", 3, "jitter must be a number from 0 to 0.5"),
+        ("-- stale ", "-- jitter = -0.1\n-- stale ", 3, "jitter must be a number from 0 to 0.5"),
+        ("-- stale ", "-- early_refresh = 11\n-- stale ", 3, "early_refresh must be a number from 0 to 10"),
+        ("-- stale ", "-- compress = 1\n-- stale ", 3, "compress must be true or false"),
+        ('summary = "Orders of a customer"', 'summary = ""', 1, "summary is missing"),
+        ('summary = "Orders of a customer"', "summary = 1", 1, "summary is missing"),
+        ('"integer", min', '"integer", max_length = -1, min', 5, "max_length must be a whole number, not -1"),
+        ('"integer", min', '"integer", min_length = "1", min', 5, "min_length must be a whole number, not '1'"),
+        ('"integer", min', '["integer"], min', 5, "type must be one of text, integer"),
+        ('values = ["open", "shut"], ', "", 6, "goes with type enum and only with it"),
         ("-- stale ", '-- timeout = "1m"\n-- stale ', 3, "timeout must be more than 0 and at most 25s"),
+        ('["open", "shut"]', "[1, 2]", 6, "values must be a list of texts"),
+        ('["open", "shut"]', '"open"', 6, "values must be a list of texts"),
+        ("min = 1", 'required = "no"', 5, "required must be true or false, not 'no'"),
+        ("min = 1", "description = 5", 5, "description must be a text, not 5"),
+        ("%(id)s", "%()s", 8, "'%()s' is no placeholder; the name of a parameter is of letters"),
+        ("select *", "select 1\0", 7, "a NUL character"),
     ],
 )
 def test_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
@@ -103,13 +125,26 @@ def test_mistake_is_named_with_file_and_line(tmp_path: Path, old: str, new: str,
         ("select $a$it's$a$, %(q)s", True),
         ("select a$a$, %(q)s, b$a$", True),
         ("select 'without end %(q)s", False),
+        ("select E'a'\n'b\\' %(q)s', 'c'", False),  # one string, with the same escapes after the line break
+        ("select E'a' -- it's\n -- so\n 'b\\' %(q)s', 'c'", False),
+        (r"select a$e'\', %(q)s, ''", True),  # the name a$e, and a plain string
+        (r"select €e'\', %(q)s, ''", True),  # to PostgreSQL € is a letter
+        ("select $€$ ' $€$, %(q)s, ''", True),
     ],
 )
 def test_text_of_a_caller_cannot_end_a_comment_or_a_string(tmp_path: Path, sql: str, accepted: bool) -> None:
     """Such a placeholder is refused, because the value would be written there. The `accepted` ones are outside."""
-    header = '-- summary = "s"\n-- ttl = "1s"\n-- tags = []\n-- params.q = { type = "text" }\n'
     with nullcontext() if accepted else pytest.raises(CatalogueError, match="is in quotes or in a comment"):
-        load(tmp_path, header + "\n" + sql)
+        load(tmp_path, ASKED + "\n" + sql)
+
+
+def test_time_to_load_a_file_grows_with_its_length_and_not_with_its_square(tmp_path: Path) -> None:
+    def cpu_s(placeholders: int) -> float:
+        began = time.process_time()
+        load(tmp_path, f"{ASKED}select " + "'', %(q)s, " * placeholders + "1")
+        return time.process_time() - began
+
+    assert min(cpu_s(10_000) for _ in range(3)) < 30 * min(cpu_s(1_000) for _ in range(3))
 
 
 def load_command(tmp_path: Path, header: str = "") -> Command:
@@ -137,6 +172,54 @@ def test_mistake_in_a_command_is_named_with_file_and_line(tmp_path: Path, header
         load_command(tmp_path, header)
 
 
+def test_parameters_that_are_no_tables_are_named_with_the_notation(tmp_path: Path) -> None:
+    header = '-- summary = "s"\n-- ttl = "1s"\n-- tags = []\n'
+    with pytest.raises(CatalogueError, match=r"q.sql:4: write one line per parameter"):
+        load(tmp_path, f"{header}-- params = 3\nselect 1", "q")
+    with pytest.raises(CatalogueError, match=r"q.sql:4: params.id must be a table"):
+        load(tmp_path, f'{header}-- params.id = "integer"\nselect %(id)s', "q")
+
+
+def test_settings_at_their_limits_are_accepted(tmp_path: Path) -> None:
+    limits = (
+        'timeout = "25s"',
+        "jitter = 0.5",
+        "early_refresh = 10",
+        "compress = false",
+        'local = "2s"',
+        'client = "3s"',
+    )
+    query = load(tmp_path, GOOD.replace("-- stale ", "".join(f"-- {limit}\n" for limit in limits) + "-- stale "))
+    assert query.timeout_ms == 25_000
+    policy = query.policy
+    assert (policy.jitter, policy.early_refresh, policy.compress) == (0.5, 10.0, False)
+    assert (policy.local_ms, policy.client_ms) == (2_000, 3_000)
+
+
+def test_settings_that_are_not_given_have_their_documented_values(tmp_path: Path) -> None:
+    query = load(tmp_path, '-- summary = "s"\n-- ttl = "1m"\n-- tags = []\nselect 1')
+    assert query.policy == Policy(
+        ttl_ms=60_000, negative_ttl_ms=5_000, wait_ms=10_000, jitter=0.05, early_refresh=1.0, compress=True
+    )
+    assert load(tmp_path, GOOD).policy.stale_if_error_ms == 600_000, "as long as stale"
+    brief = load(tmp_path, GOOD.replace('"60s"', '"2s"'), "brief")
+    assert brief.policy.negative_ttl_ms == 2_000, "never longer than ttl"
+
+
+def test_options_of_a_parameter_are_read(tmp_path: Path) -> None:
+    options = 'min_length = 1, max_length = 9, pattern = "[a-z]+", description = "a word", default = "b", example = "c"'
+    bounds = "min = 1, max = 9, required = false"
+    header = f'-- summary = "s"\n-- ttl = "1s"\n-- tags = []\n-- params.w = {{ type = "text", {options} }}\n'
+    word = load(tmp_path, f"{header}select %(w)s").parameters["w"]
+    assert (word.min_length, word.max_length, word.description) == (1, 9, "a word")
+    assert (word.default, word.example, word.required) == ("b", "c", False)
+    assert word.pattern is not None
+    assert word.pattern.text == "[a-z]+"
+    bounded = header.replace('"text"', '"integer"').replace(options, bounds)
+    number = load(tmp_path, f"{bounded}select %(w)s").parameters["w"]
+    assert (number.minimum, number.maximum, number.required, number.default) == (1, 9, False, None)
+
+
 def test_nine_tags_are_too_many(tmp_path: Path) -> None:
     tags = ", ".join(f'"t{number}"' for number in range(9))
     with pytest.raises(CatalogueError, match="9 tags are too many; at most 8"):
@@ -156,6 +239,8 @@ def test_header_alone_is_refused(tmp_path: Path) -> None:
 def test_unknown_name_is_answered_with_the_route_that_lists_all(tmp_path: Path) -> None:
     with pytest.raises(UnknownStatement, match="GET /queries"):
         Catalogue.load(tmp_path).query("nothing")
+    with pytest.raises(UnknownStatement, match=r"GET /openapi.json"):
+        Catalogue.load(tmp_path).command("nothing")
 
 
 def keys(query: Query, **given: str) -> tuple[str, tuple[str, ...]]:

@@ -132,6 +132,58 @@ def test_length_pattern_and_values_are_checked() -> None:
         text("enum", "x", values=("open", "closed"))
 
 
+@pytest.mark.parametrize("length", [1, 4])
+def test_length_within_its_limits_is_accepted_and_any_other_is_refused(length: int) -> None:
+    for type_, is_list, of in (("text", False, "characters"), ("integer", True, "items")):
+        raw = ["1" * length] if type_ == "text" else ["1"] * length
+        assert text(type_, *raw, is_list=is_list, min_length=length, max_length=length)
+        with pytest.raises(ValueError, match=f"p must have at least {length + 1} {of}, not {length}"):
+            text(type_, *raw, is_list=is_list, min_length=length + 1)
+        with pytest.raises(ValueError, match=f"p must have at most {length - 1} {of}, not {length}"):
+            text(type_, *raw, is_list=is_list, max_length=length - 1)
+
+
+def test_bound_itself_is_accepted() -> None:
+    assert text("integer", "5", minimum=5, maximum=5) == 5
+
+
+def test_json_list_is_read_item_by_item() -> None:
+    listed = Parameter(name="p", type="integer", is_list=True, max_length=2)
+    assert listed.from_json([1, Decimal("2.0")]) == [1, 2]
+    with pytest.raises(ValueError, match="p must be a list"):
+        listed.from_json(1)
+    with pytest.raises(ValueError, match="p must have at most 2 items, not 3"):
+        listed.from_json([1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"), [("date", date(2024, 2, 29)), ("timestamp", datetime(2024, 2, 29, 1, tzinfo=UTC))]
+)
+def test_date_of_toml_is_a_value_of_its_type_only(type_: str, value: date) -> None:
+    assert Parameter(name="p", type=type_).from_json(value) == value
+    with pytest.raises(ValueError, match="p must be a text, written as JSON string"):
+        Parameter(name="p", type="text").from_json(value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "sql", "json"),
+    [
+        ("text", "text", "string"),
+        ("integer", "bigint", "integer"),
+        ("number", "numeric", "number"),
+        ("boolean", "boolean", "boolean"),
+        ("date", "date", "string"),
+        ("timestamp", "timestamptz", "string"),
+        ("uuid", "uuid", "string"),
+        ("enum", "", "string"),
+    ],
+)
+def test_type_in_sql_and_in_json(type_: str, sql: str, json: str) -> None:
+    declared = Parameter(name="p", type=type_)
+    assert (declared.sql_type, declared.json_kind) == (sql, json)
+    assert declared._replace(is_list=True).sql_type == (f"{sql}[]" if sql else "")
+
+
 def test_list_is_the_parameter_repeated() -> None:
     assert text("integer", "1", "2", is_list=True) == [1, 2]
     with pytest.raises(ValueError, match="at most 1 items, not 2"):

@@ -22,6 +22,7 @@ from cacheaside.catalogue_check.facts import (
 )
 from cacheaside.catalogue_check.findings import CatalogueCheck, Finding, Fix
 from cacheaside.catalogue_check.tag_rules import unrecorded
+from cacheaside.settings import Authorization, Callers
 
 ID = (KeyColumn("id", "bigint"),)
 LINE = (KeyColumn("order_id", "bigint"), KeyColumn("line", "integer"))
@@ -281,6 +282,26 @@ def test_query_that_postgresql_refuses_is_a_problem_of_its_line(functions: Path,
     )
 
 
+@pytest.mark.parametrize(
+    ("grant", "fix"), [("", None), ("grant usage on schema s to r;", "grant usage on schema s to r;")]
+)
+def test_refusal_that_a_right_would_end_comes_with_the_statement(functions: Path, grant: str, fix: str | None) -> None:
+    class Refuses(Database):
+        def facts(self, query: Query) -> Facts:
+            raise StatementRefused("permission denied", grant=grant) if grant else StatementRefused("no such table")
+
+    write(functions, "[]")
+    [problem] = check_statements(functions, Refuses(set(), set())).problems
+    assert (problem.line, problem.fix) == (8, Fix(statement=fix) if fix else None)
+
+
+def test_file_that_is_wrong_is_a_problem_beside_those_of_the_others(functions: Path) -> None:
+    wrong, other = write(functions, "[]]", "a"), write(functions, '["orders"]', "b")
+    checked = check_statements(functions, Database(set(), set()))
+    assert [(problem.path, problem.line) for problem in checked.problems] == [(wrong, 3), (other, 3)]
+    assert checked.problems[0].message.startswith("the header is not TOML")
+
+
 def write_command(functions: Path) -> Path:
     path = functions / "commands" / "c.sql"
     path.parent.mkdir()
@@ -320,6 +341,13 @@ def test_warnings_are_printed_and_are_no_problems(functions: Path) -> None:
     assert summary == "1 query reads 0 tables; every tag is right, every table is watched"
 
 
+def test_warning_about_an_answer_that_changes_without_a_write_names_the_line_that_decides_it(functions: Path) -> None:
+    path = write(functions, "[]")
+    path.write_text(path.read_text().replace("-- tags ", "-- verify  = true\n-- tags "))
+    [warning] = check_statements(functions, Database(set(), set(), unsteady=("now()",))).warnings
+    assert warning.line == 3
+
+
 def test_role_that_cannot_be_taken_is_a_warning_once(functions: Path) -> None:
     write(functions, "[]", "a")
     write(functions, "[]", "b")
@@ -335,8 +363,29 @@ def test_row_tag_is_not_enough_if_the_plan_leaves_out_a_scan(functions: Path) ->
 
 def test_result_without_problems_is_one_line(functions: Path) -> None:
     assert str(CatalogueCheck(0, 0)) == "The catalogue has no queries"
+    assert str(CatalogueCheck(0, 0, (Finding(functions / "q.sql", 1, "wrong"),))) == f"{functions}/q.sql:1: wrong"
     assert str(CatalogueCheck(5, 4)) == "5 queries read 4 tables; every tag is right, every table is watched"
     assert str(CatalogueCheck(1, 1)).startswith("1 query reads 1 table;")
     for name in ("a", "b"):
         write(functions, '["orders"]', name)
     assert str(check_statements(functions, Database({"orders"}, set()))).startswith("2 queries read 1 table;")
+
+
+@pytest.mark.parametrize(
+    ("callers", "refused"),
+    [
+        (Callers(), []),
+        (Callers(Authorization.JWT, Authorization.JWT), []),
+        (Callers(Authorization.OPEN, Authorization.JWT), ["ReadAuthorization=open"]),
+        (Callers(Authorization.JWT, Authorization.IAM), ["WriteAuthorization=iam"]),
+        (Callers(Authorization.IAM, Authorization.IAM), ["WriteAuthorization=iam", "ReadAuthorization=iam"]),
+    ],
+)
+def test_a_claim_is_refused_where_callers_send_no_tokens(functions: Path, callers: Callers, refused: list[str]) -> None:
+    claim = '-- params.user = { type = "text", source = "claim:sub" }\nselect %(user)s'
+    write(functions, "[]").write_text(f'-- summary = "x"\n-- ttl = "60s"\n-- tags = []\n{claim}')
+    (functions / "commands").mkdir()
+    (functions / "commands" / "c.sql").write_text(f'-- summary = "x"\n{claim}')
+    found = check_statements(functions, Database(set(), set()), callers).problems
+    assert [problem.message.split("with ")[1].split(" ")[0] for problem in found] == refused
+    assert all(problem.line == {"queries": 4, "commands": 2}[problem.path.parent.name] for problem in found)

@@ -55,7 +55,9 @@ def test_equality_that_every_row_meets_is_found(condition: str, found: set[tuple
         "(p.id OPERATOR(shop.=) $1001)",
         "CASE WHEN p.active THEN (p.id = $1001) ELSE true END",
         "f((p.id = $1001))",
+        "(p.a) OR (p.b AND (p.id = $1001) AND p.c) OR (p.d)",
         "(p.id = $1001",
+        "-p.id = $1001)",
         "",
     ],
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
-from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter
+from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, bind_text, to_query_string
 from cacheaside.catalogue_check.samples import sample, samples, samples_of_enums
 
 
@@ -36,6 +37,13 @@ def test_sample_is_the_example_or_the_default_or_a_generated_value(options: dict
 def test_sample_of_an_optional_parameter_is_not_null_because_null_has_no_type() -> None:
     declared = {kind: Parameter(name=kind, type=kind, required=False, values=("a",)) for kind in SCALAR_TYPES}
     assert all(value is not None for value in samples(declared).values())
+
+
+@pytest.mark.parametrize("kind", SCALAR_TYPES)
+def test_sample_of_every_type_is_a_value_of_that_type(kind: str) -> None:
+    declared = {"it": Parameter(name="it", type=kind, values=("a",) if kind == "enum" else ())}
+    values = samples(declared)
+    assert bind_text(declared, parse_qs(to_query_string(values))) == values
 
 
 def test_every_value_of_an_enum_is_a_sample() -> None:

@@ -120,6 +120,15 @@ def test_refusal_by_postgresql_opens_nothing(error: Any) -> None:
     assert (sandbox.pauses, len(sandbox.driver.calls)) == ([], 20)
 
 
+def test_last_chance_of_a_read_is_not_stopped_by_a_breaker_nor_by_the_time_of_a_load() -> None:
+    sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("late"))
+    sandbox.guarded.note_load("q", 10)
+    sandbox.call("look", times=2)
+    sandbox.driver.error = None
+    assert sandbox.guarded.look(Look(question_keys("q", b"", ()), is_last_chance=True)) == "look"
+    assert sandbox.driver.limits[-1] == (deadline.CALL_S * 1000, deadline.CALL_S * 1000)
+
+
 def test_entry_that_is_too_large_opens_nothing_and_is_left_out_for_a_while() -> None:
     sandbox = Sandbox(GuardedCache, errors.EntryTooLarge("1 GB"))
     sandbox.call("look", times=20)
@@ -315,6 +324,20 @@ def test_probe_takes_no_longer_than_the_slowest_query_that_needs_it() -> None:
     sandbox.call("look", "fast")
     sandbox.run_tasks()
     assert sandbox.driver.limits[-1] == (50, 1_000)
+
+
+def test_caller_gets_no_error_for_an_outage_of_the_database_that_is_long_over() -> None:
+    """A sandbox that was idle since the outage has not probed."""
+    sandbox = Sandbox(GuardedQueries, errors.DatabaseSilent("gone"))
+    sandbox.call("load", times=2)
+    sandbox.now_ms += DATABASE.pause_ms + DATABASE.pause_at_most_ms
+    sandbox.call("load")  # it is still silent: the next request does not wait for it
+    assert sandbox.driver.calls == ["load"] * 3
+    sandbox.call("load")
+    assert sandbox.driver.calls == ["load"] * 3
+    sandbox.now_ms += 2 * DATABASE.pause_ms + DATABASE.pause_at_most_ms
+    sandbox.driver.error = None
+    assert [sandbox.guarded.load(step("q")) for _ in range(2)] == ["load", "load"]
 
 
 def test_database_that_refuses_a_probe_is_asked_by_the_next_request() -> None:

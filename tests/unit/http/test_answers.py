@@ -8,6 +8,7 @@ from base64 import b64decode
 
 import pytest
 
+from cacheaside.catalogue.parameters import Parameter
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.errors import CacheasideError, NotFound
@@ -33,10 +34,11 @@ ENTRY = Entry(
 )
 
 
-def headers(outcome: Outcome, client_ms: int = 0, database_ms: float | None = None) -> dict[str, str]:
+def headers(outcome: Outcome, client_ms: int = 0, database_ms: float | None = None, claim: str = "") -> dict[str, str]:
     policy = Policy(ttl_ms=60_000, stale_ms=600_000, stale_if_error_ms=900_000, client_ms=client_ms)
     query = Query(
-        name="q", summary="", sql="", returns="one", timeout_ms=1, tags=(), parameters={}, policy=policy
+        name="q", summary="", sql="", returns="one", timeout_ms=1, tags=(), policy=policy,
+        parameters={"user": Parameter("user", "text", claim=claim)},
     )  # fmt: skip
     return answer_headers(query, Answer(outcome, NOW, 0.5, database_ms, 1.25))
 
@@ -104,6 +106,15 @@ def test_client_keeps_an_answer_for_the_time_that_is_left_when_it_arrives(
         max_age, *others = (int(directive.partition("=")[2]) for directive in answer["Cache-Control"].split(", "))
         assert max_age - int(answer["Age"]) == left_s  # as clients reckon, RFC 9111 section 4.2
         assert tuple(others) == windows
+
+
+@pytest.mark.parametrize("client_ms", [0, 30_000])
+def test_an_answer_that_depends_on_who_asks_is_kept_by_nothing_that_others_share(client_ms: int) -> None:
+    hit = Outcome(source=Source.HIT, entry=ENTRY)
+    mine, ours = headers(hit, client_ms, claim="sub"), headers(hit, client_ms)
+    assert mine["Cache-Control"] == f"private, {ours['Cache-Control']}"
+    assert mine["Vary"] == "Accept-Encoding, Authorization"
+    assert "private" not in ours["Cache-Control"]
 
 
 def test_answer_that_the_caller_wanted_without_the_cache_has_been_in_none_and_may_be_kept_by_none() -> None:

@@ -170,4 +170,39 @@ def test_a_catalogue_error_is_told(wrong: Catalogue) -> None:
     about = openapi(wrong, ApiSettings(region="eu-central-1"), {})["x-cacheaside"]
     assert about["region"] == "eu-central-1"
     assert [error["place"] for error in about["errors"]] == ["queries/broken.sql:1"]
-    assert {key: about["problems"][7][key] for key in ("slug", "status")} == {"slug": "no-row", "status": 404}
+    assert {key: about["problems"][9][key] for key in ("slug", "status")} == {"slug": "no-row", "status": 404}
+
+
+MINE: Final = """\
+-- summary = "Mine"
+-- ttl = "1m"
+-- tags = []
+-- params.user = { type = "text", source = "claim:sub", example = "ada" }
+-- params.limit = { type = "integer", default = 3 }
+select %(user)s, %(limit)s
+"""
+
+
+@pytest.mark.parametrize("api", [OPEN, ApiSettings(Authorization.JWT, Authorization.JWT)])
+def test_a_claim_is_no_parameter_of_a_request_but_a_reason_for_a_token(tmp_path: Path, api: ApiSettings) -> None:
+    for folder, text in (("queries", MINE), ("commands", MINE.replace('-- ttl = "1m"\n-- tags = []\n', ""))):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.sql").write_text(text)
+    api = api._replace(developer_mode=True)
+    document = json.loads(json.dumps(openapi(Catalogue.load(tmp_path), api, {})))
+    check_document(document)
+    found = operations(document)
+    for name in ("GET /queries/mine", "HEAD /queries/mine", "GET /queries/mine/direct", "POST /commands/mine"):
+        operation = found[name]
+        assert operation["security"] == [{"jwt": []}]
+        assert {"401", "403"} <= operation["responses"].keys()
+        assert "user" not in [each.get("name") for each in operation.get("parameters", [])]
+        own = resolved(document, operation["responses"]["403"])["content"] if "HEAD" not in name else {}
+        assert "wrong-claim" in own.get("application/problem+json", {}).get("examples", ["wrong-claim"])
+    assert "jwt" in document["components"]["securitySchemes"]
+    schemas = document["components"]["schemas"]
+    assert schemas["mine_body"]["properties"].keys() == {"limit"}
+    assert schemas["mine_parameters"]["required"] == ["user"], "an operator names whose answer is invalidated"
+    assert found["GET /queries/mine"]["x-cacheaside"]["parameters"]["user"]["source"] == "claim:sub"
+    others = [name for name, each in found.items() if "mine" not in name and "security" in each]
+    assert bool(others) == (api.reads is Authorization.JWT)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.errors import BadParameters, UnknownStatement
+from cacheaside.errors import BadParameters, Unauthenticated, UnknownStatement, WrongClaim
 from cacheaside.http import questions
 from cacheaside.http.questions import Questions
 from tests.support.root import FUNCTIONS
@@ -48,3 +50,20 @@ def test_the_memory_for_questions_is_bounded(catalogue: Catalogue, monkeypatch: 
     kept = dict(asked._kept)
     assert asked.of("product", "id=1&" + "&" * 1_000).values == {"id": 1}
     assert asked._kept == kept, "a long query string is not kept"
+
+
+def test_no_caller_gets_the_question_of_another(tmp_path: Path) -> None:
+    (tmp_path / "queries").mkdir()
+    (tmp_path / "queries" / "mine.sql").write_text(
+        '-- summary = "Mine"\n-- ttl = "1m"\n-- tags = []\n-- params.user = { type = "text", source = "claim:sub" }\n'
+        "select %(user)s"
+    )
+    asked = Questions(Catalogue.load(tmp_path))
+    ada, bob = (asked.of("mine", "", {"sub": name, "iat": "1"}) for name in ("ada", "bob"))
+    assert (ada.values, bob.values) == ({"user": "ada"}, {"user": "bob"})
+    assert ada.digest != bob.digest
+    assert asked.of("mine", "", {"sub": "ada", "iat": "2"}) is ada, "other claims make no other question"
+    with pytest.raises(Unauthenticated):
+        asked.of("mine", "")
+    with pytest.raises(WrongClaim):
+        asked.of("mine", "", {"iat": "1"})

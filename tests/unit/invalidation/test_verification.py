@@ -28,9 +28,11 @@ ID = "0e37df36-f698-11e6-8dd4-cb9ced3df976"
         ('"text"', ["Ada Lovelace"], "<12 characters>"),
         ('"text"', [""], "<0 characters>"),
         ('"text[]"', ["Ada", "ø"], ["<3 characters>", "<1 characters>"]),
+        ('"integer", source = "claim:sub"', ["7"], "<1 characters>"),
+        ('"uuid", source = "claim:sub"', [ID], "<36 characters>"),
     ],
 )
-def test_text_of_a_caller_is_logged_as_its_length_and_other_values_as_they_are(
+def test_text_and_claims_of_a_caller_are_logged_as_their_length_and_other_values_as_they_are(
     tmp_path: Path, declared: str, given: list[str], logged: object
 ) -> None:
     path = tmp_path / "queries" / "q.sql"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.errors import LocalError
-from local.examples import example_path, requests_to_try
+from local.examples import example_path, examples, requests_to_try
 
 URL = "http://127.0.0.1:3000"
 
@@ -25,6 +25,13 @@ def test_required_parameters_have_their_examples() -> None:
 def test_required_parameter_without_an_example_is_an_error() -> None:
     with pytest.raises(LocalError, match="query one: give the required parameter id an example to send"):
         example_path(query(id={"required": True}))
+
+
+def test_a_claim_is_not_sent_and_needs_a_token() -> None:
+    mine = query(user={"required": True, "source": "claim:sub"}, limit={"required": True, "example": 7})
+    assert examples(mine) == {"limit": 7}
+    with pytest.raises(LocalError, match="query one: ask it with a bearer token that has the claim sub"):
+        example_path(mine)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cacheaside.reading import entry as library
-from cacheaside.reading.entry import Encoding, Entry, decode, encode, entity_tag, pack, unpack
+from cacheaside.reading.entry import FORMAT_VERSION, Encoding, Entry, decode, encode, entity_tag, pack, unpack
+from proofs.fuzz.checksums import suffix
 
 BODY = b'{"data":[{"id":1}]}'
 ENTRY = Entry(
@@ -32,6 +33,7 @@ ENTRY = Entry(
 # Not compressed by the test, because another build of zlib may produce other bytes.
 GZIP_BODY = bytes.fromhex("1f8b0800000000000403ab564a492c4954b28aae56ca4c51b232ac8dad050053ae2faa13000000")
 GZIP_ENTRY = ENTRY._replace(body=GZIP_BODY, encoding=Encoding.GZIP)
+ABSENT = ENTRY._replace(body=None, etag=entity_tag(None))
 
 TIMES_AND_TOKEN = "0000018bcfe568000000018bcfe652600000138b000102030405060708090a0b0c0d0e0f"
 QUESTION = "51515151515151515151515151515151"
@@ -98,9 +100,14 @@ def test_entry_is_the_same_after_encode_and_decode(entry: Entry, compress: bool)
     assert decode(encode(entry)) == entry
 
 
+def test_entity_tags_do_not_change_because_clients_keep_them() -> None:
+    assert entity_tag(BODY).hex() == "e5892daa3471243c635240aa3bed72da"
+    assert entity_tag(None).hex() == entity_tag(b"").hex() == "cae66941d9efbd404e4d88758ea67670"
+
+
 def test_missing_row_differs_from_an_empty_body() -> None:
-    absent, empty = ENTRY._replace(body=None, etag=entity_tag(b"")), ENTRY._replace(body=b"", etag=entity_tag(b""))
-    assert decode(encode(absent)) == absent
+    empty = ENTRY._replace(body=b"", etag=entity_tag(b""))
+    assert decode(encode(ABSENT)) == ABSENT
     assert decode(encode(empty)) == empty
 
 
@@ -135,7 +142,7 @@ def with_checksum(data: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("entry", "known"),
-    [(ENTRY._replace(body=None, etag=entity_tag(None)), 0b00), (ENTRY, 0b01), (GZIP_ENTRY, 0b11)],
+    [(ABSENT, 0b00), (ENTRY, 0b01), (GZIP_ENTRY, 0b11)],
 )
 def test_flags_that_do_not_fit_the_body_are_a_miss_even_if_the_checksum_fits(entry: Entry, known: int) -> None:
     data = encode(entry)
@@ -177,6 +184,15 @@ def test_entry_that_was_good_does_not_vouch_for_another_body_in_its_place() -> N
     assert decode(encode(GZIP_ENTRY._replace(body=GZIP_BODY[:-5]))) is None
 
 
+@pytest.mark.parametrize("entry", [ENTRY, GZIP_ENTRY], ids=["plain", "gzip"])
+def test_body_that_is_made_to_fit_the_header_of_a_good_entry_is_a_miss(entry: Entry) -> None:
+    data = encode(entry)
+    assert decode(data) == entry
+    forged = data[: -len(entry.body or b"")] + b"\xff\xff\xff"
+    forged += suffix(zlib.crc32(forged[8:], zlib.crc32(forged[:4])), int.from_bytes(data[4:8], "big"))
+    assert (with_checksum(forged), decode(forged)) == (forged, None)
+
+
 def test_bomb_takes_no_more_memory_than_an_answer() -> None:
     """A body of 300 MB: what unpacks is bounded, whatever the length says."""
     bomb = b"".join(zeros_in_gzip(300))
@@ -195,6 +211,13 @@ def test_bomb_is_unpacked_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(unpacked) == 1
 
 
+def test_entries_that_are_known_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_CHECKED_AT_MOST", 3)
+    for number in range(10):
+        assert decode(encode(ENTRY._replace(load_ms=number))) is not None
+        assert len(library._checked) <= 3
+
+
 def zeros_in_gzip(megabytes: int) -> Iterator[bytes]:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     yield from (packer.compress(bytes(1_000_000)) for _ in range(megabytes))
@@ -209,16 +232,26 @@ def test_lengths_that_lie_never_give_another_answer(tags: int, length: int) -> N
     assert found is None or found.body == BODY
 
 
+def test_entry_without_a_row_whose_lengths_lie_is_a_miss() -> None:
+    """Its body cannot tell: there is none whose entity tag would differ."""
+    data = encode(ABSENT)
+    length = len(ABSENT.query_string)
+    lying = [data[:77] + (length + by).to_bytes(4, "big") + data[81:] for by in (-1, 1, 1_000)]
+    for each in (*lying, data + b"more"):
+        assert decode(with_checksum(each)) is None
+
+
 def test_query_string_of_any_length_is_stored() -> None:
     """API Gateway limits a URL to 8 kB, but a function can be invoked without it."""
     long = ENTRY._replace(query_string="q=" + "x" * 70_000)
     assert decode(encode(long)) == long
 
 
-def test_future_version_is_a_miss() -> None:
-    data = bytearray(encode(ENTRY))
-    data[2] += 1
-    assert decode(bytes(data)) is None
+def test_other_version_or_program_is_a_miss_even_if_the_checksum_fits() -> None:
+    data = encode(ENTRY)
+    assert decode(with_checksum(data)) == ENTRY
+    assert decode(with_checksum(data[:2] + bytes([FORMAT_VERSION + 1]) + data[3:])) is None
+    assert decode(with_checksum(b"cb" + data[2:])) is None
 
 
 @given(st.binary(max_size=300))
@@ -237,7 +270,8 @@ def test_unpack_reverses_pack_and_packed_is_never_larger(body: bytes, compress: 
 def test_body_is_compressed_only_if_it_becomes_smaller() -> None:
     noise = shake_256(b"").digest(10_000)
     assert pack(SHOP)[0] is Encoding.GZIP
-    assert pack(SHOP[:1_000]) == (Encoding.IDENTITY, SHOP[:1_000])
+    assert pack(SHOP[:1_023]) == (Encoding.IDENTITY, SHOP[:1_023])
+    assert pack(SHOP[:1_024])[0] is Encoding.GZIP
     assert pack(noise) == (Encoding.IDENTITY, noise)
     assert pack(SHOP, compress=False) == (Encoding.IDENTITY, SHOP)
     assert pack(None) == (Encoding.IDENTITY, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cacheaside.catalogue.policy import LEASE_MS, LONGEST_LOAD_MS
-from cacheaside.errors import CacheUnavailable, DatabaseUnavailable
+from cacheaside.errors import CacheUnavailable, DatabaseUnavailable, Unprocessable
 from cacheaside.reading.entry import Entry, decode, encode
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Renew, Store
@@ -94,6 +94,46 @@ def test_early_refresh_becomes_likelier_towards_the_end_of_freshness() -> None:
     assert isinstance(Read(START_MS + 59_000, early_refresh=0.0, chance=0.5).answer(looked), Outcome)
 
 
+def test_fresh_answer_that_is_refreshed_early_is_a_hit() -> None:
+    looked = Looked(encode(decode(stored_entry())._replace(load_ms=5_000)), None, (VERSION,))
+    read = Read(START_MS + 59_000, early_refresh=1.0, chance=0.5)
+    acquire = expect(read.answer(looked), Acquire)
+    outcome = expect(read.answer(Acquired(True, looked._replace(lease=acquire.token))), Outcome)
+    assert (outcome.source, outcome.entry.body) == (Source.HIT, b"{}")
+    assert outcome.refresh.release == Release(acquire.keys, acquire.token)
+
+
+def test_request_that_is_not_elected_serves_the_stale_answer_and_gives_no_lease_back() -> None:
+    read = Read(START_MS + 60_000)
+    read.answer(Looked(stored_entry(), None, (VERSION,)))
+    outcome = expect(read.answer(Acquired(False, Looked(stored_entry(), b"x" * 16, (VERSION,)))), Outcome)
+    assert (outcome.source, outcome.refresh) == (Source.STALE, None)
+
+
+def test_answer_that_another_request_has_refreshed_meanwhile_is_not_refreshed_again() -> None:
+    read = Read(START_MS + 60_000)
+    acquire = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Acquire)
+    newer = encode(decode(stored_entry())._replace(token=b"n" * 16))
+    release = expect(read.answer(Acquired(True, Looked(newer, acquire.token, (VERSION,)))), Release)
+    assert (release.token, release.failure) == (acquire.token, None)
+    outcome = expect(read.answer(None), Outcome)
+    assert (outcome.source, outcome.refresh) == (Source.STALE, None)
+
+
+@pytest.mark.parametrize(("result", "source"), [(Loaded(b"{}"), Source.EXPIRED), (DatabaseUnavailable("down"), None)])
+def test_answer_past_all_its_times_is_loaded_again_and_never_served(result: object, source: Source | None) -> None:
+    read = Read(START_MS + 90_000)
+    acquire = expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Acquire)
+    expect(read.answer(Acquired(True, Looked(stored_entry(), acquire.token, (VERSION,)))), Load)
+    if source is not None:
+        expect(read.answer(result), Store)
+        assert expect(read.answer(True), Outcome).source is source
+    else:
+        expect(read.answer(result), Release)
+        with pytest.raises(DatabaseUnavailable):
+            read.answer(None)
+
+
 def test_failed_load_serves_the_last_resort() -> None:
     read = Read(START_MS + 80_000)
     read.answer(Looked(stored_entry(), None, (VERSION,)))
@@ -171,6 +211,40 @@ def test_cache_that_fails_is_bypassed() -> None:
     expect(read.answer(CacheUnavailable()), Load)
     outcome = expect(read.answer(Loaded(b"{}")), Outcome)
     assert (outcome.source, outcome.detail) == (Source.BYPASS, "cache-unavailable")
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "source"), [(0, Source.HIT), (60_000, Source.STALE), (80_000, Source.STALE_IF_ERROR)]
+)
+def test_cache_that_fails_is_asked_once_more_if_postgresql_fails_too(after_ms: int, source: Source) -> None:
+    read = Read(START_MS + after_ms)
+    read.answer(CacheUnavailable())
+    assert expect(read.answer(DatabaseUnavailable()), Look).is_last_chance
+    assert expect(read.answer(Looked(stored_entry(), None, (VERSION,))), Outcome).source is source
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "looked"),
+    [
+        (0, CacheUnavailable()),
+        (0, NOTHING),
+        (0, Looked(stored_entry(), None, (OTHER_VERSION,))),
+        (95_000, Looked(stored_entry(), None, (VERSION,))),
+    ],
+)
+def test_read_whose_last_chance_is_no_answer_fails_as_its_load_did(after_ms: int, looked: object) -> None:
+    read = Read(START_MS + after_ms)
+    read.answer(CacheUnavailable())
+    read.answer(DatabaseUnavailable("no"))
+    with pytest.raises(DatabaseUnavailable, match="no"):
+        read.answer(looked)
+
+
+def test_value_that_has_no_result_is_not_looked_for_again() -> None:
+    read = Read()
+    read.answer(CacheUnavailable())
+    with pytest.raises(Unprocessable):
+        read.answer(Unprocessable("division by zero"))
 
 
 @pytest.mark.parametrize("release", [None, CacheUnavailable()])

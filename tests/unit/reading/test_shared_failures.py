@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -80,6 +81,15 @@ def test_waiter_shares_a_failure_whose_load_began_after_it_even_if_its_tags_have
     read.answer(None)
     with pytest.raises(StatementTimeout):
         read.answer(Looked(None, left_by(SHARED[1]), (OTHER_VERSION,)))
+
+
+def test_waiter_takes_the_answer_of_one_load_although_the_next_load_has_failed() -> None:
+    read = Read()
+    read.answer(NOTHING)
+    expect(read.answer(Acquired(False, Looked(None, LEASE, (VERSION,)))), Wait)
+    read.answer(None)
+    outcome = expect(read.answer(Looked(stored_entry(), left_by(SHARED[1]), (VERSION,))), Outcome)
+    assert outcome.source is Source.COLLAPSED
 
 
 def test_waiter_does_not_share_a_failure_that_began_before_it_and_was_invalidated() -> None:
@@ -167,3 +177,19 @@ def test_other_bytes_are_no_failure(data: bytes) -> None:
 def test_bytes_that_are_cut_off_are_no_failure(cut: int) -> None:
     left = left_by(SHARED[1])
     expect(Read().answer(Looked(None, left[:-cut], (VERSION,))), Acquire)
+
+
+def test_value_larger_than_any_failure_is_not_even_parsed() -> None:
+    left = left_by(SHARED[1])
+    assert decode_failure(left.ljust(65_536), question_of(left), START_MS) is not None
+    assert decode_failure(left.ljust(65_537), question_of(left), START_MS) is None
+
+
+def test_token_of_another_length_is_no_failure() -> None:
+    left = left_by(SHARED[1])
+    for key in json.loads(left)[-2:]:  # the token of its lease, and the version of its tag
+        assert decode_failure(left.replace(key.encode(), key[2:].encode()), question_of(left), START_MS) is None
+
+
+def question_of(left: bytes) -> bytes:
+    return bytes.fromhex(json.loads(left)[4])

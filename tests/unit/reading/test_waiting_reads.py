@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from cacheaside.catalogue.policy import WaitedOut
@@ -20,6 +21,18 @@ def waiting(**rules: Any) -> Read:
     read.answer(NOTHING)
     expect(read.answer(Acquired(False, Looked(None, LEASE, (VERSION,)))), Wait)
     return read
+
+
+def pauses_of(read: Read) -> list[int]:
+    """Return the pauses of a read until it gives up, because the lease stays held."""
+    pauses = []
+    with suppress(WaitedTooLong):
+        while True:
+            pauses.append(expect(read.step, Wait).ms)
+            read.now_ms += pauses[-1]
+            read.answer(None)
+            read.answer(Looked(None, LEASE, (VERSION,)))
+    return pauses
 
 
 def test_lease_that_never_ends_is_not_waited_for() -> None:
@@ -64,18 +77,13 @@ def test_waiter_acquires_the_lease_of_a_holder_that_is_gone() -> None:
 
 
 def test_pauses_grow_and_end_with_the_wait_of_the_policy() -> None:
-    read = waiting(chance=0.5, wait_ms=300)
-    pauses = []
-    while isinstance(read.step, Wait):
-        pauses.append(read.step.ms)
-        read.now_ms += read.step.ms
-        read.answer(None)
-        try:
-            read.answer(Looked(None, LEASE, (VERSION,)))
-        except WaitedTooLong:
-            break
+    pauses = pauses_of(waiting(chance=0.5, wait_ms=300))
     assert sum(pauses) == 300
     assert pauses[:3] == [10, 20, 40]
+
+
+def test_wait_ends_before_the_runtime_does() -> None:
+    assert sum(pauses_of(waiting(wait_ms=10_000, time_left_ms=5_000))) == 3_000
 
 
 def test_waiter_that_waited_out_may_load_for_itself() -> None:

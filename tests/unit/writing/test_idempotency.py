@@ -53,6 +53,11 @@ def test_fingerprint_depends_neither_on_the_key_nor_on_the_order_of_values() -> 
     assert len(parsed().fingerprint) == 32
 
 
+def test_fingerprint_does_not_change_while_a_key_is_kept() -> None:
+    """A deployment between a request and its repetition must not make it look like another request."""
+    assert parsed().fingerprint == "238674e3fb33f5f5716d7122e4308846"
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -23,6 +23,9 @@ export function fields(parameters, prefix) {
   };
 }
 
+// Whether a request needs the caller's token, because a parameter is a claim in it.
+export const needsToken = (parameters) => Object.values(parameters).some(({ source }) => source !== undefined);
+
 // Returns `values` as a query string, with its question mark, or "": in the form that AWS signs. Older versions of curl
 // sign what they are given, so names are sorted, and a space is %20.
 export function queryString(values) {
@@ -49,7 +52,15 @@ function literal(text, type) {
   return /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(number) ? number : undefined;
 }
 
+// What the caller's token has is no input: nothing is sent, and nothing is wrong with it here.
+function ofToken(name, rules) {
+  const hint = element("small", { textContent: [rules.description, `the ${rules.source.replace(":", " ")} of the bearer token`].filter(Boolean).join("; ") });
+  const nothing = () => undefined;
+  return { name, node: element("div", { className: "field" }, element("strong", { textContent: name }), hint), value: nothing, isUnreadable: () => false, focus: nothing, show: nothing };
+}
+
 function field(name, rules, id) {
+  if (rules.source !== undefined) return ofToken(name, rules);
   const scalar = rules.type.replace("[]", "");
   const isList = rules.type.endsWith("[]");
   const initial = rules.default ?? rules.example ?? "";

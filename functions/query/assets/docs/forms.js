@@ -47,7 +47,7 @@ function invalidationForm({ id, path }, queries) {
   const holder = element("div", { className: "fields" });
   let [parameters, controls] = [byTags, undefined];
   const offer = () => {
-    parameters = choice.value ? queries.find(({ name }) => name === choice.value).parameters : byTags;
+    parameters = choice.value ? named(queries.find(({ name }) => name === choice.value).parameters) : byTags;
     controls = fields(parameters, `${id}-${choice.value}`);
     holder.replaceChildren(...controls.nodes);
   };
@@ -58,6 +58,11 @@ function invalidationForm({ id, path }, queries) {
     return { method: "POST", path, body: choice.value ? `{"query": ${JSON.stringify(choice.value)}, "params": ${given}}` : given };
   };
   return { nodes: [labelled("What", choice), holder], read, unreadable: () => controls.unreadable(), showProblems: (problems) => controls.showProblems(problems) };
+}
+
+// An operator names the caller whose answer is deleted.
+function named(parameters) {
+  return Object.fromEntries(Object.entries(parameters).map(([name, { source, ...rules }]) => [name, rules]));
 }
 
 function labelled(text, control, hint) {

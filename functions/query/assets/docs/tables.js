@@ -24,10 +24,10 @@ function typeOf({ type }) {
 }
 
 function rulesOf(rules) {
-  const { type, min, max, min_length: least, max_length: most, pattern, values, required, default: usual } = rules;
+  const { type, min, max, min_length: least, max_length: most, pattern, values, required, default: usual, source } = rules;
   const unit = type.endsWith("[]") ? "values" : "characters";
   return [
-    required ? "required" : usual === undefined ? "optional" : `default ${[usual].flat().join(", ")}`,
+    source ? `the ${source.replace(":", " ")} of the bearer token; a request cannot choose it` : required ? "required" : usual === undefined ? "optional" : `default ${[usual].flat().join(", ")}`,
     limits(min, max, ""),
     limits(least, most, ` ${unit}`),
     pattern && `matches ${pattern}`,

@@ -3,7 +3,7 @@
 import { send } from "../common/api.js";
 import { howToBeAllowed, tokenField } from "../common/credentials.js";
 import { byId, element } from "../common/dom.js";
-import { fields, queryString } from "../common/fields.js";
+import { fields, needsToken, queryString } from "../common/fields.js";
 import { parsed } from "../common/json_text.js";
 import { duration } from "../common/numbers.js";
 import { showAnswer, showTags } from "./answer.js";
@@ -176,6 +176,8 @@ function showQuery() {
   byId("parameters").replaceChildren(...form.nodes);
   byId("form-problem").hidden = true;
   byId("series").textContent = "";
+  // An invalidation names the caller, whom this page does not know.
+  byId("invalidate").hidden = catalogue.api.writes === "iam" || needsToken(query.parameters);
   showTags(query, form.values());
 }
 
@@ -197,7 +199,7 @@ async function takeOut() {
 
 // The first query that can be asked without filling in anything: one without parameters, if there is one.
 function firstQuery(queries) {
-  const isReady = ({ required, example }) => !required || example !== undefined;
+  const isReady = ({ required, example, source }) => source === undefined && (!required || example !== undefined);
   return queries.find(({ parameters }) => Object.keys(parameters).length === 0)
     ?? queries.find(({ parameters }) => Object.values(parameters).every(isReady)) ?? queries[0];
 }
@@ -212,8 +214,9 @@ async function loadCatalogue() {
   }
   catalogue = parsed(response.text);
   const { reads, writes } = catalogue.api;
+  const wantsToken = [reads, writes].includes("jwt") || [...catalogue.data, ...catalogue.commands].some(({ parameters }) => needsToken(parameters));
   // A token that was entered already stays.
-  if (byId("token") === null) byId("credentials").replaceChildren(reads === "jwt" || writes === "jwt" ? tokenField() : "");
+  if (byId("token") === null) byId("credentials").replaceChildren(wantsToken ? tokenField() : "");
   showHeadline();
   const errors = catalogue.errors ?? [];
   byId("catalogue-errors").replaceChildren(...errors.map(({ place, detail }) => element("li", { textContent: `${place}: ${detail}` })));
@@ -223,7 +226,6 @@ async function loadCatalogue() {
   if (isEmpty) return;
   byId("query").replaceChildren(...catalogue.data.map(({ name }) => element("option", { value: name, textContent: name })));
   byId("query").value = firstQuery(catalogue.data).name;
-  byId("invalidate").hidden = writes === "iam";
   offerWrites(catalogue, { question, isAsked, askCached });
   showQuery();
 }

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeVar, cast, get_args
 
+from cacheaside.catalogue.claims import claim_named
 from cacheaside.catalogue.durations import parse_duration_ms
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value
 from cacheaside.catalogue.patterns import Pattern
@@ -23,6 +24,7 @@ from cacheaside.errors import CatalogueError, UnknownStatement
 __all__ = ["Catalogue"]
 
 _S = TypeVar("_S", Query, Command)
+_T = TypeVar("_T")
 
 _STATEMENT_KEYS: Final = frozenset({"summary", "timeout", "returns", "params"})
 _COMMAND_KEYS: Final = _STATEMENT_KEYS | {"isolation"}
@@ -33,7 +35,7 @@ _QUERY_KEYS: Final = _STATEMENT_KEYS | {
 _NEW_ANSWERS_AT_MOST: Final = 1_000_000_000
 _PARAMETER_KEYS: Final = frozenset(
     {
-        *("type", "required", "default", "example", "description"),
+        *("type", "required", "default", "example", "description", "source"),
         *("min", "max", "min_length", "max_length", "pattern", "values"),
     }
 )
@@ -229,15 +231,18 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
             name=name,
             type=scalar,
             is_list=is_list,
-            required=bool(options.get("required", "default" not in options)),
+            required=_option(options, "required", bool, "default" not in options),
             minimum=_bound(plain, options, "min"),
             maximum=_bound(plain, options, "max"),
             min_length=_length(options, "min_length"),
             max_length=_length(options, "max_length"),
             pattern=Pattern.parse(options["pattern"]) if "pattern" in options else None,
-            values=tuple(options.get("values", ())),
-            description=options.get("description", ""),
+            values=_values(options),
+            description=_option(options, "description", str, ""),
+            claim=claim_named(options["source"]) if "source" in options else "",
         )
+        if parameter.claim and (is_list or "default" in options or "required" in options):
+            raise ValueError("a claim is one value that is always there: leave out default, required and []")
         # The parameter checks its own default and example, so it must exist before they are read.
         default, example = (_sample(parameter, options, key) for key in ("default", "example"))
         return parameter._replace(default=default, example=example)
@@ -247,6 +252,20 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
 
 def _bound(plain: Parameter, options: Mapping[str, Any], option: str) -> Any:
     return plain.from_json(options[option]) if option in options else None
+
+
+def _option(options: Mapping[str, Any], option: str, kind: type[_T], default: _T) -> _T:
+    value = options.get(option, default)
+    if not isinstance(value, kind):
+        raise ValueError(f"{option} must be {'a text' if kind is str else 'true or false'}, not {value!r}")
+    return value
+
+
+def _values(options: Mapping[str, Any]) -> tuple[str, ...]:
+    values = options.get("values", [])
+    if not isinstance(values, list) or not all(isinstance(value, str) and "\0" not in value for value in values):
+        raise ValueError(f'values must be a list of texts, such as ["open", "closed"], not {values!r}')
+    return tuple(values)
 
 
 def _length(options: Mapping[str, Any], option: str) -> int | None:

@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
+from cacheaside.catalogue.claims import Claims, claim_of
 from cacheaside.catalogue.patterns import Pattern
-from cacheaside.errors import BadParameters, ParameterProblem
+from cacheaside.errors import BadParameters, ParameterProblem, WrongClaim
 
 __all__ = [
     "SCALAR_TYPES",
@@ -145,6 +146,7 @@ class Parameter(NamedTuple):
     pattern: Pattern | None = None
     values: tuple[str, ...] = ()
     description: str = ""
+    claim: str = ""  # the claim of the caller's token that has the value; "": the caller chooses it
 
     def from_text(self, raw: Sequence[str]) -> Value:
         """Return the value of `raw`, which has one string for each occurrence of the parameter in the query string.
@@ -224,20 +226,48 @@ class Parameter(NamedTuple):
             raise ValueError(f"{self.name} must have at most {self.max_length} {of}, not {length}")
 
 
-def bind_text(declared: Mapping[str, Parameter], given: Mapping[str, Sequence[str]]) -> dict[str, Value]:
-    """Return the value of each declared parameter, from a decoded query string. Raises BadParameters for all errors."""
-    return _bind(declared, given, Parameter.from_text)
+def bind_text(
+    declared: Mapping[str, Parameter], given: Mapping[str, Sequence[str]], claims: Claims | None = None
+) -> dict[str, Value]:
+    """Return the value of each declared parameter, from a decoded query string. Raises BadParameters for all errors.
+
+    `claims` are those of the caller, who may not name a parameter with a claim. Raises Unauthenticated or WrongClaim.
+    None: `given` is no request of a caller, and has these values too.
+    """
+    return _bind(declared, given, Parameter.from_text, claims)
 
 
-def bind_json(declared: Mapping[str, Parameter], given: Mapping[str, object]) -> dict[str, Value]:
-    """Return the value of each declared parameter, from a decoded JSON object. Raises BadParameters for all errors.
+def bind_json(
+    declared: Mapping[str, Parameter], given: Mapping[str, object], claims: Claims | None = None
+) -> dict[str, Value]:
+    """Return the value of each declared parameter, from a decoded JSON object. Raises as `bind_text`.
 
     A null is the same as no value: many clients send it for a field that is not set.
     """
-    return _bind(declared, given, Parameter.from_json)
+    return _bind(declared, given, Parameter.from_json, claims)
 
 
 def _bind(
+    declared: Mapping[str, Parameter],
+    given: Mapping[str, Any],
+    read: Callable[[Parameter, Any], Value],
+    claims: Claims | None,
+) -> dict[str, Value]:
+    if claims is None:
+        return _chosen(declared, given, read)
+    of_caller = {name: _claimed(parameter, claims) for name, parameter in declared.items() if parameter.claim}
+    chosen = {name: parameter for name, parameter in declared.items() if not parameter.claim} if of_caller else declared
+    return _chosen(chosen, given, read) | of_caller
+
+
+def _claimed(parameter: Parameter, claims: Claims) -> Value:
+    try:
+        return parameter.from_text([claim_of(claims, parameter.claim)])
+    except ValueError:  # the message would show the value
+        raise WrongClaim(f"the claim {parameter.claim} of the token is not a value of {parameter.name}") from None
+
+
+def _chosen(
     declared: Mapping[str, Parameter], given: Mapping[str, Any], read: Callable[[Parameter, Any], Value]
 ) -> dict[str, Value]:
     unknown = [name for name in given if name not in declared]

@@ -8,15 +8,21 @@ from typing import Final
 
 __all__ = ["quotations", "unquoted"]
 
+# To PostgreSQL every character outside ASCII is a letter.
+_LETTER: Final = r"[A-Za-z_\x80-\U0010ffff]"
+_NOT_IN_A_NAME: Final = r"(?<![A-Za-z0-9_$\x80-\U0010ffff])"
+# After a line break, PostgreSQL reads one string on in the next, with the same escapes.
+_CONTINUED: Final = r"'(?:[ \t\f\v]|--[^\r\n]*)*+[\r\n](?:[ \t\n\r\f\v]|--[^\r\n]*[\r\n])*+'"
+
 # A part without an end goes on to the end of the text. Two quotes in a string are read as two strings, side by side.
 _BEGIN: Final = re.compile(
-    r"""
+    rf"""
       --[^\r\n]*
     | /\*
-    | \b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)
+    | {_NOT_IN_A_NAME} [eE]'(?:[^'\\]|\\.|''|{_CONTINUED})*+(?:'|\Z)
     | '[^']*(?:'|\Z)
     | "[^"]*(?:"|\Z)
-    | (?<![\w$]) \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? (?:\$(?P=tag)\$|\Z)
+    | {_NOT_IN_A_NAME} \$(?P<tag>(?:{_LETTER}(?:{_LETTER}|[0-9])*)?)\$ .*? (?:\$(?P=tag)\$|\Z)
     """,
     re.DOTALL | re.VERBOSE,
 )

@@ -8,13 +8,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from cacheaside.catalogue.quotations import quotations
+from cacheaside.catalogue.quotations import unquoted
 from cacheaside.errors import CatalogueError
 
 __all__ = ["SqlFile", "read_sql_file"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _PLACEHOLDER: Final = re.compile(r"%(?:\((?P<name>[^)]*)\)s|(?P<escaped>%)|(?P<stray>.?))", re.DOTALL)
+_PARAMETER: Final = re.compile(r"[^\W\d]\w{0,62}")
+_PARAMETER_NAME: Final = "the name of a parameter is of letters, digits and _"
 _TOML_POSITION: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)")
 
 
@@ -57,6 +59,9 @@ def read_sql_file(path: Path) -> SqlFile:
     header_lines = tuple(lines[:length])
     header = _parse_header(path, header_lines)
     body = "\n".join(lines[length:])
+    if "\0" in body:  # a driver in C ends the statement there
+        line = length + 1 + body.count("\n", 0, body.index("\0"))
+        raise CatalogueError(path, line, "a NUL character; save the file as text in UTF-8")
     placeholders = _placeholders(path, body, first_line=length + 1)
     sql = body.strip().removesuffix(";").rstrip()
     if not sql:
@@ -90,14 +95,16 @@ def _finite(text: str) -> Decimal:
 
 def _placeholders(path: Path, sql: str, first_line: int) -> dict[str, int]:
     found: dict[str, int] = {}
-    quoted = list(quotations(sql))
+    outside, line, at = unquoted(sql), first_line, 0
     for match in _PLACEHOLDER.finditer(sql):
-        line = first_line + sql.count("\n", 0, match.start())
-        if match["name"] is not None and any(match.start() in part for part in quoted):
+        line, at = line + sql.count("\n", at, match.start()), match.start()
+        if match["name"] is not None and outside[at] != "%":
             # There the text of a caller could end the comment or the string, and become SQL.
             advice = "write it outside, as in %(days)s * interval '1 day'"
             raise CatalogueError(path, line, f"%({match['name']})s is in quotes or in a comment; {advice}")
         if match["name"] is not None:
+            if not _PARAMETER.fullmatch(match["name"]):
+                raise CatalogueError(path, line, f"{match[0]!r} is no placeholder; {_PARAMETER_NAME}")
             found.setdefault(match["name"], line)
         elif not match["escaped"]:
             raise CatalogueError(path, line, "write %(name)s for a parameter, and %% for a percent sign")

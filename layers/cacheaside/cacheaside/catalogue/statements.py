@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from cacheaside.catalogue.parameters import Parameter
 from cacheaside.catalogue.policy import Policy
 
-__all__ = ["Command", "Isolation", "Query", "Returns", "Statement"]
+__all__ = ["Command", "Isolation", "Query", "Returns", "Statement", "claims_needed"]
 
 Returns = Literal["many", "one"]
 Isolation = Literal["read committed", "repeatable read", "serializable"]
@@ -43,6 +43,11 @@ class Query(_Query):
         declared = json.dumps([self.name, self.sql, self.returns, self.tags, parameters])
         return blake2b(declared.encode(), digest_size=16).digest()
 
+    @cached_property
+    def claims(self) -> tuple[str, ...]:
+        """The claims of the caller's token that are parameters. With some, each answer is that of one caller."""
+        return claims_needed(self.parameters)
+
 
 class Command(NamedTuple):
     """A statement that writes. Triggers of the database record which tables and rows it changed."""
@@ -57,3 +62,8 @@ class Command(NamedTuple):
 
 
 Statement = Query | Command
+
+
+def claims_needed(parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
+    """Return the claims of the caller's token that are parameters."""
+    return tuple(parameter.claim for parameter in parameters.values() if parameter.claim)

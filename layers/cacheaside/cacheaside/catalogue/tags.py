@@ -67,6 +67,8 @@ def check_tag(tag: object, parameters: Mapping[str, Parameter]) -> None:
             raise ValueError(f"tag {tag!r} names the parameter {name}, which is not declared")
         if parameter.is_list or (not parameter.required and parameter.default is None):
             raise ValueError(f"tag {tag!r} needs the parameter {name} to be one value that is always there")
+        if parameter.claim:  # the name of a key of the cache would tell who has asked
+            raise ValueError(f"tag {tag!r} names the parameter {name}, which is a claim; write {table_of(tag)!r}")
 
 
 def spellings(text: str) -> list[str]:

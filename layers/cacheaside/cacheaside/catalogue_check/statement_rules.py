@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from cacheaside.catalogue.statements import Query
+from cacheaside.catalogue.statements import Query, Statement
 from cacheaside.catalogue_check.facts import Facts, StatementFacts
 from cacheaside.catalogue_check.findings import Fix, Message
+from cacheaside.settings import Authorization
 
-__all__ = ["freshness_warnings", "statement_problems", "steadiness_warnings"]
+__all__ = ["claim_problems", "freshness_warnings", "statement_problems", "steadiness_warnings"]
 
 # PostgreSQL replaces these texts by the date or time before any plan exists.
 _CLOCK: Final = r"'\s*(?:now|today|tomorrow|yesterday)\s*'"
+_TYPE: Final = r"(?:pg_catalog\.)?(?:date|time)"
 _CLOCK_LITERAL: Final = re.compile(
-    rf"\b(?:date|time|timestamp|timestamptz|timetz)\s+{_CLOCK}|{_CLOCK}\s*::\s*(?:date|time)|"
-    rf"\bcast\s*\(\s*{_CLOCK}\s+as\s+(?:date|time)",
+    rf"\b(?:date|time(?:stamp)?(?:tz)?)(?:\s*\(\d\))?(?:\s+with(?:out)?\s+time\s+zone)?\s*{_CLOCK}|"
+    rf"{_CLOCK}\s*::\s*{_TYPE}|\bcast\s*\(\s*{_CLOCK}\s+as\s+{_TYPE}",
     re.IGNORECASE,
 )
 
@@ -32,6 +34,19 @@ def statement_problems(facts: StatementFacts) -> Iterator[Message]:
             )
     for grant in facts.grants:
         yield f"its role lacks a right; put into a migration: {grant};", Fix(statement=f"{grant};")
+
+
+def claim_problems(statement: Statement, asked: Authorization | None, setting: str) -> Iterator[tuple[str, str]]:
+    """Yield each parameter that is a claim which no caller has, with the reason. `asked` is what `setting` says."""
+    if asked is None or asked is Authorization.JWT:
+        return
+    for name, parameter in statement.parameters.items():
+        if parameter.claim:
+            yield (
+                name,
+                f"{name} is a claim of the caller's token, and with {setting}={asked.value} callers send none: "
+                f"deploy with {setting}=jwt",
+            )
 
 
 def freshness_warnings(query: Query, facts: Facts) -> Iterator[str]:

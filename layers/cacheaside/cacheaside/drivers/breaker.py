@@ -68,6 +68,17 @@ class Breaker:
         """Return whether it is open and its pause is over."""
         return self.is_open and self._now_ms() >= self._due_ms
 
+    def is_overdue(self) -> bool:
+        """Return whether its pause has been over for so long that the failures before it say nothing any more."""
+        return self.is_open and self._now_ms() >= self._due_ms + self._rules.pause_at_most_ms
+
+    def report(self, *, failed: bool) -> None:
+        """Take the result of a call, which is a probe while it is open."""
+        if self.is_open:
+            self.probed(answered=not failed)
+        else:
+            self.record(failed=failed)
+
     def probed(self, *, answered: bool) -> None:
         """Take the result of a probe while it is open. Before the pause is over, only an answer changes something."""
         if answered:

@@ -87,7 +87,10 @@ class GuardedCache:
         self._crowded_until_ms = self._now_ms() + _CROWDED_MS
 
     def look(self, step: steps.Look) -> steps.Looked:
-        """See `Cache.look`."""
+        """See `Cache.look`. Neither a breaker nor the time of a load limits the last chance of a read."""
+        if step.is_last_chance:
+            with call_deadline(CALL_S, CALL_S):
+                return self._cache.look(step)
         return self._run(self._cache.look, step)
 
     def acquire(self, step: steps.Acquire) -> steps.Acquired:
@@ -171,7 +174,8 @@ class GuardedCache:
 class GuardedQueries:
     """A `Queries` that raises DatabaseUnavailable at once, without a call, while the breaker is open.
 
-    Only silence opens it. A refusal costs a caller nothing, and PostgreSQL may be back with the next request.
+    Only silence opens it. A refusal costs a caller nothing, and PostgreSQL may be back with the next request. A sandbox
+    that has had no request for a while asks again itself: its caller would get an error for an outage that is over.
     """
 
     def __init__(self, queries: Queries, options: BreakerOptions | None = None) -> None:
@@ -182,13 +186,15 @@ class GuardedQueries:
 
     def load(self, step: steps.Load, renew: Callable[[], object] | None = None) -> steps.Loaded:
         """See `Queries.load`."""
-        breaker = self._breakers.admit("")
+        breaker = self._breakers.named("")
+        if not breaker.is_overdue():
+            self._breakers.admit("")
         try:
             loaded = self._queries.load(step, renew)
         except DatabaseError as error:
-            breaker.record(failed=isinstance(error, DatabaseSilent))
+            breaker.report(failed=isinstance(error, DatabaseSilent))
             raise
-        breaker.record(failed=False)
+        breaker.report(failed=False)
         return loaded
 
     def ping(self) -> None:

@@ -47,13 +47,7 @@ class GuardedTagCache:
         try:
             invalidated = self._cache.invalidate_tags(tags)
         except CacheUnavailable as error:
-            self._report(answered=isinstance(error.__cause__, NotReplicated | ResponseError))
+            self._breaker.report(failed=not isinstance(error.__cause__, NotReplicated | ResponseError))
             raise
-        self._report(answered=True)
+        self._breaker.report(failed=False)
         return invalidated
-
-    def _report(self, *, answered: bool) -> None:
-        if self._breaker.is_open:
-            self._breaker.probed(answered=answered)
-        else:
-            self._breaker.record(failed=not answered)

@@ -47,8 +47,9 @@ def answer_headers(query: Query, answer: Answer) -> dict[str, str]:
         "Cache-Status": _cache_status(answer.outcome, at_ms),
         "Age": str(age_s),
         # Also on an answer that is not compressed: a later answer to the same request may be compressed.
-        "Vary": "Accept-Encoding",
-        "Cache-Control": "no-store" if is_direct else _cache_control(query.policy, age_s, entry.ttl_ms(at_ms)),
+        # A browser whose user signs in as another one sends the same request with another token.
+        "Vary": "Accept-Encoding, Authorization" if query.claims else "Accept-Encoding",
+        "Cache-Control": "no-store" if is_direct else _cache_control(query, age_s, entry.ttl_ms(at_ms)),
         "Server-Timing": _server_timing(answer),
     }
 
@@ -62,7 +63,12 @@ def _cache_status(outcome: Outcome, at_ms: int) -> str:
     return status if outcome.detail is None else f"{status}; detail={outcome.detail}"
 
 
-def _cache_control(policy: Policy, age_s: int, ttl_ms: int) -> str:
+def _cache_control(query: Query, age_s: int, ttl_ms: int) -> str:
+    # An answer that depends on who asks may be kept by a browser, and by nothing that others share (RFC 9111 5.2.2.7).
+    return f"private, {_kept(query.policy, age_s, ttl_ms)}" if query.claims else _kept(query.policy, age_s, ttl_ms)
+
+
+def _kept(policy: Policy, age_s: int, ttl_ms: int) -> str:
     # A copy in a browser or CDN cannot be invalidated, so each query decides whether they may keep one.
     if policy.client_ms == 0:
         return "no-cache"

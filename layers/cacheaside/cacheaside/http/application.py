@@ -59,14 +59,13 @@ class Application:
         return add
 
     def answer(self, event: Mapping[str, Any], invocation: Invocation) -> dict[str, Any]:
-        """Return the response to `event`. Never raises for an event of API Gateway."""
-        request = Request(event, invocation)
+        """Return the response to `event`. Never raises."""
         try:
-            response = self._answer(request)
+            response = self._answer(Request(event, invocation))
         except Exception as error:
             response = problems.problem_response(error, invocation.aws_request_id)
             try:
-                _log(error, request)
+                _log(error, event, invocation)
             except Exception:  # the caller gets the response all the same
                 logging.getLogger(__name__).exception("an error could not be logged: %r", error)
         return response.to_event()
@@ -79,7 +78,7 @@ class Application:
         answer = self._answers.get(route)
         # API Gateway compares encoded paths, so to it /queries%2Fproduct has no route, which is $default, and
         # /queries/product%2Fdirect has that of a query.
-        if answer is None or request.event["routeKey"] != f"{request.method} {route}":
+        if answer is None or request.event.get("routeKey") != f"{request.method} {route}":
             return problems.no_such_route(request.invocation.aws_request_id)
         if allowed is _READ:
             return conditional(answer(request), request.headers)
@@ -96,15 +95,18 @@ def _logger() -> Logger:
     return Logger()
 
 
-def _log(error: Exception, request: Request) -> None:
+def _log(error: Exception, event: Mapping[str, Any], invocation: Invocation) -> None:
+    is_ours = problems.problem_of(error).status >= 500
+    if not is_ours and not isinstance(error, Unprocessable):
+        return
     keys = {
-        "function_request_id": request.invocation.aws_request_id,
-        "correlation_id": request.event["requestContext"].get("requestId"),
+        "function_request_id": invocation.aws_request_id,
+        "correlation_id": event["requestContext"].get("requestId"),
         "sqlstate": getattr(error.__cause__, "pgcode", None),
     }
-    if problems.problem_of(error).status >= 500:
+    if is_ours:
         _logger().error(str(error), exc_info=error, extra=keys)
-    elif isinstance(error, Unprocessable):  # PostgreSQL's message holds values of the caller, which are not logged
+    else:  # PostgreSQL's message holds values of the caller, which are not logged
         _logger().warning(str(error), extra=keys)
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from cacheaside.errors import BadBody
 
 __all__ = ["Invocation", "Request", "Response"]
+
+
+_T = TypeVar("_T")
 
 
 class Invocation(Protocol):
@@ -20,19 +25,29 @@ class Request:
     """One request. `headers` have lower-case names.
 
     `name` is what the path has for `{name}` in the route. `Application` sets it when it has found the route.
+    Raises BadBody if the event has not the form of API Gateway's: an invoker can send any JSON.
     """
 
-    __slots__ = ("event", "headers", "invocation", "method", "name", "path", "query_string")
+    __slots__ = ("body", "event", "headers", "invocation", "method", "name", "path", "query_string")
 
     def __init__(self, event: Mapping[str, Any], invocation: Invocation) -> None:
         self.event = event
         self.invocation = invocation
-        self.method: str = event["requestContext"]["http"]["method"]
-        self.path: str = event["rawPath"]
-        self.query_string: str = event.get("rawQueryString") or ""
+        http = _of(dict, _of(dict, event.get("requestContext")).get("http"))
+        self.method = _of(str, http.get("method"))
+        self.path = _of(str, event.get("rawPath"))
+        self.query_string = _of(str, event.get("rawQueryString") or "")
+        self.body = _of(str, event.get("body") or "")
+        headers = _of(dict, event.get("headers") or {})
         # API Gateway sends lower-case names. `sam local start-api` sends them as the client wrote them.
-        self.headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        self.headers: dict[str, str] = {name.lower(): _of(str, value) for name, value in headers.items()}
         self.name = ""
+
+
+def _of(kind: type[_T], value: object) -> _T:
+    if not isinstance(value, kind):
+        raise BadBody("the event is not one that API Gateway sends for a request")
+    return value
 
 
 class Response(NamedTuple):

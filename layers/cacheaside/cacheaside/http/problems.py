@@ -35,6 +35,20 @@ _BAD_PARAMETERS: Final = Problem(
     "Each wrong parameter is listed in errors, with the rule that it breaks. "
     "Of many unknown parameters only the first are listed.",
 )
+_UNAUTHENTICATED: Final = Problem(
+    "unauthenticated",
+    401,
+    "The answer depends on who asks",
+    "The query or command has a parameter that is a claim of the caller's token. Send the header "
+    "Authorization: Bearer, with a token of the issuer that this API trusts.",
+)
+_WRONG_CLAIM: Final = Problem(
+    "wrong-claim",
+    403,
+    "The token lacks a claim",
+    "The query or command has a parameter that is a claim of the caller's token. The token does not have this claim, "
+    "or it is not of the form that the parameter needs.",
+)
 _BAD_BODY: Final = Problem(
     "bad-body",
     400,
@@ -191,6 +205,8 @@ _INTERNAL: Final = Problem(
 
 _BY_ERROR: Final[Mapping[type[Exception], Problem]] = {
     errors.BadParameters: _BAD_PARAMETERS,
+    errors.Unauthenticated: _UNAUTHENTICATED,
+    errors.WrongClaim: _WRONG_CLAIM,
     errors.BadBody: _BAD_BODY,
     errors.BodyTooLarge: _BODY_TOO_LARGE,
     errors.UnsupportedMedia: _UNSUPPORTED_MEDIA,
@@ -234,6 +250,8 @@ def problem_response(error: Exception, request_id: str) -> Response:
     if isinstance(error, errors.ConstraintViolated):
         extra["errors"] = [{"field": field, "detail": f"{field}: {error.rule}"} for field in error.fields]
     headers = dict(error.headers) if isinstance(error, errors.NotFound) else {}
+    if isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.RefusedForNow):
         headers["Retry-After"] = str(error.retry_after_s)
     return _response(problem, detail, request_id, headers, extra)
@@ -267,4 +285,6 @@ def _response(
     retry = {"Retry-After": _RETRY_AFTER_S} if problem.retry else {}
     # No client may keep an error. A NotFound of a query brings a Cache-Control of its own.
     all_headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", **retry, **(headers or {})}
-    return Response(problem.status, all_headers, json.dumps(document, ensure_ascii=False))
+    # A text of the caller can have half a surrogate pair, which has no UTF-8.
+    body = json.dumps(document, ensure_ascii=False).encode(errors="replace").decode()
+    return Response(problem.status, all_headers, body)

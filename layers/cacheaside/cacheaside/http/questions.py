@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cacheaside.catalogue.catalogue import Catalogue
+from cacheaside.catalogue.claims import Claims
 from cacheaside.catalogue.parameters import bind_text
 from cacheaside.http.requests import query_parameters
 from cacheaside.reading.question import Question
@@ -15,22 +16,28 @@ __all__ = ["Questions"]
 _KEPT_AT_MOST: Final = 500
 _LENGTH_AT_MOST: Final = 500
 
+_NONE: Final[Claims] = {}
+
 
 class Questions:
     """Parses requests. It keeps questions with their keys: most requests of a sandbox ask what others asked before."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._kept: dict[tuple[str, str], Question] = {}
+        self._kept: dict[tuple[str, ...], Question] = {}
 
-    def of(self, name: str, query_string: str) -> Question:
-        """Return the question of `GET /queries/{name}?{query_string}`. Raises UnknownStatement or BadParameters."""
+    def of(self, name: str, query_string: str, claims: Claims = _NONE) -> Question:
+        """Return the question that a caller with `claims` asks with `GET /queries/{name}?{query_string}`.
+
+        Raises UnknownStatement, BadParameters, Unauthenticated or WrongClaim.
+        """
         query = self._catalogue.query(name)
-        question = self._kept.get((name, query_string))
+        asked = (name, query_string, *(claims.get(claim, "") for claim in query.claims))
+        question = self._kept.get(asked)
         if question is None or question.query is not query:
-            question = Question(query, bind_text(query.parameters, query_parameters(query_string)))
-            if len(query_string) <= _LENGTH_AT_MOST:
+            question = Question(query, bind_text(query.parameters, query_parameters(query_string), claims))
+            if sum(map(len, asked)) <= _LENGTH_AT_MOST:
                 if len(self._kept) >= _KEPT_AT_MOST:
                     self._kept.clear()
-                self._kept[name, query_string] = question
+                self._kept[asked] = question
         return question

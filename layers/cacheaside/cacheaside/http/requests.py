@@ -58,7 +58,7 @@ def json_object(request: Request) -> dict[str, object]:
         raise BadParameters([ParameterProblem(request.query_string.partition("=")[0][:40], problem)])
     _check_media(request.headers)
     try:
-        body = (request.event.get("body") or "").encode()
+        body = request.body.encode()
         body = b64decode(body) if request.event.get("isBase64Encoded") else body
         if len(body) > _BODY_AT_MOST:
             raise BodyTooLarge(f"the body is larger than {_BODY_AT_MOST // 1024} KiB")

@@ -11,6 +11,7 @@ from cacheaside.http.ecma_pattern import ecma_pattern
 
 __all__ = [
     "body_schema",
+    "chosen_by_caller",
     "describe_parameter",
     "jsonable",
     "parameters_example",
@@ -53,6 +54,11 @@ def body_schema(parameter: Parameter) -> dict[str, Any]:
     return value | {"type": [value["type"], "null"]} | ({"enum": [*value["enum"], None]} if "enum" in value else {})
 
 
+def chosen_by_caller(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """Return the parameters that a request has: all but those that are claims of the caller's token."""
+    return {name: parameter for name, parameter in parameters.items() if not parameter.claim}
+
+
 def parameters_schema(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     """Return the JSON Schema of an object with the values of all parameters."""
     required = [parameter.name for parameter in parameters.values() if parameter.required]
@@ -84,6 +90,7 @@ def describe_parameter(parameter: Parameter) -> dict[str, Any]:
         **_present(values=list(parameter.values) or None),
         **_present(default=jsonable(parameter.default), example=jsonable(parameter.example)),
         **_present(description=parameter.description or None),
+        **_present(source=f"claim:{parameter.claim}" if parameter.claim else None),
     }
 
 

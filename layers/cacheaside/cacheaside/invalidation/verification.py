@@ -43,13 +43,13 @@ class Verification:
 
 
 def loggable(question: Question) -> dict[str, Any]:
-    """Return the given parameters as JSON values. Callers may write personal data into text: only its length stays."""
+    """Return the given parameters as JSON values. Text and claims may be personal: only their length stays."""
     declared = question.query.parameters
     return {name: _loggable(declared[name], value) for name, value in question.values.items() if value is not None}
 
 
 def _loggable(declared: Parameter, value: Value) -> Any:
-    if declared.type != "text":
+    if declared.type != "text" and not declared.claim:
         return canonical(value)
     if isinstance(value, list):
         return [f"<{len(str(text))} characters>" for text in value]

@@ -66,9 +66,9 @@ _GZIP_CONTAINER: Final = 16 + zlib.MAX_WBITS  # zlib writes no time and no name,
 _BODY_AT_MOST: Final = 6 * 1024 * 1024
 # With its tag versions and its query string, of which API Gateway passes 10 kB.
 ENTRY_BYTES_AT_MOST: Final = _BODY_AT_MOST + 65_536
-# The headers, with their checksums, of entries whose body this process has checked, and whether the body is an answer.
-# Good or bad, it unpacks each only once.
-_checked: Final[dict[bytes, bool]] = {}
+# The entries whose body this process has checked, and whether the body is an answer. Good or bad, it unpacks each only
+# once. The key is Python's hash of all bytes, which has a random seed: another body can be made to fit the checksum.
+_checked: Final[dict[int, bool]] = {}
 _CHECKED_AT_MOST: Final = 1_000
 
 
@@ -173,17 +173,17 @@ def decode(data: bytes) -> Entry | None:
         etag=etag,
         query_string=data[query_string_at:body_at].decode(errors="replace"),
     )
-    return entry if _is_answer(entry, data[: _HEADER.size]) else None
+    return entry if _is_answer(entry, hash(data)) else None
 
 
-def _is_answer(entry: Entry, header: bytes) -> bool:
+def _is_answer(entry: Entry, key: int) -> bool:
     """Return whether the body unpacks, within the size of an answer, to UTF-8 that has the entity tag."""
-    known = _checked.get(header)
+    known = _checked.get(key)
     if known is None:
         known = _has_answer(entry)
         if len(_checked) >= _CHECKED_AT_MOST:
             _checked.clear()
-        _checked[header] = known
+        _checked[key] = known
     return known
 
 

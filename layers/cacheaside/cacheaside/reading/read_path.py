@@ -14,6 +14,7 @@ results. So the code that is proven against a model is the code that runs agains
                                                    └────────► waited out: error | Load without a lease
 
     CacheUnavailable at any step ── Load without a lease ───► BYPASS
+                                     └─ fails ── Look again ─► HIT | STALE | STALE_IF_ERROR | its error
 
 Why no stale answer is stored: tag versions are read before the load begins. They are random, and a missing version
 equals nothing. An invalidation after that moment changes a tag, so the entry made from the load does not match. An
@@ -253,7 +254,35 @@ def _waited_out(question: Question, context: ReadContext, source: Source, last_r
 
 
 def _bypass_cache(question: Question, context: ReadContext, last_resort: Entry | None) -> Steps:
-    return (yield from _bypass(question, context, Source.BYPASS, "cache-unavailable", last_resort))
+    try:
+        return (yield from _bypass(question, context, Source.BYPASS, "cache-unavailable", last_resort))
+    except ConstraintViolated:
+        raise
+    except DatabaseError as error:
+        return (yield from _last_chance(question, context, error))
+
+
+def _last_chance(question: Question, context: ReadContext, error: DatabaseError) -> Steps:
+    """Return the answer that the cache has, after the load that was to bypass it failed. Raises `error` if it has none.
+
+    The cache may have been slower than a load, which is no reason to do without it when no load succeeds.
+    """
+    try:
+        looked: Looked = yield Look(question.keys, is_last_chance=True)
+    except CacheUnavailable:
+        raise error from None
+    seen = _unchanged(question, context, looked)
+    if seen is None:
+        raise error
+    match question.query.policy.freshness(seen.fresh_until_ms, context.now_ms()):
+        case Freshness.FRESH:
+            return Outcome(source=Source.HIT, entry=seen)
+        case Freshness.STALE:
+            return Outcome(source=Source.STALE, entry=seen)
+        case Freshness.LAST_RESORT:
+            return _despite(error, seen)
+        case Freshness.GONE:
+            raise error
 
 
 def _bypass(question: Question, context: ReadContext, source: Source, detail: str, last_resort: Entry | None) -> Steps:

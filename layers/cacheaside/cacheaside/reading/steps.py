@@ -31,9 +31,13 @@ __all__ = [
 
 
 class Look(NamedTuple):
-    """Read entry, lease and tags at one instant. Sent: `Looked`. Raises CacheUnavailable."""
+    """Read entry, lease and tags at one instant. Sent: `Looked`. Raises CacheUnavailable.
+
+    `is_last_chance`: PostgreSQL cannot answer. So the cache is asked even if it failed lately, and may take its time.
+    """
 
     keys: Keys
+    is_last_chance: bool = False
 
 
 class Looked(NamedTuple):

@@ -155,3 +155,45 @@ def test_nonsense_makes_the_cache_unavailable(mode: CacheMode, reply: bytes) -> 
             lambda: cache.acquire(acquire_step(b"mine")),
         ):
             assert_unavailable_soon(act)
+
+
+@pytest.mark.parametrize(
+    "pieces", [[b"*1000000000\r\n"], [b"*1\r\n*", b"100", b"0000000\r\n"], [b"*6\r\n", b"%9999999\r\n"]]
+)
+def test_a_reply_that_announces_more_than_fits_in_memory_is_refused_at_once(pieces: list[bytes]) -> None:
+    """hiredis makes room for all elements at once, and that takes seconds of CPU."""
+
+    def announcing(connection: Any) -> None:
+        connection.recv(65536)
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.01)
+        connection.recv(65536)
+
+    with scripted_server(announcing) as url, pytest.raises(CacheUnavailable) as caught:
+        cache_at(url).look(Look(KEYS))
+    assert "announces too many elements" in str(caught.value.__cause__)
+
+
+def test_replies_that_do_not_end_take_no_more_memory_than_all_entries_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "_LARGE_S", 60.0)
+    sent = []
+
+    def endless(connection: Any) -> None:
+        connection.recv(65536)
+        connection.sendall(b"*6\r\n$500000000\r\n")
+        while True:
+            connection.sendall(bytes(1_000_000))
+            sent.append(1)
+
+    with scripted_server(endless) as url, pytest.raises(CacheUnavailable):
+        cache_at(url).look(Look(KEYS))
+    assert 60 < len(sent) < 100
+
+
+def test_a_cluster_that_sends_no_map_is_unavailable() -> None:
+    """redis-py raises AttributeError, ValueError, TypeError …, for the parts of a map that have the wrong type."""
+    node = b"*2\r\n*1\r\n:1\r\n:6379\r\n"
+    for reply in (b"*1\r\n*3\r\n:0\r\n:16383\r\n" + node, b":1\r\n", b"*1\r\n*1\r\n:0\r\n", b"%1\r\n:1\r\n*0\r\n"):
+        with fixed_reply_server(reply) as url, pytest.raises(CacheUnavailable):
+            cache_at(url, CacheMode.CLUSTER).look(Look(KEYS))

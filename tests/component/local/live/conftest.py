@@ -49,6 +49,14 @@ select id, name from things where id = %(number)s
 -- params.id = { type = "integer", example = 3 }
 select id, name from things where id <> %(id)s
 """,
+    "queries/mine.sql": """
+-- summary = "The name of who asks"
+-- ttl = "1m"
+-- returns = "one"
+-- tags = ["things"]
+-- params.user = { type = "text", source = "claim:sub" }
+select %(user)s as name, count(*) from things
+""",
     "queries/slow.sql": """
 -- summary = "Sleeps longer than it may"
 -- ttl = "1m"

@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from tests.component.support.checkout import Checkout
+from tests.support.tokens import bearer
 from tests.support.wait_until import wait_until
 
 
@@ -96,6 +97,22 @@ def test_explain_says_whether_a_tag_of_a_row_would_do(checkout: Checkout) -> Non
     assert tag["objection"] == "no parameter can be its primary key (id bigint)"
     assert document["request"] == "GET /queries/things?names=a&names=b&limit=5"
     assert document["problems"] == []
+
+
+def test_the_answer_of_a_caller_is_shown_without_the_caller(checkout: Checkout) -> None:
+    token = bearer(sub="ada of things").removeprefix("Bearer ")
+    assert "bearer token" in call(checkout, "warm", "mine", status=1), "who does not say who asks gets no answer"
+    wait_until(lambda: re.search("1 (hits|misses stored)", call(checkout, "warm", "mine", API_TOKEN=token)))
+    [answer] = listed(checkout, "mine")
+    assert answer["parameters"] == {"user": "<13 characters>"}
+    for arguments in (("ls", "mine"), ("inspect", answer["key"], "--json")):
+        assert "ada of things" not in call(checkout, *arguments)
+    said = call(checkout, "explain", "mine", "user=ada of things")
+    assert f"entry  {answer['key']}\n" in said
+    assert "  GET /queries/mine\n" in said
+    assert "the caller can ask it again" in checkout.finish("warm", "mine", "--last-read", "3")[2]
+    told = call(checkout, "invalidate", "--query", "mine", "user=ada of things")
+    assert "the answer is deleted" in told
 
 
 def test_explain_reports_a_table_that_is_not_watched(checkout: Checkout) -> None:

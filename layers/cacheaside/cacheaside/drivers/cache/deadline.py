@@ -18,6 +18,7 @@ cannot be limited: the resolver does it.
 from __future__ import annotations
 
 import fcntl
+import re
 import select
 import socket
 import ssl
@@ -54,6 +55,12 @@ _S_PER_BYTE: Final = 1e-6
 # A call that sent and received fewer bytes was not slow because of their number.
 _LARGE: Final = 65_536
 _CHUNK: Final = 16_384
+# More than the largest replies have together. A server that sends faster than any network would fill the memory.
+_RECEIVED_AT_MOST: Final = 64 * 1024 * 1024
+# The beginning of a reply with a million elements or more. hiredis would make room for them all before one has arrived,
+# and that takes seconds. No reply of ours has so many, and no entry has such bytes (JSON escapes a line break).
+_MANY: Final = re.compile(rb"\r\n[*%~>|][0-9]{7}")
+_MANY_BYTES: Final = 10
 # How much too long a socket's timeout may be before it is worth a system call to shorten it, as a share of the limit.
 _SLACK: Final = 0.1
 # This process may have been paused until after the deadline. Once in a call it then takes the bytes that have arrived.
@@ -105,6 +112,8 @@ class Call:
     def received(self, count: int) -> None:
         """Extend the deadline for `count` bytes that were received."""
         self._received += count
+        if self._received > _RECEIVED_AT_MOST:
+            raise TimeoutError("the replies to this call are too large")
         self._deadline = min(self._deadline + count * _S_PER_BYTE, self._latest)
 
     def sent(self, count: int) -> None:
@@ -193,6 +202,7 @@ class _Socket:
         self._timeout = sock.gettimeout()
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
+        self._tail = b"\r\n"  # the last bytes that were received
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -217,7 +227,15 @@ class _Socket:
         count: int = received
         if call is not None:
             call.received(count)
+        self._refuse_many(buffer, count)
         return count
+
+    def _refuse_many(self, buffer: bytearray, count: int) -> None:
+        """Raise InvalidResponse where a reply begins that has too many elements. It may begin in the bytes before."""
+        across = self._tail + buffer[: min(count, _MANY_BYTES)]
+        self._tail = across[-_MANY_BYTES:] if count <= _MANY_BYTES else bytes(buffer[count - _MANY_BYTES : count])
+        if _MANY.search(buffer, 0, count) or _MANY.search(across):
+            raise redis.InvalidResponse("the reply announces too many elements")
 
     def _in_time(self, method: Callable[[Any], Any], argument: Any) -> tuple[Call | None, Any]:
         """Return the current call, and the result of `method` within its time."""

@@ -30,11 +30,11 @@ _COMMANDS_PER_CALL: Final = 500
 # A replica confirms in about one round trip. If it needs longer, it is lost or far behind.
 _CONFIRM_MS: Final = 50
 
-# All that can go wrong. Besides its own errors, redis-py lets through the errors of its parser, if a server sends bytes
-# that are not Redis protocol.
+# All that can go wrong. Besides its own errors, redis-py lets through the errors of its parser and of its map of a
+# cluster, if a server sends bytes that are not Redis protocol, or no such map.
 FAILURES: Final = (
     *(redis.RedisError, RedisClusterException, OSError),
-    *(ValueError, TypeError, LookupError, OverflowError, RecursionError, MemoryError),
+    *(ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, MemoryError),
 )
 
 # The commands for each server.

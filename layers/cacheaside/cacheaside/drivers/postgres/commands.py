@@ -135,7 +135,7 @@ class Commands:
 
     def changes(self, transaction_id: str) -> list[str]:
         """Return the changes that triggers recorded in the transaction, drained or not. Raises DatabaseError."""
-        return [change for (change,) in self._follow_up(_SELECT_CHANGES, transaction_id)]
+        return [change for (change,) in self._follow_up(_SELECT_CHANGES, transaction_id, texts=1)]
 
     def mark_drained(self, transaction_id: str) -> None:
         """Mark the changes of the transaction as drained. Raises DatabaseError."""
@@ -180,8 +180,7 @@ class Commands:
         begin = _BEGIN.format(isolation=command.isolation, timeout_ms=command.timeout_ms)
         begin += _local_settings(deadline) + _TRANSACTION_ID
         # A lost kept connection is detected here, before anything is written, so the statement can be repeated.
-        [(transaction_id,)] = self._kept.run_repeatable(lambda cur: _rows(cur, begin), _wait_s(deadline))
-        return str(transaction_id)
+        return self._kept.run_repeatable(lambda cur: _only_text(cur, begin), _wait_s(deadline))
 
     def _insert_key(self, idempotency: Idempotency, deadline: float) -> Committed | None:
         """Insert the key and return None, or return the stored answer if the key is of the same request."""
@@ -190,7 +189,7 @@ class Commands:
                 return None
         except StatementTimeout as error:
             raise IdempotencyKeyInFlight("the first request with this idempotency-key is still running") from error
-        rows = self._fetch(_SELECT_KEY, (idempotency.key,), deadline)
+        rows = self._fetch(_SELECT_KEY, (idempotency.key,), deadline, texts=3)
         if not rows:
             raise Busy("the idempotency-key has just expired")  # pruned after a day, between the two statements
         [(fingerprint, answer, transaction_id)] = rows
@@ -213,13 +212,14 @@ class Commands:
             return error
         return type(error)(error.rule, columns or error.fields)
 
-    def _fetch(self, sql: str, values: Row, deadline: float) -> list[Row]:
-        return self._kept.run(lambda cur: _rows(cur, _local_settings(deadline) + sql, values), _wait_s(deadline))
+    def _fetch(self, sql: str, values: Row, deadline: float, texts: int | None = None) -> list[Row]:
+        message = _local_settings(deadline) + sql
+        return self._kept.run(lambda cur: _rows(cur, message, values, texts), _wait_s(deadline))
 
-    def _follow_up(self, sql: str, transaction_id: str) -> list[Row]:
+    def _follow_up(self, sql: str, transaction_id: str, texts: int | None = None) -> list[Row]:
         message = _local_settings_of(_FOLLOW_UP_MS) + sql
         return self._kept.run_repeatable(
-            lambda cur: _rows(cur, message, (transaction_id,)), client_limit_s(_FOLLOW_UP_MS)
+            lambda cur: _rows(cur, message, (transaction_id,), texts), client_limit_s(_FOLLOW_UP_MS)
         )
 
 
@@ -244,6 +244,19 @@ def _local_settings_of(timeout_ms: int) -> str:
     return LIMITS.format(timeout_ms=timeout_ms, lock_ms=max(1, timeout_ms // 4))
 
 
-def _rows(cur: cursor, sql: str, values: Row | None = None) -> list[Row]:
+def _rows(cur: cursor, sql: str, values: Row | None = None, texts: int | None = None) -> list[Row]:
+    """Return the rows of `sql`. Raises ValueError, for `run` to translate, unless each has as many `texts` or NULLs."""
     cur.execute(sql, values)
-    return cur.fetchall() if cur.description else []
+    rows = cur.fetchall() if cur.description else []
+    if texts is not None and not all(len(row) == texts and all(map(_is_text, row)) for row in rows):
+        raise ValueError("not the columns of the statement")
+    return rows
+
+
+def _only_text(cur: cursor, sql: str) -> str:
+    [(text,)] = _rows(cur, sql, texts=1)
+    return str(text)
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)

@@ -15,6 +15,7 @@ from cacheaside.drivers.iam import database_token, lambda_credentials
 from cacheaside.drivers.postgres.constraints import violation
 from cacheaside.drivers.postgres.deadline import DeadlineExceeded, wait_deadline
 from cacheaside.drivers.postgres.refusals import READ_ONLY, refusal
+from cacheaside.drivers.postgres.spoken import without_values
 from cacheaside.errors import (
     DatabaseError,
     DatabaseSilent,
@@ -31,6 +32,10 @@ _T = TypeVar("_T")
 
 _CONNECT_S: Final = 3.0
 _PING_S: Final = 1.0
+
+# psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8. If a server sends a
+# value that is none of its type, or other columns than the statement has, Python's own errors get through.
+_FAILURES: Final = (psycopg2.Error, ValueError, ArithmeticError, LookupError)
 
 _NO_SLOT: Final = "OVRLD"  # of cacheaside.take_slot; classes of SQLSTATE from I to Z are free for applications
 
@@ -53,8 +58,9 @@ class KeptConnection:
                 self._connection = open_connection(self._settings)
             with wait_deadline(limit_s), self._connection.cursor() as cur:
                 return action(cur)
-        # psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8.
-        except (psycopg2.Error, UnicodeDecodeError) as error:
+        except _FAILURES as error:
+            if isinstance(error, psycopg2.Error):
+                without_values(error, self._settings.url)
             translated = _translated(error, lost=self._connection is None or bool(self._connection.closed))
             # Only a reply with a SQLSTATE is complete. After any other error a part of it may be unread.
             unusable = getattr(error, "pgcode", None) in (None, READ_ONLY)
@@ -126,10 +132,10 @@ def _token(settings: DatabaseSettings) -> str:
     )
 
 
-def _translated(error: psycopg2.Error | UnicodeDecodeError, lost: bool) -> DatabaseError:
+def _translated(error: Exception, lost: bool) -> DatabaseError:
     if isinstance(error, DeadlineExceeded):
         return DatabaseSilent("the database cannot be reached")
-    if lost or isinstance(error, UnicodeDecodeError):
+    if lost or not isinstance(error, psycopg2.Error):
         return DatabaseUnavailable("the database cannot be reached")
     code = error.pgcode or ""
     if code == _NO_SLOT:

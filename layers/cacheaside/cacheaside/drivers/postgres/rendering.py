@@ -39,9 +39,12 @@ def rows_of(cur: cursor, sql: str) -> list[str]:
     """Run `sql`, whose rows have one column of JSON text, and return those texts. Raises StatementFailed."""
     cur.execute(sql)
     try:
-        return [row[0] for row in cur.fetchall()]
+        rows = [text for (text,) in cur.fetchall()]
     except UnicodeDecodeError as error:
         raise StatementFailed("the answer is not UTF-8, as can be in a database whose encoding is SQL_ASCII") from error
+    if not all(isinstance(text, str) for text in rows):
+        raise ValueError("not rows of JSON text")
+    return rows
 
 
 def body_of(statement: Statement, rows: list[str]) -> bytes | None:

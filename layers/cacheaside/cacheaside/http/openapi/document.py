@@ -50,6 +50,7 @@ def openapi(catalogue: Catalogue, api: ApiSettings, rows: RowTypes) -> Json:
         paths |= statements.command(command, described)
         schemas |= schemas_of(command, described)
     paths |= document_paths(catalogue, api, responses)
+    paths = {path: _secured(path, item, api) for path, item in paths.items()}
     schemas |= document_schemas(catalogue)
     return {
         "openapi": "3.1.0",
@@ -58,29 +59,30 @@ def openapi(catalogue: Catalogue, api: ApiSettings, rows: RowTypes) -> Json:
             "version": _VERSION,
             "description": "Cached answers of slow PostgreSQL queries.",
         },
-        "paths": {path: _secured(path, item, api) for path, item in paths.items()},
-        "components": _components(paths, schemas, responses, api),
+        "paths": paths,
+        "components": _components(paths, schemas, responses),
         "x-cacheaside": _about(catalogue, api),
     }
 
 
 def _secured(path: str, item: Json, api: ApiSettings) -> Json:
-    """Return the operations of a path with the authorization that API Gateway asks for, if any."""
+    """Return the operations of a path with the authorization that API Gateway asks for, if they have none yet."""
     reads = api.pages if path in PAGES else api.health if path == HEALTH else api.reads
     authorization = {"get": reads, "head": reads, "post": api.writes}
-    return {
-        method: operation
-        | ({} if authorization[method] is Authorization.OPEN else {"security": [{authorization[method].value: []}]})
-        for method, operation in item.items()
+    guarded: Json = {
+        method: {"security": [{kind.value: []}]} for method, kind in authorization.items() if kind in _SCHEMES
     }
+    return {method: guarded.get(method, {}) | operation for method, operation in item.items()}
 
 
-def _components(paths: Json, schemas: Json, responses: Responses, api: ApiSettings) -> Json:
+def _components(paths: Json, schemas: Json, responses: Responses) -> Json:
     """Return the parts that operations share, without those that no operation of this catalogue refers to."""
     asks, writes = (any(path.startswith(f"/{each}/") for path in paths) for each in ("queries", "commands"))
     of_queries, of_commands = ("Cache-Status", "Age", "Server-Timing"), (IDEMPOTENCY_KEY, "Idempotency-Replayed")
     idle = (*(() if asks else of_queries), *(() if writes else of_commands))
-    schemes = {each.value: _SCHEMES[each] for each in (api.reads, api.writes) if each is not Authorization.OPEN}
+    operations = [operation for item in paths.values() for operation in item.values()]
+    used = {name for operation in operations for way in operation.get("security", ()) for name in way}
+    schemes = {each.value: scheme for each, scheme in _SCHEMES.items() if each.value in used}
     return {
         "schemas": schemas,
         "responses": responses.shared,

@@ -25,7 +25,9 @@ def _sometimes(description: str, **schema: Any) -> dict[str, Any]:
 
 HEADERS: Final[dict[str, dict[str, Any]]] = {
     "Age": _always("Seconds since the answer was read from the database.", type="integer", minimum=0),
-    "Cache-Control": _always("Whether the client may keep the answer.", type="string", examples=["no-cache"]),
+    "Cache-Control": _always(
+        "Whether the client may keep the answer.", type="string", examples=["no-cache", "private, no-cache"]
+    ),
     "Cache-Status": _always(
         "The source of the answer (RFC 9211).",
         type="string",
@@ -48,7 +50,11 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         pattern=f"^cache;dur={_NUMBER}, (db;dur={_NUMBER}, )?total;dur={_NUMBER}$",
         examples=["cache;dur=0.41, total;dur=0.62"],
     ),
-    "Vary": _always("Large bodies are compressed.", type="string", enum=["Accept-Encoding"]),
+    "Vary": _always(
+        "Large bodies are compressed, and some answers depend on who asks.",
+        type="string",
+        enum=["Accept-Encoding", "Accept-Encoding, Authorization"],
+    ),
 }
 
 PARAMETERS: Final[dict[str, dict[str, Any]]] = {

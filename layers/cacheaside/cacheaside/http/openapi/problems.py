@@ -15,6 +15,8 @@ __all__ = ["Example", "problem_example"]
 _REQUEST_ID: Final = "0e37df36-f698-11e6-8dd4-cb9ced3df976"
 _ERRORS: Final = (
     errors.BadParameters([errors.ParameterProblem("limit", "limit must be at least 1, not '0'")]),
+    errors.Unauthenticated("the answer depends on who asks: send a bearer token that this API accepts"),
+    errors.WrongClaim("the token has no claim sub"),
     errors.BadBody('the body must be a JSON object, such as {"id": 42}'),
     errors.BodyTooLarge("the body is larger than 256 KiB"),
     errors.UnsupportedMedia("send a JSON object in UTF-8, with the header content-type: application/json"),

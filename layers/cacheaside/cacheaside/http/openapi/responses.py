@@ -17,7 +17,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
 
-from cacheaside.catalogue.statements import Query, Statement
+from cacheaside.catalogue.statements import Query, Statement, claims_needed
 from cacheaside.http.documents import JSON
 from cacheaside.http.openapi.headers import ANSWER_HEADERS, DOCUMENT_HEADERS, header_references
 from cacheaside.http.openapi.problems import problem_example
@@ -28,7 +28,16 @@ __all__ = ["Kind", "Responses", "without_content"]
 
 Json = dict[str, Any]
 
-_LOADED: Final = ("bad-parameters", "no-row", "precondition-failed", "unprocessable", "answer-too-large", "internal")
+_CLAIMS: Final = ("unauthenticated", "wrong-claim")
+_LOADED: Final = (
+    "bad-parameters",
+    *_CLAIMS,
+    "no-row",
+    "precondition-failed",
+    "unprocessable",
+    "answer-too-large",
+    "internal",
+)
 _NOT_LOADED: Final = ("unavailable", "overloaded", "busy", "refused-for-now", "timeout")
 _BODY: Final = ("bad-parameters", "bad-body", "precondition-failed", "body-too-large", "unsupported-media")
 
@@ -41,7 +50,7 @@ class Kind(Enum):
     COMMAND = (
         "command",
         (
-            *(*_BODY, "bad-idempotency-key", "no-row", "conflict", "idempotency-key-in-flight"),
+            *(*_BODY, *_CLAIMS, "bad-idempotency-key", "no-row", "conflict", "idempotency-key-in-flight"),
             *("unprocessable", "idempotency-key-reused", "answer-too-large", "internal"),
             *("unavailable", "outcome-unknown", "busy", "refused-for-now", "timeout"),
         ),
@@ -79,7 +88,10 @@ class Responses:
         responses |= {status: self._gateway(status) for status in self._gateway_statuses(kind) - responses.keys()}
         if not kind.writes:
             responses[304] = self._not_modified(kind)
-        names = {status: self._shared(_name(kind, status), response) for status, response in responses.items()}
+        names = {
+            status: self._shared(_name(kind, status, by_gateway=status not in by_status), response)
+            for status, response in responses.items()
+        }
         if head:
             names = {
                 status: self._shared(f"head_{name}", without_content(self.shared[name]))
@@ -146,13 +158,15 @@ def without_content(response: Mapping[str, Any]) -> Json:
     return {name: value for name, value in response.items() if name != "content"}
 
 
-def _name(kind: Kind, status: int) -> str:
-    return f"gateway_{status}" if status in (401, 403, 429) else f"{kind.label}_{status}"
+def _name(kind: Kind, status: int, *, by_gateway: bool) -> str:
+    return f"gateway_{status}" if by_gateway and status in (401, 403, 429) else f"{kind.label}_{status}"
 
 
 def _is_possible(slug: str, statement: Statement) -> bool:
     if slug == "no-row":
         return statement.returns == "one"
+    if slug in _CLAIMS:
+        return bool(claims_needed(statement.parameters))
     # PostgreSQL may refuse a value. A query without parameters has none of the caller.
     return not (slug == "unprocessable" and isinstance(statement, Query) and not statement.parameters)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cacheaside.catalogue.columns import Described
 from cacheaside.catalogue.statements import Query, Statement
-from cacheaside.http.schemas import parameters_schema
+from cacheaside.http.schemas import chosen_by_caller, parameters_schema
 
 __all__ = ["answer_content", "parameters_name", "row_name", "schemas_of"]
 
@@ -29,7 +29,10 @@ def schemas_of(statement: Statement, described: Described | None) -> Json:
     if described is not None:
         row["required"] = [column.name for column in described.columns]
         row["properties"] = {column.name: dict(column.schema) for column in described.columns}
-    return {row_name(statement): row, parameters_name(statement): parameters_schema(statement.parameters)}
+    parameters = statement.parameters
+    if not isinstance(statement, Query):  # an invalidation of a query names the claims of the caller too
+        parameters = chosen_by_caller(parameters)
+    return {row_name(statement): row, parameters_name(statement): parameters_schema(parameters)}
 
 
 def answer_content(statement: Statement, described: Described | None) -> Json:

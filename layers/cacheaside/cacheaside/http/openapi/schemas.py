@@ -86,6 +86,7 @@ _SCHEMAS: Final[Json] = {
             "pattern": _STRING,
             "values": _STRINGS,
             "description": _STRING,
+            "source": {"type": "string", "description": "The claim of the caller's token that has the value"},
         },
         type=_STRING,
         required=_BOOLEAN,

@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 from cacheaside.catalogue.columns import Described
 from cacheaside.catalogue.parameters import Parameter
-from cacheaside.catalogue.statements import Command, Query
+from cacheaside.catalogue.statements import Command, Query, Statement, claims_needed
 from cacheaside.http.documents import JSON
 from cacheaside.http.listing import describe_command, describe_query
 from cacheaside.http.openapi.headers import ANSWER_HEADERS, header_references, parameter_references
 from cacheaside.http.openapi.responses import Kind, Responses, without_content
 from cacheaside.http.openapi.rows import answer_content, parameters_name
 from cacheaside.http.requests import IDEMPOTENCY_KEY
-from cacheaside.http.schemas import jsonable, parameters_example, query_schema
-from cacheaside.settings import ApiSettings
+from cacheaside.http.schemas import chosen_by_caller, jsonable, parameters_example, query_schema
+from cacheaside.settings import ApiSettings, Authorization
 
 __all__ = ["Statements"]
 
@@ -50,7 +50,7 @@ class Statements(NamedTuple):
     def command(self, command: Command, described: Described | None) -> dict[str, Json]:
         """Return the path of a command."""
         body: Json = {"schema": {"$ref": f"#/components/schemas/{parameters_name(command)}"}}
-        example = parameters_example(command.parameters)
+        example = parameters_example(chosen_by_caller(command.parameters))
         body |= {"example": example} if example is not None else {}
         headers = header_references("Cache-Control", "Idempotency-Replayed")
         success = {
@@ -66,6 +66,7 @@ class Statements(NamedTuple):
             "requestBody": {"required": True, "content": {JSON: body}},
             "responses": {"200": success, **self.responses.of(Kind.COMMAND, command)},
             "x-cacheaside": describe_command(command, self.api) | _columns(described),
+            **_security(command),
         }
         return {f"/commands/{command.name}": {"post": post}}
 
@@ -78,13 +79,14 @@ class Statements(NamedTuple):
             "summary": f"{query.summary}, without the cache" if direct else query.summary,
             "tags": ["without cache" if direct else "queries"],
             "parameters": [
-                *map(_parameter, query.parameters.values()),
+                *map(_parameter, chosen_by_caller(query.parameters).values()),
                 *parameter_references("If-None-Match", "If-Match"),
             ],
             "responses": {
                 "200": {"description": "The answer", "headers": headers, "content": content},
                 **self.responses.of(kind, query),
             },
+            **_security(query),
         }
 
     def _head(self, get: Json, query: Query, kind: Kind) -> Json:
@@ -105,6 +107,11 @@ def _parameter(parameter: Parameter) -> Json:
         **({"description": parameter.description} if parameter.description else {}),
         **({"example": example} if example is not None else {}),
     }
+
+
+def _security(statement: Statement) -> Json:
+    """Return the security of a statement that needs a token whatever the API asks for. Others have the API's."""
+    return {"security": [{Authorization.JWT.value: []}]} if claims_needed(statement.parameters) else {}
 
 
 def _columns(described: Described | None) -> Json:

@@ -14,11 +14,10 @@ from hashlib import shake_256
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from tests.component.support.closed_port import bind_port
+from local.servers.processes import HOST
 
-__all__ = ["Fault", "FaultProxy", "fault_proxy"]
+__all__ = ["Fault", "FaultProxy", "bind_port", "fault_proxy"]
 
-HOST: Final = "127.0.0.1"
 _DRIP_S: Final = 0.02
 _ALWAYS: Final = 1_000_000
 _CHUNK: Final = 65_536
@@ -45,6 +44,14 @@ class Fault(Enum):
     HALF_OPEN = "connections that are open pass nothing any more, and are not closed; new ones work"
     DRIP = "answers come a byte at a time"
     GARBAGE = "answers are noise"
+
+
+def bind_port(port: int) -> socket.socket:
+    """Return a socket that is bound to the port and does not listen. So no other process can take the port."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    return listener
 
 
 class FaultProxy:
@@ -139,7 +146,7 @@ class FaultProxy:
                     time.sleep(self._latency_s * len(_COMMAND.findall(data)))
                 pair.muted = fault in (Fault.RESET, Fault.REFUSAL)
                 if fault is not Fault.REFUSAL:
-                    _send(pair.server, data, *self._pace(fault))
+                    self._send(pair.server, data, *self._pace(fault))
                 if pair.muted:
                     pair.reset()
                     break
@@ -158,7 +165,7 @@ class FaultProxy:
                     time.sleep(self._latency_s)
                 if fault is Fault.GARBAGE:
                     data = _NOISE[: len(data)]
-                _send(pair.client, data, *((1, _DRIP_S) if fault is Fault.DRIP else self._pace(fault)))
+                self._send(pair.client, data, *((1, _DRIP_S) if fault is Fault.DRIP else self._pace(fault)))
         if not (pair.frozen or self._current() is Fault.SILENCE):
             with suppress(OSError):
                 pair.client.shutdown(socket.SHUT_RDWR)  # ends `_ask`, which closes both
@@ -166,6 +173,13 @@ class FaultProxy:
     def _pace(self, fault: Fault) -> tuple[int, float]:
         """Return how many bytes pass at once, and the seconds that each of them takes."""
         return (_PIECE, 1 / self._rate) if fault is Fault.NARROW else (_CHUNK, 0.0)
+
+    def _send(self, to: socket.socket, data: bytes, piece: int, s_per_byte: float) -> None:
+        """Send `data` at a limited rate, or at once from the moment that the fault ends."""
+        for start in range(0, len(data), piece):
+            to.sendall(data[start : start + piece])
+            if s_per_byte and self._current() is not Fault.NONE:
+                time.sleep(s_per_byte * min(piece, len(data) - start))
 
     def _count(self) -> Fault:
         """Count a request. Returns the fault that applies to it."""
@@ -179,13 +193,6 @@ class FaultProxy:
     def _current(self) -> Fault:
         with self._lock:
             return self._fault if self._first <= self.requests <= self._last else Fault.NONE
-
-
-def _send(to: socket.socket, data: bytes, piece: int, s_per_byte: float) -> None:
-    for start in range(0, len(data), piece):
-        to.sendall(data[start : start + piece])
-        if s_per_byte:
-            time.sleep(s_per_byte * min(piece, len(data) - start))
 
 
 class _Pair:

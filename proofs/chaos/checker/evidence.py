@@ -1,0 +1,78 @@
+"""What the record says about the stack during an operation: what could answer, and which faults were in progress."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final
+
+from proofs.chaos.history import History, Operation
+
+__all__ = ["Evidence"]
+
+# A failed load is shared for a second, and the next attempt may take another: so a failure tells of the time before.
+_BEFORE_S: Final = 2.5
+# After the second that counted as the recovery.
+_AFTER_RECOVERY_S: Final = 1.0
+_PROMPT_S: Final = 0.5
+_BETWEEN_PROBES_S: Final = 1.5
+# An entry whose store was under way is not usable yet.
+_STORED_S: Final = 1.0
+_ENDED: Final = "the sandbox ended with status -9"
+
+
+class Evidence:
+    """Answers questions about the time of an operation. An entry without evidence proves nothing."""
+
+    def __init__(self, history: History) -> None:
+        self._probes = sorted(history.probes, key=lambda probe: probe.begin)
+        self._probe_ends = [probe.end for probe in self._probes]
+        self._faults = history.injected
+        self._killed = [failure.at for failure in history.failures if _ENDED in failure.text]
+        self._hits: dict[int | None, list[Operation]] = {}
+        for each in sorted(history.operations, key=lambda operation: operation.begin):
+            if "; hit" in each.cache_status:
+                self._hits.setdefault(each.row, []).append(each)
+
+    def database_could_answer(self, operation: Operation) -> bool:
+        """Whether PostgreSQL answered promptly all the time, and no fault of it could hit a single session."""
+        if self._hit("database", operation):
+            return False
+        begin, end = operation.begin - _BEFORE_S, operation.end
+        last = begin
+        for probe in self._probes[bisect_left(self._probe_ends, begin) :]:
+            if not probe.answered or probe.end - probe.begin > _PROMPT_S or probe.begin - last > _BETWEEN_PROBES_S:
+                return False
+            last = probe.end
+            if probe.begin > end:
+                return True
+        return False
+
+    def sandbox_ended(self, operation: Operation) -> bool:
+        """Whether a sandbox was killed while the operation was in progress. Such requests are counted apart."""
+        return any(operation.begin <= at <= operation.end + 1.0 for at in self._killed)
+
+    def usable_entry(self, read: Operation) -> Operation | None:
+        """Return a later hit whose entry had been stored before the read began. None while the cache was hit too."""
+        if self._hit("cache", read) or any("clock" in fault.name for fault in self._faults):
+            return None
+        for hit in self._hits.get(read.row, []):
+            if hit.begin > read.end and hit.age is not None and hit.end - hit.age < read.begin - _STORED_S:
+                return hit
+        return None
+
+    def functions_hit_s(self, operation: Operation) -> float:
+        """Return for how long faults were in progress during the operation that kill or freeze functions."""
+        return sum(
+            max(0.0, min(fault.end, operation.end) - max(fault.begin, operation.begin))
+            for fault in self._faults
+            if fault.group == "functions"
+        )
+
+    def _hit(self, group: str, operation: Operation) -> bool:
+        """Whether a fault of the group, or the recovery from it, was in progress."""
+        return any(
+            fault.group == group
+            and fault.begin <= operation.end
+            and operation.begin <= fault.end + (fault.recovered_s or 0.0) + _AFTER_RECOVERY_S
+            for fault in self._faults
+        )

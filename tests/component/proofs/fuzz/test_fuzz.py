@@ -1,0 +1,56 @@
+"""`make fuzz`, for a minute in all, with one seed. And each target finds a defect that is put in."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from typing import Any, Final
+
+import pytest
+
+from cacheaside.catalogue import parameters, sql_file
+from cacheaside.drivers.cache import client
+from cacheaside.drivers.postgres import connection
+from cacheaside.reading import entry, question
+from proofs.fuzz.search import search
+from proofs.fuzz.targets import TARGETS
+from tests.support.root import ROOT
+
+# A case takes milliseconds, and this machine may be busy.
+FOUND_WITHIN_S: Final = 120.0
+
+
+def test_no_target_finds_anything_in_a_minute() -> None:
+    command = [sys.executable, "-m", "proofs.fuzz", "--minutes", "1", "--seed", "16"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    cases = {name: int(count.replace(",", "")) for name, count in re.findall(r"(\S+) +([\d,]+) cases", run.stdout)}
+    assert cases.keys() == TARGETS.keys()
+    assert min(cases.values()) > 0, cases
+
+
+DEFECTS: Final[dict[str, tuple[str, Any, str, Any]]] = {
+    "two numbers have one key": ("parameters", question, "canonical", lambda value: str(value)[:9]),
+    "one number has two keys": ("parameters", parameters, "SCALAR_TYPES", None),
+    "a checksum is enough": ("entry", entry, "_has_answer", lambda _: True),
+    "a bomb unpacks": ("entry", entry, "_BODY_AT_MOST", 10**9),
+    "quotes are ignored": ("catalogue", sql_file, "unquoted", lambda sql: sql),
+    "an error of a parser gets through": ("valkey", client, "FAILURES", (ConnectionError,)),
+    "an error of a typecaster gets through": ("postgres", connection, "_FAILURES", (connection.psycopg2.Error,)),
+}
+
+
+@pytest.mark.parametrize(("target", "module", "name", "defect"), DEFECTS.values(), ids=DEFECTS)
+def test_defect_is_found_with_the_smallest_case(
+    target: str, module: Any, name: str, defect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "SCALAR_TYPES":
+        number = parameters.SCALAR_TYPES["number"]
+        defect = {**parameters.SCALAR_TYPES, "number": number._replace(parse=Decimal)}
+    monkeypatch.setattr(module, name, defect)
+    with TARGETS[target]() as opened:
+        found = search(opened, FOUND_WITHIN_S, 1, lambda *_: None)
+    assert found.failure is not None
+    assert f"make fuzz TARGET={target} SEED=" in str(found.failure)
