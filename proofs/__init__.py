@@ -12,7 +12,7 @@ chaos        Fault campaign: the whole stack with clients over HTTP, and faults 
              failures, latency and recovery. docs/reliability.md has the results, and what is not tried.
 simulator    Discrete events: runs the production read path in a fleet of sandboxes on a virtual clock, beside naive
              caching and a lock. Its module lists what it does not model.
-fuzz         Hostile input: drives parsers, drivers and handlers with values at random. docs/hostile-input.md lists them.
+fuzz         Hostile input: drives parsers, drivers and handlers at random. docs/hostile-input.md lists them
 soak         An hour of mixed load on the whole stack. Nothing may grow. docs/reliability.md has the results.
 supply_chain Checks of others' work: advisories, licences, the bill of materials, secrets in the history.
 mutation     Mutation testing: changes the core in one place at a time, and runs the unit tests that reach this place.
