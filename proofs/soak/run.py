@@ -12,11 +12,13 @@ from proofs.soak.load import load
 from proofs.soak.report import SoakReport, in_order
 from proofs.soak.samples import Sampler
 from proofs.soak.stack import SoakStack, soak_stack
+from proofs.soak.trend import BLOCKS
 
 __all__ = ["soak"]
 
 _WARM_UP: Final = 0.2  # of the time
 _SAMPLES_AT_MOST: Final = 720  # one every five seconds of an hour
+_SAMPLES_AT_LEAST: Final = 2 * BLOCKS  # after the warm-up
 _SHORTEST_PAUSE_S: Final = 0.5
 # At least as many sandboxes as the load and two sweeps keep busy, so that none starts later.
 _QUERY, _COMMAND, _INVALIDATE = 6, 3, 4
@@ -32,13 +34,16 @@ def soak(seconds: float, progress: Callable[[int, int], None], functions: Path |
         pause_s = max(seconds / _SAMPLES_AT_MOST, _SHORTEST_PAUSE_S)
         with load(stack) as tally, Sampler(stack) as sampler:
             began = time.monotonic()
-            while (passed := time.monotonic() - began) < seconds:
+            judged = 0
+            # Where the machine stalls, samples are rare, and it takes longer.
+            while (passed := time.monotonic() - began) < seconds or judged < _SAMPLES_AT_LEAST:
+                judged += passed >= seconds * _WARM_UP
                 times.append(passed)
                 for name, value in sampler.take().items():
                     series.setdefault(name, []).append(value)
                 if passed >= seconds * _WARM_UP and not warm:
                     warm = _sandboxes(stack)
-                progress(int(passed), int(seconds))
+                progress(min(int(passed), int(seconds)), int(seconds))
                 time.sleep(max(began + len(times) * pause_s - time.monotonic(), 0))
         replaced = len(warm ^ _sandboxes(stack))
         progress(int(seconds), int(seconds))

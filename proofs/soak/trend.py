@@ -1,10 +1,10 @@
 """The trend of a series, with an interval that is honest about autocorrelation.
 
 Samples that follow each other are alike, so they tell less than as many independent ones would. The series is cut into
-twelve blocks of equal length. Their means are nearly independent if a block is longer than what connects the samples:
-in an hour it has four minutes, and the longest cycle here, from one sweep to the next, has one. The slope is that of
-the least squares through the means, and its interval comes from Student's t. See "batch means" in Schmeiser, "Batch
-Size Effects in the Analysis of Simulation Output" (Operations Research 30, 1982), who recommends 10 to 30 blocks.
+twelve blocks of as many samples each. Their means are nearly independent if a block is longer than what connects the
+samples: in an hour it has four minutes, and the longest cycle here, from one sweep to the next, has one. The slope is
+that of the least squares through the means, and its interval comes from Student's t. See "batch means" in Schmeiser,
+"Batch Size Effects in the Analysis of Simulation Output" (Operations Research 30, 1982), who recommends 10 to 30.
 
 Up to forty series are judged in one run. So that a run without a leak is found flat in at least 95 of 100 cases, each
 interval has the level 1 − 0.05 / 40 (Bonferroni).
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import fmean, linear_regression
 from typing import Final, NamedTuple
 
@@ -50,12 +51,10 @@ class Trend(NamedTuple):
 
 
 def trend(seconds: Sequence[float], values: Sequence[float]) -> Trend:
-    """Return the trend of `values`, which were taken at `seconds`. Needs a sample in each block."""
-    begin, length = seconds[0], (seconds[-1] - seconds[0]) / BLOCKS
-    blocks: list[list[tuple[float, float]]] = [[] for _ in range(BLOCKS)]
-    for at, value in zip(seconds, values, strict=True):
-        blocks[min(int((at - begin) / length), BLOCKS - 1)].append((at / 3600, value))
-    hours, means = ([fmean(pair[part] for pair in block) for block in blocks] for part in (0, 1))
+    """Return the trend of `values`, which were taken at `seconds`. Needs a sample for each block."""
+    ends = [len(seconds) * block // BLOCKS for block in range(BLOCKS + 1)]
+    hours, means = ([fmean(each[begin:end]) for begin, end in pairwise(ends)] for each in (seconds, values))
+    hours = [second / 3600 for second in hours]
     slope, at_zero = linear_regression(hours, means)
     level, middle = fmean(means), fmean(hours)
     errors = [mean - at_zero - slope * hour for hour, mean in zip(hours, means, strict=True)]
