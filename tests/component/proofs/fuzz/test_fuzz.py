@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from cacheaside.catalogue import parameters, sql_file
+from cacheaside.catalogue import parameters
 from cacheaside.drivers.cache import client
 from cacheaside.drivers.postgres import connection
 from cacheaside.reading import entry, question
@@ -36,7 +36,6 @@ DEFECTS: Final[dict[str, tuple[str, Any, str, Any]]] = {
     "one number has two keys": ("parameters", parameters, "SCALAR_TYPES", None),
     "a checksum is enough": ("entry", entry, "_has_answer", lambda _: True),
     "a bomb unpacks": ("entry", entry, "_BODY_AT_MOST", 10**9),
-    "quotes are ignored": ("catalogue", sql_file, "unquoted", lambda sql: sql),
     "an error of a parser gets through": ("valkey", client, "FAILURES", (ConnectionError,)),
     "an error of a typecaster gets through": ("postgres", connection, "_FAILURES", (connection.psycopg2.Error,)),
 }
