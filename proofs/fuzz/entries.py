@@ -25,8 +25,8 @@ _BOMBS: Final = {
     "zeros": zlib.compress(bytes(_TWELVE_MB), 1, 31),
     "two members": zlib.compress(b"{}", 1, 31) * 2,
     "ten thousand members": zlib.compress(b"", 1, 31) * 10_000,
-    "of a bomb": zlib.compress(zlib.compress(bytes(60_000_000), 1, 31), 9, 31),
-    "60 MB": zlib.compress(bytes(60_000_000), 1, 31),
+    "of a bomb": zlib.compress(zlib.compress(bytes(150_000_000), 1, 31), 9, 31),
+    "150 MB": zlib.compress(bytes(150_000_000), 1, 31),
 }
 _LIMIT: Final = 6 * 1024 * 1024  # of a response of Lambda
 _QUESTION: Final = Question(Query("q", "", "select 1", "many", 1_000, {}, (), Policy(ttl_ms=1_000)), {})
@@ -125,5 +125,5 @@ def _check_bytes(data: bytes) -> Entry | None:
 
 
 TARGET: Final = Target(
-    name="entry", cases=st.one_of(_CHANGED, _CHANGED, st.binary(max_size=400)), check=_check, memory_mb=55
+    name="entry", cases=st.one_of(_CHANGED, _CHANGED, st.binary(max_size=400)), check=_check, memory_mb=120
 )
