@@ -153,7 +153,11 @@ class _Declared(NamedTuple):
         return f'params.{json.dumps(self.name)} = {{ {", ".join([f"""type = "{self.kind}" """, *options])} }}'
 
 
-_DECLARED: Final = st.builds(_Declared, _NAMES, _KINDS, st.lists(_OPTION, max_size=2), _RIGHT["values"])
+_NO_OPTIONS: Final[st.SearchStrategy[list[str]]] = st.just([])
+_DECLARED: Final = st.one_of(
+    *[st.builds(_Declared, st.just("x"), _KINDS, _NO_OPTIONS, st.just('["a", "it\'s"]'))] * 3,
+    st.builds(_Declared, _NAMES, _KINDS, st.lists(_OPTION, max_size=2), _RIGHT["values"]),
+)
 _LINES: Final = st.one_of(
     st.builds("{} = {}".format, _KEYS, _VALUES), UNICODE_TEXTS.map(lambda text: text.replace("\n", " "))
 )
@@ -204,8 +208,8 @@ _PIECES: Final = st.sampled_from(
 )
 _SQL: Final = st.lists(_PIECES, max_size=6).map("".join)
 _LONG: Final = st.one_of(
-    st.builds(lambda piece, times: piece * times, _PIECES, st.sampled_from((100, 20_000))),
-    st.just("'',%(x)s," * 20_000),
+    st.builds(lambda piece, times: piece * times, _PIECES, st.sampled_from((100, 3_000))),
+    st.just("'',%(x)s," * 3_000),
 )
 
 
@@ -228,7 +232,7 @@ _PREFIXES: Final = st.sampled_from(("-- ", "-- ", "-- ", "--", "--\t", "", "\ufe
 _NO_LINES: Final[st.SearchStrategy[list[str]]] = st.just([])
 _SOUND: Final = st.builds(_accepted, st.lists(_DECLARED, max_size=3), _NO_LINES, st.lists(_SQL, max_size=4))
 _DATA: Final = st.one_of(
-    *[_SOUND] * 5,
+    *[_SOUND] * 12,
     st.builds(_accepted, st.lists(_DECLARED, max_size=1), st.lists(_LINES, max_size=1), _NO_LINES),
     st.builds(_text, st.lists(_LINES, max_size=4), st.booleans(), _PREFIXES, st.one_of(_SQL, _SQL, _SQL, _LONG)),
     st.builds(lambda sql: _text(['params.x = { type = "text" }'], True, "-- ", sql), _LONG),
@@ -264,7 +268,7 @@ def opened() -> Iterator[Target]:
         def check(case: File | str) -> None:
             _check_text(case) if isinstance(case, str) else _check_file(folder, case)
 
-        yield Target("catalogue", st.one_of(_FILES, _FILES, TEXTS), check)
+        yield Target("catalogue", st.one_of(*[_FILES] * 5, TEXTS), check)
 
 
 def _check_text(text: str) -> None:

@@ -65,25 +65,30 @@ def check(target: Target, case: Any) -> None:
         target.check(case)
 
 
-def search(target: Target, seconds: float, seed: int, progress: Callable[[int, float], object]) -> Found:
-    """Run random cases of `target` for `seconds`, and tell `progress` how many and for how long."""
+def search(
+    target: Target, seconds: float, seed: int, progress: Callable[[int, float], object], *, smallest: bool = True
+) -> Found:
+    """Run random cases of `target` for `seconds`, and tell `progress` how many and for how long.
+
+    `smallest`: make a case small that breaks a property. That can take minutes.
+    """
     began = time.monotonic()
     cases, failure = 0, None
     while failure is None and (cases == 0 or time.monotonic() < began + seconds):
-        ran, failure = _batch(target, seed, began + seconds)
+        ran, failure = _batch(target, seed, began + seconds, smallest)
         seed, cases = seed + 1, cases + ran
         progress(cases, time.monotonic() - began)
     return Found(target.name, cases, time.monotonic() - began, failure)
 
 
-def _batch(target: Target, seed: int, ends: float) -> tuple[int, Failure | None]:
+def _batch(target: Target, seed: int, ends: float, smallest: bool) -> tuple[int, Failure | None]:
     ran = 0
     last: Any = None
 
     @with_seed(seed)
     @settings(
         max_examples=target.batch,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate, *([Phase.shrink] if smallest else [])],
         database=None,
         deadline=None,
         print_blob=False,
