@@ -100,7 +100,7 @@ MEMORY: dict[str, Felt] = {
 }
 INSERT = "create table full_disk as select repeat('x', 1000) as text from generate_series(1, 30000)"
 UPDATE = "set lock_timeout = '50ms'; update register set value = value"
-ONE_BY_ONE = "set local statement_timeout = '20s'; select pg_sleep(0.01) from generate_series(1, 2000)"
+SLEEP = "set statement_timeout = '5min'; select pg_sleep(30)"
 DATABASE: dict[str, Felt] = {
     "PostgreSQL restarted (fast)": database_fails("select 1"),
     "PostgreSQL restarted (immediate)": database_fails("select 1"),
@@ -166,25 +166,25 @@ def test_failover_brings_back_what_the_replica_has(stack: ChaosStack, name: str)
 
 
 @pytest.mark.parametrize(
-    ("name", "error"),
+    ("name", "cancelled"),
     [
-        ("one process of PostgreSQL killed", psycopg2.OperationalError),
-        ("statements cancelled, as by a timeout", psycopg2.errors.QueryCanceled),
-        ("connections ended by an operator", psycopg2.OperationalError),
+        ("one process of PostgreSQL killed", False),
+        ("statements cancelled, as by a timeout", True),
+        ("connections ended by an operator", False),
     ],
 )
-def test_statement_that_runs_ends_with_an_error(stack: ChaosStack, name: str, error: type[psycopg2.Error]) -> None:
+def test_statement_that_runs_ends_with_an_error(stack: ChaosStack, name: str, cancelled: bool) -> None:
     errors = []
 
     def run() -> None:
         try:
-            ask(stack, "cacheaside_query", ONE_BY_ONE)
+            ask(stack, "cacheaside_query", SLEEP)
         except psycopg2.Error as raised:
             errors.append(raised)
 
     with running(run, stack), injected(stack, name):
         pass
-    assert [isinstance(each, error) for each in errors] == [True]
+    assert [isinstance(each, psycopg2.errors.QueryCanceled) for each in errors] == [cancelled]
 
 
 def test_frozen_process_of_postgresql_goes_on_later(stack: ChaosStack) -> None:
