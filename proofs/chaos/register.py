@@ -29,14 +29,16 @@ _POLICY: Final = """-- ttl = "3s"
 -- jitter = 0.3
 -- returns = "one"
 """
+# A call to the cache may take as long as a load. With fast loads a busy machine would mostly bypass its cache.
+_SLOW: Final = "pg_sleep(0.15)"
 _ROW: Final = f"""-- summary = "One row"
 {_POLICY}-- tags = ["register:{{id}}"]
 -- params.id = {{ type = "integer", example = 1 }}
-select id, value from register_view where id = %(id)s
+select id, value from register_view, {_SLOW} where id = %(id)s
 """
 _ROWS: Final = f"""-- summary = "All rows"
 {_POLICY}-- tags = ["register"]
-select array_agg(id order by id) as ids, array_agg(value order by id) as values from register_view
+select array_agg(id order by id) as ids, array_agg(value order by id) as values from register_view, {_SLOW}
 """
 _WRITE: Final = """-- summary = "Increment one row"
 -- timeout = "2s"

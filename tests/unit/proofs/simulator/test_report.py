@@ -19,7 +19,7 @@ def test_a_table_replaces_the_one_before_in_its_place_only(tmp_path: Path) -> No
     report.write_table("herds", table, page)
     expected = "| 13,000 keys | loads/s |\n| --- | ---: |\n| a lease | 1,300 |\n"
     assert page.read_text() == f"before\n<!-- simulate: herds -->\n{expected}<!-- end -->\nafter\n<!-- end -->\n"
-    with pytest.raises(ValueError, match="page.md has no place between <!-- simulate: growth -->"):
+    with pytest.raises(ValueError, match="no place between <!-- simulate: growth -->"):
         report.write_table("growth", table, page)
 
 
