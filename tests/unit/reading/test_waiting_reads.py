@@ -82,6 +82,13 @@ def test_pauses_grow_and_end_with_the_wait_of_the_policy() -> None:
     assert pauses[:3] == [10, 20, 40]
 
 
+def test_wait_is_as_long_as_the_policy_says_to_the_millisecond() -> None:
+    read = waiting()
+    read.now_ms += 4_999
+    read.answer(None)
+    assert expect(read.answer(Looked(None, LEASE, (VERSION,))), Wait).ms == 1
+
+
 def test_wait_ends_before_the_runtime_does() -> None:
     assert sum(pauses_of(waiting(wait_ms=10_000, time_left_ms=5_000))) == 3_000
 
