@@ -90,8 +90,10 @@ def test_a_line_of_the_access_log_is_json(stack: Stack) -> None:
     settings = deployed(stack)["AccessLogSettings"]
     assert settings["DestinationArn"] == "ApiLogs.Arn"
     line = json.loads(settings["Format"])
-    assert {"requestId", "route", "status", "latencyMs", "caller", "subject"} <= line.keys()
+    assert {"requestId", "route", "status", "latencyMs"} <= line.keys()
     assert all(value.startswith("$context.") for value in line.values())
+    personal = {"ip", "caller", "subject", "userAgent"} if stack.parameters["CallersInLog"] == "on" else set()
+    assert {key for key, value in line.items() if "identity" in value or "authorizer" in value} == personal
 
 
 def test_only_the_chosen_origins_may_call_from_a_page(stack: Stack) -> None:

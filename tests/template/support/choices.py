@@ -43,6 +43,7 @@ FREE: Final = {
     "FurtherEgress": OFF_ON,
     "LogLevel": ("DEBUG", "INFO"),
     "LogDays": ("14", "90"),
+    "CallersInLog": OFF_ON,
     "Tracing": ("off", "xray"),
     "LambdaInsightsLayer": OFF_ON,
     "KmsKeyArn": OFF_ON,
