@@ -6,8 +6,9 @@ import pytest
 
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
-from cacheaside.catalogue_check.facts import Facts
-from cacheaside.catalogue_check.statement_rules import steadiness_warnings
+from cacheaside.catalogue_check.facts import Facts, StatementFacts
+from cacheaside.catalogue_check.findings import Fix
+from cacheaside.catalogue_check.statement_rules import statement_problems, steadiness_warnings
 
 QUERY = Query(
     name="q",
@@ -63,3 +64,8 @@ def test_each_reason_is_named_once_and_none_if_the_answers_are_not_verified() ->
     [warning] = warnings("select date 'now'", "now()", "random()", "now()")
     assert "it depends on now(), random(), the current date or time; write" in warning
     assert warnings("select date 'now'", "now()", verify=False) == []
+
+
+def test_right_that_is_missing_comes_with_the_statement_for_a_migration() -> None:
+    [(_, fix)] = statement_problems(StatementFacts(grants=("grant select on orders to r",)))
+    assert fix == Fix(statement="grant select on orders to r;")

@@ -133,7 +133,7 @@ def test_wait_for_another_request_is_no_time_of_the_cache(servers: Servers) -> N
     assert servers.kinds == [Look, Acquire, Look]
     assert answer.cache_ms == pytest.approx(3)
     assert answer.total_ms == pytest.approx(3 + servers.slept[0] * 1000)
-    assert 0.005 <= servers.slept[0] <= 0.010
+    assert 0.005 <= servers.slept[0] < 0.015
 
 
 def test_load_time_of_every_answer_is_told_to_the_cache_driver(servers: Servers) -> None:

@@ -80,6 +80,7 @@ def test_pauses_grow_and_end_with_the_wait_of_the_policy() -> None:
     pauses = pauses_of(waiting(chance=0.5, wait_ms=300))
     assert sum(pauses) == 300
     assert pauses[:3] == [10, 20, 40]
+    assert max(pauses_of(waiting(chance=0.5, wait_ms=5_000))) == 250
 
 
 def test_wait_is_as_long_as_the_policy_says_to_the_millisecond() -> None:
