@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
-from cacheaside.catalogue.claims import Claims, claim_of
+from cacheaside.catalogue.claims import NO_CLAIMS, Claims, claim_of
 from cacheaside.catalogue.patterns import Pattern
 from cacheaside.errors import BadParameters, ParameterProblem, WrongClaim
 
@@ -227,7 +227,7 @@ class Parameter(NamedTuple):
 
 
 def bind_text(
-    declared: Mapping[str, Parameter], given: Mapping[str, Sequence[str]], claims: Claims | None = None
+    declared: Mapping[str, Parameter], given: Mapping[str, Sequence[str]], claims: Claims | None = NO_CLAIMS
 ) -> dict[str, Value]:
     """Return the value of each declared parameter, from a decoded query string. Raises BadParameters for all errors.
 
@@ -238,7 +238,7 @@ def bind_text(
 
 
 def bind_json(
-    declared: Mapping[str, Parameter], given: Mapping[str, object], claims: Claims | None = None
+    declared: Mapping[str, Parameter], given: Mapping[str, object], claims: Claims | None = NO_CLAIMS
 ) -> dict[str, Value]:
     """Return the value of each declared parameter, from a decoded JSON object. Raises as `bind_text`.
 
