@@ -232,7 +232,7 @@ def bind_text(
     """Return the value of each declared parameter, from a decoded query string. Raises BadParameters for all errors.
 
     `claims` are those of the caller, who may not name a parameter with a claim. Raises Unauthenticated or WrongClaim.
-    None: `given` is no request of a caller, and has these values too.
+    The default is a caller without a token. None: `given` has these values too, as it is no request of a caller.
     """
     return _bind(declared, given, Parameter.from_text, claims)
 
