@@ -41,4 +41,4 @@ def question_of(catalogue: Catalogue, name: str, words: Sequence[str]) -> Questi
         if not equals:
             raise ValueError(f"{word!r} is no parameter; write name=value")
         given.setdefault(parameter, []).append(value)
-    return Question(query, bind_text(query.parameters, given))
+    return Question(query, bind_text(query.parameters, given, None))

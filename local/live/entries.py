@@ -118,7 +118,9 @@ def _question(catalogue: Catalogue, key: str, entry: Entry) -> Question | None:
     if query is None:
         return None
     try:
-        question = Question(query, bind_text(query.parameters, parse_qs(entry.query_string, keep_blank_values=True)))
+        question = Question(
+            query, bind_text(query.parameters, parse_qs(entry.query_string, keep_blank_values=True), None)
+        )
     except BadParameters:
         return None
     return question if question.keys.entry == key else None

@@ -70,9 +70,15 @@ def test_the_token_has_the_value_and_the_request_cannot_name_it(bind: Any) -> No
 
 
 def test_an_operator_names_the_value() -> None:
-    assert bind_json(DECLARED, {"user": "bob"}) == {"user": "bob", "limit": 3}
+    assert bind_json(DECLARED, {"user": "bob"}, None) == {"user": "bob", "limit": 3}
     with pytest.raises(BadParameters, match="user is required"):
-        bind_json(DECLARED, {})
+        bind_json(DECLARED, {}, None)
+
+
+@pytest.mark.parametrize("bind", [bind_text, bind_json])
+def test_a_route_that_passes_no_claims_on_is_one_without_a_token(bind: Any) -> None:
+    with pytest.raises(Unauthenticated):
+        bind(DECLARED, {"user": ["bob"]})
 
 
 def test_without_a_token_nothing_is_answered() -> None:

@@ -46,7 +46,7 @@ def test_text_and_claims_of_a_caller_are_logged_as_their_length_and_other_values
 select %(value)s, %(other)s from orders
 """)
     query = Catalogue.load(tmp_path).query("q")
-    assert loggable(Question(query, bind_text(query.parameters, {"value": given}))) == {"value": logged}
+    assert loggable(Question(query, bind_text(query.parameters, {"value": given}, None))) == {"value": logged}
 
 
 def test_stale_answer_reads_as_a_call_with_its_age() -> None:

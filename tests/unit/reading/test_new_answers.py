@@ -14,7 +14,8 @@ LIFETIME_MS = POLICY.ttl_ms + POLICY.stale_if_error_ms
 
 def fill(read: Read, looked: Looked, *, admitted: bool) -> tuple[Acquire, Store, Outcome]:
     acquire = expect(read.answer(looked), Acquire)
-    read.answer(Acquired(True, looked._replace(lease=acquire.token, tags=(VERSION,)), admitted))
+    tags = tuple(version or VERSION for version in looked.tags)
+    read.answer(Acquired(True, looked._replace(lease=acquire.token, tags=tags), admitted))
     store = expect(read.answer(Loaded(b"{}")), Store)
     return acquire, store, expect(read.answer(True), Outcome)
 
@@ -46,6 +47,26 @@ def test_answer_that_replaces_an_entry_needs_no_room() -> None:
     assert acquire.admission is None
     assert (acquire.tag_ms, store.lifetime_ms, store.tag_ms) == (POLICY.tag_ms, LIFETIME_MS, 0)
     assert outcome.stored
+
+
+def test_answer_that_replaces_one_without_room_asks_for_room() -> None:
+    brief = fill(Read(), NOTHING, admitted=False)[1].entry
+    acquire, store, outcome = fill(Read(), Looked(brief, None, (OTHER_VERSION,)), admitted=False)
+    assert acquire.admission is not None
+    assert (store.lifetime_ms, store.tag_ms, outcome.detail) == (BRIEFLY_MS, 0, NO_ROOM)
+
+
+def test_answer_that_replaces_one_without_room_is_kept_if_there_is_room_now() -> None:
+    brief = fill(Read(), NOTHING, admitted=False)[1].entry
+    _, store, outcome = fill(Read(), Looked(brief, None, (OTHER_VERSION,)), admitted=True)
+    assert (store.lifetime_ms, store.tag_ms, outcome.stored) == (LIFETIME_MS, POLICY.tag_ms, True)
+    next_acquire = expect(Read().answer(Looked(store.entry, None, (VERSION,))), Acquire)
+    assert next_acquire.admission is None
+
+
+def test_value_that_is_no_lease_does_not_stand_for_room() -> None:
+    foreign = Looked(None, b"no lease", (VERSION,))
+    assert expect(Read().answer(foreign), Acquire).admission is not None
 
 
 def test_those_who_wait_take_no_room() -> None:

@@ -53,6 +53,7 @@ PARAMETER_NOT_IN_KEY: dict[str, Any] = {
     "pattern": None,
     "values": ("7",),
     "description": "another",
+    "claim": "sub",
 }
 
 

@@ -12,10 +12,11 @@ from typing import Final
 
 from cacheaside.errors import Unauthenticated, WrongClaim
 
-__all__ = ["Claims", "claim_named", "claim_of"]
+__all__ = ["NO_CLAIMS", "Claims", "claim_named", "claim_of"]
 
 # By name. It is empty if the request had no token, or if the route does not ask for one.
 Claims = Mapping[str, str]
+NO_CLAIMS: Final[Claims] = {}
 
 # The name of a claim may be a URL, or have a colon, as in cognito:username.
 _SOURCE: Final = re.compile(r"claim:([!-~]{1,200})")

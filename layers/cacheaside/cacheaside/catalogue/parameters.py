@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
-from cacheaside.catalogue.claims import Claims, claim_of
+from cacheaside.catalogue.claims import NO_CLAIMS, Claims, claim_of
 from cacheaside.catalogue.patterns import Pattern
 from cacheaside.errors import BadParameters, ParameterProblem, WrongClaim
 
@@ -227,18 +227,18 @@ class Parameter(NamedTuple):
 
 
 def bind_text(
-    declared: Mapping[str, Parameter], given: Mapping[str, Sequence[str]], claims: Claims | None = None
+    declared: Mapping[str, Parameter], given: Mapping[str, Sequence[str]], claims: Claims | None = NO_CLAIMS
 ) -> dict[str, Value]:
     """Return the value of each declared parameter, from a decoded query string. Raises BadParameters for all errors.
 
     `claims` are those of the caller, who may not name a parameter with a claim. Raises Unauthenticated or WrongClaim.
-    None: `given` is no request of a caller, and has these values too.
+    The default is a caller without a token. None: `given` has these values too, as it is no request of a caller.
     """
     return _bind(declared, given, Parameter.from_text, claims)
 
 
 def bind_json(
-    declared: Mapping[str, Parameter], given: Mapping[str, object], claims: Claims | None = None
+    declared: Mapping[str, Parameter], given: Mapping[str, object], claims: Claims | None = NO_CLAIMS
 ) -> dict[str, Value]:
     """Return the value of each declared parameter, from a decoded JSON object. Raises as `bind_text`.
 

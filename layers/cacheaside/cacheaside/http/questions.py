@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cacheaside.catalogue.catalogue import Catalogue
-from cacheaside.catalogue.claims import Claims
+from cacheaside.catalogue.claims import NO_CLAIMS, Claims
 from cacheaside.catalogue.parameters import bind_text
 from cacheaside.http.requests import query_parameters
 from cacheaside.reading.question import Question
@@ -16,8 +16,6 @@ __all__ = ["Questions"]
 _KEPT_AT_MOST: Final = 500
 _LENGTH_AT_MOST: Final = 500
 
-_NONE: Final[Claims] = {}
-
 
 class Questions:
     """Parses requests. It keeps questions with their keys: most requests of a sandbox ask what others asked before."""
@@ -26,7 +24,7 @@ class Questions:
         self._catalogue = catalogue
         self._kept: dict[tuple[str, ...], Question] = {}
 
-    def of(self, name: str, query_string: str, claims: Claims = _NONE) -> Question:
+    def of(self, name: str, query_string: str, claims: Claims = NO_CLAIMS) -> Question:
         """Return the question that a caller with `claims` asks with `GET /queries/{name}?{query_string}`.
 
         Raises UnknownStatement, BadParameters, Unauthenticated or WrongClaim.

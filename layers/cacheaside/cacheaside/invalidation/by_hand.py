@@ -34,7 +34,7 @@ def invalidate(cache: InvalidatedCache, catalogue: Catalogue, request: Mapping[s
             return {"tags": cache.invalidate_tags(changed_tags(_checked(tags)))}
         case {"query": str(name), **rest} if not rest.keys() - {"params"}:
             query = catalogue.query(name)
-            keys = Question(query, bind_json(query.parameters, _params(rest.get("params", {})))).keys
+            keys = Question(query, bind_json(query.parameters, _params(rest.get("params", {})), None)).keys
             return {"answers": int(cache.invalidate_entry(keys.entry, keys.lease))}
     raise BadBody('send {"tags": ["products:42"]}, or {"query": "product", "params": {"id": 42}}')
 

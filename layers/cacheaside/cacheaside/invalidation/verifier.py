@@ -171,7 +171,7 @@ class Verifier:
             return None
         query = self._catalogue.queries[query_name(key)]
         try:
-            values = bind_text(query.parameters, parse_qs(entry.query_string, keep_blank_values=True))
+            values = bind_text(query.parameters, parse_qs(entry.query_string, keep_blank_values=True), None)
         except BadParameters:  # the declared parameters have changed, and the SQL has not
             return None
         question = Question(query, values)

@@ -3,7 +3,8 @@
      offset  size  field
           0     2  magic "ca"
           2     1  format version
-          3     1  flags: bit 0 there is a body (clear: "no such row"), bit 1 it is gzip; no others
+          3     1  flags: bit 0 there is a body (clear: "no such row"), bit 1 it is gzip,
+                   bit 2 the cache keeps it for those who wait only; no others
           4     4  CRC-32 of all other fields
           8     8  created, ms since the epoch: the moment before the load began
          16     8  fresh until, ms since the epoch
@@ -51,7 +52,8 @@ _CHECKSUM_AT: Final = 4
 _AFTER_CHECKSUM: Final = 8
 _HAS_BODY: Final = 1
 _IS_GZIP: Final = 2
-_KNOWN_FLAGS: Final = (0, _HAS_BODY, _HAS_BODY | _IS_GZIP)
+_IS_BRIEF: Final = 4
+_BODY_FLAGS: Final = (0, _HAS_BODY, _HAS_BODY | _IS_GZIP)
 
 # A smaller answer fits in one packet with its headers. Compressed, it would arrive no sooner, and cost no less.
 _COMPRESS_FROM: Final = 1_024
@@ -84,6 +86,7 @@ class Entry(NamedTuple):
 
     `body` is stored in `encoding`, and is None if there is no such row. `etag` is the same for every encoding.
     `question` and `query_string` are those of its `Question`: the digest to compare, the values to ask it again.
+    `is_brief`: it has found no room (see `fill.Place`). What replaces it is as new as if the cache held none.
     """
 
     body: bytes | None
@@ -96,6 +99,7 @@ class Entry(NamedTuple):
     question: bytes
     query_string: str
     encoding: Encoding = Encoding.IDENTITY
+    is_brief: bool = False
 
     def age_ms(self, now_ms: int) -> int:
         """Return the age of the answer. Never negative, though the clocks of two machines differ a little."""
@@ -155,7 +159,12 @@ def decode(data: bytes) -> Entry | None:
         return None
     header = _HEADER.unpack_from(data)
     magic, version, flags, checksum, created_ms, fresh_until_ms, load_ms, token, question, etag, tags, length = header
-    if magic != _MAGIC or version != FORMAT_VERSION or flags not in _KNOWN_FLAGS or checksum != _checksum(data):
+    if (
+        magic != _MAGIC
+        or version != FORMAT_VERSION
+        or flags & ~_IS_BRIEF not in _BODY_FLAGS
+        or checksum != _checksum(data)
+    ):
         return None
     query_string_at = _HEADER.size + tags * TOKEN_BYTES
     body_at = query_string_at + length
@@ -172,6 +181,7 @@ def decode(data: bytes) -> Entry | None:
         tag_versions=tuple([data[at : at + TOKEN_BYTES] for at in range(_HEADER.size, query_string_at, TOKEN_BYTES)]),
         etag=etag,
         query_string=data[query_string_at:body_at].decode(errors="replace"),
+        is_brief=bool(flags & _IS_BRIEF),
     )
     return entry if _is_answer(entry, hash(data)) else None
 
@@ -197,9 +207,10 @@ def _has_answer(entry: Entry) -> bool:
 
 
 def _flags(entry: Entry) -> int:
+    brief = _IS_BRIEF if entry.is_brief else 0
     if entry.body is None:
-        return 0
-    return _HAS_BODY | _IS_GZIP if entry.encoding is Encoding.GZIP else _HAS_BODY
+        return brief
+    return brief | _HAS_BODY | (_IS_GZIP if entry.encoding is Encoding.GZIP else 0)
 
 
 def _checksum(data: bytes | bytearray) -> int:

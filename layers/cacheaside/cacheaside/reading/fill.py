@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from cacheaside.catalogue.policy import ANSWER_MARGIN_MS, BRIEFLY_MS
 from cacheaside.errors import CacheUnavailable, DatabaseError
-from cacheaside.reading.entry import TOKEN_BYTES, Entry, encode, entity_tag, pack
+from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode, encode, entity_tag, pack
 from cacheaside.reading.failure import Failure, encode_failure, is_shared
 from cacheaside.reading.keys import new_key
 from cacheaside.reading.question import Question
@@ -35,7 +35,7 @@ class ReadContext(NamedTuple):
 class Place(Enum):
     """Where an answer finds room in the cache."""
 
-    OF_AN_ENTRY = "it replaces one, current or not"
+    OF_AN_ENTRY = "it replaces one that was not kept briefly, current or not"
     NEW = "there was room for a new one. Its tags live for as long only once it is stored"
     NONE = "too many are new. It is kept briefly, for those who wait for it"
 
@@ -55,9 +55,10 @@ def acquire(question: Question, context: ReadContext, before: Looked) -> Generat
     """
     token, policy = context.token(), question.query.policy
     seeds = tuple(context.token() for _ in question.keys.tags)
-    is_new, is_loading = before.entry is None, before.lease is not None  # which has found room, or not, already
+    is_new = _is_new(before)
     tag_ms = policy.brief_tag_ms if is_new else policy.tag_ms
-    admission = _admission(question) if is_new and not is_loading else None
+    # If a load is running, it has found room or not already.
+    admission = _admission(question) if is_new and not before.is_held else None
     try:
         acquired: Acquired = yield Acquire(question.keys, token, seeds, tag_ms, admission)
     except CacheUnavailable:
@@ -113,9 +114,9 @@ def store(question: Question, context: ReadContext, entry: Entry, place: Place) 
     """Store the entry of a fill, and return whether its lease still held. Raises CacheUnavailable."""
     policy = question.query.policy
     lifetime_ms = policy.lifetime_ms(entry.fresh_until_ms - entry.created_ms)
-    if place is Place.NONE:
-        lifetime_ms = min(lifetime_ms, BRIEFLY_MS)
     tag_ms = policy.tag_ms if place is Place.NEW else 0
+    if place is Place.NONE:
+        entry, lifetime_ms = entry._replace(is_brief=True), min(lifetime_ms, BRIEFLY_MS)
     try:
         stored: bool = yield Store(question.keys, entry.token, encode(entry), lifetime_ms, tag_ms)
     except CacheUnavailable as error:  # perhaps nothing was stored, and so the lease is still there
@@ -133,6 +134,12 @@ def release(question: Question, token: bytes, failure: bytes | None = None) -> G
 def _fail(question: Question, context: ReadContext, failure: Failure) -> Generator[Step, Any, None]:
     """Release the lease of a fill that failed. A failure of a kind that others share is left in its place."""
     yield from release(question, failure.token, encode_failure(failure, context.now_ms()))
+
+
+def _is_new(before: Looked) -> bool:
+    """Return whether the cache keeps no answer. One that it keeps briefly must not make room for one that it keeps."""
+    entry = decode(before.entry) if before.entry is not None else None
+    return before.entry is None or (entry is not None and entry.is_brief)
 
 
 def _admission(question: Question) -> Admission:

@@ -39,7 +39,7 @@ from typing import Any, Final
 
 from cacheaside.catalogue.policy import ANSWER_MARGIN_MS, LEASE_MS, LONGEST_LOAD_MS, Freshness, WaitedOut
 from cacheaside.errors import CacheasideError, CacheUnavailable, ConstraintViolated, DatabaseError, WaitedTooLong
-from cacheaside.reading.entry import TOKEN_BYTES, Entry, decode
+from cacheaside.reading.entry import Entry, decode
 from cacheaside.reading.failure import Failure, decode_failure
 from cacheaside.reading.fill import Place, ReadContext, acquire, load, release, store
 from cacheaside.reading.outcome import NO_ROOM, Outcome, Refresh, Source
@@ -93,7 +93,7 @@ def _elect(
 
     A look cannot tell whether a lease ever ends. So it is trusted only until the refresh should long have been done.
     """
-    if _is_held(looked) and context.now_ms() < seen.fresh_until_ms + _REFRESHED_WITHIN_MS:
+    if looked.is_held and context.now_ms() < seen.fresh_until_ms + _REFRESHED_WITHIN_MS:
         return None
     if _failure(question, context, looked) is not None:
         return None
@@ -187,11 +187,6 @@ def _entry(question: Question, context: ReadContext, looked: Looked) -> Entry | 
     return entry if entry is not None and question.accepts(entry, context.now_ms()) else None
 
 
-def _is_held(looked: Looked) -> bool:
-    """Return whether the value under the lease key is a token. Acquire replaces any other value."""
-    return looked.lease is not None and len(looked.lease) == TOKEN_BYTES
-
-
 def _failure(
     question: Question, context: ReadContext, looked: Looked, seen_fills: frozenset[bytes] | None = None
 ) -> Failure | None:
@@ -204,7 +199,7 @@ def _failure(
 
 def _left_failure(question: Question, context: ReadContext, looked: Looked) -> Failure | None:
     """Return the failure that a load of this question has left in place of its lease."""
-    if looked.lease is None or _is_held(looked):
+    if looked.lease is None or looked.is_held:
         return None
     return decode_failure(looked.lease, question.digest, context.now_ms())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from cacheaside.reading.entry import TOKEN_BYTES
 from cacheaside.reading.keys import Keys
 from cacheaside.reading.question import Question
 
@@ -46,6 +47,11 @@ class Looked(NamedTuple):
     entry: bytes | None
     lease: bytes | None
     tags: tuple[bytes | None, ...]
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the value under the lease key is a token. Acquire replaces any other value."""
+        return self.lease is not None and len(self.lease) == TOKEN_BYTES
 
 
 class Admission(NamedTuple):
