@@ -12,7 +12,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -63,7 +63,7 @@ def _exchanged(node: redis.Redis, entries: list[bytes], rng: random.Random) -> N
 
 def _forged(change: Callable[[Entry], bytes], node: redis.Redis, entries: list[bytes], rng: random.Random) -> None:
     for key in entries:
-        stored = node.get(key)
+        stored = node.get(key) if node.type(key) == b"string" else None  # an earlier fault may have left another type
         entry = decode(stored) if isinstance(stored, bytes) else None
         if entry is not None:
             node.set(key, change(entry), keepttl=True)
@@ -98,14 +98,14 @@ def _of_next_format(entry: Entry) -> bytes:
 def _of_wrong_type(node: redis.Redis, keys: list[bytes], rng: random.Random) -> None:
     for key in keys:
         node.delete(key)
-        rng.choice(
-            (
-                partial(node.rpush, key, "x"),
-                partial(node.sadd, key, "x"),
-                partial(node.hset, key, "x", "x"),
-                partial(node.xadd, key, {"x": "x"}),
-            )
-        )()
+        kinds = (
+            partial(node.rpush, key, "x"),
+            partial(node.sadd, key, "x"),
+            partial(node.hset, key, "x", "x"),
+            partial(node.xadd, key, {"x": "x"}),
+        )
+        with suppress(redis.ResponseError):  # a function has written the key again meanwhile
+            rng.choice(kinds)()
 
 
 def _of_wrong_length(node: redis.Redis, keys: list[bytes], rng: random.Random) -> None:
