@@ -128,6 +128,8 @@ def _clients(context: Any, target: Target, history: History) -> Iterator[Callabl
         process.join(_ANSWERED_WITHIN_S)
         process.kill()
         receiver.join()
+    if process.exitcode != 0:
+        raise RuntimeError("a client ended with an error of its own, or did not end")
 
 
 def _receive(pipe: Connection, history: History, written: threading.Event) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from types import TracebackType
 from typing import Final, Self
@@ -55,15 +56,15 @@ class _Watcher:
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._threads = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._running = self._threads.submit(self._run)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ended.set()
-        self._thread.join()
+        self._running.result()  # raises what it raised: a record with a gap would excuse too much
 
     def _run(self) -> None:
         while not self._ended.wait(self._every_s):
@@ -96,6 +97,10 @@ class Observer(_Watcher):
             for kind, sql in ((self._history.changes, _COMMITTED), (self._history.undrained, _UNDRAINED)):
                 cur.execute(sql)
                 kind += [Change(*row) for row in cur.fetchall()]
+        now, undrained = time.monotonic(), set(self._history.undrained)
+        drained = [change for change in self._history.changes if change not in undrained]
+        # So the answers that are asked for at the end must equal the database.
+        self._history.drained += [Drained(now, change.row, change.value) for change in drained]
 
     def _look(self) -> None:
         try:

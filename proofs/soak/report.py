@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.pages import put_between
 from bench.plots import Panel, Series, lines
 from proofs.soak.samples import GROUPS
 from proofs.soak.trend import FLAT_SHARE, Trend, trend
@@ -78,12 +79,7 @@ class SoakReport:
 
     def write(self, folder: Path = DOCS) -> None:
         """Put the table and the plot into the folder of the documentation."""
-        page = folder / _PAGE
-        before, _, rest = page.read_text().partition(_BEGIN)
-        _, found, after = rest.partition(_END)
-        if not found:
-            raise ValueError(f"{page.name} has no place for the soak")
-        page.write_text(f"{before}{_BEGIN}{self}{_END}{after}")
+        put_between(folder / _PAGE, _BEGIN, _END, str(self))
         lines(folder / _PLOT, "An hour of mixed load: nothing grows" if self.held else "A soak", self._panels())
 
     def _panels(self) -> list[Panel]:

@@ -1,4 +1,4 @@
-"""The trend of a series, with an interval that is honest about autocorrelation.
+"""The trend of a series, with an interval that allows for autocorrelation.
 
 Samples that follow each other are alike, so they tell less than as many independent ones would. The series is cut into
 twelve blocks of as many samples each. Their means are nearly independent if a block is longer than what connects the

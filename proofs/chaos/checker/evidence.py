@@ -15,9 +15,14 @@ _BEFORE_S: Final = 2.5
 _AFTER_RECOVERY_S: Final = 1.0
 _PROMPT_S: Final = 0.5
 _BETWEEN_PROBES_S: Final = 1.5
+# A busy machine notices the end of a process late.
+_NOTICED_S: Final = 5.0
 # An entry whose store was under way is not usable yet.
 _STORED_S: Final = 1.0
-_ENDED: Final = "the sandbox ended with status -9"
+# While a clock is wrong, and as long as an entry lives that was stored then, an age tells nothing.
+_LIFE_OF_ENTRY_S: Final = 20.0
+_KILLED: Final = ": the sandbox ended with status -9"
+_FUNCTIONS: Final = {"write": "CommandFunction"}
 
 
 class Evidence:
@@ -27,7 +32,11 @@ class Evidence:
         self._probes = sorted(history.probes, key=lambda probe: probe.begin)
         self._probe_ends = [probe.end for probe in self._probes]
         self._faults = history.injected
-        self._killed = [failure.at for failure in history.failures if _ENDED in failure.text]
+        self._killed = [
+            (failure.text.removesuffix(_KILLED), failure.at)
+            for failure in history.failures
+            if failure.text.endswith(_KILLED) and self._killing(failure.at)
+        ]
         self._hits: dict[int | None, list[Operation]] = {}
         for each in sorted(history.operations, key=lambda operation: operation.begin):
             if "; hit" in each.cache_status:
@@ -48,24 +57,37 @@ class Evidence:
         return False
 
     def sandbox_ended(self, operation: Operation) -> bool:
-        """Whether a sandbox was killed while the operation was in progress. Such requests are counted apart."""
-        return any(operation.begin <= at <= operation.end + 1.0 for at in self._killed)
+        """Whether a fault killed a sandbox of its function during the operation. Such requests are counted apart."""
+        own = _FUNCTIONS.get(operation.kind, "QueryFunction")
+        return any(name == own and operation.begin <= at <= operation.end + 1.0 for name, at in self._killed)
 
     def usable_entry(self, read: Operation) -> Operation | None:
         """Return a later hit whose entry had been stored before the read began. None while the cache was hit too."""
-        if self._hit("cache", read) or any("clock" in fault.name for fault in self._faults):
+        if self._hit("cache", read):
             return None
         for hit in self._hits.get(read.row, []):
             if hit.begin > read.end and hit.age is not None and hit.end - hit.age < read.begin - _STORED_S:
-                return hit
+                return hit if self._clocks_were_right(hit) else None
         return None
 
     def functions_hit_s(self, operation: Operation) -> float:
-        """Return for how long faults were in progress during the operation that kill or freeze functions."""
+        """Return for how long faults were in progress during the operation that kill or freeze sandboxes."""
         return sum(
             max(0.0, min(fault.end, operation.end) - max(fault.begin, operation.begin))
             for fault in self._faults
-            if fault.group == "functions"
+            if fault.name.startswith("sandboxes")
+        )
+
+    def _killing(self, at: float) -> bool:
+        """Whether a fault that kills sandboxes was in progress, or had just ended."""
+        return any(
+            fault.name.startswith("sandboxes") and fault.begin <= at <= fault.end + _NOTICED_S for fault in self._faults
+        )
+
+    def _clocks_were_right(self, hit: Operation) -> bool:
+        return not any(
+            fault.name.startswith("clock") and fault.begin <= hit.end and hit.begin <= fault.end + _LIFE_OF_ENTRY_S
+            for fault in self._faults
         )
 
     def _hit(self, group: str, operation: Operation) -> bool:

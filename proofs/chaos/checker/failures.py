@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -17,8 +16,12 @@ __all__ = ["bugs", "is_killed", "late_answers", "late_recoveries", "needless_fai
 
 # The problems that a fault of PostgreSQL may cause. Any other, such as an internal error, is a bug.
 _EXCUSABLE: Final = REFUSED | {"outcome-unknown", "overloaded", "waited-too-long"}
-# A function whose handler raised, and the class of the exception.
-_RAISED: Final = re.compile(r"Function(?:, on schedule)?: (?P<name>\w+):")
+# An invocation without an answer, and what faults may do to one. Any other end is a bug.
+_INVOCATION: Final = re.compile(r"\w+Function(?:, on schedule)?: (?P<end>.*)", re.DOTALL)
+_FORESEEN: Final = re.compile(
+    r"the sandbox ended with status -9$|the database cannot be reached: "
+    r"|(DatabaseUnavailable|DatabaseSilent|OutcomeUnknown|Busy|RefusedForNow|Overloaded|StatementTimeout): "
+)
 
 
 def is_killed(operation: Operation) -> bool:
@@ -45,11 +48,11 @@ def needless_failures(history: History, evidence: Evidence) -> Iterator[Violatio
 
 
 def bugs(history: History) -> Iterator[Violation]:
-    """Find exceptions that are none of the product's own: whatever a fault does, its handlers foresee it."""
+    """Find invocations that ended in a way that no fault explains, such as an exception of Python."""
     for failure in history.failures:
-        raised = _RAISED.search(failure.text)
-        if raised is not None and hasattr(builtins, raised["name"]):
-            yield Violation("no needless 5xx", f"a function raised {raised['name']}", (failure,))
+        invocation = _INVOCATION.match(failure.text)
+        if invocation is not None and not _FORESEEN.match(invocation["end"]):
+            yield Violation("no needless 5xx", "no fault explains the end of an invocation", (failure,))
 
 
 def needless_old_answers(history: History, evidence: Evidence) -> Iterator[Violation]:

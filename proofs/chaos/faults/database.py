@@ -27,8 +27,8 @@ _LASTS_S: Final = (1.0, 4.0)
 _LOCKED_S: Final = (0.5, 6.0)  # some statements wait longer than their timeout
 _DOWN_S: Final = (0.1, 1.0)
 _HELD_S: Final = (1.0, 3.0)
-_STORM_S: Final = 2.0
-_BETWEEN_BLOWS_S: Final = 0.05
+_REPEATED_S: Final = 2.0
+_BETWEEN_S: Final = 0.05
 _ANSWERS_WITHIN_S: Final = 5.0
 
 # A role of the functions, so that the connections that PostgreSQL reserves for superusers remain.
@@ -117,13 +117,13 @@ def _long_transaction(stack: ChaosStack, rng: random.Random) -> FaultSteps:
             owner.commit()
 
 
-def _storm(blow: str, stack: ChaosStack, rng: random.Random) -> FaultSteps:
-    """Strike all statements or connections of the functions again and again."""
-    until = time.monotonic() + _STORM_S
+def _repeat(statement: str, stack: ChaosStack, rng: random.Random) -> FaultSteps:
+    """Cancel all statements, or end all connections, of the functions again and again."""
+    until = time.monotonic() + _REPEATED_S
     with closing(_superuser(stack)) as owner, owner.cursor() as cursor:
         while time.monotonic() < until:
-            cursor.execute(blow)
-            yield _BETWEEN_BLOWS_S
+            cursor.execute(statement)
+            yield _BETWEEN_S
 
 
 def _superuser(stack: ChaosStack) -> Connection:
@@ -144,6 +144,6 @@ DATABASE_FAULTS: Final[Sequence[Fault]] = (
     Fault("disk of PostgreSQL full", "database", _disk_full, needs=_has_small_disk),
     _fault("table locked, as by a DDL statement", _lock),
     _fault("rows locked by a long transaction", _long_transaction),
-    _fault("statements cancelled, as by a timeout", partial(_storm, _CANCEL_ALL)),
-    _fault("connections ended by an operator", partial(_storm, _END_ALL)),
+    _fault("statements cancelled, as by a timeout", partial(_repeat, _CANCEL_ALL)),
+    _fault("connections ended by an operator", partial(_repeat, _END_ALL)),
 )

@@ -1,4 +1,4 @@
-"""Whatever one caller sends, the next one gets the same answer as before, from the same entry."""
+"""One caller may send anything: the next one gets the same answer as before, from the same entry."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ HEADERS: Final = {
     "accept": "text/html",
     "accept-encoding": "gzip, br;q=0, *;q=0.1",
     "accept-language": "de",
-    "authorization": bearer(sub="mallory", user="42"),
+    "authorization": bearer(sub="mallet", user="42"),
     "cache-control": "no-cache, no-store, max-age=0",
-    "cookie": "id=43; session=mallory",
+    "cookie": "id=43; session=mallet",
     "forwarded": "for=10.0.0.1;host=evil.example;proto=http",
     "host": "evil.example",
-    "idempotency-key": "mallory",
+    "idempotency-key": "mallet",
     "if-match": '"0"',
     "if-modified-since": "Sat, 29 Oct 1994 19:43:31 GMT",
     "if-none-match": "*",
@@ -45,27 +45,27 @@ TARGETS: Final = (
 
 
 def answer(api: Any, **headers: str) -> tuple[int, bytes, dict[str, str]]:
-    """Return what an unsuspecting caller gets, without what differs between two hits."""
+    """Return what a caller gets who sends nothing special, without what differs between two hits."""
     got = api.get(PATH, **headers)
     varying = ("age", "cache-status", "server-timing")
     return got.status, got.body, {name: value for name, value in got.headers.items() if name not in varying}
 
 
 def test_an_entry_that_another_caller_had_stored_is_the_same(api: Any) -> None:
-    honest = answer(api)
+    before = answer(api)
     for name, value in HEADERS.items():
         api.post("/invalidations", {"tags": ["products:42"]})
         api.call("GET", PATH, headers={name: value})
-        assert answer(api) == honest, name
+        assert answer(api) == before, name
 
 
 def test_nothing_that_a_caller_sends_changes_the_answer_of_the_next(api: Any) -> None:
-    honest = answer(api)
+    before = answer(api)
     for method in ("GET", "HEAD", "POST"):
         for name, value in HEADERS.items():
             api.call(method, PATH, headers={name: value})
-            assert answer(api) == honest, (method, name)
+            assert answer(api) == before, (method, name)
         for target in TARGETS:
             api.call(method, target)
-            assert answer(api) == honest, (method, target)
+            assert answer(api) == before, (method, target)
     assert "hit" in api.get(PATH).headers["cache-status"]

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -96,11 +95,9 @@ def test_a_full_disk_stops_no_answer_and_loses_no_data(checkout: Checkout) -> No
             assert checkout.answer("/").status == 200, "its function prints to the full log"
             assert checkout.answer("/raise/x").status == 500
             assert checkout.answer("/").status == 200
-            started = time.monotonic()
             process.terminate()
             _, err = process.communicate(timeout=120)
             assert (process.returncode, "Traceback" in err) == (0, False), err
-            assert time.monotonic() - started < 20
         status, _, err = checkout.finish("run")
         assert status == 3
         assert re.fullmatch(r"cacheaside run: .*[Nn]o space left on .*; free some space and start again\n", err), err

@@ -115,6 +115,17 @@ def test_write_of_a_row_that_is_being_replaced_may_find_none() -> None:
     assert promises(history(none, changes=1)) == ["no refused write"]
 
 
+def test_only_a_client_that_leaves_gets_no_answer_to_a_write() -> None:
+    silent = replace(write(1, 1), status=0, content_type="", body="")
+    assert promises(history(silent)) == ["well-formed"]
+    assert promises(history(replace(silent, left=True))) == []
+
+
+@pytest.mark.parametrize(("slug", "found"), [("idempotency-key-in-flight", []), ("conflict", ["well-formed"])])
+def test_conflict_of_a_write_is_with_its_own_key(slug: str, found: list[str]) -> None:
+    assert promises(history(failed(write(1, 1), slug, 409))) == found
+
+
 def test_answer_of_all_rows_that_lacks_one() -> None:
     assert promises(history(rows(1, [0]))) == ["well-formed"]
 
@@ -128,7 +139,7 @@ def test_write_whose_answer_has_another_value() -> None:
 
 
 def test_write_that_was_carried_out_twice() -> None:
-    cut = replace(write(1, 1), status=0, body="", key=True)
+    cut = replace(write(1, 1), status=0, body="", key=True, left=True)
     twice = [Change(0, 1, "w"), Change(0, 2, "w")]
     found = replace(history(cut, write(2, 2, key=True)), changes=twice)
     assert promises(found) == ["no doubled write"]
@@ -139,7 +150,9 @@ def test_write_that_was_refused_and_carried_out() -> None:
     assert promises(history(failed(write(1, 1)), changes=1, injected=down)) == ["no refused write"]
 
 
-@pytest.mark.parametrize("unknown", [failed(write(1, 1), "outcome-unknown"), replace(write(1, 1), status=0, body="")])
+@pytest.mark.parametrize(
+    "unknown", [failed(write(1, 1), "outcome-unknown"), replace(write(1, 1), status=0, body="", left=True)]
+)
 def test_write_whose_outcome_is_unknown_may_be_carried_out(unknown: Operation) -> None:
     down = [Injected("PostgreSQL killed", "database", 0.0, 3.0, 0.0)]
     assert promises(history(unknown, changes=1, injected=down)) == []
@@ -170,11 +183,23 @@ def test_failure_while_an_entry_could_answer() -> None:
     assert promises(history(failed(row(5, 0)), stored_before, probes=silent, injected=cache_too)) == []
 
 
+def test_age_tells_nothing_while_an_entry_lives_that_was_stored_by_a_wrong_clock() -> None:
+    silent = [Probe(0.0, 100.0, answered=False)]
+    wrong = [Injected("clocks of sandboxes set back", "functions", 5.0, 8.0, 0.0)]
+    for begin, found in ((9.0, 0), (40.0, 1)):
+        seen = history(failed(row(begin, 0)), row(begin + 4, 0, age=7), probes=silent, injected=wrong)
+        assert promises(seen) == ["no needless 5xx"] * found
+
+
 def test_function_that_failed_by_itself() -> None:
     ended = replace(row(5, 0), status=500, body='{"message": "Internal Server Error"}', cache_status="")
     killed = [RuntimeFailure(5.05, "QueryFunction: the sandbox ended with status -9")]
+    killing = [Injected("sandboxes of QueryFunction killed", "functions", 4.9, 5.1, 0.0)]
     assert promises(history(ended)) == ["no needless 5xx"]
-    assert promises(history(ended, failures=killed)) == []
+    assert promises(history(ended, failures=killed)) == ["no needless 5xx"], "no fault killed it"
+    assert promises(history(ended, failures=killed, injected=killing)) == []
+    other = [replace(killed[0], text=killed[0].text.replace("Query", "Command"))]
+    assert promises(history(ended, failures=other, injected=killing)) == ["no needless 5xx"]
 
 
 def test_internal_error_is_never_explained_by_a_fault() -> None:
@@ -182,10 +207,21 @@ def test_internal_error_is_never_explained_by_a_fault() -> None:
     assert promises(history(failed(row(5, 0), "internal", 500), probes=silent)) == ["no needless 5xx"]
 
 
-def test_function_that_raised_an_exception_of_python() -> None:
-    raised = RuntimeFailure(1.0, "InvalidateFunction, on schedule: KeyError: 'change' (drain.py:12)")
-    foreseen = RuntimeFailure(1.0, "InvalidateFunction, on schedule: Busy: a lock is held (outbox.py:12)")
-    assert promises(history(failures=[raised, foreseen])) == ["no needless 5xx"]
+@pytest.mark.parametrize(
+    ("end", "found"),
+    [
+        ("KeyError: 'change' (drain.py:12)", 1),
+        ("OperationalError: terminating connection (drain.py:12)", 1),
+        ("the sandbox ended with status 1", 1),
+        ("timed out after 62.00 seconds", 1),
+        ("Busy: a lock is held (outbox.py:12)", 0),
+        ("the database cannot be reached: Connection refused", 0),
+        ("the sandbox ended with status -9", 0),
+    ],
+)
+def test_invocation_on_schedule_ends_as_no_fault_explains(end: str, found: int) -> None:
+    failure = RuntimeFailure(1.0, f"InvalidateFunction, on schedule: {end}")
+    assert promises(history(failures=[failure])) == ["no needless 5xx"] * found
 
 
 def test_old_answer_on_error_without_an_error() -> None:
@@ -197,7 +233,9 @@ def test_old_answer_on_error_without_an_error() -> None:
 def test_answer_that_takes_too_long() -> None:
     slow = row(1, 0, end=20.0)
     frozen = [Injected("sandboxes frozen", "functions", 2.0, 12.0, 0.0)]
+    clocks = [replace(frozen[0], name="clocks of sandboxes set forward")]
     assert promises(history(slow)) == ["bounded latency"]
+    assert promises(history(slow, injected=clocks)) == ["bounded latency"]
     assert promises(history(slow, injected=frozen)) == []
 
 
