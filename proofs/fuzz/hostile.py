@@ -7,7 +7,9 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-__all__ = ["JSON_TEXTS", "NUMBERS", "QUERY_STRINGS", "TEXTS", "UNICODE_TEXTS", "near"]
+from proofs.fuzz.choices import Choices, made
+
+__all__ = ["JSON_TEXTS", "NUMBERS", "QUERY_STRINGS", "TEXTS", "UNICODE_TEXTS", "WORDS", "near"]
 
 _SQL: Final = (
     *(
@@ -97,15 +99,20 @@ _TEXT: Final = (
     "NaN",
     "Infinity",
 )
-_WORDS: Final = (*_SQL, *_URLS, *_LOGS, *_HTTP, *_TEXT)
+WORDS: Final = (*_SQL, *_URLS, *_LOGS, *_HTTP, *_TEXT)
+
+
+def _text(choices: Choices) -> str:
+    return "".join(
+        choices.some(lambda: choices.character() if choices.once_in(3) else choices.of(WORDS), at_most=6)
+    )
+
 
 # Everything that UTF-8 has.
-UNICODE_TEXTS: Final = st.lists(
-    st.one_of(st.sampled_from(_WORDS), st.sampled_from(_WORDS), st.characters(codec="utf-8")), max_size=6
-).map("".join)
+UNICODE_TEXTS: Final = made(_text, 20)
 # Mostly some kB, which a URL can have. As much as a body can have is rare: it takes long.
 _LENGTHS: Final = st.sampled_from((100, 100, 100, 2_000, 2_000, 2_000, 9_000, 9_000, 300_000))
-_HUGE: Final = st.builds(lambda word, length: word * (length // max(1, len(word))), st.sampled_from(_WORDS), _LENGTHS)
+_HUGE: Final = st.builds(lambda word, length: word * (length // max(1, len(word))), st.sampled_from(WORDS), _LENGTHS)
 _SURROGATES: Final = st.text(st.characters(categories=["Cs"]), min_size=1, max_size=2)
 # And what Python's text has in addition: half a surrogate pair, as JSON can escape it.
 TEXTS: Final = st.one_of(*[UNICODE_TEXTS] * 6, st.builds(str.__add__, UNICODE_TEXTS, _SURROGATES), _HUGE)
