@@ -13,8 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from hypothesis import strategies as st
-
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.durations import parse_duration_ms
 from cacheaside.catalogue.parameters import Value, bind_text
@@ -27,6 +25,7 @@ from cacheaside.http.listing import listing
 from cacheaside.http.openapi.document import openapi
 from cacheaside.reading.question import Question
 from cacheaside.settings import ApiSettings
+from proofs.fuzz import strategies as st
 from proofs.fuzz.hostile import TEXTS
 from proofs.fuzz.sql_files import FILES, File
 from proofs.fuzz.sql_tokens import tokens

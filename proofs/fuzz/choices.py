@@ -1,46 +1,55 @@
-"""Cases that are made of a string of bytes: each byte decides one choice.
-
-To draw a string of bytes takes much less time than to draw each choice. Hypothesis makes it small byte by byte, and a
-byte of zero is the first option. So the first option of each choice should be the simplest.
-"""
+"""A case is made of a string of bytes, each of which decides one choice. So a case can be repeated, and made small."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from hypothesis import strategies as st
-
-__all__ = ["Choices", "made"]
+__all__ = ["Choices"]
 
 _T = TypeVar("_T")
 
 
 class Choices:
-    """The choices that `data` decides. After its end, each choice is the first option."""
+    """The choices that `data` decides. After its end, each choice is the first option, which is the simplest."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Iterable[int]) -> None:
         self._bytes = iter(data)
+        self._used = bytearray()
+
+    @classmethod
+    def at_random(cls, seed: int) -> Choices:
+        """Return choices without an end, the same for each `seed`."""
+        bits = random.Random(seed).getrandbits
+        return cls(iter(lambda: bits(8), None))
+
+    @property
+    def used(self) -> bytes:
+        """The bytes that have decided something."""
+        return bytes(self._used).rstrip(b"\0")
+
+    def below(self, limit: int) -> int:
+        """Return a number from 0 to `limit` - 1."""
+        number = 0
+        for _ in range((limit - 1).bit_length() + 7 >> 3):
+            byte = next(self._bytes, 0)
+            self._used.append(byte)
+            number = number << 8 | byte
+        return number % limit
 
     def of(self, options: Sequence[_T]) -> _T:
-        """Return one of at most 256 options."""
-        return options[next(self._bytes, 0) % len(options)]
+        """Return one of the options."""
+        return options[self.below(len(options))]
+
+    def size(self, at_least: int, at_most: int) -> int:
+        """Return a size, which is more often small than large."""
+        return at_least + self.below(self.below(at_most - at_least + 1) + 1)
 
     def some(self, make: Callable[[], _T], at_most: int) -> list[_T]:
         """Return a list of `at_most` items, or fewer, or none."""
-        return [make() for _ in range(self.of(range(at_most + 1)))]
+        return [make() for _ in range(self.below(at_most + 1))]
 
     def once_in(self, times: int) -> bool:
         """Return whether something rare is to happen."""
-        return self.of(range(times)) == times - 1
-
-    def character(self) -> str:
-        """Return any character that UTF-8 has."""
-        number = int.from_bytes([next(self._bytes, 0) for _ in range(3)], "big")
-        number %= self.of((0x80, 0x800, 0x1_0000, 0x11_0000))
-        return "\ufffd" if 0xD800 <= number < 0xE000 else chr(number)
-
-
-def made(make: Callable[[Choices], _T], size: int) -> st.SearchStrategy[_T]:
-    """Return what `make` makes of random choices, `size` of them."""
-    return st.binary(min_size=size, max_size=size).map(lambda data: make(Choices(data)))
+        return self.below(times) == times - 1

@@ -10,12 +10,11 @@ import zlib
 from functools import cache
 from typing import Final, NamedTuple
 
-from hypothesis import strategies as st
-
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.reading.entry import Encoding, Entry, decode, encode, entity_tag, pack, unpack
 from cacheaside.reading.question import Question
+from proofs.fuzz import strategies as st
 from proofs.fuzz.checksums import suffix
 from proofs.fuzz.target import Target
 
@@ -56,7 +55,7 @@ class Changed(NamedTuple):
 _BODIES: Final = st.one_of(
     st.none(),
     st.binary(max_size=60),
-    st.text(st.characters(codec="utf-8"), max_size=60).map(str.encode),
+    st.text(st.characters(), max_size=60).map(str.encode),
     st.builds(
         lambda text, times: text * times, st.binary(max_size=9), st.sampled_from((1, 300, 100_000, _TWELVE_MB // 9))
     ),
@@ -77,7 +76,7 @@ _OTHERS: Final = st.builds(
         "query_string": string,
     },
     *(_U64, _U64, st.integers(0, 2**32 - 1), _TOKENS, st.lists(_TOKENS, max_size=8)),
-    *(_TOKENS | st.just(_QUESTION.digest), st.text(st.characters(codec="utf-8"), max_size=20)),
+    *(_TOKENS | st.just(_QUESTION.digest), st.text(st.characters(), max_size=20)),
 )
 _PIECES: Final = st.tuples(
     st.integers(0, 120) | st.integers(0, 2_000),

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from typing import Final, NamedTuple
 
-from hypothesis import strategies as st
-
-from proofs.fuzz.choices import Choices, made
+from proofs.fuzz import strategies as st
+from proofs.fuzz.choices import Choices
 from proofs.fuzz.hostile import WORDS
 
 __all__ = ["FILES", "File"]
@@ -28,7 +27,16 @@ class File(NamedTuple):
 _QUOTES: Final = (
     *(("'", "'"), ("E'", "'"), ("e'", "'"), ("U&'", "'"), ("N'", "'"), ("B'", "'"), ('"', '"'), ('U&"', '"')),
     *(("$$", "$$"), ("$a$", "$a$"), ("$é$", "$é$"), ("--", "\n"), ("--", "\r"), ("/*", "*/"), ("/*/*", "*/ */")),
-    *(("a$b$", "$b$"), ("1e'", "'"), ("ée'", "'"), ("a$e'", "'"), ("1$a$", "$a$"), ("/*", ""), ("'", ""), ("$a$", "$A$")),
+    *(
+        ("a$b$", "$b$"),
+        ("1e'", "'"),
+        ("ée'", "'"),
+        ("a$e'", "'"),
+        ("1$a$", "$a$"),
+        ("/*", ""),
+        ("'", ""),
+        ("$a$", "$A$"),
+    ),
 )
 _INSIDE: Final = (
     *("%(x)s", "%(x)s", "a", "''", "\\'", "\\", "\\\\", "'\n'", "'\r'", "' --b\n'", "' \t\f'", '""', "$$", "$a$"),
@@ -120,4 +128,4 @@ _DEEP: Final = st.one_of(
     ),
     st.binary(max_size=200),
 )
-FILES: Final = st.one_of(*[made(_file, 64)] * 30, _DEEP.map(lambda data: File("queries", data, [""])))
+FILES: Final = st.one_of(*[st.Strategy(_file)] * 30, _DEEP.map(lambda data: File("queries", data, [""])))

@@ -48,6 +48,6 @@ def test_defect_is_found(target: str, module: Any, name: str, defect: Any, monke
         defect = {**parameters.SCALAR_TYPES, "number": number._replace(parse=Decimal)}
     monkeypatch.setattr(module, name, defect)
     with TARGETS[target]() as opened:
-        found = search(opened, FOUND_WITHIN_S, 1, lambda *_: None, smallest=False)
+        found = search(opened, FOUND_WITHIN_S, 1, lambda *_: None, make_small=False)
     assert found.failure is not None
     assert f"make fuzz TARGET={target} SEED=" in str(found.failure)
