@@ -7,6 +7,7 @@ should.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -34,7 +35,7 @@ def _bomb(megabytes: int) -> bytes:
 
 
 # Bodies that unpack to more than they should, or are in an odd form.
-_BOMBS: Final = (
+_BOMBS: Final[tuple[Callable[[], bytes], ...]] = (
     lambda: zlib.compress(b"{}", 1, 31) * 2,
     lambda: zlib.compress(b"", 1, 31) * 10_000,
     lambda: _bomb(12),

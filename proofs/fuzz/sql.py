@@ -200,7 +200,7 @@ def _check_statement(case: Asked, statement: str, value: Value, *, standard: boo
         inner = found[at + 2]
         assert [inner.kind, found[at + 3].text, len(found) - at] == ["literal", ")", 7], found[at:]
         found = list(tokens(inner.text, standard_strings=standard))
-    declared = case.template.replace("%(x)s", "(null)").replace("%%", "%")
+    declared = re.sub(r"%(?:%|\(x\)s)", lambda found: "%" if found[0] == "%%" else "(null)", case.template)
     expected = list(tokens(declared, standard_strings=standard))
     if not case.is_command:
         found = _inside(found)

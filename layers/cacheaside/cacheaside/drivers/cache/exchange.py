@@ -35,6 +35,7 @@ _CONFIRM_MS: Final = 50
 FAILURES: Final = (
     *(redis.RedisError, RedisClusterException, OSError),
     *(ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, MemoryError),
+    SystemError,  # of the parser, which is in C, for a reply with two redirects that have no address
 )
 
 # The commands for each server.
