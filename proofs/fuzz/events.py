@@ -59,8 +59,9 @@ _PATHS: Final = (
     "/queries/{}/direct",
     "/commands/{}",
 )
+# None: the method that the path takes.
 _METHODS: Final = st.sampled_from(
-    ("GET", "GET", "GET", "POST", "POST", "HEAD", "get", "PUT", "OPTIONS", "TRACE", "\r\nGET", "", "PRI")
+    (*[None] * 16, "GET", "POST", "HEAD", "get", "PUT", "OPTIONS", "TRACE", "\r\nGET", "", "PRI")
 )
 _ROUTE_NAMES: Final = st.one_of(st.sampled_from(_NAMES), st.sampled_from(_NAMES), TEXTS)
 _RAW_PATHS: Final = st.one_of(
@@ -124,9 +125,16 @@ _BODIES: Final = st.one_of(
 
 
 def _event(
-    method: str, path: str, query_string: str, headers: dict[str, str], body: str | None, encoded: bool, routed: bool
+    sent: str | None,
+    path: str,
+    query_string: str,
+    headers: dict[str, str],
+    body: str | None,
+    encoded: bool,
+    routed: bool,
 ) -> dict[str, Any]:
     """Return the event of API Gateway, whose route fits the path if `routed`."""
+    method = sent if sent is not None else "GET" if _function_of(path) == "QueryFunction" else "POST"
     if method == "POST":
         headers = {"content-type": "application/json", **headers}
     if body is not None and encoded:
@@ -144,6 +152,11 @@ def _event(
         **({} if body is None else {"body": body}),
         "isBase64Encoded": encoded and body is not None,
     }
+
+
+def _function_of(path: str) -> str:
+    prefixes = {"/commands/": "CommandFunction", "/invalidations": "InvalidateFunction"}
+    return next((name for prefix, name in prefixes.items() if path.startswith(prefix)), "QueryFunction")
 
 
 def _route(path: str) -> str:
@@ -213,7 +226,9 @@ _FUNCTIONS: Final = {
     "CommandFunction": "command.app",
     "InvalidateFunction": "invalidate.app",
 }
-_CASES: Final = st.builds(Sent, st.sampled_from(sorted(_FUNCTIONS)), st.one_of(_EVENTS, _EVENTS, _EVENTS, _BROKEN))
+_ANYWHERE: Final = st.builds(Sent, st.sampled_from(sorted(_FUNCTIONS)), st.one_of(_EVENTS, _EVENTS, _EVENTS, _BROKEN))
+_CASES: Final = st.one_of(*[_EVENTS.map(lambda event: Sent(_function_of(event["rawPath"]), event))] * 3, _ANYWHERE)
+
 
 _LEAKS: Final = re.compile(
     r"Traceback|File \"|psycopg2|row_to_json|cacheaside\.\w+\(|cacheaside_(?:query|command)\b|127\.0\.0\.1|"
