@@ -20,12 +20,11 @@ from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-from hypothesis import strategies as st
-
 from bench.functions_folder import functions_folder
 from bench.servers import ROOT, running_servers
 from local.template import read_template
 from migrate import sample_data
+from proofs.fuzz import strategies as st
 from proofs.fuzz.hostile import JSON_TEXTS, QUERY_STRINGS, TEXTS
 from proofs.fuzz.target import Target
 
@@ -60,8 +59,9 @@ _PATHS: Final = (
     "/queries/{}/direct",
     "/commands/{}",
 )
+# None: the method that the path takes.
 _METHODS: Final = st.sampled_from(
-    ("GET", "GET", "GET", "POST", "POST", "HEAD", "get", "PUT", "OPTIONS", "TRACE", "\r\nGET", "", "PRI")
+    (*[None] * 16, "GET", "POST", "HEAD", "get", "PUT", "OPTIONS", "TRACE", "\r\nGET", "", "PRI")
 )
 _ROUTE_NAMES: Final = st.one_of(st.sampled_from(_NAMES), st.sampled_from(_NAMES), TEXTS)
 _RAW_PATHS: Final = st.one_of(
@@ -125,9 +125,16 @@ _BODIES: Final = st.one_of(
 
 
 def _event(
-    method: str, path: str, query_string: str, headers: dict[str, str], body: str | None, encoded: bool, routed: bool
+    sent: str | None,
+    path: str,
+    query_string: str,
+    headers: dict[str, str],
+    body: str | None,
+    encoded: bool,
+    routed: bool,
 ) -> dict[str, Any]:
     """Return the event of API Gateway, whose route fits the path if `routed`."""
+    method = sent if sent is not None else "GET" if _function_of(path) == "QueryFunction" else "POST"
     if method == "POST":
         headers = {"content-type": "application/json", **headers}
     if body is not None and encoded:
@@ -147,6 +154,11 @@ def _event(
     }
 
 
+def _function_of(path: str) -> str:
+    prefixes = {"/commands/": "CommandFunction", "/invalidations": "InvalidateFunction"}
+    return next((name for prefix, name in prefixes.items() if path.startswith(prefix)), "QueryFunction")
+
+
 def _route(path: str) -> str:
     return re.sub(r"^/(queries|commands)/[^/]+(?=/direct$|$)", r"/\1/{name}", path)
 
@@ -164,8 +176,8 @@ _EVENTS: Final = st.builds(
 _ANYTHING: Final = st.one_of(
     st.none(),
     st.booleans(),
-    st.integers(),
-    st.floats(),
+    st.integers(-(2**70), 2**70),
+    st.sampled_from((0.5, -0.0, 1e308, 5e-324, float("nan"), float("inf"))),
     TEXTS,
     st.just([]),
     st.just({}),
@@ -214,7 +226,9 @@ _FUNCTIONS: Final = {
     "CommandFunction": "command.app",
     "InvalidateFunction": "invalidate.app",
 }
-_CASES: Final = st.builds(Sent, st.sampled_from(sorted(_FUNCTIONS)), st.one_of(_EVENTS, _EVENTS, _EVENTS, _BROKEN))
+_ANYWHERE: Final = st.builds(Sent, st.sampled_from(sorted(_FUNCTIONS)), st.one_of(_EVENTS, _EVENTS, _EVENTS, _BROKEN))
+_CASES: Final = st.one_of(*[_EVENTS.map(lambda event: Sent(_function_of(event["rawPath"]), event))] * 3, _ANYWHERE)
+
 
 _LEAKS: Final = re.compile(
     r"Traceback|File \"|psycopg2|row_to_json|cacheaside\.\w+\(|cacheaside_(?:query|command)\b|127\.0\.0\.1|"
@@ -233,7 +247,7 @@ def opened() -> Iterator[Target]:
         _load_shop(servers.postgres.url, functions)
         log = exits.enter_context(_log())
         handlers = _handlers(functions, servers.environment)
-        yield Target("events", _CASES, lambda case: _check(case, handlers, log), batch=200)
+        yield Target("events", _CASES, lambda case: _check(case, handlers, log))
 
 
 def _load_shop(url: str, functions: Any) -> None:

@@ -16,8 +16,6 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
-from hypothesis import strategies as st
-
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value, bind_json, bind_text, to_query_string
 from cacheaside.catalogue.patterns import Pattern
 from cacheaside.catalogue.policy import Policy
@@ -27,6 +25,7 @@ from cacheaside.http.messages import Request
 from cacheaside.http.problems import problem_response
 from cacheaside.http.requests import json_object, query_parameters
 from cacheaside.reading.question import Question
+from proofs.fuzz import strategies as st
 from proofs.fuzz.hostile import JSON_TEXTS, QUERY_STRINGS, near
 from proofs.fuzz.target import Target
 
@@ -53,14 +52,14 @@ class Sent(NamedTuple):
     body: str
 
 
-def _options(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+def _options(kind: str) -> st.Strategy[dict[str, Any]]:
     lengths = {"min_length": st.integers(0, 3), "max_length": st.integers(0, 100_000)}
     bounds = {"minimum": st.integers(-9, 9), "maximum": st.integers(-9, 9)} if kind == "integer" else {}
     patterns = {"pattern": st.sampled_from(_PATTERNS)} if kind == "text" else {}
     return st.fixed_dictionaries({"is_list": st.booleans()}, optional={**lengths, **bounds, **patterns})
 
 
-def _written(kind: str) -> st.SearchStrategy[Written]:
+def _written(kind: str) -> st.Strategy[Written]:
     texts = st.lists(near(kind), min_size=1, max_size=3) | st.lists(near(kind), min_size=1, max_size=1)
     return st.builds(Written, st.just(kind), _options(kind), texts, texts)
 

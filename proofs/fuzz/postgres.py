@@ -14,8 +14,6 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 from unittest import mock
 
-from hypothesis import strategies as st
-
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import Parameter
 from cacheaside.catalogue.policy import Policy
@@ -31,6 +29,7 @@ from cacheaside.reading.steps import Load, Loaded
 from cacheaside.settings import Authentication, DatabaseSettings
 from cacheaside.writing.idempotency import Idempotency
 from cacheaside.writing.writer import Committed
+from proofs.fuzz import strategies as st
 from proofs.fuzz.fake_servers import serving
 from proofs.fuzz.hostile import UNICODE_TEXTS
 from proofs.fuzz.target import Target
@@ -278,7 +277,7 @@ _FIELDS: Final = st.fixed_dictionaries(
 )
 
 
-def _said(kind: bytes) -> st.SearchStrategy[bytes]:
+def _said(kind: bytes) -> st.Strategy[bytes]:
     return _FIELDS.map(
         lambda fields: _message(kind, b"".join(name + value + b"\0" for name, value in fields.items()) + b"\0")
     )
@@ -380,7 +379,7 @@ def opened() -> Iterator[Target]:
             _check(given, settings)
 
         cases = st.builds(Answers, st.sampled_from(sorted(_CALLS)), _START, st.lists(_ANSWER, min_size=1, max_size=6))
-        yield Target("postgres", cases, check, memory_mb=100, batch=200)
+        yield Target("postgres", cases, check, memory_mb=100)
 
 
 def _patched(limits: tuple[tuple[Any, str, float], ...]) -> Iterator[None]:

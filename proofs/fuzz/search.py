@@ -1,6 +1,6 @@
 """Draws cases for a target until its time is over or a property breaks, and makes a broken case small.
 
-Batch number n has the seed `seed + n`. So a failure is found again by a run that begins with the seed of its batch.
+Case number n has the seed `seed + n`. So a run that begins with the seed of a failure finds it at once.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
 
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as with_seed
-
+from proofs.fuzz.choices import Choices
 from proofs.fuzz.memory import bounded_memory
+from proofs.fuzz.smallest import smallest
 from proofs.fuzz.target import Target
 
 __all__ = ["Failure", "Found", "check", "search"]
@@ -25,10 +24,7 @@ __all__ = ["Failure", "Found", "check", "search"]
 # Of one case. The first is CPU time of this thread, which other programs do not lengthen.
 _CPU_AT_MOST_S: Final = 5.0
 _WALL_AT_MOST_S: Final = 120.0
-
-
-class _TimeIsOver(BaseException):
-    """No Exception: Hypothesis takes those for broken properties."""
+_SMALLER_FOR_S: Final = 60.0
 
 
 class TookTooLong(AssertionError):
@@ -37,7 +33,7 @@ class TookTooLong(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A broken property: the smallest case that breaks it, and the seed of the batch that found it."""
+    """A broken property: the smallest case that breaks it, and the seed of the case that was found."""
 
     target: str
     seed: int
@@ -66,54 +62,47 @@ def check(target: Target, case: Any) -> None:
 
 
 def search(
-    target: Target, seconds: float, seed: int, progress: Callable[[int, float], object], *, smallest: bool = True
+    target: Target, seconds: float, seed: int, progress: Callable[[int, float], object], *, make_small: bool = True
 ) -> Found:
-    """Run random cases of `target` for `seconds`, and tell `progress` how many and for how long.
+    """Run random cases of `target` for `seconds`, and tell `progress` each second how many and for how long.
 
-    `smallest`: make a case small that breaks a property. That can take minutes.
+    `make_small`: make a case small that breaks a property. That can take a minute.
     """
-    began = time.monotonic()
+    began = shown = now = time.monotonic()
     cases, failure = 0, None
-    while failure is None and (cases == 0 or time.monotonic() < began + seconds):
-        ran, failure = _batch(target, seed, began + seconds, smallest)
-        seed, cases = seed + 1, cases + ran
-        progress(cases, time.monotonic() - began)
-    return Found(target.name, cases, time.monotonic() - began, failure)
+    while failure is None and (cases == 0 or now < began + seconds):
+        choices = Choices.at_random(seed + cases)
+        failure = _failure(target, choices, seed + cases, make_small)
+        cases, now = cases + 1, time.monotonic()
+        if now >= shown + 1:
+            progress(cases, now - began)
+            shown = now
+    return Found(target.name, cases, now - began, failure)
 
 
-def _batch(target: Target, seed: int, ends: float, smallest: bool) -> tuple[int, Failure | None]:
-    ran = 0
-    last: Any = None
+def _failure(target: Target, choices: Choices, seed: int, make_small: bool) -> Failure | None:
+    case, error = _run(target, choices)
+    if error is None:
+        return None
 
-    @with_seed(seed)
-    @settings(
-        max_examples=target.batch,
-        phases=[Phase.generate, *([Phase.shrink] if smallest else [])],
-        database=None,
-        deadline=None,
-        print_blob=False,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(target.cases)
-    def run(case: Any) -> None:
-        nonlocal ran, last
-        if ran and last is None and time.monotonic() > ends:
-            raise _TimeIsOver
-        ran += 1
-        try:
-            check(target, case)
-        except Exception:
-            last = case  # the last that fails is the smallest
-            raise
+    def still_fails(data: bytes) -> bytes | None:
+        again = Choices(data)
+        return again.used if type(_run(target, again)[1]) is type(error) else None
 
+    if make_small:
+        smaller, its_error = _run(target, Choices(smallest(still_fails, choices.used, _SMALLER_FOR_S)))
+        if its_error is not None:  # a failure that depends on earlier cases may not come again
+            case, error = smaller, its_error
+    return Failure(target.name, seed, repr(case), "".join(traceback.format_exception(error, limit=-12)))
+
+
+def _run(target: Target, choices: Choices) -> tuple[Any, Exception | None]:
+    case = target.cases.draw(choices)
     try:
-        run()
-    except _TimeIsOver:
-        return ran, None
+        check(target, case)
     except Exception as error:
-        return ran, Failure(target.name, seed, repr(last), "".join(traceback.format_exception(error, limit=-12)))
-    return ran, None
+        return case, error
+    return case, None
 
 
 @contextmanager

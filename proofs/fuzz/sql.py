@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import psycopg2
-from hypothesis import strategies as st
 
 from bench.servers import temporary_postgres
 from cacheaside.catalogue.parameters import SCALAR_TYPES, Parameter, Value, canonical
@@ -30,6 +29,7 @@ from cacheaside.reading.question import Question
 from cacheaside.reading.steps import Load
 from cacheaside.settings import Authentication, DatabaseSettings
 from migrate.upgrade import upgrade
+from proofs.fuzz import strategies as st
 from proofs.fuzz.hostile import UNICODE_TEXTS, near
 from proofs.fuzz.parameters import ENUM
 from proofs.fuzz.sql_tokens import Token, tokens
@@ -144,7 +144,7 @@ def opened() -> Iterator[Target]:
             url = server.url_for(role, case.encoding) + options
             _check(case, DatabaseSettings(url=url, authentication=Authentication.URL, region=""), log)
 
-        yield Target("sql", _CASES, check, batch=200)
+        yield Target("sql", _CASES, check)
 
 
 def _check(case: Asked, settings: DatabaseSettings, log: _Log) -> None:
@@ -200,7 +200,7 @@ def _check_statement(case: Asked, statement: str, value: Value, *, standard: boo
         inner = found[at + 2]
         assert [inner.kind, found[at + 3].text, len(found) - at] == ["literal", ")", 7], found[at:]
         found = list(tokens(inner.text, standard_strings=standard))
-    declared = case.template.replace("%(x)s", "(null)").replace("%%", "%")
+    declared = re.sub(r"%(?:%|\(x\)s)", lambda found: "%" if found[0] == "%%" else "(null)", case.template)
     expected = list(tokens(declared, standard_strings=standard))
     if not case.is_command:
         found = _inside(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from hypothesis.strategies import SearchStrategy
+from proofs.fuzz.strategies import Strategy
 
 __all__ = ["Target"]
 
@@ -14,9 +14,7 @@ class Target(NamedTuple):
     """`check` raises, whatever error, if a property does not hold for a case. Its `repr` shows a case in full."""
 
     name: str
-    cases: SearchStrategy[Any]
+    cases: Strategy[Any]
     check: Callable[[Any], object]
     # How much more memory one case may take, at its peak. None: it is not measured.
     memory_mb: int | None = None
-    # The size of a batch, which is the unit of a seed. A batch of a slow target should take seconds, not minutes.
-    batch: int = 500

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
-from hypothesis import strategies as st
-
 from cacheaside.drivers.cache.tags import ConfirmedTagCache
 from cacheaside.drivers.cache.verified import VerifiedCache
 from cacheaside.errors import CacheUnavailable
 from cacheaside.reading.keys import question_keys
 from cacheaside.reading.steps import Acquire, Acquired, Look, Looked, Release, Renew, Store
 from cacheaside.settings import Authentication, CacheMode, CacheSettings
+from proofs.fuzz import strategies as st
 from proofs.fuzz.fake_servers import serving
 from proofs.fuzz.target import Target
 
@@ -145,7 +144,6 @@ _WELL: Final = st.recursive(
     lambda inner: st.builds(
         _array, st.sampled_from((b"*", b"*", b"*", b"~", b">", b"%", b"|")), st.lists(inner, max_size=5)
     ),
-    max_leaves=12,
 )
 _LIES: Final = st.builds(
     lambda kind, length, rest: kind + length + b"\r\n" + rest,
@@ -208,7 +206,7 @@ def opened() -> Iterator[Target]:
             st.sampled_from(sorted(_STEPS)),
             st.lists(_REPLY, min_size=1, max_size=4),
         )
-        yield Target("valkey", cases, check, memory_mb=100, batch=200)
+        yield Target("valkey", cases, check, memory_mb=100)
 
 
 def _check(case: Replies, url: str) -> None:

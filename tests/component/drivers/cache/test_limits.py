@@ -144,7 +144,11 @@ def test_a_store_is_never_sent_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [b":42\r\n", b"*1\r\n*1\r\n:1\r\n", b"-MOVED 1 127.0.0.1:1\r\n", b"-ASK x\r\n", b"$-1\r\n"]
+    "reply",
+    [
+        *(b":42\r\n", b"*1\r\n*1\r\n:1\r\n", b"-MOVED 1 127.0.0.1:1\r\n", b"-ASK x\r\n", b"$-1\r\n"),
+        b"*2\r\n-ASK\r\n",  # the parser raises SystemError, before the rest is there
+    ],
 )
 @pytest.mark.parametrize("mode", CacheMode)
 def test_nonsense_makes_the_cache_unavailable(mode: CacheMode, reply: bytes) -> None:

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import pytest
 
-from cacheaside.catalogue import parameters
+from cacheaside.catalogue import parameters, sql_file
 from cacheaside.drivers.cache import client
-from cacheaside.drivers.postgres import connection
+from cacheaside.drivers.postgres import connection, typed_sql
 from cacheaside.reading import entry, question
 from proofs.fuzz.search import search
 from proofs.fuzz.targets import TARGETS
@@ -37,6 +37,8 @@ DEFECTS: Final[dict[str, tuple[str, Any, str, Any]]] = {
     "a checksum is enough": ("entry", entry, "_has_answer", lambda _: True),
     "a bomb unpacks": ("entry", entry, "_BODY_AT_MOST", 10**9),
     "an error of a parser gets through": ("valkey", client, "FAILURES", (ConnectionError,)),
+    "placeholders in quotes": ("catalogue", sql_file, "unquoted", lambda sql: sql),
+    "no type goes with a literal": ("sql", typed_sql, "_cast", lambda value, _: f"({value})"),
     "an error of a typecaster gets through": ("postgres", connection, "_FAILURES", (connection.psycopg2.Error,)),
 }
 
@@ -48,6 +50,6 @@ def test_defect_is_found(target: str, module: Any, name: str, defect: Any, monke
         defect = {**parameters.SCALAR_TYPES, "number": number._replace(parse=Decimal)}
     monkeypatch.setattr(module, name, defect)
     with TARGETS[target]() as opened:
-        found = search(opened, FOUND_WITHIN_S, 1, lambda *_: None, smallest=False)
+        found = search(opened, FOUND_WITHIN_S, 1, lambda *_: None, make_small=False)
     assert found.failure is not None
     assert f"make fuzz TARGET={target} SEED=" in str(found.failure)
