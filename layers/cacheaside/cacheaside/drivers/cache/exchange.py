@@ -35,7 +35,7 @@ _CONFIRM_MS: Final = 50
 FAILURES: Final = (
     *(redis.RedisError, RedisClusterException, OSError),
     *(ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, MemoryError),
-    SystemError,  # of the parser, which is in C, for a redirect without an address in a reply that is not yet complete
+    SystemError,  # of the parser, which is in C, for redirects without an address in a reply not yet complete
 )
 
 # The commands for each server.
