@@ -27,7 +27,7 @@ __all__ = ["ReplicatedValkey", "execute"]
 _SETTINGS: Final = {"repl-diskless-sync-delay": "0"}
 # Together more than the buffers of a kernel for one connection: up to 36 MB by Linux's defaults.
 _JAM: Final = "for _ = 1, 3 do redis.call('SET', 'jam', string.rep('x', 16000000)) end"
-_JOINED_WITHIN_S: Final = 30.0
+_JOINED_WITHIN_S: Final = 90.0
 
 
 class ReplicatedValkey:
