@@ -40,7 +40,7 @@ class Sandbox:
     def __init__(
         self, stack: QueryStack, handler: str = "query.app.handler", python: str | Path = sys.executable
     ) -> None:
-        """`stack` has the environment of the function, and `python` the packages of the layer and the runtime client."""
+        """`stack` has the environment of the function. `python` has the layer's packages and the runtime client."""
         self.log = stack.folder / f"sandbox-{uuid4()}.log"
         self._stack = stack
         self._handler = handler

@@ -26,6 +26,7 @@ LOCK: Final = SECTIONS["A lock that is held"]
 READ_ONLY: Final = SECTIONS["A database that is read-only"]
 _ids = count(1)
 _SQLSTATE: Final = re.compile(r"\b(?=\w*\d)[0-9A-Z]{5}\b")
+_ROLE: Final = "alter role cacheaside_query"
 _NEW_SESSION: Final = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'cacheaside_query'"
 
 
@@ -57,9 +58,8 @@ FAULTS: Final = {
         reason="too many connections",
     ),
     "temporary files": Fault(
-        f"alter role cacheaside_query set work_mem = '64kB'; "
-        f"alter role cacheaside_query set temp_file_limit = '64kB'; {_NEW_SESSION}",
-        f"alter role cacheaside_query reset work_mem; alter role cacheaside_query reset temp_file_limit; {_NEW_SESSION}",
+        f"{_ROLE} set work_mem = '64kB'; {_ROLE} set temp_file_limit = '64kB'; {_NEW_SESSION}",
+        f"{_ROLE} reset work_mem; {_ROLE} reset temp_file_limit; {_NEW_SESSION}",
         "/queries/sorted?id={}",
         "RefusedForNow",
         "53400",

@@ -35,7 +35,9 @@ def test_table_has_every_section_once() -> None:
 def test_each_test_follows_its_sections() -> None:
     for titles, followed in _ROWS:
         for name in re.findall(r"`(test_\w+\.py)`", followed):
-            [path] = (ROOT / "tests" / "component").rglob(name)
-            if path.parent == Path(__file__).parent:
+            path = Path(__file__).with_name(name)
+            if path.exists():
                 text = path.read_text()
                 assert [title for title in titles if f'SECTIONS["{title}"]' not in text] == []
+            else:  # elsewhere, without reading the runbook
+                assert list((ROOT / "tests" / "component").rglob(name)), name
