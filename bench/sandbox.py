@@ -1,4 +1,4 @@
-"""The query function in a process of its own, run by AWS's own runtime client for Python, as in Lambda.
+"""A function in a process of its own, run by AWS's own runtime client for Python, as in Lambda.
 
 This process is the other side: Lambda's Runtime API and, for one internal extension, its Extensions API. So the CPU,
 the memory and the log of the sandbox are those of the function and its runtime client, and of nothing else.
@@ -37,17 +37,21 @@ _ARN: Final = "arn:aws:lambda:us-east-1:123456789012:function:query"
 class Sandbox:
     """Runs within a `with` block, which begins when the function's module is imported."""
 
-    def __init__(self, stack: QueryStack, handler: str = "query.app.handler") -> None:
+    def __init__(
+        self, stack: QueryStack, handler: str = "query.app.handler", python: str | Path = sys.executable
+    ) -> None:
+        """`stack` has the environment of the function. `python` has the layer's packages and the runtime client."""
         self.log = stack.folder / f"sandbox-{uuid4()}.log"
         self._stack = stack
         self._handler = handler
+        self._python = python
         self._api = _Api()
 
     def __enter__(self) -> Self:
         Thread(target=self._api.serve_forever, daemon=True).start()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "awslambdaric", self._handler],
+                [self._python, "-m", "awslambdaric", self._handler],
                 cwd=self._stack.functions,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -65,9 +69,14 @@ class Sandbox:
 
     def invoke(self, event: Any) -> dict[str, Any]:
         """Return the function's response. When this returns, the sandbox waits for the next event, and does nothing."""
-        answer: dict[str, Any] = json.loads(self._api.invoke(json.dumps(event).encode()))
-        self._api.await_ready(self._process)
+        answer: dict[str, Any] = self.outcome(event)
         assert "errorType" not in answer, answer
+        return answer
+
+    def outcome(self, event: Any) -> Any:
+        """Return what `invoke` does, also of a function that returns nothing, or the error with which it ended."""
+        answer = json.loads(self._api.invoke(json.dumps(event).encode()))
+        self._api.await_ready(self._process)
         return answer
 
     @property
@@ -92,10 +101,10 @@ class Sandbox:
             "_HANDLER": self._handler,
             "LAMBDA_TASK_ROOT": str(self._stack.functions),
             "AWS_LAMBDA_RUNTIME_API": f"{HOST}:{self._api.server_port}",
-            "AWS_LAMBDA_FUNCTION_NAME": "query",
+            "AWS_LAMBDA_FUNCTION_NAME": self._handler.partition(".")[0],
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
-            "AWS_LAMBDA_LOG_GROUP_NAME": "/bench/query",
+            "AWS_LAMBDA_LOG_GROUP_NAME": "/bench",
             "AWS_LAMBDA_LOG_STREAM_NAME": "bench",
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_REGION": "us-east-1",

@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 __all__ = ["Scheduling", "longest_first"]
 
 # One stack, Docker engine or browser for the whole folder.
-_TOGETHER: Final = ("tests/browser/", "tests/deployment/", "tests/e2e/", "tests/emulator/")
+_TOGETHER: Final = ("tests/browser/", "tests/component/runbooks/", "tests/deployment/", "tests/e2e/", "tests/emulator/")
 # Each test starts its own servers or processes, and takes long.
 _APART: Final = ("tests/component/proofs/",)
 # What starts last should end soon, else one worker works alone at the end.

@@ -75,7 +75,16 @@ __all__ = [
     "UnsupportedMedia",
     "WaitedTooLong",
     "WrongClaim",
+    "in_full",
 ]
+
+
+def in_full(error: BaseException) -> str:
+    """Return `error` with its cause, for the log: Lambda's runtime client logs the error alone.
+
+    The further lines of PostgreSQL's message are left out, because they quote the statement with its values.
+    """
+    return f"{error}: {error.__cause__}".partition("\n")[0] if error.__cause__ else str(error)
 
 
 class CacheasideError(Exception):

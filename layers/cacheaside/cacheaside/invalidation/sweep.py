@@ -20,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
 
-from cacheaside.errors import DatabaseError
+from cacheaside.errors import DatabaseError, in_full
 from cacheaside.invalidation.drain import EVER, Backlog, Drained
 from cacheaside.invalidation.verification import Verification
 
@@ -120,7 +120,7 @@ class Sweep:
                 if reachable:
                     pause_s = _BUSY_LOOK_S if self._now() < busy_until else _LOOK_S
             except DatabaseError as error:
-                self._log_problem(f"{error}: trying again each second", error)
+                self._log_problem(f"{in_full(error)}: trying again each second", error)
             self._sleep(min(pause_s, left))
         return rows, replayed
 
@@ -128,8 +128,8 @@ class Sweep:
         """Return how many names could go unrecorded: 1 if that is unknown, because the schema cannot be followed."""
         try:
             unrecorded = self._outbox.follow()
-        except DatabaseError:
-            _log.exception("changes of the schema could go unrecorded: they cannot be followed")
+        except DatabaseError as error:
+            _log.exception("changes of the schema could go unrecorded: they cannot be followed: %s", in_full(error))
             return 1
         for name, problem in unrecorded.items() - self._logged_unrecorded.items():
             _log.error("changes of %s could go unrecorded: %s", name, problem)

@@ -34,6 +34,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import NamedTuple, Protocol, TypeVar
 
+from cacheaside.errors import in_full
 from cacheaside.runtime.extension import Extension, Refused
 
 __all__ = ["AfterResponse", "InvocationContext"]
@@ -156,8 +157,8 @@ class AfterResponse:
                 run = task.on_drop
             try:
                 run()
-            except BaseException:  # even SystemExit: it would end only this thread, and the sandbox would hang
-                _log.exception("a task after the response failed")
+            except BaseException as error:  # even SystemExit: it would end only this thread, and the sandbox would hang
+                _log.exception("a task after the response failed: %s", in_full(error))
 
 
 class _Task(NamedTuple):

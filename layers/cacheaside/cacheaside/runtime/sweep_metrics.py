@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from math import inf
 
+from cacheaside.errors import DatabaseError, in_full
 from cacheaside.invalidation.drain import Backlog, Drained
 from cacheaside.invalidation.sweep import Sweep
 from cacheaside.invalidation.verification import Verification
@@ -12,12 +14,17 @@ from cacheaside.runtime.embedded_metrics import EmbeddedMetrics
 
 __all__ = ["measured_sweep"]
 
+_log = logging.getLogger(__name__)
+
 
 def measured_sweep(sweep: Sweep, poll_s: float) -> None:
-    """Run a sweep, and publish its counts."""
+    """Run a sweep, and publish its counts. Lambda logs and counts the DatabaseError that this may raise."""
     report = _SweepMetrics()
     try:
         sweep.run(poll_s, report)
+    except DatabaseError as error:
+        _log.error("the sweep failed: %s", in_full(error), extra={"sqlstate": getattr(error.__cause__, "pgcode", None)})
+        raise
     finally:
         report.metrics.write()
 
