@@ -30,9 +30,11 @@ class Identity:
     def create(cls, emulator: Emulator) -> Identity:
         cognito = emulator.client("cognito-idp")
         pool = _pool(cognito)
+        # AWS has no tokens of a second. The emulator does, and so the test need not wait for minutes.
         audience = _client(cognito, pool, IdTokenValidity=1, TokenValidityUnits={"IdToken": "seconds"})
         expired = _token(cognito, audience)
-        cognito.update_user_pool_client(UserPoolId=pool, ClientId=audience, ExplicitAuthFlows=_FLOWS)
+        lasting = {"IdTokenValidity": 1, "TokenValidityUnits": {"IdToken": "hours"}}
+        cognito.update_user_pool_client(UserPoolId=pool, ClientId=audience, ExplicitAuthFlows=_FLOWS, **lasting)
         token = _token(cognito, audience)
         claims = _decoded(token.split(".")[1])
         refused = {
