@@ -96,7 +96,7 @@ soak: .venv ## an hour of mixed load; status 1 if memory, connections, files, ke
 simulate: .venv ## a fleet of up to thousands of sandboxes on the production read path, on a virtual clock (PART=known|incidents|growth)
 	@$(BIN)/python -m proofs.simulator $(PART)
 
-mutants: .venv ## change the core in one place at a time; a unit test must fail each time (ROOM=reading; AGAIN=1: only those that survived)
+mutants: .venv ## change the core in one place at a time; a unit test must fail each time (ROOM=reading; AGAIN=1: only those that were not killed)
 	@$(BIN)/python -m proofs.mutation $(ROOM) $(if $(AGAIN),--again)
 
 ##@ Measure

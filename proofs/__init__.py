@@ -16,6 +16,6 @@ fuzz         Hostile input: drives parsers, drivers and handlers with values at 
              the targets.
 soak         An hour of mixed load on the whole stack. Nothing may grow. docs/reliability.md has the results.
 supply_chain Checks of others' work: advisories, licences, the bill of materials, secrets in the history.
-mutation     Mutation testing: changes the core in one place at a time, and runs the unit tests that reach this place.
-             Not reached: what a class has besides functions, the wording of messages, and the drivers.
+mutation     Mutation testing: mutmut changes the core in one place at a time, and runs the unit tests that reach this
+             place. Not reached: properties, constants of a module, the wording of messages, and the drivers.
 """

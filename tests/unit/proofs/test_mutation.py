@@ -1,69 +1,39 @@
-"""Mutation testing: the changes that it makes, how one gets into a process, and the list of those that may survive."""
+"""Mutation testing: the name by which a mutant is explained, and what `make mutants` tells of the list."""
 
 from __future__ import annotations
 
-import ast
-import os
-import subprocess
-import sys
-from collections import Counter
+from proofs.mutation.__main__ import differences, name_of
 
-from proofs.mutation.__main__ import ROOMS, explained_mutants, files_of
-from proofs.mutation.mutants import LIBRARY, mutants_of
-from proofs.mutation.operators import Place, changes
-from tests.support.root import ROOT
-
-NAMES = [placed.mutant.name for room in ROOMS for path in files_of(room) for placed in mutants_of(path)]
-
-
-def changed(source: str) -> set[str]:
-    tree = ast.parse(source)
-    found = set[str]()
-    for parent in ast.walk(tree):
-        for field, value in ast.iter_fields(parent):
-            for position, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
-                for place, other in changes(node, Place(parent, field, position)) if isinstance(node, ast.AST) else ():
-                    held = getattr(place.parent, place.field)
-                    before = held if place.position is None else held[place.position]
-                    place.put(other)
-                    found.add(ast.unparse(tree))
-                    place.put(before)
-    return found
-
-
-def test_each_operator_changes_its_node_alone() -> None:
-    assert changed("a < 3") == {"a <= 3", "a < 4"}
-    assert changed("a and not b") == {"a", "not b", "a and b"}
-    assert changed("f(a, key=b[1:])") == {"pass", "f(a)", "f(a, key=b[2:])", "f(a, key=b[:])"}
-    assert changed("min(a, b) + c") == {"max(a, b) + c", "a + c", "b + c", "min(a, b) - c"}
-    assert changed("x if a else y") == {"x if True else y", "x if False else y"}
-    assert changed("'two words'") == set()
-
-
-def test_no_two_mutants_have_one_name() -> None:
-    assert [name for name, times in Counter(NAMES).items() if times > 1] == []
-
-
-def test_explained_mutants_still_exist() -> None:
-    assert explained_mutants().keys() - set(NAMES) == set()
-
-
-APPLIED = """
-from cacheaside.catalogue.durations import parse_duration_ms as imported
-from cacheaside.catalogue.policy import Policy
-from proofs.mutation.mutants import LIBRARY, mutants_of
-
-def apply(path, name):
-    [placed] = [each for each in mutants_of(LIBRARY / path) if each.mutant.name.endswith(name)]
-    placed.apply()
-
-apply("cacheaside/catalogue/durations.py", "_MILLISECONDS: 1000 → 1001")
-assert imported("2s") == 2_002
-apply("cacheaside/catalogue/policy.py", "Policy.tag_ms: 2 → 3")
-assert Policy(ttl_ms=10_000).tag_ms == 3 * 12_000 + 30_000
+BEFORE = "return max(0, now_ms - self.created_ms)"
+AFTER = "return max(1, now_ms - self.created_ms)"
+METHOD = f"""\
+# cacheaside.reading.entry.xǁEntryǁage_ms__mutmut_3: survived
+--- src/cacheaside/reading/entry.py
++++ src/cacheaside/reading/entry.py
+@@ -1,3 +1,3 @@
+ def age_ms(self, now_ms: int) -> int:
+-    {BEFORE}
++    {AFTER}
+"""
+LINES_LEFT_OUT = """\
+# cacheaside.reading.fill.x__pause__mutmut_12: no tests
+--- src/cacheaside/reading/fill.py
++++ src/cacheaside/reading/fill.py
+@@ -1,5 +1,3 @@
+     match room:
+-        case 1:
+-            return 2
+         case _:
 """
 
 
-def test_mutant_takes_the_place_of_a_constant_and_of_a_property_in_all_that_imported_them() -> None:
-    environment = os.environ | {"PYTHONPATH": f"{LIBRARY}{os.pathsep}{ROOT}"}
-    subprocess.run([sys.executable, "-c", APPLIED], env=environment, check=True, timeout=300)
+def test_mutant_is_named_by_its_place_and_change_and_not_by_its_number() -> None:
+    renumbered = METHOD.replace("mutmut_3", "mutmut_4").replace("@@ -1", "@@ -7")
+    assert name_of(METHOD) == name_of(renumbered)
+    assert name_of(METHOD) == f"reading/entry.py Entry.age_ms: {BEFORE} → {AFTER}"
+    assert name_of(LINES_LEFT_OUT) == "reading/fill.py _pause: case 1: return 2 → nothing"
+
+
+def test_survivor_without_explanation_and_explanation_without_survivor_are_found() -> None:
+    assert differences(["a", "b"], ["b", "a"]) == []
+    assert differences(["a", "a"], ["a", "b"]) == ["survived: a", "explained, and killed now: b"]

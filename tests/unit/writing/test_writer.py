@@ -9,9 +9,11 @@ import pytest
 
 from cacheaside.catalogue.statements import Command
 from cacheaside.errors import CacheUnavailable, DatabaseUnavailable, StatementFailed
+from cacheaside.writing.idempotency import Idempotency
 from cacheaside.writing.writer import Committed, Invalidation, Writer
 
 COMMAND = Command(name="c", summary="", sql="", returns="one", timeout_ms=1_000, parameters={})
+VALUES = {"id": 42}
 
 
 class FakeServers:
@@ -26,7 +28,8 @@ class FakeServers:
         if name in self._fails:
             raise self._fails[name]
 
-    def execute(self, _command: Any, _values: Any, idempotency: Any = None) -> Committed:
+    def execute(self, command: Any, values: Any, idempotency: Any = None) -> Committed:
+        assert (command, values) == (COMMAND, VALUES)
         self._call("execute", idempotency)
         return Committed(b'{"data":{}}', "777", replayed=idempotency is not None)
 
@@ -41,8 +44,8 @@ class FakeServers:
     def mark_drained(self, transaction_id: str) -> None:
         self._call("mark", transaction_id)
 
-    def write(self) -> Any:
-        return Writer(self, self).write(COMMAND, {})
+    def write(self, idempotency: Idempotency | None = None) -> Any:
+        return Writer(self, self).write(COMMAND, VALUES, idempotency)
 
 
 def test_write_commits_then_invalidates_then_marks() -> None:
@@ -54,6 +57,13 @@ def test_write_commits_then_invalidates_then_marks() -> None:
         ("invalidate", ["products", "products:42", "orders", "orders:*"]),
         ("mark", "777"),
     ]
+
+
+def test_repeated_request_is_known_by_its_key_and_the_caller_is_told() -> None:
+    servers, key = FakeServers(), Idempotency("k", "f")
+    assert servers.write(key).replayed
+    assert servers.calls[0] == ("execute", key)
+    assert not servers.write().replayed
 
 
 def test_command_without_recorded_changes_does_not_call_the_cache() -> None:
