@@ -9,14 +9,20 @@ from xdist.scheduler import LoadScopeScheduling
 
 __all__ = ["Scheduling", "longest_first"]
 
-# One stack, Docker engine or browser for the whole folder.
-_TOGETHER: Final = ("tests/browser/", "tests/component/runbooks/", "tests/deployment/", "tests/e2e/", "tests/emulator/")
-# Each test starts its own servers or processes, and takes long.
-_APART: Final = ("tests/component/proofs/",)
+# One stack, Docker engine or browser for the whole folder. Two proofs at once would leave each other too little of a
+# small machine to meet enough faults.
+_TOGETHER: Final = (
+    "tests/browser/",
+    "tests/component/proofs/",
+    "tests/component/runbooks/",
+    "tests/deployment/",
+    "tests/e2e/",
+    "tests/emulator/",
+)
 # What starts last should end soon, else one worker works alone at the end.
 _LONGEST: Final = (
     "tests/deployment/",
-    *_APART,
+    "tests/component/proofs/",
     *_TOGETHER,
     "tests/component/bench/",
     "tests/conformance/",
@@ -32,8 +38,6 @@ class Scheduling(LoadScopeScheduling):
     """Gives a worker that is free the next file, folder or test."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(_APART):
-            return nodeid
         return next(filter(nodeid.startswith, _TOGETHER), nodeid.partition("::")[0])
 
 
