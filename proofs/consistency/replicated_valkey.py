@@ -75,7 +75,7 @@ class ReplicatedValkey:
         lost, port = self.primary, self.primary.port
         lost.kill()
         self.replica.thaw()
-        execute(self.replica, "REPLICAOF", "NO", "ONE")
+        self.replica.lead()
         self.replica.move(port)
         self.primary = self.replica
         self._join_replica()
@@ -87,11 +87,26 @@ class ReplicatedValkey:
     def _join_replica(self) -> None:
         self.replica = self._new()
         self.replica.start()
-        execute(self.replica, "REPLICAOF", HOST, self.primary.port)  # a setting would stay in force after a failover
+        self.replica.follow(self.primary.port)
 
 
 class _Member(ValkeyServer):
-    """A server that always starts empty, and can change its port while it runs."""
+    """A server that always starts empty, and can change its port while it runs. A replica starts as a replica again."""
+
+    _follows: int | None = None
+
+    def start(self) -> None:
+        super().start()
+        if self._follows is not None:
+            self.follow(self._follows)
+
+    def follow(self, port: int) -> None:
+        self._follows = port
+        execute(self, "REPLICAOF", HOST, port)  # a setting would stay in force after a failover
+
+    def lead(self) -> None:
+        self._follows = None
+        execute(self, "REPLICAOF", "NO", "ONE")
 
     def move(self, port: int) -> None:
         execute(self, "CONFIG", "SET", "port", port)

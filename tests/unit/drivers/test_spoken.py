@@ -43,6 +43,7 @@ class _Refused(psycopg2.Error):
         ("42601", "Syntaxfehler bei »'ada@example.com'«", 'Syntaxfehler bei "…"'),
         ("42P01", "Relation »Order« existiert nicht", "Relation »Order« existiert nicht"),
         ("XX000", 'parse error: "ada\nsaid', 'parse error: "…"'),
+        ("53400", 'exceeds "temp_file_limit" (1kB)', 'exceeds "temp_file_limit" (1kB)'),
         ("57014", "canceling statement due to statement timeout", "canceling statement due to statement timeout"),
     ],
 )

@@ -19,9 +19,10 @@ import psycopg2
 
 __all__ = ["without_values"]
 
-# The SQLSTATE classes whose messages quote names of the schema: 0A feature not supported, 23 constraint violated,
-# 3F invalid schema name, 42 syntax error or access rule violated. A literal in such a quotation has quotes of its own.
-_ABOUT_NAMES: Final = ("0A", "23", "3F", "42")
+# The SQLSTATE classes whose messages quote names of the schema or of settings: 0A feature not supported, 23 constraint
+# violated, 3F invalid schema name, 42 syntax error or access rule violated, 53 insufficient resources. A literal in
+# such a quotation has quotes of its own.
+_ABOUT_NAMES: Final = ("0A", "23", "3F", "42", "53")
 # PostgreSQL quotes with the marks of its language (lc_messages), and a value can have such marks too. So all from the
 # first mark to the last goes, or all from the only one.
 _MARK: Final = '["«»„“”「」]'
