@@ -20,7 +20,7 @@ from proofs.chaos.stack import ChaosStack
 from proofs.consistency.api_processes import read_values
 from tests.component.support.one_fault import injected, proxied_url
 
-ROWS = range(20)
+ROWS = range(5)
 NAMES = [fault.name for fault in ENTRY_FAULTS]
 
 
