@@ -29,13 +29,15 @@ def test_statement_that_a_person_started(stack: RunbookStack) -> None:
             except psycopg2.Error as error:
                 errors.append(error.pgcode)
 
+        pid = session.info.backend_pid
         thread = Thread(target=execute)
         thread.start()
-        wait_until(lambda: stack.sql(find)[0][1] == OTHER)
-        pid, _, _, statement = stack.sql(find)[0]
-        assert statement == slow
-        assert stack.sql(cancel.replace("PID", str(pid))) == [(True,)]
-        thread.join()
+        try:
+            wait_until(lambda: [row for row in stack.sql(find) if row[:2] == (pid, OTHER) and row[-1] == slow])
+            assert stack.sql(cancel.replace("PID", str(pid))) == [(True,)]
+        finally:  # or the session could not be closed
+            stack.sql(f"select pg_cancel_backend({pid})", user="postgres")
+            thread.join()
     assert errors == ["57014"]
 
 
