@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from cacheaside.errors import BadBody
 
@@ -11,6 +11,8 @@ __all__ = ["Invocation", "Request", "Response"]
 
 
 _T = TypeVar("_T")
+
+_OTHER_EVENT: Final = "the event is not one that API Gateway sends for a request"
 
 
 class Invocation(Protocol):
@@ -40,13 +42,15 @@ class Request:
         self.body = _of(str, event.get("body") or "")
         headers = _of(dict, event.get("headers") or {})
         # API Gateway sends lower-case names. `sam local start-api` sends them as the client wrote them.
-        self.headers: dict[str, str] = {name.lower(): _of(str, value) for name, value in headers.items()}
+        self.headers: dict[str, str] = {name.lower(): value for name, value in headers.items()}
+        if not all(isinstance(value, str) for value in headers.values()):
+            raise BadBody(_OTHER_EVENT)
         self.name = ""
 
 
 def _of(kind: type[_T], value: object) -> _T:
     if not isinstance(value, kind):
-        raise BadBody("the event is not one that API Gateway sends for a request")
+        raise BadBody(_OTHER_EVENT)
     return value
 
 
