@@ -93,14 +93,14 @@ MUTATIONS: list[tuple[str, str, str, Check, dict[str, str]]] = [
         "$default as a path of its own",
         "          $default: {",
         "          /$default: {",
-        api.test_reads_need_the_chosen_authorization_and_writes_are_never_open,
+        api.test_each_route_asks_what_its_row_says_and_writes_are_never_open,
         {"ReadAuthorization": "iam"},
     ),
     (
         "invalidations open to all",
         "/invalidations: { post: { security: *writes } }",
         "/invalidations: { post: { security: [] } }",
-        api.test_reads_need_the_chosen_authorization_and_writes_are_never_open,
+        api.test_each_route_asks_what_its_row_says_and_writes_are_never_open,
         {},
     ),
     (

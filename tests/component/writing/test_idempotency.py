@@ -139,10 +139,10 @@ def test_key_that_is_pruned_during_the_lookup_is_free(api: Any, sql: Sql, orders
     commands = api.module("CommandFunction").writer._database
     fetch = commands._fetch
 
-    def prune_and_fetch(statement: str, *rest: Any) -> Any:
+    def prune_and_fetch(statement: str, *rest: Any, **options: Any) -> Any:
         if statement.startswith("select fingerprint"):
             sql("delete from cacheaside.idempotency_keys")
-        return fetch(statement, *rest)
+        return fetch(statement, *rest, **options)
 
     commands._fetch = prune_and_fetch
     assert place(api, "k").status == 200

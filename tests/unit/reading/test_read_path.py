@@ -235,9 +235,12 @@ def test_cache_that_fails_is_asked_once_more_if_postgresql_fails_too(after_ms: i
 def test_read_whose_last_chance_is_no_answer_fails_as_its_load_did(after_ms: int, looked: object) -> None:
     read = Read(START_MS + after_ms)
     read.answer(CacheUnavailable())
-    read.answer(DatabaseUnavailable("no"))
-    with pytest.raises(DatabaseUnavailable, match="no"):
+    failed = DatabaseUnavailable("no")
+    failed.__cause__ = reason = OSError("what the log is to have")
+    read.answer(failed)
+    with pytest.raises(DatabaseUnavailable, match="no") as raised:
         read.answer(looked)
+    assert raised.value.__cause__ is reason
 
 
 def test_value_that_has_no_result_is_not_looked_for_again() -> None:

@@ -265,7 +265,7 @@ def _last_chance(question: Question, context: ReadContext, error: DatabaseError)
     try:
         looked: Looked = yield Look(question.keys, is_last_chance=True)
     except CacheUnavailable:
-        raise error from None
+        raise error from error.__cause__  # what PostgreSQL or the driver said, for the log
     seen = _unchanged(question, context, looked)
     if seen is None:
         raise error
