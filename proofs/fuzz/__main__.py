@@ -1,17 +1,21 @@
-"""`python -m proofs.fuzz [--minutes M] [--seed N] [--target NAME]`: status 1 if a property does not hold.
+"""`python -m proofs.fuzz [--minutes M] [--seed N] [--target NAME] [--guided]`: status 1 if a property does not hold.
 
-All targets share the time. Cases are random, the seed is printed, and a failure says how to find it again.
+All targets share the time. Cases are random, the seed is printed, and a failure says how to find it again. `--guided`:
+the code that a case makes run guides the next cases (guided.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
-from proofs.fuzz.search import Found, search
-from proofs.fuzz.targets import TARGETS
+from proofs.fuzz.choices import Choices
+from proofs.fuzz.search import Found, failure_of, search
+from proofs.fuzz.targets import GUIDED, TARGETS
 
 
 def main() -> int:
@@ -19,18 +23,44 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--target", choices=TARGETS, action="append")
+    parser.add_argument("--guided", action="store_true")
+    parser.add_argument("--case", type=bytes.fromhex, help="one case of a target, as a failure printed it")
     arguments = parser.parse_args()
+    if arguments.case:
+        if len(arguments.target or ()) != 1:
+            parser.error("--case needs one --target, that of the failure")
+        return _run_case(arguments.target[0], arguments.case)
+    if arguments.guided and not set(arguments.target or GUIDED) <= set(GUIDED):
+        parser.error(f"only {', '.join(GUIDED)} can be guided: what a server does is no guide")
+    if arguments.guided and find_spec("atheris") is None:
+        parser.error("--guided needs atheris, which has wheels for Linux on x86_64 only")
     seed = random.randrange(10**6) if arguments.seed is None else arguments.seed
-    names = arguments.target or list(TARGETS)
+    names = arguments.target or list(GUIDED if arguments.guided else TARGETS)
     print(f"seed {seed}, {arguments.minutes:g} minutes for {len(names)} targets", flush=True)
     held = True
     for name in names:
         seconds = arguments.minutes * 60 / len(names)
+        if arguments.guided:
+            held = _run_guided(name, seconds, seed) and held
+            continue
         with TARGETS[name]() as target:
             found = search(target, seconds, seed, _progress(name, seconds))
         held = held and found.failure is None
         print(_line(found), flush=True)
     return 0 if held else 1
+
+
+def _run_case(name: str, data: bytes) -> int:
+    with TARGETS[name]() as target:
+        failure = failure_of(target, Choices(data))
+    print(failure or "all properties hold for this case")
+    return 1 if failure else 0
+
+
+def _run_guided(name: str, seconds: float, seed: int) -> bool:
+    """Run libFuzzer in a process of its own, which it ends itself, and which tells its progress."""
+    options = (f"-max_total_time={seconds:.0f}", f"-seed={seed}", "-print_final_stats=1")
+    return subprocess.run([sys.executable, "-m", "proofs.fuzz.guided", name, *options], check=False).returncode == 0
 
 
 def _progress(name: str, seconds: float) -> Callable[[int, float], None]:

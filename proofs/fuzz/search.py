@@ -19,7 +19,7 @@ from proofs.fuzz.memory import bounded_memory
 from proofs.fuzz.smallest import smallest
 from proofs.fuzz.target import Target
 
-__all__ = ["Failure", "Found", "check", "search"]
+__all__ = ["Failure", "Found", "check", "failure_of", "search"]
 
 # Of one case. The first is CPU time of this thread, which other programs do not lengthen.
 _CPU_AT_MOST_S: Final = 5.0
@@ -33,15 +33,15 @@ class TookTooLong(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A broken property: the smallest case that breaks it, and the seed of the case that was found."""
+    """A broken property: the smallest case that breaks it, and which variable of `make fuzz` finds it again."""
 
     target: str
-    seed: int
     case: str
     error: str
+    variable: str
 
     def __str__(self) -> str:
-        again = f"make fuzz TARGET={self.target} SEED={self.seed}"
+        again = f"make fuzz TARGET={self.target} {self.variable}"
         return f"{self.target} does not hold for\n\n{self.case}\n\n{self.error}\nThe same again: {again}"
 
 
@@ -72,7 +72,7 @@ def search(
     cases, failure = 0, None
     while failure is None and (cases == 0 or now < began + seconds):
         choices = Choices.at_random(seed + cases)
-        failure = _failure(target, choices, seed + cases, make_small)
+        failure = failure_of(target, choices, f"SEED={seed + cases}", make_small=make_small)
         cases, now = cases + 1, time.monotonic()
         if now >= shown + 1:
             progress(cases, now - began)
@@ -80,7 +80,13 @@ def search(
     return Found(target.name, cases, now - began, failure)
 
 
-def _failure(target: Target, choices: Choices, seed: int, make_small: bool) -> Failure | None:
+def failure_of(
+    target: Target, choices: Choices, variable: str | None = None, *, make_small: bool = True
+) -> Failure | None:
+    """Run one case, and make it small if it breaks a property. Returns None if all properties hold.
+
+    `variable` of `make fuzz` finds the case again; without one, it is the case's bytes.
+    """
     case, error = _run(target, choices)
     if error is None:
         return None
@@ -93,7 +99,8 @@ def _failure(target: Target, choices: Choices, seed: int, make_small: bool) -> F
         smaller, its_error = _run(target, Choices(smallest(still_fails, choices.used, _SMALLER_FOR_S)))
         if its_error is not None:  # a failure that depends on earlier cases may not come again
             case, error = smaller, its_error
-    return Failure(target.name, seed, repr(case), "".join(traceback.format_exception(error, limit=-12)))
+    text = "".join(traceback.format_exception(error, limit=-12))
+    return Failure(target.name, repr(case), text, variable or f"CASE={choices.used.hex() or '00'}")
 
 
 def _run(target: Target, choices: Choices) -> tuple[Any, Exception | None]:

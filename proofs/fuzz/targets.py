@@ -9,7 +9,7 @@ from typing import Final
 from proofs.fuzz import catalogues, entries, events, parameters, postgres, sql, valkey
 from proofs.fuzz.target import Target
 
-__all__ = ["TARGETS"]
+__all__ = ["GUIDED", "TARGETS"]
 
 TARGETS: Final[Mapping[str, Callable[[], AbstractContextManager[Target]]]] = {
     "parameters": lambda: nullcontext(parameters.TARGET),
@@ -20,3 +20,6 @@ TARGETS: Final[Mapping[str, Callable[[], AbstractContextManager[Target]]]] = {
     "sql": sql.opened,
     "events": events.opened,
 }
+
+# Those whose check calls only code of the library, in this process. What a server does is no guide.
+GUIDED: Final = ("parameters", "entry", "catalogue")
