@@ -11,6 +11,7 @@ import json
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ def run_load(target: Target, pipe: Connection, reading: Event, writing: Event) -
             each.result()
 
 
-class _Client:
+class _Client(ABC):
     """One client with a connection of its own to each gateway."""
 
     kind = "read"
@@ -99,8 +100,9 @@ class _Client:
         for connection in self._connections.values():
             connection.close()
 
+    @abstractmethod
     def _send(self) -> None:
-        raise NotImplementedError
+        """Send one request, and record it."""
 
     def _ask(
         self, operation: Operation, path: str, body: object = None, key: str = "", leaves: bool = False

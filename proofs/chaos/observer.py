@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -50,7 +51,7 @@ _REPLAYED: Final = "select not exists (select from cacheaside.outbox where drain
 _PROBED: Final = "select value from register_view where id = 0"
 
 
-class _Watcher:
+class _Watcher(ABC):
     """Calls `_look` again and again in a thread of its own, within a `with` block."""
 
     def __init__(self, every_s: float) -> None:
@@ -70,8 +71,9 @@ class _Watcher:
         while not self._ended.wait(self._every_s):
             self._look()
 
+    @abstractmethod
     def _look(self) -> None:
-        raise NotImplementedError
+        """Ask once, and record what was said."""
 
 
 class Observer(_Watcher):
