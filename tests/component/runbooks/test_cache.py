@@ -77,8 +77,9 @@ def test_hit_ratio(stack: RunbookStack) -> None:
 
     wait_until(all_are_written)
     assert (counted("Miss"), counted("Bypass")) == (3, 1)
-    # The row about a cache that refuses commands: no breaker, a healthy cache, and no line that tells why.
+    # The row about a cache that refuses commands: no breaker, a healthy cache, and a line that tells why.
     assert health["cache"]["up"]
     assert not is_on("breaker-open", metrics_of(lines))
-    assert not [line for line in lines if "NOPERM" in line]
+    [refused] = [line for line in lines if "the cache refuses a command" in line]
+    assert "no permissions to run the 'mget' command" in refused
     assert RATIO.action("`Bypass`", "no breaker is open", "NOPERM")

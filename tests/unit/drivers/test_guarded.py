@@ -150,6 +150,16 @@ def test_error_that_the_cache_replies_opens_nothing() -> None:
     assert sandbox.guarded.look(step("q")) == "look"
 
 
+def test_refusal_of_the_cache_is_logged_once_in_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    error = errors.CacheUnavailable()
+    error.__cause__ = OutOfMemoryError("OOM command not allowed")
+    sandbox = Sandbox(GuardedCache, error)
+    for _ in range(11):
+        sandbox.call("store", times=3)
+        sandbox.now_ms += 1_000
+    assert caplog.messages == ["the cache refuses a command: OOM command not allowed"] * 2
+
+
 def test_release_gives_back_a_lease_though_the_step_before_it_opened_the_breaker() -> None:
     sandbox = Sandbox(GuardedCache, errors.CacheUnavailable("late"))
     sandbox.call("acquire", times=2)

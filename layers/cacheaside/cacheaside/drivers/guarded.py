@@ -7,6 +7,7 @@ its probe. It runs after the response, so no caller waits for it.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CACHE", "DATABASE", "GuardedCache", "GuardedQueries"]
 
+_log = logging.getLogger(__name__)
+
 _S = TypeVar("_S", steps.Look, steps.Acquire, steps.Renew, steps.Store, steps.Release)
 _T = TypeVar("_T")
 
@@ -54,6 +57,8 @@ _CROWDED_MS: Final = 10_000
 # How long an entry that was too large is not asked for again, and of how many entries a sandbox remembers that.
 _LEFT_OUT_MS: Final = 10_000
 _TOO_LARGE_AT_MOST: Final = 100
+# A server that refuses a command refuses it in each request. One line in this time tells why.
+_REFUSED_AGAIN_MS: Final = 10_000
 
 
 class GuardedCache:
@@ -75,6 +80,7 @@ class GuardedCache:
         self._now_ms = options.now_ms
         self._crowded_until_ms = 0  # PostgreSQL has no room for loads that bypass the cache
         self._too_large: dict[str, int] = {}  # until when an entry is left out, by its key
+        self._refusal_known_until_ms = 0
 
     def note_load(self, query: str, load_ms: int) -> None:
         """Take note of how long the load of an answer took that this process has returned."""
@@ -146,13 +152,22 @@ class GuardedCache:
         except EntryTooLarge:
             raise
         except CacheUnavailable as error:
-            if not isinstance(error.__cause__, ResponseError):
+            if isinstance(error.__cause__, ResponseError):
+                self._log_refusal(error.__cause__)
+            else:
                 self._is_reached = False
                 breaker.record(failed=True)
             raise
         self._is_reached = True
         breaker.record(failed=call.opening_took_s > call.limit_s)  # the caller has felt it
         return result
+
+    def _log_refusal(self, error: ResponseError) -> None:
+        """Callers get an answer without the cache, so no other line says why."""
+        now_ms = self._now_ms()
+        if now_ms >= self._refusal_known_until_ms:
+            self._refusal_known_until_ms = now_ms + _REFUSED_AGAIN_MS
+            _log.warning("the cache refuses a command: %s", error)
 
     def _limit_s(self, query: str) -> float:
         if self._crowded_until_ms and self._now_ms() < self._crowded_until_ms:
