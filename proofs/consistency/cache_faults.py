@@ -168,6 +168,7 @@ def _announced_ports(node: ValkeyServer) -> set[int]:
 
 class ReplicatedUnderTest(CacheUnderTest):
     replicas = 1
+    ttl = "10s"  # an old answer must outlive the failover, which takes a while on a busy machine
     between_faults_s = (0.5, 3.0)  # longer, because little can be checked between a failover and its replay
 
     def __init__(self, folder: Path, failovers: Failovers, network: CacheNetwork | None = None) -> None:
@@ -212,7 +213,6 @@ class UnnamedUnderTest(ReplicatedUnderTest):
     """The same with a replica that the settings do not name. Only a replica that is connected takes over."""
 
     replicas = 0
-    ttl = "10s"  # an old answer must outlive the jam, which takes a while
 
     def _fail_over(self) -> FaultSteps:
         self.servers.await_replica()

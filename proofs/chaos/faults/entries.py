@@ -20,7 +20,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cacheaside.reading.entry import FORMAT_VERSION, TOKEN_BYTES, Encoding, Entry, decode, encode
+from cacheaside.reading.entry import FORMAT_VERSION, TOKEN_BYTES, Encoding, Entry, decode, encode, entity_tag
 from cacheaside.reading.keys import ENTRY, PREFIX
 from local.servers.processes import HOST
 from local.servers.valkey import ValkeyServer
@@ -33,6 +33,7 @@ __all__ = ["ENTRY_FAULTS"]
 
 _POISONS_S: Final = 2.0
 _BETWEEN_POISONS_S: Final = 0.1
+_WRONG: Final = b'{"data":{"id":-1,"value":-1}}'
 _BOMB_BYTES: Final = 64 << 20  # about 64 kB compressed
 _HUGE_BYTES: Final = 1 << 20
 _VERSION_AT: Final = 2  # of the fields of an entry, see `reading.entry`
@@ -53,14 +54,6 @@ def _rubbish(node: redis.Redis, entries: list[bytes], rng: random.Random) -> Non
         node.set(key, rng.randbytes(rng.choice((0, 1, 80, 500))), keepttl=True)
 
 
-def _exchanged(node: redis.Redis, entries: list[bytes], rng: random.Random) -> None:
-    """Give each key the entry of another question."""
-    values = [node.get(key) for key in entries]  # one command each: in a cluster they are in different slots
-    for key, value in zip(entries, values[1:] + values[:1], strict=True):
-        if value is not None:
-            node.set(key, value, keepttl=True)
-
-
 def _forged(change: Callable[[Entry], bytes], node: redis.Redis, entries: list[bytes], rng: random.Random) -> None:
     for key in entries:
         stored = node.get(key) if node.type(key) == b"string" else None  # an earlier fault may have left another type
@@ -71,7 +64,13 @@ def _forged(change: Callable[[Entry], bytes], node: redis.Redis, entries: list[b
 
 def _other_body(entry: Entry) -> bytes:
     """A valid checksum, and a wrong answer."""
-    return encode(entry._replace(body=b'{"data":{"id":-1,"value":-1}}', encoding=Encoding.IDENTITY))
+    return encode(entry._replace(body=_WRONG, encoding=Encoding.IDENTITY))
+
+
+def _of_another_question(entry: Entry) -> bytes:
+    """Valid in itself, under the key of this question."""
+    question, etag = entry.question[::-1], entity_tag(_WRONG)
+    return encode(entry._replace(question=question, body=_WRONG, etag=etag, encoding=Encoding.IDENTITY))
 
 
 def _bomb(entry: Entry) -> bytes:
@@ -156,7 +155,7 @@ ENTRY_FAULTS: Final[Sequence[Fault]] = tuple(
     Fault(poison.text, "cache", partial(_poison, poison))
     for poison in (
         _Poison("entries are rubbish", ENTRY, _rubbish),
-        _Poison("entries are those of other questions", ENTRY, _exchanged),
+        _Poison("entries are those of other questions", ENTRY, partial(_forged, _of_another_question)),
         _Poison("entries with a forged body and a valid checksum", ENTRY, partial(_forged, _other_body)),
         _Poison("entries that are decompression bombs", ENTRY, partial(_forged, _bomb)),
         _Poison("entries of the next format version", ENTRY, partial(_forged, _of_next_format)),

@@ -237,7 +237,7 @@ def test_silent_cache_gets_no_calls_after_two_failures_and_is_used_again_by_itse
 
 def test_load_time_of_a_hit_limits_the_next_look(sandbox: Sandbox) -> None:
     """The sandbox has loaded nothing itself: the entry tells how long its load took."""
-    sandbox.prepare_entry(EntryState.FRESH)
+    sandbox.prepare_entry(EntryState.FRESH, load_ms=1)
     SLOW.apply(sandbox.cache)
     with sandbox.production_timeouts(sandbox.cache):
         sandbox.function.cache._load_s.clear()

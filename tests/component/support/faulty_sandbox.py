@@ -98,8 +98,8 @@ class Sandbox:
 
         setattr(cache, step, do_in_time)
 
-    def prepare_entry(self, state: EntryState) -> None:
-        """Fill the cache without a fault, and age the entry."""
+    def prepare_entry(self, state: EntryState, load_ms: int | None = None) -> None:
+        """Fill the cache without a fault, and age the entry. `load_ms` takes the place of how long its load took."""
         self.expect(MISS)
         [key] = self.client.keys("cacheaside:entry:*")
         stored: Any = self.client.get(key)
@@ -110,6 +110,7 @@ class Sandbox:
         else:
             by = state.value
             older = entry._replace(created_ms=entry.created_ms - by, fresh_until_ms=entry.fresh_until_ms - by)
+            older = older if load_ms is None else older._replace(load_ms=load_ms)
             self.client.set(key, encode(older), keepttl=True)
 
     def expect(self, expected: Expected) -> float:
