@@ -139,7 +139,7 @@ def test_row_of_the_outbox_that_a_session_has_locked(stack: RunbookStack) -> Non
         [find] = [each for each in LAG.sql if "pg_stat_activity" in each]
         pid, user, _, _, statement = stack.sql(find)[0]
         assert (user, statement) == (OTHER, locking)
-        stack.sql(f"select pg_terminate_backend({pid})")
+        stack.sql(f"select pg_terminate_backend({pid}, 10000)")  # returns when the session has ended
     assert swept(stack, "invalidation-lag")[0] is False
 
 

@@ -19,6 +19,14 @@ from cacheaside.catalogue.quotations import quotations, unquoted
         ("select /* a /* b */", "select             "),
         ("select 'without end", "select             "),
         ("select $$a$$, $b$c$$d$b$", "select      ,            "),
+        # A dollar begins a part after all but a name.
+        ("select a$b$ - c$$d", "select a$b$ - c$$d"),
+        ("select $a$$a$$B$b$a$$B$ - c", "select                  - c"),
+        ("select %(s)s$a$b$a$ - c", "select %(s)s        - c"),
+        ("select 1$a$b$a$ - 1e3$$b$$ - 1_000$$b$$", "select 1        - 1e3      - 1_000     "),
+        ("select 0x1F$$b$$ - 1.5$$b$$ - $1$a$b$a$ - c", "select 0x1F      - 1.5      - $1        - c"),
+        # An e is a prefix of a string if it is no part of a name.
+        (r"select e'\'' - the'\' - c", "select       - the    - c"),
     ],
 )
 def test_parts_are_blank_and_all_else_stays_at_its_place(sql: str, rest: str) -> None:

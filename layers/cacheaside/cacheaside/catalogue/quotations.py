@@ -10,19 +10,23 @@ __all__ = ["quotations", "unquoted"]
 
 # To PostgreSQL every character outside ASCII is a letter.
 _LETTER: Final = r"[A-Za-z_\x80-\U0010ffff]"
-_NOT_IN_A_NAME: Final = r"(?<![A-Za-z0-9_$\x80-\U0010ffff])"
+# What can stand directly before a part, and ends where the part begins: a name can have a $, the others have none.
+_NAME: Final = rf"{_LETTER}(?:{_LETTER}|[0-9$])*"
+_NUMBER: Final = r"0[xXoObB][0-9A-Fa-f_]+|[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9][0-9_]*)?"
+_PLACEHOLDER: Final = r"%\(\w*\)s"
 # After a line break, PostgreSQL reads one string on in the next, with the same escapes.
 _CONTINUED: Final = r"'(?:[ \t\f\v]|--[^\r\n]*)*+[\r\n](?:[ \t\n\r\f\v]|--[^\r\n]*[\r\n])*+'"
 
 # A part without an end goes on to the end of the text. Two quotes in a string are read as two strings, side by side.
-_BEGIN: Final = re.compile(
+_NEXT: Final = re.compile(
     rf"""
       --[^\r\n]*
     | /\*
-    | {_NOT_IN_A_NAME} [eE]'(?:[^'\\]|\\.|''|{_CONTINUED})*+(?:'|\Z)
+    | [eE]'(?:[^'\\]|\\.|''|{_CONTINUED})*+(?:'|\Z)
     | '[^']*(?:'|\Z)
     | "[^"]*(?:"|\Z)
-    | {_NOT_IN_A_NAME} \$(?P<tag>(?:{_LETTER}(?:{_LETTER}|[0-9])*)?)\$ .*? (?:\$(?P=tag)\$|\Z)
+    | \$(?P<tag>(?:{_LETTER}(?:{_LETTER}|[0-9])*)?)\$ .*? (?:\$(?P=tag)\$|\Z)
+    | (?P<code>{_NAME}|{_NUMBER}|{_PLACEHOLDER})
     """,
     re.DOTALL | re.VERBOSE,
 )
@@ -32,9 +36,10 @@ _COMMENT: Final = re.compile(r"/\*|\*/")
 def quotations(sql: str) -> Iterator[range]:
     """Yield the positions of each part, from its first character to its last."""
     at = 0
-    while match := _BEGIN.search(sql, at):
+    while match := _NEXT.search(sql, at):
         at = _end_of_comment(sql, match.end()) if match[0] == "/*" else match.end()
-        yield range(match.start(), at)
+        if match["code"] is None:
+            yield range(match.start(), at)
 
 
 def unquoted(sql: str) -> str:
