@@ -13,7 +13,7 @@ __all__ = ["COUNTS", "Distribution", "QueryStats", "as_documents", "as_table"]
 
 # The metrics that count: see cacheaside.runtime.read_metrics. All answers but these sources are hits.
 _NOT_HITS: Final = ("Miss", "Stale", "Collapsed", "Bypass", "StaleIfError")
-COUNTS: Final = (*_NOT_HITS, "Error", "Unprocessable")
+COUNTS: Final = (*_NOT_HITS, "Error", "Unprocessable", "NewKeysRefused")
 
 _HEAD: Final = (
     *("query", "answers", "hits", "misses", "stale", "collapsed", "other", "errors", "hit ratio"),
@@ -101,6 +101,7 @@ _NAMES: Final = {
     "stale_if_error": "StaleIfError",
     "errors": "Error",
     "unprocessable": "Unprocessable",
+    "new_keys_refused": "NewKeysRefused",
 }
 
 

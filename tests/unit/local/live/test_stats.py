@@ -14,7 +14,7 @@ from cacheaside.runtime.embedded_metrics import EmbeddedMetrics
 from local.errors import LocalError
 from local.live.cloudwatch_stats import cloudwatch_stats
 from local.live.logged_stats import stats_of_lines
-from local.live.query_stats import Distribution, QueryStats, as_table
+from local.live.query_stats import Distribution, QueryStats, as_documents, as_table
 
 FOREIGN = [
     '{"_aws": cut off\n',
@@ -37,7 +37,7 @@ def test_answers_that_are_counted_nowhere_else_are_hits(capsys: pytest.CaptureFi
     lines = logged(
         capsys,
         1_000,
-        {"CacheTime": 2, "Miss": 1, "DatabaseTime": 100},
+        {"CacheTime": 2, "Miss": 1, "NewKeysRefused": 1, "DatabaseTime": 100},
         *({"CacheTime": 2} for _ in range(5)),
         {"CacheTime": 2, "Stale": 1},
         {"CacheTime": 2, "Collapsed": 1},
@@ -47,6 +47,7 @@ def test_answers_that_are_counted_nowhere_else_are_hits(capsys: pytest.CaptureFi
     assert (stats.answers, stats.hits, stats.counts["Error"]) == (8, 5, 1)
     assert stats.hit_ratio == 7 / 8
     assert stats.saved_ms == (5 + 1) * (100 - 2)
+    assert as_documents([stats])[0]["new_keys_refused"] == 1
 
 
 def test_what_was_logged_before_the_period_does_not_count(capsys: pytest.CaptureFixture[str]) -> None:
