@@ -66,7 +66,7 @@ def test_it_is_one_load_without_a_lease_and_marked_as_direct() -> None:
     [(load, renew)] = noted.database.loads
     assert (load.bypass, load.direct, load.renew, renew) == (True, True, None, None)
     assert (answer.outcome.source, answer.outcome.stored, answer.outcome.refresh) == (Source.DIRECT, False, None)
-    assert (answer.outcome.entry.body, answer.cache_ms) == (b"{}", 0)
+    assert (answer.outcome.entry.body, len(answer.outcome.entry.token), answer.cache_ms) == (b"{}", 16, 0)
     assert answer.database_ms > 0
 
 

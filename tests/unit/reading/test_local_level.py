@@ -26,6 +26,10 @@ def test_entry_is_kept_for_its_time_and_no_longer() -> None:
     assert level.get("a", NOW + 2_000) is None
 
 
+def test_key_that_was_never_kept_has_none_at_any_time() -> None:
+    assert LocalLevel().get("a", 0) is None
+
+
 def test_entry_is_not_kept_past_its_freshness() -> None:
     level = LocalLevel()
     level.keep("a", ENTRY._replace(fresh_until_ms=NOW + 500), NOW, 2_000)
@@ -36,6 +40,7 @@ def test_entry_is_not_kept_for_longer_because_the_clock_was_set_back() -> None:
     level = LocalLevel()
     level.keep("a", ENTRY, NOW, 2_000)
     assert level.get("a", NOW - 3_600_000) is None
+    assert level.get("a", NOW) is None
 
 
 def test_level_that_is_off_keeps_nothing() -> None:

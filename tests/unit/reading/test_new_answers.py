@@ -7,7 +7,7 @@ import pytest
 from cacheaside.catalogue.policy import BRIEFLY_MS, LONGEST_LOAD_MS
 from cacheaside.reading.outcome import NO_ROOM, Outcome, Source
 from cacheaside.reading.steps import Acquire, Acquired, Admission, Loaded, Looked, Store, Wait
-from tests.unit.support.one_read import NOTHING, OTHER_VERSION, POLICY, VERSION, Read, expect, stored_entry
+from tests.unit.support.one_read import NOTHING, OTHER_VERSION, POLICY, START_MS, VERSION, Read, expect, stored_entry
 
 LIFETIME_MS = POLICY.ttl_ms + POLICY.stale_if_error_ms
 
@@ -20,10 +20,11 @@ def fill(read: Read, looked: Looked, *, admitted: bool) -> tuple[Acquire, Store,
     return acquire, store, expect(read.answer(True), Outcome)
 
 
-def test_new_answer_asks_for_room_at_the_rate_of_its_query() -> None:
-    acquire, _, _ = fill(Read(new_answers=900), NOTHING, admitted=True)
+@pytest.mark.parametrize("new_answers", [900, 7, LIFETIME_MS * 1_000 * 2])
+def test_new_answer_asks_for_room_at_the_rate_of_its_query(new_answers: int) -> None:
+    acquire, _, _ = fill(Read(new_answers=new_answers), NOTHING, admitted=True)
     lifetime_us = LIFETIME_MS * 1_000
-    assert acquire.admission == Admission("cacheaside:new:product", lifetime_us // 900, lifetime_us)
+    assert acquire.admission == Admission("cacheaside:new:product", max(1, lifetime_us // new_answers), lifetime_us)
 
 
 def test_new_answer_with_room_is_kept_and_so_are_its_tags() -> None:
@@ -62,6 +63,16 @@ def test_answer_that_replaces_one_without_room_is_kept_if_there_is_room_now() ->
     assert (store.lifetime_ms, store.tag_ms, outcome.stored) == (LIFETIME_MS, POLICY.tag_ms, True)
     next_acquire = expect(Read().answer(Looked(store.entry, None, (VERSION,))), Acquire)
     assert next_acquire.admission is None
+
+
+def test_refresh_of_an_answer_without_room_keeps_it_briefly_if_there_is_still_none() -> None:
+    brief = fill(Read(), NOTHING, admitted=False)[1].entry
+    read = Read(START_MS + POLICY.ttl_ms)
+    acquire = expect(read.answer(Looked(brief, None, (VERSION,))), Acquire)
+    refresh = expect(read.answer(Acquired(True, Looked(brief, acquire.token, (VERSION,)), False)), Outcome).refresh
+    next(refresh.path)
+    store = expect(refresh.path.send(Loaded(b"{}")), Store)
+    assert (acquire.admission is None, store.lifetime_ms) == (False, BRIEFLY_MS)
 
 
 def test_value_that_is_no_lease_does_not_stand_for_room() -> None:

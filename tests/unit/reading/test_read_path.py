@@ -41,6 +41,15 @@ def test_fresh_entry_is_a_hit_in_one_round_trip() -> None:
     assert (outcome.source, outcome.entry.body) == (Source.HIT, b"{}")
 
 
+def test_entry_that_is_fresh_for_as_long_as_any_is_a_hit() -> None:
+    assert expect(Read(jitter=0.5).answer(Looked(stored_entry(), None, (VERSION,))), Outcome).source is Source.HIT
+
+
+@pytest.mark.parametrize(("ahead_ms", "kind"), [(60_000, Outcome), (60_001, Acquire)])
+def test_entry_of_a_clock_that_is_a_minute_ahead_is_used(ahead_ms: int, kind: type) -> None:
+    expect(Read(START_MS - ahead_ms).answer(Looked(stored_entry(), None, (VERSION,))), kind)
+
+
 @pytest.mark.parametrize("tag", [None, OTHER_VERSION, b"short"])
 def test_changed_or_missing_tag_is_a_miss(tag: bytes | None) -> None:
     expect(Read().answer(Looked(stored_entry(), None, (tag,))), Acquire)
@@ -192,8 +201,9 @@ def test_load_that_bypasses_the_cache_is_marked_so_and_renews_nothing() -> None:
 
 def test_entry_stored_between_look_and_acquire_is_used_and_the_lease_released() -> None:
     read = Read()
-    read.answer(NOTHING)
-    expect(read.answer(Acquired(True, Looked(stored_entry(), b"", (VERSION,)))), Release)
+    acquire = expect(read.answer(NOTHING), Acquire)
+    released = expect(read.answer(Acquired(True, Looked(stored_entry(), b"", (VERSION,)))), Release)
+    assert released.token == acquire.token
     assert expect(read.answer(None), Outcome).source is Source.HIT
 
 

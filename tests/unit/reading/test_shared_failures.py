@@ -130,6 +130,12 @@ def test_failure_that_is_not_of_this_moment_counts_for_nothing(later_ms: int) ->
     expect(Read(START_MS + later_ms).answer(Looked(None, left_by(SHARED[1]), (VERSION,))), Acquire)
 
 
+def test_failure_lasts_as_long_as_clocks_may_differ() -> None:
+    left, until_ms = left_by(SHARED[1]), START_MS + FAILURE_MS + FAILURE_MS + 60_000
+    assert decode_failure(left, question_of(left), until_ms) is not None
+    assert decode_failure(left, question_of(left), until_ms + 1) is None
+
+
 def test_expired_answer_is_served_while_the_failure_is_shared() -> None:
     read = Read(START_MS + 80_000)
     left = left_by(SHARED[1], START_MS + 80_000 - FAILURE_MS // 2)

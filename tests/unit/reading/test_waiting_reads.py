@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from cacheaside.catalogue.policy import WaitedOut
-from cacheaside.errors import WaitedTooLong
+from cacheaside.errors import DatabaseUnavailable, WaitedTooLong
 from cacheaside.reading.entry import decode
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Wait
@@ -69,6 +69,16 @@ def test_waiter_refuses_a_fill_that_began_before_it_and_was_invalidated() -> Non
     expect(read.answer(Looked(before, None, (OTHER_VERSION,))), Acquire)
 
 
+def test_waiter_takes_a_fill_that_began_before_it_if_it_is_fresh_and_unchanged() -> None:
+    before = stored_entry()
+    token = decode(before).token
+    read = Read()
+    read.answer(Looked(None, token, (VERSION,)))
+    expect(read.answer(Acquired(False, Looked(None, token, (VERSION,)))), Wait)
+    read.answer(None)
+    assert expect(read.answer(Looked(before, None, (VERSION,))), Outcome).source is Source.COLLAPSED
+
+
 def test_waiter_acquires_the_lease_of_a_holder_that_is_gone() -> None:
     read = waiting()
     read.answer(None)
@@ -104,11 +114,22 @@ def test_waiter_that_waited_out_may_load_for_itself() -> None:
     assert (outcome.source, outcome.stored, outcome.detail) == (Source.MISS, False, "waited-out")
 
 
-def test_waiter_that_waited_out_takes_the_last_resort() -> None:
-    read = Read(START_MS + 80_000)
+def waiting_with_a_last_resort(**rules: Any) -> Read:
+    read = Read(START_MS + 80_000, **rules)
     read.answer(Looked(stored_entry(), LEASE, (VERSION,)))
     expect(read.answer(Acquired(False, Looked(stored_entry(), LEASE, (VERSION,)))), Wait)
     read.now_ms += 5_000
     read.answer(None)
-    outcome = expect(read.answer(Looked(stored_entry(), LEASE, (VERSION,))), Outcome)
+    return read
+
+
+def test_waiter_that_waited_out_takes_the_last_resort() -> None:
+    outcome = expect(waiting_with_a_last_resort().answer(Looked(stored_entry(), LEASE, (VERSION,))), Outcome)
     assert (outcome.source, outcome.detail) == (Source.STALE_IF_ERROR, "waited-out")
+
+
+def test_waiter_that_loads_for_itself_and_fails_takes_the_last_resort() -> None:
+    read = waiting_with_a_last_resort(waited_out=WaitedOut.LOAD)
+    expect(read.answer(Looked(stored_entry(), LEASE, (VERSION,))), Load)
+    outcome = expect(read.answer(DatabaseUnavailable("down")), Outcome)
+    assert (outcome.source, outcome.detail) == (Source.STALE_IF_ERROR, "stale-if-error")

@@ -9,6 +9,7 @@ from typing import Any
 from cacheaside.catalogue.policy import Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.reading.fill import ReadContext
+from cacheaside.reading.outcome import Outcome
 from cacheaside.reading.question import Question
 from cacheaside.reading.read_path import read
 from cacheaside.reading.steps import Acquired, Loaded, Looked, Step, Store
@@ -50,16 +51,25 @@ class Read:
             chance=lambda: chance,
             time_left_ms=lambda: time_left_ms,
         )
-        self.path: Generator[Step, Any, Any] = read(Question(query, {}), context)
-        self.step: Step = next(self.path)
+        self.question = Question(query, {})
+        self.path: Generator[Step, Any, Any] = read(self.question, context)
+        self.step: Step = self._checked(next(self.path))
 
     def answer(self, result: object) -> Any:
         """Send `result` as that of the current step. Returns the next step, or the outcome."""
         try:
-            self.step = self.path.throw(result) if isinstance(result, Exception) else self.path.send(result)
+            step = self.path.throw(result) if isinstance(result, Exception) else self.path.send(result)
         except StopIteration as done:
-            return done.value
+            return self._checked(done.value)
+        self.step = self._checked(step)
         return self.step
+
+    def _checked(self, step: Any) -> Any:
+        """Check what is true of each step and outcome: its keys, a pause in whole milliseconds, an entry of a fill."""
+        assert getattr(step, "keys", self.question.keys) == self.question.keys
+        assert isinstance(getattr(step, "ms", 0), int)
+        assert not isinstance(step, Outcome) or len(step.entry.token) == 16
+        return step
 
 
 def expect(step: object, kind: type[Any]) -> Any:
