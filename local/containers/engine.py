@@ -74,6 +74,12 @@ def remove_containers(label: str) -> None:
         _docker("rm", "--force", "--volumes", *found)
 
 
+def is_running(container: str) -> bool:
+    """Return False for one that has ended or is being removed, True for one that runs or will."""
+    status = _docker("inspect", "--format", "{{.State.Status}}", container).stdout.strip()
+    return status in ("created", "running")
+
+
 def run_in(container: str, *command: str) -> str:
     """Run a command in a container, and return its output. Raises CalledProcessError."""
     done = _docker("exec", container, *command)

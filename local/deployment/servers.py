@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,6 +16,7 @@ __all__ = ["complete_caches", "create_servers", "delete_servers"]
 
 _PASSWORD: Final = "to-ask-whether-it-is-ready"  # noqa: S105  # MiniStack demands one; functions have tokens
 _CLI: Final = ("redis-cli", "-p", "7000")
+_ATTEMPTS: Final = 300
 _REPLICA: Final = ("--daemonize", "yes", "--save", "", "--replicaof", "127.0.0.1", "7000")
 
 
@@ -44,7 +46,7 @@ def delete_servers(emulator: Emulator, name: str) -> None:
 def complete_caches(emulator: Emulator) -> None:
     """Tell all caches of the emulator all users of ElastiCache, and give a primary that has no replica its replicas."""
     client = emulator.client("elasticache")
-    for container in engine.containers(emulator.label, "ministack=elasticache"):
+    for container in filter(_answers, engine.containers(emulator.label, "ministack=elasticache")):
         for user in client.describe_users()["Users"]:
             if user["UserId"] == user["UserName"]:  # those with IAM authentication
                 engine.run_in(
@@ -55,6 +57,18 @@ def complete_caches(emulator: Emulator) -> None:
             if "connected_slaves:0" in engine.run_in(container, *_CLI, "INFO", "replication"):
                 for port in range(7001, 7000 + len(group["NodeGroups"][0]["NodeGroupMembers"])):
                     engine.run_in(container, "valkey-server", "--port", str(port), *_REPLICA)
+
+
+def _answers(container: str) -> bool:
+    """Wait until the cache in the container answers. Returns False for one of a stack that is being deleted."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return bool(engine.run_in(container, *_CLI, "PING"))
+        except subprocess.CalledProcessError:
+            if not engine.is_running(container):
+                return False
+        time.sleep(0.2)
+    raise LocalError(f"the cache in the container {container} does not answer")
 
 
 def _database(emulator: Emulator, name: str, choices: Mapping[str, str]) -> Any:
