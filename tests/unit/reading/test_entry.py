@@ -156,6 +156,20 @@ def gzip_of(body: bytes) -> bytes:
     return gzip.compress(body, mtime=0)
 
 
+def test_query_string_that_is_no_utf8_does_not_fail_the_read() -> None:
+    data = encode(ENTRY)
+    at = data.index(b"since")
+    decoded = decode(with_checksum(data[:at] + b"\xff" + data[at + 1 :]))
+    assert decoded is not None
+    assert decoded.query_string == "\ufffdince=2025-01-01&limit=10"
+
+
+@pytest.mark.parametrize(("more", "is_answer"), [(0, True), (1, False)])
+def test_largest_answer_has_as_many_bytes_as_lambda_returns(more: int, is_answer: bool) -> None:
+    body = bytes(6 * 1024 * 1024 + more)
+    assert (decode(encode(ENTRY._replace(body=body, etag=entity_tag(body)))) is not None) == is_answer
+
+
 # What has the right checksum, and is no answer: the stored body, and the body whose entity tag it has.
 FORGED_BODIES = {
     "not gzip": (b"not gzip", BODY),

@@ -6,7 +6,7 @@ import pytest
 
 from cacheaside.catalogue.policy import LEASE_MS, LONGEST_LOAD_MS
 from cacheaside.errors import CacheUnavailable, DatabaseUnavailable, Unprocessable
-from cacheaside.reading.entry import Entry, decode, encode
+from cacheaside.reading.entry import Encoding, Entry, decode, encode
 from cacheaside.reading.outcome import Outcome, Source
 from cacheaside.reading.steps import Acquire, Acquired, Load, Loaded, Look, Looked, Release, Renew, Store
 from tests.unit.support.one_read import NOTHING, OTHER_VERSION, POLICY, START_MS, VERSION, Read, expect, stored_entry
@@ -112,6 +112,12 @@ def test_fresh_answer_that_is_refreshed_early_is_a_hit() -> None:
     assert outcome.refresh.release == Release(acquire.keys, acquire.token)
 
 
+def test_fresh_answer_that_another_request_refreshes_early_is_a_hit_in_one_round_trip() -> None:
+    looked = Looked(encode(decode(stored_entry())._replace(load_ms=5_000)), b"x" * 16, (VERSION,))
+    outcome = expect(Read(START_MS + 59_000, early_refresh=1.0, chance=0.5).answer(looked), Outcome)
+    assert (outcome.source, outcome.refresh) == (Source.HIT, None)
+
+
 def test_request_that_is_not_elected_serves_the_stale_answer_and_gives_no_lease_back() -> None:
     read = Read(START_MS + 60_000)
     read.answer(Looked(stored_entry(), None, (VERSION,)))
@@ -192,6 +198,20 @@ def test_load_ends_before_the_runtime_does_and_renews_its_lease_until_then() -> 
     load = expect(read.answer(Acquired(True, Looked(None, acquire.token, (VERSION,)))), Load)
     assert load.timeout_ms == 5_000
     assert load.renew == Renew(acquire.keys, acquire.token)
+
+
+def test_load_has_a_millisecond_at_least() -> None:
+    assert expect(Read(time_left_ms=100).answer(CacheUnavailable()), Load).timeout_ms == 1
+
+
+@pytest.mark.parametrize(("compress", "encoding"), [(True, Encoding.GZIP), (False, Encoding.IDENTITY)])
+def test_large_answer_is_stored_compressed_unless_its_query_says_no(compress: bool, encoding: Encoding) -> None:
+    read = Read(compress=compress)
+    read.answer(NOTHING)
+    read.answer(Acquired(True, Looked(None, b"", (VERSION,))))
+    entry = decode(expect(read.answer(Loaded(b"[" + b"1," * 5_000 + b"1]")), Store).entry)
+    assert entry is not None
+    assert entry.encoding is encoding
 
 
 def test_load_that_bypasses_the_cache_is_marked_so_and_renews_nothing() -> None:

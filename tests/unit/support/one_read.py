@@ -67,6 +67,7 @@ class Read:
     def _checked(self, step: Any) -> Any:
         """Check what is true of each step and outcome: its keys, a pause in whole milliseconds, an entry of a fill."""
         assert getattr(step, "keys", self.question.keys) == self.question.keys
+        assert getattr(step, "question", self.question) is self.question
         assert isinstance(getattr(step, "ms", 0), int)
         assert not isinstance(step, Outcome) or len(step.entry.token) == 16
         return step
