@@ -34,6 +34,7 @@ __all__ = ["ENTRY_FAULTS"]
 _POISONS_S: Final = 2.0
 _BETWEEN_POISONS_S: Final = 0.1
 _WRONG: Final = b'{"data":{"id":-1,"value":-1}}'
+_ANOTHER: Final = b"another question"  # the digest of one
 _BOMB_BYTES: Final = 64 << 20  # about 64 kB compressed
 _HUGE_BYTES: Final = 1 << 20
 _VERSION_AT: Final = 2  # of the fields of an entry, see `reading.entry`
@@ -69,8 +70,8 @@ def _other_body(entry: Entry) -> bytes:
 
 def _of_another_question(entry: Entry) -> bytes:
     """Valid in itself, under the key of this question."""
-    question, etag = entry.question[::-1], entity_tag(_WRONG)
-    return encode(entry._replace(question=question, body=_WRONG, etag=etag, encoding=Encoding.IDENTITY))
+    etag = entity_tag(_WRONG)
+    return encode(entry._replace(question=_ANOTHER, body=_WRONG, etag=etag, encoding=Encoding.IDENTITY))
 
 
 def _bomb(entry: Entry) -> bytes:
