@@ -51,6 +51,12 @@ def test_tags_are_invalidated_as_changes_of_a_table_and_of_a_row() -> None:
     assert cache.tags == [*spelt, '"Order"', '"Order":*']
 
 
+def test_one_tag_is_enough() -> None:
+    cache = Cache()
+    assert invalidate(cache, CATALOGUE, {"tags": ["products:42"]}) == {"tags": 4}
+    assert "products:42" in cache.tags
+
+
 @pytest.mark.parametrize(("params", "number"), [({"params": {"id": 42}}, 42), ({"params": {}}, 7), ({}, 7)])
 def test_answer_to_one_question_is_deleted_with_its_lease(params: dict[str, object], number: int) -> None:
     cache = Cache()

@@ -27,7 +27,7 @@ class Memory:
 
     @contextmanager
     def batch(self, at_most: int, replication_ids: str, since: datetime) -> Iterator[Batch]:
-        assert replication_ids == self.current_ids
+        assert (at_most, replication_ids) == (1_000, self.current_ids)
         number = 0 if since is EVER else 1 + self.batches.index(self.until[since])
         changes = self.batches[number] if number < len(self.batches) else []
         until = EVER + timedelta(seconds=len(self.until) + 1)

@@ -30,6 +30,7 @@ class Harness:
         self.changing_until = 0.0
         self.slept: list[float] = []
         self.since: list[datetime] = []  # of each drain
+        self.drained = 0  # rows, and as many replays
         self.sweep = Sweep(self, self.drain, self.verify, lambda: self.now, self.sleep)
 
     def _do(self, step: str) -> None:
@@ -47,9 +48,12 @@ class Harness:
         return JUST_NOW if self.now < self.changing_until else None
 
     def drain(self, seconds: float, since: datetime) -> Drained:
+        assert seconds > 0
         self._do("drain")
         self.since.append(since)
-        return Drained(int(self.now < self.changing_until), replayed=0, reachable=self.now >= self.reachable_from)
+        rows = int(self.now < self.changing_until)
+        self.drained += rows
+        return Drained(rows, replayed=rows, reachable=self.now >= self.reachable_from)
 
     def follow(self) -> dict[str, str]:
         self._do("follow")
@@ -77,20 +81,25 @@ class Report:
     """Keeps the totals of drains that a sweep reports."""
 
     def __init__(self) -> None:
-        self.totals: list[Drained] = []
+        self.totals: list[tuple[int, int, Backlog]] = []
         self.unrecorded: list[int] = []
 
     def followed(self, unrecorded: int) -> None:
         self.unrecorded.append(unrecorded)
 
     def drained(self, drained: Drained, backlog: Backlog) -> None:
-        self.totals.append(drained)
+        self.totals.append((drained.rows, drained.replayed, backlog))
 
     def folded(self, rows: int) -> None: ...
     def verified(self, verification: Verification) -> None: ...
 
 
+OVER = ("INFO", "changes are invalidated in the cache again")
 AFTER_POLLING = ["drain", "follow", "prune", "prune_keys", "fold", "verify"]
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [(record.levelname, record.getMessage()) for record in caplog.records]
 
 
 def test_sweep_without_polling_does_each_step_once() -> None:
@@ -134,22 +143,39 @@ def test_schema_is_followed_every_20_seconds_and_what_cannot_be_recorded_is_repo
     harness.sweep.run(50.0, report)
     assert harness.done.count("follow") == 4
     assert report.unrecorded == [1]
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert logged(caplog) == [
+        (
+            "ERROR",
+            "changes of products could go unrecorded: public.products: it has no triggers that record its changes",
+        )
+    ]
 
 
-def test_schema_that_cannot_be_followed_stops_nothing_else_and_is_reported() -> None:
+def test_schema_that_cannot_be_followed_stops_nothing_else_and_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     harness, report = Harness(follow=99.0), Report()
     harness.sweep.run(0.0, report)
     assert harness.done == AFTER_POLLING
     assert report.unrecorded == [1]
+    assert logged(caplog) == [
+        (
+            "ERROR",
+            "changes of the schema could go unrecorded: they cannot be followed: the database cannot be reached",
+        )
+    ]
 
 
 def test_rows_of_all_drains_are_reported_as_one_total() -> None:
     harness, report = Harness(), Report()
-    harness.changing_until = 3.0
-    harness.sweep.run(6.0, report)
-    (total,) = report.totals
-    assert total.rows > 10
+    harness.changing_until = 99.0
+    harness.sweep.run(3.0, report)
+    assert report.totals == [(harness.drained, harness.drained, Backlog(0, 0.0))]
+    assert harness.drained > 10
+
+
+def test_sweep_without_a_problem_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "cacheaside")
+    Harness().sweep.run(1.0, Report())
+    assert logged(caplog) == []
 
 
 def test_verification_does_not_interrupt_polling() -> None:
@@ -164,7 +190,9 @@ def test_database_failure_is_retried_each_second_and_logged_once(caplog: pytest.
     caplog.set_level(logging.INFO, "cacheaside")
     harness.sweep.run(10.0, Report())
     assert harness.slept.count(1.0) in (4, 5, 6)
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert logged(caplog) == [("WARNING", "the database cannot be reached: trying again each second"), OVER]
+    assert isinstance(caplog.records[0].exc_info, tuple)
+    assert isinstance(caplog.records[0].exc_info[1], DatabaseUnavailable)
 
 
 def test_database_failure_after_polling_fails_the_invocation() -> None:
@@ -180,7 +208,7 @@ def test_unavailable_cache_is_retried_each_second_and_logged_once(caplog: pytest
     caplog.set_level(logging.INFO, "cacheaside")
     harness.sweep.run(10.0, Report())
     assert 4 <= harness.slept.count(1.0) <= 5
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert logged(caplog) == [("WARNING", "the cache cannot be reached: changes stay in the outbox"), OVER]
 
 
 def test_drained_rows_are_kept_while_the_cache_is_unavailable_because_a_replay_may_need_them() -> None:

@@ -129,6 +129,13 @@ def test_answer_that_differs_after_everything_is_invalidated_is_stale(caplog: py
     assert vars(record)["parameters"] == {"id": 1}
 
 
+def test_answer_to_an_empty_text_is_compared() -> None:
+    text = QUERY._replace(parameters={"id": Parameter(name="id", type="text")})
+    world = World(text)
+    world.stored("", text)  # type: ignore[arg-type]
+    assert world.verifier.verify() == Verification(1)
+
+
 def test_row_that_was_found_and_answered_before_is_compared_too() -> None:
     world = World()
     world.stored(1, body=None)
