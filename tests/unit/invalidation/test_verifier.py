@@ -47,7 +47,7 @@ class World:
         self.asked: list[list[str]] = []
         self.loads: list[Load] = []
         self.load_takes_ms = 0
-        self.elapsed_ms = 0
+        self.elapsed_ms = 5_000_000  # since any moment
         self.slept: list[float] = []
         self.chance = chance
         self.verifier = self.of(self.queries)
@@ -156,7 +156,7 @@ def test_row_that_another_drainer_holds_is_waited_for() -> None:
     world = World()
     world.stored(1)
     world.answers[1] = b"new"
-    world.pending_s = [0.0, 1.0, 0.4]
+    world.pending_s = [0.0, 1.0, 0.5]  # the last is as old as the comparison
     assert len(world.verifier.verify().stale) == 1
     assert world.slept == [0.0, 0.5]
 
