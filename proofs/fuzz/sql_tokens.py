@@ -15,7 +15,9 @@ __all__ = ["Token", "tokens"]
 _SPACE: Final = re.compile(r"(?:[ \t\n\r\f\v]+|--[^\n\r]*)+")
 _CONTINUED: Final = re.compile(r"(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'")
 _WORD: Final = re.compile(r"[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*")
-_NUMBER: Final = re.compile(r"[0-9][A-Za-z0-9_.\x80-\U0010ffff]*")
+_NUMBER: Final = re.compile(
+    r"0(?:[xX][0-9A-Fa-f_]+|[oO][0-7_]+|[bB][01_]+)|[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9_]+)?"
+)
 _DOLLAR: Final = re.compile(r"\$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*)?\$")
 _PREFIXED: Final = re.compile(r"(?:[eEbBxXnN]|[uU]&)?'")
 _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -31,7 +33,7 @@ class Token(NamedTuple):
 
 
 def tokens(sql: str, *, standard_strings: bool) -> Iterator[Token]:
-    """Yield the tokens. Raises ValueError where PostgreSQL would find no end of a literal, a name or a comment."""
+    """Yield the tokens. Raises ValueError where PostgreSQL (15 or later) would find an error."""
     at = 0
     while at < len(sql):
         if space := _SPACE.match(sql, at):
@@ -62,6 +64,8 @@ def tokens(sql: str, *, standard_strings: bool) -> Iterator[Token]:
             yield Token("word", word[0], at)
             at = word.end()
         elif number := _NUMBER.match(sql, at):
+            if _WORD.match(sql, number.end()):
+                raise ValueError("trailing junk after a number")
             yield Token("number", number[0], at)
             at = number.end()
         else:
