@@ -37,13 +37,17 @@ where (described.place, described.fingerprint) = (ranked.place, ranked.fingerpri
 
 
 def read_described(cur: cursor, statements: Iterable[Statement]) -> RowTypes:
-    """Return the descriptions of these statements that the last deployments wrote. Raises psycopg2.Error."""
+    """Return the descriptions of these statements that the last deployments wrote.
+
+    Raises psycopg2.Error, or ValueError for rows that are none.
+    """
     keys = [(place_of(each), fingerprint(each)) for each in statements]
     cur.execute(_READ, [[place for place, _ in keys], [print_ for _, print_ in keys]])
-    return {
-        place: Described(tuple(Column(*column) for column in columns), touches)
-        for place, columns, touches in cur.fetchall()
-    }
+    rows = cur.fetchall()
+    try:
+        return {place: Described(tuple(Column(*each) for each in columns), touches) for place, columns, touches in rows}
+    except TypeError as error:
+        raise ValueError("not descriptions of statements") from error
 
 
 def write_described(cur: cursor, described: Iterable[tuple[Statement, Described]]) -> None:
