@@ -24,5 +24,5 @@ class Cursor:
 )
 def test_row_that_is_no_description_is_a_value_error(row: tuple[object, ...]) -> None:
     cursor: Any = Cursor(row)
-    with pytest.raises(ValueError):  # noqa: PT011  # its text reaches nobody
+    with pytest.raises(ValueError):
         read_described(cursor, [])
