@@ -21,6 +21,8 @@ _NOTICED_S: Final = 5.0
 _STORED_S: Final = 1.0
 # While a clock is wrong, and as long as an entry lives that was stored then, an age tells nothing.
 _LIFE_OF_ENTRY_S: Final = 20.0
+# The faults during which two codes, or two catalogues, answer.
+_OTHER_CODE: Final = ("old and new code", "catalogue edited")
 _KILLED: Final = ": the sandbox ended with status -9"
 _FUNCTIONS: Final = {"write": "CommandFunction"}
 
@@ -62,8 +64,11 @@ class Evidence:
         return any(name == own and operation.begin <= at <= operation.end + 1.0 for name, at in self._killed)
 
     def usable_entry(self, read: Operation) -> Operation | None:
-        """Return a later hit whose entry had been stored before the read began. None while the cache was hit too."""
-        if self._hit("cache", read):
+        """Return a later hit whose entry had been stored before the read began.
+
+        None while the cache was hit too, or while other code ran: what one code has stored, the other need not use.
+        """
+        if self._hit("cache", read) or self._has_other_code(read):
             return None
         for hit in self._hits.get(read.row, []):
             if hit.begin > read.end and hit.age is not None and hit.end - hit.age < read.begin - _STORED_S:
@@ -87,6 +92,14 @@ class Evidence:
     def _clocks_were_right(self, hit: Operation) -> bool:
         return not any(
             fault.name.startswith("clock") and fault.begin <= hit.end and hit.begin <= fault.end + _LIFE_OF_ENTRY_S
+            for fault in self._faults
+        )
+
+    def _has_other_code(self, operation: Operation) -> bool:
+        return any(
+            any(other in fault.name for other in _OTHER_CODE)
+            and fault.begin <= operation.end
+            and operation.begin <= fault.end + _AFTER_RECOVERY_S
             for fault in self._faults
         )
 

@@ -181,6 +181,9 @@ def test_failure_while_an_entry_could_answer() -> None:
     assert promises(history(failed(row(5, 0)), stored_later, probes=silent)) == []
     cache_too = [Injected("cache killed", "cache", 4.0, 6.0, 0.0)]
     assert promises(history(failed(row(5, 0)), stored_before, probes=silent, injected=cache_too)) == []
+    for name in ("old and new code at once: a shorter ttl", "catalogue edited, all sandboxes replaced"):
+        two_codes = [Injected(name, "functions", 4.0, 6.0, 0.0)]
+        assert promises(history(failed(row(5, 0)), stored_before, probes=silent, injected=two_codes)) == []
 
 
 def test_age_tells_nothing_while_an_entry_lives_that_was_stored_by_a_wrong_clock() -> None:
