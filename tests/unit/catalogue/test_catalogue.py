@@ -56,6 +56,7 @@ def test_file_is_read(tmp_path: Path) -> None:
         ("-- stale ", "-- stael ", 3, "stael is not a setting"),
         ("-- tags    = [", "-- tags    = [1, ", 4, "1 is not a tag"),
         ('-- tags    = ["orders", "customers:{id}"]\n', "", 1, "tags is missing"),
+        ('["orders", "customers:{id}"]', '"orders"', 4, "tags is missing"),
         ("customers:{id}", "customers:{ident}", 4, "names the parameter ident, which is not declared"),
         ("customers:{id}", "customers:{state}", 4, "needs the parameter state to be one value"),
         ('"integer"', '"int"', 5, "type must be one of text, integer"),
@@ -162,7 +163,10 @@ def test_isolation_of_a_command_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "says"),
     [
-        ('-- isolation = "snapshot"\n', "isolation must be .*serializable.*, not 'snapshot'"),
+        (
+            '-- isolation = "snapshot"\n',
+            """isolation must be "read committed", "repeatable read" or "serializable", not 'snapshot'""",
+        ),
         ("-- isolation = 3\n", "isolation must be .*, not 3"),
         ('-- tags = ["orders"]\n', "tags is not a setting; it takes isolation, params, returns, summary, timeout"),
     ],

@@ -75,6 +75,11 @@ def test_an_operator_names_the_value() -> None:
         bind_json(DECLARED, {}, None)
 
 
+@pytest.mark.parametrize("value", ["[ada", "ada]"])
+def test_one_bracket_makes_no_list(value: str) -> None:
+    assert bind_text(DECLARED, {}, {"sub": value}) == {"user": value, "limit": 3}
+
+
 @pytest.mark.parametrize("bind", [bind_text, bind_json])
 def test_a_route_that_passes_no_claims_on_is_one_without_a_token(bind: Any) -> None:
     with pytest.raises(Unauthenticated):

@@ -221,6 +221,12 @@ def test_all_problems_are_reported_at_once() -> None:
     }
 
 
+@pytest.mark.parametrize(("declared", "takes"), [(DECLARED, "id, limit"), ({}, "no parameters")])
+def test_name_that_is_like_no_other_is_answered_with_all(declared: dict[str, Parameter], takes: str) -> None:
+    with pytest.raises(BadParameters, match=f"'zzz' is not a parameter here; it takes {takes}$"):
+        bind_text(declared, {"zzz": ["3"], "id": ["1"]} if declared else {"zzz": ["3"]})
+
+
 def test_default_is_used() -> None:
     assert bind_text(DECLARED, {"id": ["1"]}) == {"id": 1, "limit": 10}
 
@@ -242,6 +248,23 @@ def test_json_of_the_wrong_kind_is_refused(given: object) -> None:
 
 def test_json_number_without_a_fraction_is_an_integer() -> None:
     assert repr(bind_json(DECLARED, {"id": Decimal("4.2e1"), "limit": Decimal("10.0")})) == "{'id': 42, 'limit': 10}"
+
+
+def test_least_integer_may_have_a_fraction_of_zero() -> None:
+    limit = Parameter(name="limit", type="integer")
+    assert bind_json({"limit": limit}, {"limit": Decimal("-9223372036854775808.0")}) == {"limit": -(2**63)}
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_json_boolean_is_a_boolean_and_nothing_else(value: bool) -> None:
+    assert bind_json({"p": Parameter(name="p", type="boolean")}, {"p": value}) == {"p": value}
+    with pytest.raises(BadParameters, match="p must be a text, written as JSON string"):
+        bind_json({"p": Parameter(name="p", type="text")}, {"p": value})
+
+
+def test_json_number_is_no_enum() -> None:
+    with pytest.raises(BadParameters, match="p must be an enum, written as JSON string"):
+        bind_json({"p": Parameter(name="p", type="enum", values=("a",))}, {"p": 1})
 
 
 def test_json_null_is_the_same_as_no_value() -> None:

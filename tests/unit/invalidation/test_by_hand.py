@@ -65,6 +65,14 @@ def test_answer_to_one_question_is_deleted_with_its_lease(params: dict[str, obje
     assert (cache.keys, cache.tags) == ([(keys.entry, keys.lease)], [])
 
 
+def test_operator_names_the_claim_of_a_caller() -> None:
+    query = QUERY._replace(tags=("orders",), parameters={"user": Parameter(name="user", type="text", claim="sub")})
+    cache = Cache()
+    request = {"query": "product", "params": {"user": "ada"}}
+    assert invalidate(cache, Catalogue({"product": query}, {}), request) == {"answers": 1}
+    assert cache.keys[0][0] == Question(query, {"user": "ada"}).keys.entry
+
+
 def test_a_hundred_tags_are_the_most() -> None:
     cache = Cache()
     invalidate(cache, CATALOGUE, {"tags": [f"t{number}" for number in range(100)]})

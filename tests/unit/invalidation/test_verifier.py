@@ -136,6 +136,13 @@ def test_answer_to_an_empty_text_is_compared() -> None:
     assert world.verifier.verify() == Verification(1)
 
 
+def test_answer_to_one_caller_is_compared() -> None:
+    of_caller = QUERY._replace(tags=("products",), parameters={"id": Parameter(name="id", type="integer", claim="sub")})
+    world = World(of_caller)
+    world.stored(1, of_caller)
+    assert world.verifier.verify() == Verification(1)
+
+
 def test_row_that_was_found_and_answered_before_is_compared_too() -> None:
     world = World()
     world.stored(1, body=None)
