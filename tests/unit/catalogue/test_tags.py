@@ -149,6 +149,7 @@ def test_text_that_postgresql_prints_of_no_table_is_no_change(text: str) -> None
         ("user", '"user"'),
         ('public."user":7', '"user":7'),
         ('"public".products:7', "products:7"),
+        ('"XpublicX".products', '"XpublicX".products'),
         ('"sales".order:7', 'sales."order":7'),
         ('"InvoiceLine":"a"', '"InvoiceLine":"a"'),
         ('"User":', '"User":'),  # a key may be an empty text
