@@ -74,10 +74,10 @@ def remove_containers(label: str) -> None:
         _docker("rm", "--force", "--volumes", *found)
 
 
-def is_running(container: str) -> bool:
-    """Return False for one that has ended or is being removed, True for one that runs or will."""
+def runs_or_will(container: str) -> bool:
+    """Return False for a container that has ended or is being removed."""
     status = _docker("inspect", "--format", "{{.State.Status}}", container).stdout.strip()
-    return status in ("created", "running")
+    return status in ("created", "restarting", "running")
 
 
 def run_in(container: str, *command: str) -> str:

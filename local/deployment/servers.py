@@ -16,7 +16,7 @@ __all__ = ["complete_caches", "create_servers", "delete_servers"]
 
 _PASSWORD: Final = "to-ask-whether-it-is-ready"  # noqa: S105  # MiniStack demands one; functions have tokens
 _CLI: Final = ("redis-cli", "-p", "7000")
-_ATTEMPTS: Final = 300
+_ATTEMPTS, _PAUSE_S = 300, 0.2
 _REPLICA: Final = ("--daemonize", "yes", "--save", "", "--replicaof", "127.0.0.1", "7000")
 
 
@@ -53,7 +53,7 @@ def complete_caches(emulator: Emulator) -> None:
                     container, *_CLI, "ACL", "SETUSER", user["UserName"], "nopass", *user["AccessString"].split()
                 )
     for group in client.describe_replication_groups()["ReplicationGroups"]:
-        for container in engine.containers(emulator.label, f"rg_id={group['ReplicationGroupId']}"):
+        for container in filter(_answers, engine.containers(emulator.label, f"rg_id={group['ReplicationGroupId']}")):
             if "connected_slaves:0" in engine.run_in(container, *_CLI, "INFO", "replication"):
                 for port in range(7001, 7000 + len(group["NodeGroups"][0]["NodeGroupMembers"])):
                     engine.run_in(container, "valkey-server", "--port", str(port), *_REPLICA)
@@ -63,11 +63,12 @@ def _answers(container: str) -> bool:
     """Wait until the cache in the container answers. Returns False for one of a stack that is being deleted."""
     for _ in range(_ATTEMPTS):
         try:
-            return bool(engine.run_in(container, *_CLI, "PING"))
+            if engine.run_in(container, *_CLI, "PING").strip() == "PONG":
+                return True
         except subprocess.CalledProcessError:
-            if not engine.is_running(container):
+            if not engine.runs_or_will(container):
                 return False
-        time.sleep(0.2)
+        time.sleep(_PAUSE_S)
     raise LocalError(f"the cache in the container {container} does not answer")
 
 

@@ -1,7 +1,8 @@
-"""`python -m proofs.fuzz [--minutes M] [--seed N] [--target NAME] [--guided]`: status 1 if a property does not hold.
+"""`python -m proofs.fuzz [--minutes M] [--seed N] [--target NAME] [--guided | --case HEX]`.
 
-All targets share the time. Cases are random, the seed is printed, and a failure says how to find it again. `--guided`:
-the code that a case makes run guides the next cases (guided.py).
+Status 1 if a property does not hold. All targets share the time. Cases are random, the seed is printed, and a failure
+says how to find it again. `--guided`: the code that a case makes run guides the next cases (guided.py). Such a run
+begins with the cases of earlier runs, so its seed does not repeat it: `--case HEX` does.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main() -> int:
     parser.add_argument("--guided", action="store_true")
     parser.add_argument("--case", type=bytes.fromhex, help="one case of a target, as a failure printed it")
     arguments = parser.parse_args()
-    if arguments.case:
+    if arguments.case is not None:
         if len(arguments.target or ()) != 1:
             parser.error("--case needs one --target, that of the failure")
         return _run_case(arguments.target[0], arguments.case)
@@ -58,8 +59,9 @@ def _run_case(name: str, data: bytes) -> int:
 
 
 def _run_guided(name: str, seconds: float, seed: int) -> bool:
-    """Run libFuzzer in a process of its own, which it ends itself, and which tells its progress."""
-    options = (f"-max_total_time={seconds:.0f}", f"-seed={seed}", "-print_final_stats=1")
+    """Run libFuzzer in a process of its own. libFuzzer ends this process, and prints its progress."""
+    # To libFuzzer, 0 is no limit, and no seed.
+    options = (f"-max_total_time={max(1, round(seconds))}", f"-seed={seed or 1}", "-print_final_stats=1")
     return subprocess.run([sys.executable, "-m", "proofs.fuzz.guided", name, *options], check=False).returncode == 0
 
 

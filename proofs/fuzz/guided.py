@@ -38,6 +38,7 @@ def main() -> None:
                 print(failure, flush=True)
                 raise AssertionError("a property does not hold, see above")
 
+        # libFuzzer leaves SIGALRM to `search`, which bounds the time of a case with it.
         chosen = [f"-artifact_prefix={_CORPORA}/", f"-max_len={_BYTES_AT_MOST}", "-handle_alrm=0", *options]
         atheris.Setup([sys.argv[0], *chosen, str(corpus)], run)
         atheris.Fuzz()

@@ -112,12 +112,12 @@ def _text(choices: Choices) -> str:
 UNICODE_TEXTS: Final = st.Strategy(_text)
 
 
-# Mostly some kB, which a URL can have. As much as a body can have is rare: it takes long.
 def _sizes(usual: tuple[int, ...], huge: int) -> st.Strategy[int]:
     """A huge input takes as long as a hundred others, so it is rare."""
     return st.one_of(*[st.sampled_from(usual)] * 63, st.just(huge))
 
 
+# Mostly some kB, which a URL can have, and rarely as much as a body can have.
 _LENGTHS: Final = _sizes((100, 100, 100, 2_000, 2_000, 9_000), 300_000)
 _HUGE: Final = st.builds(lambda word, length: word * (length // max(1, len(word))), st.sampled_from(WORDS), _LENGTHS)
 _SURROGATES: Final = st.sampled_from(("\ud800", "\udbff", "\udc00", "\ude48", "\ude48\ud83d"))

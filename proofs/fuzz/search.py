@@ -85,7 +85,7 @@ def failure_of(
 ) -> Failure | None:
     """Run one case, and make it small if it breaks a property. Returns None if all properties hold.
 
-    `variable` of `make fuzz` finds the case again; without one, it is the case's bytes.
+    `variable`: what `make fuzz` needs to find the case again. Default: CASE= with its bytes.
     """
     case, error = _run(target, choices)
     if error is None:

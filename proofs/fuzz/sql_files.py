@@ -36,6 +36,7 @@ _INSIDE: Final = (
 _OUTSIDE: Final = (
     *("%(x)s", "%(x)s", "%(x)s", ",", " ", "\n", "1", "a", "(", ")", "::text", "*", "/", "-", "+", "a$b", "$1", "%%"),
     *("%(y)s", "%(nope)s", "%", "\r", "\x0b", "\x85", "\0", ";", "\\", "'", '"', "$$", "--", "/*", "E'", "select"),
+    *("%%(x)s", "%%(x)se'\\'"),
 )
 _NAMES: Final = ("x", "x", "x", "x", "y", "X", "a b", "", "é", "{x}", "limit", "a.b", "x\n")
 _ENUM: Final = 'enum", values = ["a", "it\'s"], description = "'

@@ -33,7 +33,11 @@ class Token(NamedTuple):
 
 
 def tokens(sql: str, *, standard_strings: bool) -> Iterator[Token]:
-    """Yield the tokens. Raises ValueError where PostgreSQL (15 or later) would find an error."""
+    """Yield the tokens.
+
+    Raises ValueError where PostgreSQL would find no end of a literal, a name or a comment, or, since version 15, a
+    letter directly after a number.
+    """
     at = 0
     while at < len(sql):
         if space := _SPACE.match(sql, at):

@@ -21,7 +21,7 @@ _NOTICED_S: Final = 5.0
 _STORED_S: Final = 1.0
 # While a clock is wrong, and as long as an entry lives that was stored then, an age tells nothing.
 _LIFE_OF_ENTRY_S: Final = 20.0
-# The faults during which two codes, or two catalogues, answer.
+# The faults during which two versions of the code, or of the catalogue, answer.
 _OTHER_CODE: Final = ("old and new code", "catalogue edited")
 _KILLED: Final = ": the sandbox ended with status -9"
 _FUNCTIONS: Final = {"write": "CommandFunction"}
@@ -66,13 +66,13 @@ class Evidence:
     def usable_entry(self, read: Operation) -> Operation | None:
         """Return a later hit whose entry had been stored before the read began.
 
-        None while the cache was hit too, or while other code ran: what one code has stored, the other need not use.
+        None while the cache was hit, or while other code ran: what one version has stored, another need not use.
         """
         if self._hit("cache", read) or self._has_other_code(read):
             return None
         for hit in self._hits.get(read.row, []):
             if hit.begin > read.end and hit.age is not None and hit.end - hit.age < read.begin - _STORED_S:
-                return hit if self._clocks_were_right(hit) else None
+                return hit if self._clocks_were_right(hit) and not self._has_other_code(hit) else None
         return None
 
     def functions_hit_s(self, operation: Operation) -> float:
@@ -99,7 +99,7 @@ class Evidence:
         return any(
             any(other in fault.name for other in _OTHER_CODE)
             and fault.begin <= operation.end
-            and operation.begin <= fault.end + _AFTER_RECOVERY_S
+            and operation.begin <= fault.end + (fault.recovered_s or 0.0) + _AFTER_RECOVERY_S
             for fault in self._faults
         )
 

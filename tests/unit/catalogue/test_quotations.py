@@ -25,6 +25,10 @@ from cacheaside.catalogue.quotations import quotations, unquoted
         ("select %(s)s$a$b$a$ - c", "select %(s)s        - c"),
         ("select 1$a$b$a$ - 1e3$$b$$ - 1_000$$b$$", "select 1        - 1e3      - 1_000     "),
         ("select 0x1F$$b$$ - 1.5$$b$$ - $1$a$b$a$ - c", "select 0x1F      - 1.5      - $1        - c"),
+        ("select 10 %%(n)s$a$, ' $a$ || %(p)s", "select 10 %%(n)s$a$,"),
+        ("select 10 %%%(p)s$a$ %(p)s $a$", "select 10 %%%(p)s"),
+        (r"select 10 %%(n)se'\', 'b %(p)s c'", "select 10 %%(n)se   ,"),
+        (r"select E'a\' || %(p)s || \\"[:-1], "select"),
         # An e is a prefix of a string if it is no part of a name.
         (r"select e'\'' - the'\' - c", "select       - the    - c"),
     ],

@@ -10,10 +10,11 @@ __all__ = ["quotations", "unquoted"]
 
 # To PostgreSQL every character outside ASCII is a letter.
 _LETTER: Final = r"[A-Za-z_\x80-\U0010ffff]"
-# What can stand directly before a part, and ends where the part begins: a name can have a $, the others have none.
+# Code that is read as a whole, so that no part begins inside it. A name can have a $. A number and a placeholder end
+# before one. %% is a percent sign, whatever follows it.
 _NAME: Final = rf"{_LETTER}(?:{_LETTER}|[0-9$])*"
 _NUMBER: Final = r"0[xXoObB][0-9A-Fa-f_]+|[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9][0-9_]*)?"
-_PLACEHOLDER: Final = r"%\(\w*\)s"
+_PERCENT: Final = r"%(?:%|\(\w*\)s)"
 # After a line break, PostgreSQL reads one string on in the next, with the same escapes.
 _CONTINUED: Final = r"'(?:[ \t\f\v]|--[^\r\n]*)*+[\r\n](?:[ \t\n\r\f\v]|--[^\r\n]*[\r\n])*+'"
 
@@ -22,11 +23,11 @@ _NEXT: Final = re.compile(
     rf"""
       --[^\r\n]*
     | /\*
-    | [eE]'(?:[^'\\]|\\.|''|{_CONTINUED})*+(?:'|\Z)
+    | [eE]'(?:[^'\\]|\\(?:.|\Z)|''|{_CONTINUED})*+(?:'|\Z)
     | '[^']*(?:'|\Z)
     | "[^"]*(?:"|\Z)
     | \$(?P<tag>(?:{_LETTER}(?:{_LETTER}|[0-9])*)?)\$ .*? (?:\$(?P=tag)\$|\Z)
-    | (?P<code>{_NAME}|{_NUMBER}|{_PLACEHOLDER})
+    | (?P<code>{_NAME}|{_NUMBER}|{_PERCENT})
     """,
     re.DOTALL | re.VERBOSE,
 )

@@ -57,7 +57,7 @@ _CROWDED_MS: Final = 10_000
 # How long an entry that was too large is not asked for again, and of how many entries a sandbox remembers that.
 _LEFT_OUT_MS: Final = 10_000
 _TOO_LARGE_AT_MOST: Final = 100
-# A server that refuses a command refuses it in each request. One line in this time tells why.
+# A server that refuses a command mostly refuses it in each request. One line in this time tells why.
 _REFUSED_AGAIN_MS: Final = 10_000
 
 
@@ -163,7 +163,7 @@ class GuardedCache:
         return result
 
     def _log_refusal(self, error: ResponseError) -> None:
-        """Callers get an answer without the cache, so no other line says why."""
+        """Log why, at most once in 10 s. Callers get an answer without the cache, so no other line tells it."""
         now_ms = self._now_ms()
         if now_ms >= self._refusal_known_until_ms:
             self._refusal_known_until_ms = now_ms + _REFUSED_AGAIN_MS

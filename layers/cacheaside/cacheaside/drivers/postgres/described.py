@@ -39,7 +39,7 @@ where (described.place, described.fingerprint) = (ranked.place, ranked.fingerpri
 def read_described(cur: cursor, statements: Iterable[Statement]) -> RowTypes:
     """Return the descriptions of these statements that the last deployments wrote.
 
-    Raises psycopg2.Error, or ValueError for rows that are none.
+    Raises psycopg2.Error, or ValueError if the rows are not descriptions.
     """
     keys = [(place_of(each), fingerprint(each)) for each in statements]
     cur.execute(_READ, [[place for place, _ in keys], [print_ for _, print_ in keys]])
