@@ -8,11 +8,13 @@ begins with the cases of earlier runs, so its seed does not repeat it: `--case H
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import subprocess
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from tempfile import TemporaryDirectory
 
 from proofs.fuzz.choices import Choices
 from proofs.fuzz.search import Found, failure_of, search
@@ -62,7 +64,9 @@ def _run_guided(name: str, seconds: float, seed: int) -> bool:
     """Run libFuzzer in a process of its own. libFuzzer ends this process, and prints its progress."""
     # To libFuzzer, 0 is no limit, and no seed.
     options = (f"-max_total_time={max(1, round(seconds))}", f"-seed={seed or 1}", "-print_final_stats=1")
-    return subprocess.run([sys.executable, "-m", "proofs.fuzz.guided", name, *options], check=False).returncode == 0
+    command = (sys.executable, "-m", "proofs.fuzz.guided", name, *options)
+    with TemporaryDirectory(prefix="cacheaside-") as folder:  # libFuzzer removes nothing when it ends the process
+        return subprocess.run(command, env={**os.environ, "TMPDIR": folder}, check=False).returncode == 0
 
 
 def _progress(name: str, seconds: float) -> Callable[[int, float], None]:
