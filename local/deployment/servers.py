@@ -16,7 +16,8 @@ __all__ = ["complete_caches", "create_servers", "delete_servers"]
 
 _PASSWORD: Final = "to-ask-whether-it-is-ready"  # noqa: S105  # MiniStack demands one; functions have tokens
 _CLI: Final = ("redis-cli", "-p", "7000")
-_ATTEMPTS, _PAUSE_S = 300, 0.2
+_ATTEMPTS: Final = 300
+_PAUSE_S: Final = 0.2
 _REPLICA: Final = ("--daemonize", "yes", "--save", "", "--replicaof", "127.0.0.1", "7000")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Final
 
-from proofs.chaos.history import History, Operation
+from proofs.chaos.history import History, Injected, Operation
 
 __all__ = ["Evidence"]
 
@@ -96,18 +97,14 @@ class Evidence:
         )
 
     def _has_other_code(self, operation: Operation) -> bool:
-        return any(
-            any(other in fault.name for other in _OTHER_CODE)
-            and fault.begin <= operation.end
-            and operation.begin <= fault.end + (fault.recovered_s or 0.0) + _AFTER_RECOVERY_S
-            for fault in self._faults
-        )
+        return any(any(other in fault.name for other in _OTHER_CODE) for fault in self._meanwhile(operation))
 
     def _hit(self, group: str, operation: Operation) -> bool:
-        """Whether a fault of the group, or the recovery from it, was in progress."""
-        return any(
-            fault.group == group
-            and fault.begin <= operation.end
-            and operation.begin <= fault.end + (fault.recovered_s or 0.0) + _AFTER_RECOVERY_S
-            for fault in self._faults
-        )
+        return any(fault.group == group for fault in self._meanwhile(operation))
+
+    def _meanwhile(self, operation: Operation) -> Iterator[Injected]:
+        """Yield the faults that were in progress, or the recovery from which was."""
+        for fault in self._faults:
+            ends = fault.end + (fault.recovered_s or 0.0) + _AFTER_RECOVERY_S
+            if fault.begin <= operation.end and operation.begin <= ends:
+                yield fault

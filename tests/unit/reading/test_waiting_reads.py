@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import pytest
+
 from cacheaside.catalogue.policy import WaitedOut
 from cacheaside.errors import DatabaseUnavailable, WaitedTooLong
 from cacheaside.reading.entry import decode
@@ -59,24 +61,15 @@ def test_waiter_takes_a_fill_that_began_after_it_even_if_its_tags_have_changed()
     assert expect(read.answer(Looked(stored_entry(), None, (OTHER_VERSION,))), Outcome).source is Source.COLLAPSED
 
 
-def test_waiter_refuses_a_fill_that_began_before_it_and_was_invalidated() -> None:
+@pytest.mark.parametrize(("tag", "kind"), [(VERSION, Outcome), (OTHER_VERSION, Acquire)])
+def test_waiter_takes_a_fill_that_began_before_it_unless_it_was_invalidated(tag: bytes, kind: type) -> None:
     before = stored_entry()
     token = decode(before).token
     read = Read()
     read.answer(Looked(None, token, (VERSION,)))
     expect(read.answer(Acquired(False, Looked(None, token, (VERSION,)))), Wait)
     read.answer(None)
-    expect(read.answer(Looked(before, None, (OTHER_VERSION,))), Acquire)
-
-
-def test_waiter_takes_a_fill_that_began_before_it_if_it_is_fresh_and_unchanged() -> None:
-    before = stored_entry()
-    token = decode(before).token
-    read = Read()
-    read.answer(Looked(None, token, (VERSION,)))
-    expect(read.answer(Acquired(False, Looked(None, token, (VERSION,)))), Wait)
-    read.answer(None)
-    assert expect(read.answer(Looked(before, None, (VERSION,))), Outcome).source is Source.COLLAPSED
+    expect(read.answer(Looked(before, None, (tag,))), kind)
 
 
 def test_waiter_acquires_the_lease_of_a_holder_that_is_gone() -> None:
