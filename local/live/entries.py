@@ -95,13 +95,14 @@ def cached_answer(cache: RunningCache, catalogue: Catalogue, found: Found, now_m
     """Return what `found` is to a request of now."""
     entry = decode(found.value)
     question = _question(catalogue, found.key, entry) if entry else None
-    if entry is None or question is None or not question.accepts(entry, now_ms):
+    accepted = question.accept(entry, now_ms) if entry and question else None
+    if accepted is None or question is None:
         return CachedAnswer(found, State.UNREADABLE, now_ms, entry, unpacked_bytes=_unpacked_bytes(entry))
     versions = tuple(cache.values(question.keys.tags))
-    state = _OF_AGE[question.query.policy.freshness(entry.fresh_until_ms, now_ms)]
-    if versions != entry.tag_versions:
+    state = _OF_AGE[question.query.policy.freshness(accepted.fresh_until_ms, now_ms)]
+    if versions != accepted.tag_versions:
         state = State.INVALIDATED
-    return CachedAnswer(found, state, now_ms, entry, question, versions, _unpacked_bytes(entry))
+    return CachedAnswer(found, state, now_ms, accepted, question, versions, _unpacked_bytes(accepted))
 
 
 def _body(entry: Entry | None) -> bytes | None:

@@ -22,8 +22,8 @@ _NOTICED_S: Final = 5.0
 _STORED_S: Final = 1.0
 # While a clock is wrong, and as long as an entry lives that was stored then, an age tells nothing.
 _LIFE_OF_ENTRY_S: Final = 20.0
-# The faults during which two versions of the code, or of the catalogue, answer.
-_OTHER_CODE: Final = ("old and new code", "catalogue edited")
+# The faults during which code answers whose entries have other keys. Code with another ttl uses the same ones.
+_OTHER_KEYS: Final = ("another statement", "another format", "old and new code killed", "catalogue edited")
 _KILLED: Final = ": the sandbox ended with status -9"
 _FUNCTIONS: Final = {"write": "CommandFunction"}
 
@@ -67,13 +67,13 @@ class Evidence:
     def usable_entry(self, read: Operation) -> Operation | None:
         """Return a later hit whose entry had been stored before the read began.
 
-        None while the cache was hit, or while other code ran: what one version has stored, another need not use.
+        None while the cache was hit, or while other code ran that does not find the entries of this one.
         """
-        if self._hit("cache", read) or self._has_other_code(read):
+        if self._hit("cache", read) or self._has_other_keys(read):
             return None
         for hit in self._hits.get(read.row, []):
             if hit.begin > read.end and hit.age is not None and hit.end - hit.age < read.begin - _STORED_S:
-                return hit if self._clocks_were_right(hit) and not self._has_other_code(hit) else None
+                return hit if self._clocks_were_right(hit) and not self._has_other_keys(hit) else None
         return None
 
     def functions_hit_s(self, operation: Operation) -> float:
@@ -96,8 +96,8 @@ class Evidence:
             for fault in self._faults
         )
 
-    def _has_other_code(self, operation: Operation) -> bool:
-        return any(any(other in fault.name for other in _OTHER_CODE) for fault in self._meanwhile(operation))
+    def _has_other_keys(self, operation: Operation) -> bool:
+        return any(any(other in fault.name for other in _OTHER_KEYS) for fault in self._meanwhile(operation))
 
     def _hit(self, group: str, operation: Operation) -> bool:
         return any(fault.group == group for fault in self._meanwhile(operation))

@@ -115,7 +115,6 @@ FORGERIES: dict[str, Callable[[Entry], Entry]] = {
     "from tomorrow": lambda entry: entry._replace(
         created_ms=entry.created_ms + 86_400_000, fresh_until_ms=entry.fresh_until_ms + 86_400_000
     ),
-    "fresh for ever": lambda entry: entry._replace(fresh_until_ms=2**63),
     "of no row": lambda entry: entry._replace(body=None),
 }
 
@@ -143,3 +142,17 @@ def test_deployment_that_changes_what_a_query_returns_reads_no_answer_of_the_old
     assert isinstance(api.get("/queries/probe?id=42").json["data"], list)
     queries["probe"] = queries["product"]._replace(name="probe", returns="one")
     assert isinstance(api.get("/queries/probe?id=42").json["data"], dict)
+
+
+def test_answer_of_code_with_a_longer_ttl_is_fresh_for_the_ttl_of_this_code(api: Any, client: Any) -> None:
+    right = right_answer(api, client, LARGE)
+    [key] = keys_of(client, "entry")
+    entry = decode(client.get(key))
+    assert entry is not None
+    client.set(key, encode(entry._replace(fresh_until_ms=2**63)), px=60_000)
+    hit = api.get(LARGE)
+    assert hit.json == right
+    assert 0 < int(hit.cache_status.removeprefix("cacheaside; hit; ttl=")) <= 60
+    too_old = entry._replace(created_ms=entry.created_ms - 86_400_000, fresh_until_ms=2**63)
+    client.set(key, encode(too_old), px=60_000)
+    assert api.get(LARGE).cache_status.startswith("cacheaside; fwd=")

@@ -175,8 +175,9 @@ class Verifier:
         except BadParameters:  # the declared parameters have changed, and the SQL has not
             return None
         question = Question(query, values)
-        is_servable = question.keys.entry == key and question.accepts(entry, self._now_ms())
-        return _Candidate(entry._replace(body=None), question) if is_servable else None
+        if question.keys.entry != key or question.accept(entry, self._now_ms()) is None:
+            return None
+        return _Candidate(entry._replace(body=None), question)
 
     def _is_affordable(self, candidate: _Candidate, left_ms: int) -> bool:
         """Return whether to load. A load that takes more than what is left is done in proportion to that."""

@@ -153,7 +153,7 @@ def encode(entry: Entry) -> bytes:
 def decode(data: bytes) -> Entry | None:
     """Return the entry that `data` holds, or None if it holds none that this version can read. Never raises.
 
-    Whether it answers the question under whose key it was found, `Question.accepts` tells.
+    Whether it answers the question under whose key it was found, `Question.accept` tells.
     """
     if len(data) < _HEADER.size:
         return None

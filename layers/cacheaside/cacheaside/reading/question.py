@@ -51,14 +51,15 @@ class Question:
         """The values as the query string of a URL, from which `bind_text` makes the same values again."""
         return to_query_string(self.values)
 
-    def accepts(self, entry: Entry, now_ms: int) -> bool:
-        """Return whether a fill of this question can have made `entry`. Any other entry counts as missing.
+    def accept(self, entry: Entry, now_ms: int) -> Entry | None:
+        """Return `entry`, or None if no fill of this question can have made it. Such an entry counts as missing.
 
-        After a deployment that shortens the ttl, entries with the longer one are refused too.
+        Code with a longer ttl may have made it, before or during a deployment. Then the one returned is fresh for the
+        ttl of this code.
         """
+        if entry.question != self.digest or entry.created_ms > now_ms + _CLOCKS_DIFFER_MS:
+            return None
         longest_ms = self.query.policy.fresh_ms(found=entry.body is not None, chance=0)
-        return (
-            entry.question == self.digest
-            and entry.created_ms <= now_ms + _CLOCKS_DIFFER_MS
-            and entry.fresh_until_ms <= entry.created_ms + longest_ms
-        )
+        if entry.fresh_until_ms <= entry.created_ms + longest_ms:
+            return entry
+        return entry._replace(fresh_until_ms=entry.created_ms + longest_ms)

@@ -182,9 +182,9 @@ def _unchanged(question: Question, context: ReadContext, looked: Looked) -> Entr
 
 
 def _entry(question: Question, context: ReadContext, looked: Looked) -> Entry | None:
-    """Return the entry if it can be read, and answers this question."""
+    """Return the entry if it can be read, and answers this question. It is fresh for no longer than the ttl."""
     entry = decode(looked.entry) if looked.entry is not None else None
-    return entry if entry is not None and question.accepts(entry, context.now_ms()) else None
+    return question.accept(entry, context.now_ms()) if entry is not None else None
 
 
 def _failure(
