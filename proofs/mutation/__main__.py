@@ -41,11 +41,14 @@ def main() -> int:
 
 def _attack(room: str, *, again: bool) -> int:
     folder = _folder(room)
-    names = [name for name, status in _results(folder).items() if status != "killed"] if again else []
-    if not again or names:
-        command = [_MUTMUT, "run", "--max-children", _CHILDREN, *names]
-        subprocess.run(command, cwd=folder, env=_environment(), check=True)
+    if not again:
+        _run(folder)
+    elif names := [name for name, status in _results(folder).items() if status != "killed"]:
+        _run(folder, *names)
     results = _results(folder)
+    if again and (names := [name for name, status in results.items() if status in _UNTRIED]):
+        _run(folder, *names)  # of functions that were changed, which it has only now read
+        results = _results(folder)
     counts = Counter(results.values())
     print(f"{room}: {len(results)} mutants,", ", ".join(f"{count} {status}" for status, count in counts.items()))
     survivors = [name_of(_mutmut(folder, "show", name)) for name, status in results.items() if status in _SURVIVED]
@@ -55,6 +58,11 @@ def _attack(room: str, *, again: bool) -> int:
     for line in wrong:
         print(line)
     return int(bool(wrong))
+
+
+def _run(folder: Path, *mutants: str) -> None:
+    command = [_MUTMUT, "run", "--max-children", _CHILDREN, *mutants]
+    subprocess.run(command, cwd=folder, env=_environment(), check=True)
 
 
 def _folder(room: str) -> Path:

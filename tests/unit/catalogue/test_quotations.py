@@ -39,4 +39,5 @@ def test_parts_are_blank_and_all_else_stays_at_its_place(sql: str, rest: str) ->
 
 
 def test_each_part_is_from_its_first_character_to_its_last() -> None:
+    assert [(part.start, part.stop) for part in quotations("'a b' c")] == [(0, 5)]
     assert [(part.start, part.stop) for part in quotations("a 'b' /*c*/ d")] == [(2, 5), (6, 11)]

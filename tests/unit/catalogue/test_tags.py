@@ -128,6 +128,12 @@ def test_table_of_any_name_is_found_in_its_tags_and_changes(table: str, key: str
     assert changed_tags([f"{table}:{key}", table]) == (table, f"{table}:*")
 
 
+def test_more_than_a_thousand_changed_rows_of_a_table_are_the_whole_table() -> None:
+    changes = [f"orders:{number}" for number in range(1_001)]
+    assert changed_tags(changes[:1_000]) == ("orders", *sorted(changes[:1_000]))
+    assert changed_tags(changes) == ("orders", "orders:*")
+
+
 def test_parameters_that_differ_in_case_are_two() -> None:
     tag, both = '"Post":{authorId},{authorid}', {name: parameter(name) for name in ("authorId", "authorid")}
     check_tag(tag, both)

@@ -62,6 +62,7 @@ class Database:
         )
 
     def command_facts(self, command: Command) -> StatementFacts:
+        assert command.name == "c"
         return StatementFacts(**self.other_facts)
 
 
@@ -93,6 +94,7 @@ def problems(functions: Path, tags: str, reads: set[str], calls: set[str] = froz
     path = write(functions, tags)
     found = check_statements(functions, Database(reads, calls, **facts)).problems
     assert all((problem.path, problem.line) == (path, 3) for problem in found)
+    assert [problem.fix for problem in found] == [Fix(header=each.message.partition("; write ")[2]) for each in found]
     return [problem.message for problem in found]
 
 
@@ -242,6 +244,21 @@ def test_line_to_write_is_the_header_that_means_the_name(functions: Path, name: 
     assert problems(functions, f"[{toml}]", {name}) == []
 
 
+def test_line_to_write_replaces_a_setting_of_another_notation(functions: Path) -> None:
+    path = write(functions, "[]")
+    path.write_text(path.read_text().replace("-- tags ", '-- "tags" '))
+    [problem] = check_statements(functions, Database({"orders"}, set())).problems
+    assert problem.message.endswith('; write -- tags = ["orders"]')
+
+
+@pytest.mark.parametrize("type_", ["number", "timestamp"])
+def test_row_cannot_be_named_by_a_value_that_has_several_texts(functions: Path, type_: str) -> None:
+    path = write(functions, '["products:{line}"]')
+    path.write_text(path.read_text().replace('params.line = { type = "integer"', f'params.line = {{ type = "{type_}"'))
+    [problem] = check_statements(functions, Database({"products"}, set())).problems
+    assert f"the primary key of products is (id bigint), not (line {type_})" in problem.message
+
+
 def test_row_of_a_table_with_a_quoted_name(functions: Path) -> None:
     scans = [Scan('"a:b"', frozenset({("id", "id")}))]
     assert problems(functions, """['"a:b":{id}']""", {'"a:b"'}, scans=scans) == []
@@ -293,6 +310,10 @@ def test_refusal_that_a_right_would_end_comes_with_the_statement(functions: Path
     write(functions, "[]")
     [problem] = check_statements(functions, Refuses(set(), set())).problems
     assert (problem.line, problem.fix) == (8, Fix(statement=fix) if fix else None)
+
+
+def test_refusal_says_its_reason_where_it_is_not_caught() -> None:
+    assert str(StatementRefused("relation does not exist", 3)) == "relation does not exist"
 
 
 def test_file_that_is_wrong_is_a_problem_beside_those_of_the_others(functions: Path) -> None:
@@ -349,10 +370,10 @@ def test_warning_about_an_answer_that_changes_without_a_write_names_the_line_tha
 
 
 def test_role_that_cannot_be_taken_is_a_warning_once(functions: Path) -> None:
-    write(functions, "[]", "a")
-    write(functions, "[]", "b")
+    first, _ = write(functions, "[]", "a"), write(functions, "[]", "b")
     checked = check_statements(functions, Database(set(), set(), not_as_role="permission denied"))
-    assert [each.message.rpartition(": ")[2] for each in checked.warnings] == ["permission denied"]
+    says = "checked as the role of this session, which cannot act as the function's: permission denied"
+    assert checked.warnings == (Finding(first, 8, says),)
 
 
 def test_row_tag_is_not_enough_if_the_plan_leaves_out_a_scan(functions: Path) -> None:

@@ -39,6 +39,14 @@ _PARAMETER_KEYS: Final = frozenset(
         *("min", "max", "min_length", "max_length", "pattern", "values"),
     }
 )
+_ORDERED_TYPES: Final = ("integer", "number", "date", "timestamp")
+_TYPES_OF_OPTION: Final[Mapping[str, tuple[str, ...]]] = {
+    "min": _ORDERED_TYPES,
+    "max": _ORDERED_TYPES,
+    "min_length": ("text", "a list"),
+    "max_length": ("text", "a list"),
+    "pattern": ("text",),
+}
 # API Gateway ends a request after 30 s, and the function needs some of that time itself.
 _TIMEOUT_AT_MOST_MS: Final = 25_000
 
@@ -226,6 +234,7 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
     if (scalar == "enum") != bool(options.get("values")):
         raise file.error(key, f'values = ["…"] goes with type enum and only with it; {name} is of type {written}')
     try:
+        _check_options(options, scalar, is_list=is_list)
         plain = Parameter(name=name, type=scalar)
         parameter = Parameter(
             name=name,
@@ -250,6 +259,14 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
         raise file.error(key, f"{key}: {error}") from None
 
 
+def _check_options(options: Mapping[str, Any], scalar: str, *, is_list: bool) -> None:
+    """Raise ValueError for an option that would have no effect with this type."""
+    for option in options.keys() & _TYPES_OF_OPTION.keys():
+        types = _TYPES_OF_OPTION[option]
+        if scalar not in types and not ("a list" in types and is_list):
+            raise ValueError(f"{option} is for {', '.join(types)}, and not for {scalar}")
+
+
 def _bound(plain: Parameter, options: Mapping[str, Any], option: str) -> Any:
     return plain.from_json(options[option]) if option in options else None
 
@@ -270,7 +287,7 @@ def _values(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _length(options: Mapping[str, Any], option: str) -> int | None:
     length = options.get(option)
-    if length is not None and (not isinstance(length, int) or length < 0):
+    if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 0):
         raise ValueError(f"{option} must be a whole number, not {length!r}")
     return length
 

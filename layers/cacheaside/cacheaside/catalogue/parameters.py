@@ -68,7 +68,7 @@ def _number(raw: str) -> Decimal:
     value = Decimal(raw)
     # Digits without an exponent or trailing zeros. Decimal.normalize would write 100 as 1E+2, and keep the sign of -0.
     digits = format(value, "f") if value else "0"
-    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    digits = digits.rstrip("0") if "." in digits else digits  # Decimal reads "1." too
     if len(digits) > _DIGITS_AT_MOST:  # it had an exponent, and without one this parser would refuse it
         raise ValueError("a number, such as 9.99")
     return Decimal(digits)

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.sql_file import SqlFile, read_sql_file
 from cacheaside.catalogue.statements import Command, Query, Statement
-from cacheaside.catalogue_check.facts import DatabaseObject, Facts, StatementFacts, StatementRefused
+from cacheaside.catalogue_check.facts import Facts, StatementFacts, StatementRefused
 from cacheaside.catalogue_check.findings import CatalogueCheck, Finding, Fix, Message
 from cacheaside.catalogue_check.statement_rules import (
     claim_problems,
@@ -63,7 +63,7 @@ class _Check:
     def __init__(self, database: FactSource, callers: Callers) -> None:
         self.problems: list[Finding] = []
         self.warnings: list[Finding] = []
-        self.objects: dict[str, DatabaseObject] = {}
+        self.objects: set[str] = set()  # by their tags
         self._database = database
         self._callers = callers
         self._objections: set[str] = set()
@@ -111,4 +111,4 @@ class _Check:
         for each in objects_read(query, facts):
             if each.tag not in self.objects and (message := unrecorded(each)):
                 yield message
-            self.objects[each.tag] = each
+            self.objects.add(each.tag)
