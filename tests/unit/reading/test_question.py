@@ -22,7 +22,7 @@ QUERY = Query(
     timeout_ms=10_000,
     tags=("a", "b"),
     parameters={"x": PARAMETER},
-    policy=Policy(ttl_ms=60_000, negative_ttl_ms=5_000),
+    policy=Policy(ttl_ms=60_000, negative_ttl_ms=5_000, jitter=0.5),
 )
 VALUES: dict[str, Value] = {"x": "7"}
 
