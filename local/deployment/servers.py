@@ -16,6 +16,7 @@ __all__ = ["complete_caches", "create_servers", "delete_servers"]
 
 _PASSWORD: Final = "to-ask-whether-it-is-ready"  # noqa: S105  # MiniStack demands one; functions have tokens
 _CLI: Final = ("redis-cli", "-p", "7000")
+_STARTED_S: Final = 300.0
 _ATTEMPTS: Final = 300
 _PAUSE_S: Final = 0.2
 _REPLICA: Final = ("--daemonize", "yes", "--save", "", "--replicaof", "127.0.0.1", "7000")
@@ -107,8 +108,9 @@ def _found(listed: list[Any], **names: str) -> bool:
 
 
 def _available(emulator: Emulator, describe: Callable[[], list[Any]], status: str) -> Any:
-    while (server := describe()[0])[status] == "creating":
-        time.sleep(0.2)
+    deadline = time.monotonic() + _STARTED_S
+    while (server := describe()[0])[status] == "creating" and time.monotonic() < deadline:
+        time.sleep(_PAUSE_S)
     if server[status] != "available":
         raise LocalError(f"the emulator could not start a server: {emulator.log} says why")
     return server

@@ -32,7 +32,7 @@ grant rds_iam to "$POSTGRES_USER" with admin option;
 $database
 SQL
 fi
-# An emulator asks with the password that it invented whether the database is ready. On RDS there is none.
+# See pam_script_auth.
 printf '%s %s' "$POSTGRES_USER" "${POSTGRES_PASSWORD-}" >/run/ready_password
 chown postgres /run/ready_password
 chmod 600 /run/ready_password
