@@ -61,7 +61,7 @@ def test_file_is_read(tmp_path: Path) -> None:
         ("customers:{id}", "customers:{ident}", 4, "tag 'customers:{ident}' names the parameter ident"),
         ("customers:{id}", "customers:{state}", 4, "tag 'customers:{state}' needs the parameter state to be one value"),
         ('"integer"', '"int"', 5, "type must be one of text, integer"),
-        ("min = 1", "least = 1", 5, "least is not an option"),
+        ("min = 1", "least = 1", 5, "least is not an option of a parameter; it takes default, description, example,"),
         ("example = 7", "example = 0", 5, "params.id: id must be at least 1"),
         ("min = 1", "min = 1e9999999999999999999", 1, "the header is not TOML: 1e9999999999999999999 has too"),
         ("min = 1", f"min = {'9' * 5000}", 1, "the header is not TOML"),
@@ -196,6 +196,7 @@ def test_parameters_that_are_no_tables_are_named_with_the_notation(tmp_path: Pat
 
 def test_settings_at_their_limits_are_accepted(tmp_path: Path) -> None:
     limits = (
+        'returns = "one"',
         'timeout = "25s"',
         "jitter = 0.5",
         "early_refresh = 10",
@@ -205,7 +206,7 @@ def test_settings_at_their_limits_are_accepted(tmp_path: Path) -> None:
         'client = "3s"',
     )
     query = load(tmp_path, GOOD.replace("-- stale ", "".join(f"-- {limit}\n" for limit in limits) + "-- stale "))
-    assert query.timeout_ms == 25_000
+    assert (query.returns, query.timeout_ms) == ("one", 25_000)
     policy = query.policy
     assert (policy.jitter, policy.early_refresh, policy.compress, policy.new_answers) == (0.5, 10.0, False, 1)
     assert (policy.local_ms, policy.client_ms) == (2_000, 3_000)
