@@ -261,9 +261,8 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
 
 def _check_options(options: Mapping[str, Any], scalar: str, *, is_list: bool) -> None:
     """Raise ValueError for an option that would have no effect with this type."""
-    for option in options.keys() & _TYPES_OF_OPTION.keys():
-        types = _TYPES_OF_OPTION[option]
-        if scalar not in types and not ("a list" in types and is_list):
+    for option, types in _TYPES_OF_OPTION.items():
+        if option in options and scalar not in types and not ("a list" in types and is_list):
             raise ValueError(f"{option} is for {', '.join(types)}, and not for {scalar}")
 
 
