@@ -1,9 +1,9 @@
 """`python -m bench.flooding [VALUES]`: whether a caller with many values pushes out the answers of others.
 
-One caller asks about VALUES different values of a query, each once. Meanwhile others ask about 150 of the same query,
+One caller asks about VALUES different values of a query, each once. Meanwhile others ask about 3,000 of the same query,
 by Zipf's law, once for every five questions of that caller. Their answers take up a tenth of the cache, and those of
-the caller do not fit. A table tells how many of the others' questions are hits in the last third of the flood, for each
-eviction policy, without and with the limit on new answers.
+100,000 values are more than twice as large as it. A table tells how many of the others' questions are hits in the last
+third of the flood, for each eviction policy, without and with the limit on new answers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from cacheaside.catalogue.parameters import Parameter
-from cacheaside.catalogue.policy import Policy
+from cacheaside.catalogue.policy import NEW_ANSWERS, Policy
 from cacheaside.catalogue.statements import Query
 from cacheaside.drivers.cache.cache import Cache
 from cacheaside.reading.outcome import NO_ROOM
@@ -32,14 +32,15 @@ from local.servers.valkey import ValkeyServer
 
 __all__ = ["Flood", "flooded_cache"]
 
-_VALUES: Final = 10_000
-_OTHERS: Final = 150
+_VALUES: Final = 100_000
+_OTHERS: Final = 3_000
 _FLOOD_FOR_ONE: Final = 5
 _BODY_BYTES: Final = 2_000
 _POLICIES: Final = ("volatile-lru", "allkeys-lru", "volatile-lfu", "volatile-ttl", "volatile-random")
-_LIMITS: Final = {"no limit": 1_000_000_000, "limit": 300}
-# Room for the others' answers, those that the limit admits, and those that are kept briefly.
-_MAXMEMORY: Final = "4mb"
+_LIMITS: Final = {"no limit": 1_000_000_000, "limit": NEW_ANSWERS}
+# A fifth of the smallest node of ElastiCache. There is room for the others' answers, for those that the limit admits,
+# and for those that are kept briefly: 2,000 values in a second take up 20 MB.
+_MAXMEMORY: Final = "100mb"
 
 
 class Flood:

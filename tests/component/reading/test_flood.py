@@ -19,7 +19,7 @@ MAXMEMORY = "4mb"
 
 def hits_after_flood(new_answers: int) -> tuple[int, int]:
     """Return how many of the others' answers are left, and how many of the flood found no room."""
-    # It evicts first what ends first. By any other policy, a machine that loads 1,000 values in 2 s evicts more.
+    # It evicts first what ends first. By any other policy, what 1,000 values in 2 s take up briefly evicts the others.
     with flooded_cache("volatile-ttl", MAXMEMORY) as server, closing(redis.from_url(server.url)) as client:
         client.config_set("maxmemory-samples", 64)
         flood = Flood(server, new_answers)
