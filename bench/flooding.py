@@ -2,8 +2,9 @@
 
 One caller asks about VALUES different values of a query, each once. Meanwhile others ask about 3,000 of the same query,
 by Zipf's law, once for every five questions of that caller. Their answers take up a tenth of the cache, and those of
-100,000 values are more than twice as large as it. A table tells how many of the others' questions are hits in the last
-third of the flood, for each eviction policy, without and with the limit on new answers.
+100,000 values are more than twice as large as it. All ask at most as often as `ReadsPerSecond` lets them by default. A
+table tells how many of the others' questions are hits in the last third of the flood, for each eviction policy, without
+and with the limit on new answers.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import random
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,11 +37,12 @@ __all__ = ["Flood", "flooded_cache"]
 _VALUES: Final = 100_000
 _OTHERS: Final = 3_000
 _FLOOD_FOR_ONE: Final = 5
+_READS_A_SECOND: Final = 1_000
 _BODY_BYTES: Final = 2_000
 _POLICIES: Final = ("volatile-lru", "allkeys-lru", "volatile-lfu", "volatile-ttl", "volatile-random")
 _LIMITS: Final = {"no limit": 1_000_000_000, "limit": NEW_ANSWERS}
 # A fifth of the smallest node of ElastiCache. There is room for the others' answers, for those that the limit admits,
-# and for those that are kept briefly: 2,000 values in a second take up 20 MB.
+# and for those that are kept briefly.
 _MAXMEMORY: Final = "100mb"
 
 
@@ -88,12 +91,14 @@ def hit_ratio(flood: Flood, values: int, progress: Progress) -> float:
     others, weights = range(1, _OTHERS + 1), list(itertools.accumulate(1 / rank for rank in range(1, _OTHERS + 1)))
     for other in others:
         flood.ask(other)
-    hits = []
+    hits: list[bool] = []
+    began = time.monotonic()
     for done in flood.flood(values):
         if done % _FLOOD_FOR_ONE == 0:
             [other] = chance.choices(others, cum_weights=weights)
             hits.append(flood.ask(other).outcome.source.is_hit)
         progress(done, values)
+        time.sleep(max(0.0, began + (done + len(hits)) / _READS_A_SECOND - time.monotonic()))
     last = hits[-len(hits) // 3 :]
     return sum(last) / len(last)
 
