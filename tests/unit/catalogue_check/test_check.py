@@ -403,7 +403,8 @@ def test_result_without_problems_is_one_line(functions: Path) -> None:
     ],
 )
 def test_a_claim_is_refused_where_callers_send_no_tokens(functions: Path, callers: Callers, refused: list[str]) -> None:
-    claim = '-- params.user = { type = "text", source = "claim:sub" }\nselect %(user)s'
+    claim = '-- params.user = { type = "text", source = "claim:sub" }\n'
+    claim += '-- params.id = { type = "integer" }\nselect %(user)s, %(id)s'
     write(functions, "[]").write_text(f'-- summary = "x"\n-- ttl = "60s"\n-- tags = []\n{claim}')
     (functions / "commands").mkdir()
     (functions / "commands" / "c.sql").write_text(f'-- summary = "x"\n{claim}')
