@@ -2,9 +2,9 @@
 
 One caller asks about VALUES different values of a query, each once. Meanwhile others ask about 3,000 of the same query,
 by Zipf's law, once for every five questions of that caller. Their answers take up a tenth of the cache, and those of
-100,000 values are more than twice as large as it. All ask at most as often as `ReadsPerSecond` lets them by default. A
-table tells how many of the others' questions are hits in the last third of the flood, for each eviction policy, without
-and with the limit on new answers.
+100,000 values are more than twice as large as it. During the flood, all together ask at most 1,000 times a second, the
+default of `ReadsPerSecond`. A table tells how many of the others' questions are hits in the last third of the flood,
+for each eviction policy, without and with the limit on new answers.
 """
 
 from __future__ import annotations

@@ -112,5 +112,5 @@ def _available(emulator: Emulator, describe: Callable[[], list[Any]], status: st
     while (server := describe()[0])[status] == "creating" and time.monotonic() < deadline:
         time.sleep(_PAUSE_S)
     if server[status] != "available":
-        raise LocalError(f"the emulator could not start a server: {emulator.log} says why")
+        raise LocalError(f"the emulator did not start a server, whose state is {server[status]}: see {emulator.log}")
     return server

@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
+from copy import deepcopy
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
@@ -214,7 +215,7 @@ def _changed(event: dict[str, Any], changes: list[tuple[tuple[str, ...], Any, bo
         if isinstance(inside, dict):
             inside.pop(name, None)
             if not is_removed:
-                inside[name] = value
+                inside[name] = deepcopy(value)  # the next change may be inside it, and other cases draw it too
     return event
 
 

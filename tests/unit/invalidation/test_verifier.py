@@ -129,6 +129,18 @@ def test_answer_that_differs_after_everything_is_invalidated_is_stale(caplog: py
     assert vars(record)["parameters"] == {"id": 1}
 
 
+@pytest.mark.parametrize(("stale_ms", "loaded"), [(0, []), (60_000, [1])])
+def test_answer_of_code_with_a_longer_ttl_is_compared_as_long_as_readers_get_it(
+    stale_ms: int, loaded: list[int]
+) -> None:
+    query = QUERY._replace(policy=QUERY.policy._replace(ttl_ms=20_000, stale_ms=stale_ms))
+    world = World(query)
+    world.stored(1, query)
+    world.answers[1] = b"new"
+    assert len(world.verifier.verify().stale) == len(loaded)
+    assert world.loaded == loaded
+
+
 def test_answer_to_an_empty_text_is_compared() -> None:
     text = QUERY._replace(parameters={"id": Parameter(name="id", type="text")})
     world = World(text)

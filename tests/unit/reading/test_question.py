@@ -128,6 +128,11 @@ def test_entry_of_code_with_a_longer_ttl_is_fresh_for_the_ttl_of_this_code(fresh
     assert accepted(body=None, fresh_until_ms=NOW_MS + fresh_ms) == no_row
 
 
+@pytest.mark.parametrize("changes", [{"fresh_until_ms": NOW_MS + 57_000}, {"body": None, "fresh_until_ms": NOW_MS + 1}])
+def test_entry_that_is_fresh_for_less_than_the_ttl_stays_so(changes: dict[str, Any]) -> None:
+    assert accepted(**changes) == ENTRY._replace(**changes)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -162,7 +162,7 @@ def _command(file: SqlFile) -> Command:
 
 
 def _statement(file: SqlFile, keys: frozenset[str]) -> dict[str, Any]:
-    for key in file.header.keys() - keys:
+    for key in (key for key in file.header if key not in keys):
         raise file.error(key, f"{key} is not a setting; it takes {', '.join(sorted(keys))}")
     summary = file.header.get("summary")
     if not isinstance(summary, str) or not summary:
@@ -214,7 +214,7 @@ def _parameters(file: SqlFile) -> dict[str, Parameter]:
             raise CatalogueError(
                 file.path, line, f'%({name})s is not declared; add -- params.{name} = {{ type = "…" }}'
             )
-    for name in parameters.keys() - file.placeholders.keys():
+    for name in (name for name in parameters if name not in file.placeholders):
         raise file.error(f"params.{name}", f"{name} is declared but the SQL does not use %({name})s")
     return parameters
 
@@ -223,7 +223,7 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
     key = f"params.{name}"
     if not isinstance(options, dict):
         raise file.error(key, f'{key} must be a table, such as {{ type = "integer", default = 10 }}')
-    for option in options.keys() - _PARAMETER_KEYS:
+    for option in (option for option in options if option not in _PARAMETER_KEYS):
         raise file.error(
             key, f"{option} is not an option of a parameter; it takes {', '.join(sorted(_PARAMETER_KEYS))}"
         )
@@ -231,7 +231,7 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
     scalar, is_list = (written.removesuffix("[]"), written.endswith("[]")) if isinstance(written, str) else ("", False)
     if scalar not in SCALAR_TYPES:
         raise file.error(key, f"type must be one of {', '.join(SCALAR_TYPES)}, or a list of one, such as integer[]")
-    if (scalar == "enum") != bool(options.get("values")):
+    if (scalar == "enum") != ("values" in options) or options.get("values") == []:
         raise file.error(key, f'values = ["…"] goes with type enum and only with it; {name} is of type {written}')
     try:
         _check_options(options, scalar, is_list=is_list)
@@ -253,6 +253,7 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
         if parameter.claim and (is_list or "default" in options or "required" in options):
             raise ValueError("a claim is one value that is always there: leave out default, required and []")
         # The parameter checks its own default and example, so it must exist before they are read.
+        _check_bounds(parameter)
         default, example = (_sample(parameter, options, key) for key in ("default", "example"))
         return parameter._replace(default=default, example=example)
     except (ValueError, TypeError) as error:
@@ -260,10 +261,23 @@ def _parameter(file: SqlFile, name: str, options: object) -> Parameter:
 
 
 def _check_options(options: Mapping[str, Any], scalar: str, *, is_list: bool) -> None:
-    """Raise ValueError for an option that would have no effect with this type."""
+    """Raise ValueError for an option that does not belong to this type, and for two that exclude each other."""
     for option, types in _TYPES_OF_OPTION.items():
         if option in options and scalar not in types and not ("a list" in types and is_list):
             raise ValueError(f"{option} is for {', '.join(types)}, and not for {scalar}")
+    if "default" in options and options.get("required") is True:
+        raise ValueError("a parameter with a default is not required; leave out one of the two")
+
+
+def _check_bounds(parameter: Parameter) -> None:
+    """Raise ValueError if no value is within the bounds."""
+    bounds: dict[str, tuple[Any, Any]] = {
+        "min is greater than max": (parameter.minimum, parameter.maximum),
+        "min_length is greater than max_length": (parameter.min_length, parameter.max_length),
+    }
+    for problem, (low, high) in bounds.items():
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"{problem}: no value is within them")
 
 
 def _bound(plain: Parameter, options: Mapping[str, Any], option: str) -> Any:

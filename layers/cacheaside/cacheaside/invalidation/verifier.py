@@ -36,6 +36,7 @@ from urllib.parse import parse_qs
 
 from cacheaside.catalogue.catalogue import Catalogue
 from cacheaside.catalogue.parameters import bind_text
+from cacheaside.catalogue.policy import Freshness
 from cacheaside.clock import epoch_ms, monotonic_ms
 from cacheaside.errors import BadParameters, CacheUnavailable, DatabaseError, DatabaseUnavailable
 from cacheaside.invalidation.verification import StaleAnswer, Verification, loggable
@@ -74,10 +75,14 @@ class VerifiedEntries(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """An entry that can be compared, without its body, and the question that it answers."""
+    """An entry that can be compared, without its body, the question that it answers, and until when it is fresh.
+
+    The entry is as it was stored. Code with a longer ttl may have made it: see `Question.accept`.
+    """
 
     entry: Entry
     question: Question
+    fresh_until_ms: int
 
 
 class Verifier:
@@ -152,7 +157,7 @@ class Verifier:
             if left_ms <= 0:
                 return
             candidate = self._known[read] = known[read] if read in known else self._candidate(read[0])
-            if candidate is None or not self._has_current_tags(candidate):
+            if candidate is None or not self._is_given(candidate):
                 yield None
             elif self._is_affordable(candidate, left_ms):
                 try:
@@ -175,25 +180,29 @@ class Verifier:
         except BadParameters:  # the declared parameters have changed, and the SQL has not
             return None
         question = Question(query, values)
-        if question.keys.entry != key or question.accept(entry, self._now_ms()) is None:
+        accepted = question.accept(entry, self._now_ms())
+        if question.keys.entry != key or accepted is None:
             return None
-        return _Candidate(entry._replace(body=None), question)
+        return _Candidate(entry._replace(body=None), question, accepted.fresh_until_ms)
 
     def _is_affordable(self, candidate: _Candidate, left_ms: int) -> bool:
         """Return whether to load. A load that takes more than what is left is done in proportion to that."""
         load_ms = candidate.entry.load_ms
         return load_ms <= _LOAD_AT_MOST_MS and self._chance() * load_ms < left_ms
 
-    def _has_current_tags(self, candidate: _Candidate) -> bool:
-        """Return whether none of the entry's tags was invalidated."""
+    def _is_given(self, candidate: _Candidate) -> bool:
+        """Return whether readers are given the entry: it is young enough, and none of its tags was invalidated."""
+        policy = candidate.question.query.policy
+        if policy.freshness(candidate.fresh_until_ms, self._now_ms()) is Freshness.GONE:
+            return False
         return self._cache.values(candidate.question.keys.tags) == list(candidate.entry.tag_versions)
 
     def _is_servable(self, candidate: _Candidate) -> bool:
-        """Return whether the same entry is still in the cache, and none of its tags was invalidated."""
+        """Return whether the same entry is still in the cache, and readers are given it."""
         [data] = self._cache.values([candidate.question.keys.entry])
         entry = decode(data) if data is not None else None
         same = entry is not None and entry._replace(body=None) == candidate.entry
-        return same and self._has_current_tags(candidate)
+        return same and self._is_given(candidate)
 
     def _stale(self, differing: list[_Candidate]) -> list[_Candidate]:
         """Return those that can still be served when everything written before the comparison is invalidated."""

@@ -54,7 +54,8 @@ Steps = Generator[Step, Any, Outcome]
 _FIRST_PAUSE_MS: Final = 10
 _LONGEST_PAUSE_MS: Final = 250
 
-# An entry is stale for longer only if its lease is one that never ends.
+# An entry is stale for longer if nobody asked for it, if its ttl was shortened, or if its lease never ends. Then an
+# attempt to acquire tells whether the lease is alive.
 _REFRESHED_WITHIN_MS: Final = LONGEST_LOAD_MS + LEASE_MS
 
 

@@ -44,6 +44,13 @@ def test_the_state_is_what_the_policy_says_of_that_age(age_ms: int, expected: tu
     assert state(age_ms) == expected
 
 
+def test_an_entry_of_code_with_a_longer_ttl_is_fresh_for_the_ttl_of_the_catalogue() -> None:
+    asked = question()
+    shorter = asked.query._replace(policy=asked.query.policy._replace(ttl_ms=20_000))
+    answer = cached_answer(Tags(VERSION), Catalogue({"thing": shorter}, {}), found(asked), CREATED_MS + 1_000)  # type: ignore[arg-type]
+    assert (answer.state, answer.left_ms) == (State.FRESH, 19_000)
+
+
 @pytest.mark.parametrize("tag", [OTHER, None])
 def test_an_entry_whose_tag_has_moved_is_invalidated_however_fresh(tag: bytes | None) -> None:
     assert state(1_000, tag=tag) == (State.INVALIDATED, 0)
