@@ -15,13 +15,14 @@ from proofs.fuzz.fake_servers import serving
 from proofs.fuzz.postgres import STARTED, result
 from tests.component.support.question import question
 
-TEXT, INTEGER, NUMERIC, DATE, ARRAY = 25, 23, 1700, 1082, 1007
+TEXT, INTEGER, NUMERIC, DATE, ARRAY, JSON = 25, 23, 1700, 1082, 1007, 114
 
 
 @pytest.mark.parametrize(
     "columns",
     [
         *([(INTEGER, b"many")], [(NUMERIC, b"1e99999999999999999999")], [(DATE, b"2024-99-99")], [(ARRAY, b"{1,")]),
+        [(JSON, b"[" * 5_000)],
         *([], [(TEXT, b"{}"), (TEXT, b"{}")], [(TEXT, None)], [(INTEGER, b"1")]),
     ],
 )

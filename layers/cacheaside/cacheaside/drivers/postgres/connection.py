@@ -34,8 +34,9 @@ _CONNECT_S: Final = 3.0
 _PING_S: Final = 1.0
 
 # psycopg2 quotes a reply that it cannot parse, and cannot decode the quotation if it is not UTF-8. If a server sends a
-# value that is none of its type, or other columns than the statement has, Python's own errors get through.
-_FAILURES: Final = (psycopg2.Error, ValueError, ArithmeticError, LookupError)
+# value that is none of its type, nests it too deep, or sends other columns than the statement has, Python's own errors
+# get through.
+_FAILURES: Final = (psycopg2.Error, ValueError, ArithmeticError, LookupError, RecursionError)
 
 _NO_SLOT: Final = "OVRLD"  # of cacheaside.take_slot; classes of SQLSTATE from I to Z are free for applications
 
