@@ -78,11 +78,15 @@ def columns_of(cur: cursor, error: psycopg2.Error) -> list[str]:
     """Return the columns of the violated constraint from the catalog, in its order, without its expressions.
 
     Those of a foreign key are of the table that the command writes. Call it after the rollback of the failed command.
+    Raises ValueError, for `KeptConnection.run` to translate, if the answer is none that PostgreSQL sends.
     """
     diag = error.diag
     names: dict[str, Any] = {"schema": diag.schema_name, "table": diag.table_name, "constraint": diag.constraint_name}
     cur.execute(_COLUMNS, {**names, "referred_to": _rule_of(error) is _STILL_REFERRED_TO})
-    return [name for (name,) in cur.fetchall()]
+    columns = [name for (name,) in cur.fetchall()]
+    if not all(isinstance(name, str) for name in columns):
+        raise ValueError("not the names of columns")
+    return columns
 
 
 def _rule_of(error: psycopg2.Error) -> _Rule:
