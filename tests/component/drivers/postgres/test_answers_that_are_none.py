@@ -9,12 +9,16 @@ from typing import Any
 import psycopg2
 import pytest
 
+from cacheaside.catalogue.statements import Command
+from cacheaside.drivers.postgres.commands import Commands
 from cacheaside.drivers.postgres.connection import KeptConnection
 from cacheaside.drivers.postgres.constraints import columns_of
 from cacheaside.drivers.postgres.queries import Queries
 from cacheaside.errors import Conflict, DatabaseUnavailable
 from cacheaside.reading.steps import Load
 from cacheaside.settings import Authentication, DatabaseSettings
+from cacheaside.writing.idempotency import Idempotency
+from cacheaside.writing.writer import Committed
 from proofs.fuzz.fake_servers import serving
 from proofs.fuzz.postgres import STARTED, result
 from tests.component.support.question import question
@@ -51,6 +55,15 @@ def test_columns_of_a_constraint_that_are_no_names_are_left_out() -> None:
         assert isinstance(cause, psycopg2.Error)
         with pytest.raises(DatabaseUnavailable):
             kept.run(lambda cur: columns_of(cur, cause), 10)
+
+
+def test_second_row_of_an_idempotency_key_counts_for_nothing() -> None:
+    key = result([(TEXT, b"fingerprint"), (TEXT, b"{}"), (TEXT, b"7")], 2, 0)
+    answers = [result([(TEXT, b"7")], 1, 0), result([(TEXT, b"key")], 0, 0), key]
+    command = Command("c", "", "select 1", "many", 10_000, {})
+    with serving(partial(answer_all, answers)) as port:
+        commands = Commands(settings_of(port))
+        assert commands.execute(command, {}, Idempotency("key", "fingerprint")) == Committed(b"{}", "7", replayed=True)
 
 
 def answer_all(answers: list[bytes], client: Any) -> None:

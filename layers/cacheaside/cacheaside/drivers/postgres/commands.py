@@ -192,7 +192,7 @@ class Commands:
         rows = self._fetch(_SELECT_KEY, (idempotency.key,), deadline, texts=3)
         if not rows:
             raise Busy("the idempotency-key has just expired")  # pruned after a day, between the two statements
-        [(fingerprint, answer, transaction_id)] = rows
+        fingerprint, answer, transaction_id = rows[0]  # the key is a primary key
         if fingerprint != idempotency.fingerprint:
             raise IdempotencyKeyReused("the idempotency-key was used for another request")
         return Committed(None if answer is None else answer.encode(), transaction_id, replayed=True)
