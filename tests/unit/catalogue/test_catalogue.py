@@ -75,6 +75,7 @@ def test_file_is_read(tmp_path: Path) -> None:
         ("-- stale ", '-- returns = "two"\n-- stale ', 3, 'returns must be "many" or "one"'),
         ("-- stale ", '-- waited_out = "503s"\n-- stale ', 3, 'waited_out must be "503" or "load"'),
         ("-- stale ", "-- new_answers = 0\n-- stale ", 3, "new_answers must be a whole number from 1 to 1,000,000,000"),
+        ("-- stale ", "-- new_answers = 1000000001\n-- stale ", 3, "new_answers must be a whole number"),
         ("-- stale ", "-- new_answers = true\n-- stale ", 3, "new_answers must be a whole number"),
         ("-- stale ", "-- jitter = 0.6\n-- stale ", 3, "jitter must be a number from 0 to 0.5"),
         ("-- stale ", '-- verify = "no"\n-- stale ', 3, "verify must be true or false"),
@@ -313,6 +314,8 @@ def test_policy_of_a_query_is_read(tmp_path: Path) -> None:
     assert (policy.stale_if_error_ms, policy.negative_ttl_ms, policy.wait_ms) == (3_600_000, 2_000, 3_000)
     assert (policy.jitter, policy.early_refresh, policy.waited_out) == (0.1, 0.0, WaitedOut.LOAD)
     assert policy.new_answers == 7
+    most = settings.replace("new_answers = 7", "new_answers = 1_000_000_000")
+    assert load(tmp_path, GOOD.replace("-- stale ", most)).policy.new_answers == 1_000_000_000
     assert load(tmp_path, GOOD).policy.new_answers == NEW_ANSWERS
 
 

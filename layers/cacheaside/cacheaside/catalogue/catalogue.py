@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, TypeVar, cast, get_args
+from typing import Any, Final, NamedTuple, Self, TypeVar, get_args
 
 from cacheaside.catalogue.claims import claim_named
 from cacheaside.catalogue.durations import parse_duration_ms
@@ -168,7 +168,7 @@ def _statement(file: SqlFile, keys: frozenset[str]) -> dict[str, Any]:
     if not isinstance(summary, str) or not summary:
         raise file.error("summary", 'summary is missing; say in a few words what it does, such as summary = "…"')
     returns = file.header.get("returns", "many")
-    if returns not in ("many", "one"):
+    if returns not in get_args(Returns):
         raise file.error("returns", f'returns must be "many" or "one", not {returns!r}')
     timeout_ms = _duration(file, "timeout", "10s")
     if not 0 < timeout_ms <= _TIMEOUT_AT_MOST_MS:
@@ -177,7 +177,7 @@ def _statement(file: SqlFile, keys: frozenset[str]) -> dict[str, Any]:
         "name": file.name,
         "summary": summary,
         "sql": file.sql,
-        "returns": cast("Returns", returns),
+        "returns": returns,
         "timeout_ms": timeout_ms,
         "parameters": _parameters(file),
     }
