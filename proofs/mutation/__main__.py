@@ -47,7 +47,7 @@ def _attack(room: str, *, again: bool) -> int:
         _run(folder, *names)
     results = _results(folder)
     if again and (names := [name for name, status in results.items() if status in _UNTRIED]):
-        _run(folder, *names)  # of functions that were changed, which it has only now read
+        _run(folder, *names)  # those of functions that were changed: only the run before has made them
         results = _results(folder)
     counts = Counter(results.values())
     print(f"{room}: {len(results)} mutants,", ", ".join(f"{count} {status}" for status, count in counts.items()))

@@ -44,7 +44,7 @@ def test_row_that_is_no_json_text_is_that_of_a_database_that_cannot_be_reached(
         queries.forget()
 
 
-def test_columns_of_a_constraint_that_are_no_names_are_left_out() -> None:
+def test_columns_of_a_constraint_that_are_no_names_are_those_of_a_database_that_cannot_be_reached() -> None:
     violated = b"SERROR\0C23505\0Mthere is one\0sshop\0tproducts\0nproducts_name_key\0\0"
     answers = [b"E" + struct.pack("!i", len(violated) + 4) + violated, result([(TEXT, None)], 1, 0)]
     with serving(partial(answer_all, answers)) as port:
