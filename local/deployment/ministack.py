@@ -15,7 +15,7 @@ from local.containers import engine
 from local.containers.forward import forwarded
 from local.errors import LocalError
 from local.live.http import send
-from local.servers.processes import HOST, free_port
+from local.servers.processes import HOST, reserved_ports
 
 __all__ = ["KEYS", "REGION", "Emulator", "running_ministack"]
 
@@ -87,20 +87,37 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
     engine.require_image(FUNCTION_IMAGE)
     engine.tag(FUNCTION_IMAGE, f"{REGISTRY}/{FUNCTION_IMAGE}")
     engine.require_servers(*(f"{REGISTRY}/{image}" for image in SERVER_IMAGES))
-    address, port = engine.host_address(), free_port()
-    variables = {
+    address, log = engine.host_address(), folder / "ministack.log"
+    with reserved_ports() as ports, log.open("w") as output:
+        environment = {**os.environ, **_variables(ports, address, folder)}
+        process = subprocess.Popen([str(program)], env=environment, cwd=folder, stdout=output, stderr=output)
+        emulator = Emulator(f"http://{HOST}:{ports[0]}", address, log)
+        try:
+            with forwarded(address, [(HOST, ports[0])]):
+                while not _answers(process, emulator):
+                    time.sleep(0.2)
+                yield emulator
+        finally:
+            process.kill()  # it would end its containers one after the other, each with a grace period
+            process.wait()
+            engine.remove_containers(emulator.label)
+
+
+def _variables(ports: range, address: str, folder: Path) -> dict[str, str]:
+    return {
         **KEYS,
         # It names containers by account and stack, and removes those that have the name already: another run's.
-        "MINISTACK_ACCOUNT_ID": f"{port:012}",
+        "MINISTACK_ACCOUNT_ID": f"{ports[0]:012}",
         "MINISTACK_IMAGE_PREFIX": REGISTRY,
         "MINISTACK_REGION": REGION,
         "BIND_HOST": HOST,
-        "GATEWAY_PORT": str(port),
+        "GATEWAY_PORT": str(ports[0]),
         "MINISTACK_HOST": address,  # one name of this machine that it and its containers understand
         "DOCKER_NETWORK": "bridge",
         "MINISTACK_RDS_PUBLIC_ENDPOINT": "1",  # its certificates of databases name no container
-        "RDS_BASE_PORT": str(free_port()),
-        "ELASTICACHE_BASE_PORT": str(free_port()),
+        # It counts up from these. The container of a cache whose port is in use never starts, and it does not say so.
+        "RDS_BASE_PORT": str(ports[1]),
+        "ELASTICACHE_BASE_PORT": str(ports[len(ports) // 2]),
         "LAMBDA_EXECUTOR": "docker",
         "LAMBDA_DOCKER_FLAGS": f"-e SSL_CERT_FILE={_BUNDLE}",
         "MINISTACK_DOCKER_TIMEOUT": "300",  # its own patience is 10 s, and a busy engine needs longer
@@ -108,21 +125,6 @@ def running_ministack(root: Path, folder: Path) -> Iterator[Emulator]:
         "MINISTACK_HOSTNAME": "cacheaside",
         "TMPDIR": str(folder),
     }
-    log = folder / "ministack.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [str(program)], env={**os.environ, **variables}, cwd=folder, stdout=output, stderr=output
-        )
-    emulator = Emulator(f"http://{HOST}:{port}", address, log)
-    try:
-        with forwarded(address, [(HOST, port)]):
-            while not _answers(process, emulator):
-                time.sleep(0.2)
-            yield emulator
-    finally:
-        process.kill()  # it would end its containers one after the other, each with a grace period
-        process.wait()
-        engine.remove_containers(emulator.label)
 
 
 def _answers(process: subprocess.Popen[bytes], emulator: Emulator) -> bool:

@@ -48,20 +48,21 @@ def delete_servers(emulator: Emulator, name: str) -> None:
 def complete_caches(emulator: Emulator) -> None:
     """Tell all caches of the emulator all users of ElastiCache, and give a primary that has no replica its replicas."""
     client = emulator.client("elasticache")
-    for container in filter(_answers, engine.containers(emulator.label, "ministack=elasticache")):
+    answers = partial(_answers, emulator)
+    for container in filter(answers, engine.containers(emulator.label, "ministack=elasticache")):
         for user in client.describe_users()["Users"]:
             if user["UserId"] == user["UserName"]:  # those with IAM authentication
                 engine.run_in(
                     container, *_CLI, "ACL", "SETUSER", user["UserName"], "nopass", *user["AccessString"].split()
                 )
     for group in client.describe_replication_groups()["ReplicationGroups"]:
-        for container in filter(_answers, engine.containers(emulator.label, f"rg_id={group['ReplicationGroupId']}")):
+        for container in filter(answers, engine.containers(emulator.label, f"rg_id={group['ReplicationGroupId']}")):
             if "connected_slaves:0" in engine.run_in(container, *_CLI, "INFO", "replication"):
                 for port in range(7001, 7000 + len(group["NodeGroups"][0]["NodeGroupMembers"])):
                     engine.run_in(container, "valkey-server", "--port", str(port), *_REPLICA)
 
 
-def _answers(container: str) -> bool:
+def _answers(emulator: Emulator, container: str) -> bool:
     """Wait until the cache in the container answers. Returns False for one of a stack that is being deleted."""
     for _ in range(_ATTEMPTS):
         try:
@@ -71,7 +72,7 @@ def _answers(container: str) -> bool:
             if not engine.runs_or_will(container):
                 return False
         time.sleep(_PAUSE_S)
-    raise LocalError(f"the cache in the container {container} does not answer")
+    raise LocalError(f"the cache in the container {container} does not answer: see {emulator.log}")
 
 
 def _database(emulator: Emulator, name: str, choices: Mapping[str, str]) -> Any:

@@ -1,14 +1,21 @@
 """Processes and ports of this machine, from the operating system and without a dependency."""
 
+import errno
+import random
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-__all__ = ["HOST", "alive", "descendants", "free_port"]
+__all__ = ["HOST", "alive", "descendants", "free_port", "reserved_ports"]
 
 HOST = "127.0.0.1"
+
+# Systems give clients ports from 32768 on (Linux) or from 49152 on, so none of these is taken by a connection.
+_BLOCK = 100
+_BLOCKS = range(20_000, 32_000, _BLOCK)
 
 
 def free_port() -> int:
@@ -16,6 +23,37 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def reserved_ports() -> Iterator[range]:
+    """Yield successive ports that are free now. During the block no other caller of this function gets any of them.
+
+    Raises OSError if there are no such ports.
+    """
+    for first in random.sample(_BLOCKS, len(_BLOCKS)):
+        ports = range(first + 1, first + _BLOCK)
+        with ExitStack() as held:
+            try:
+                held.enter_context(_bound(first))  # other callers find it in use
+                for port in ports:
+                    _bound(port).close()
+            except OSError:
+                continue
+            yield ports
+            return
+    raise OSError(errno.EADDRINUSE, f"no {_BLOCK} successive ports are free")
+
+
+def _bound(port: int) -> socket.socket:
+    """Return a socket that has the port on all addresses, as the ports of containers are. Raises OSError."""
+    bound = socket.socket()
+    try:
+        bound.bind(("", port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
 
 
 def descendants(pid: int) -> list[int]:

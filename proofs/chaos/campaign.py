@@ -72,7 +72,7 @@ def run_campaign(
             _clients(context, target, campaign.history) as end_writes,
         ):
             _await(campaign.history, _COLD)  # sandboxes start, and the caches fill
-            campaign.history.operations.clear()
+            campaign.history.warm_up, campaign.history.operations = campaign.history.operations, []
             _await(campaign.history, _HEALTHY)
             began = time.monotonic()
 

@@ -88,6 +88,7 @@ class RuntimeFailure:
 
 @dataclass(slots=True)
 class History:
+    warm_up: list[Operation] = field(default_factory=list)  # before `operations`, while sandboxes start: not counted
     operations: list[Operation] = field(default_factory=list)
     drained: list[Drained] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
@@ -101,6 +102,7 @@ class History:
     def write(self, path: Path) -> None:
         """Write the record as lines of JSON, each with the kind of its entry."""
         kinds: dict[str, Sequence[object]] = {
+            "warm-up": self.warm_up,
             "operation": self.operations,
             "drained": self.drained,
             "probe": self.probes,

@@ -27,7 +27,8 @@ _UNDONE: Final = frozenset(["no-row", "idempotency-key-in-flight"])
 
 
 def attempts_of(history: History) -> list[Operation]:
-    return [each for each in history.operations if each.kind == "write"]
+    """Return all requests that write. The first attempts of a write may be those of the warm-up."""
+    return [each for each in (*history.warm_up, *history.operations) if each.kind == "write"]
 
 
 def problem_of(operation: Operation) -> str:

@@ -86,6 +86,11 @@ def test_value_before_its_write() -> None:
     assert promises(history(row(1, 1), write(2, 1), changes=1)) == ["only written values"]
 
 
+def test_first_attempt_of_a_write_may_be_one_of_the_warm_up() -> None:
+    first = replace(write(0, 1), status=0, content_type="", body="", key=True, left=True)
+    assert promises(history(row(1, 1), write(2, 1, key=True), changes=1, warm_up=[first])) == []
+
+
 @pytest.mark.parametrize(
     "others",
     [
