@@ -75,11 +75,12 @@ consistency: MINUTES ?= 2
 consistency: .venv ## writes of every kind while servers are killed and messages are lost; no answer may be stale (MINUTES=2, CACHE=node|cluster|pair|unnamed-pair)
 	@$(BIN)/python -m proofs.consistency $$(($(MINUTES) * 60)) --cache $(or $(CACHE),node)
 
-fuzz: MINUTES = 5
+fuzz: MINUTES ?= 5
 fuzz: .venv ## hostile input to every parser, driver and handler, at random (MINUTES=5, SEED=, GUIDED=1: guided by the code that a case makes run, CASE= of a TARGET, TARGET=parameters|entry|catalogue|postgres|valkey|sql|events)
 	@$(BIN)/python -m proofs.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(TARGET),--target $(TARGET)) $(if $(GUIDED),--guided) $(if $(CASE),--case $(CASE))
 
-chaos: .venv ## the stack under load and faults of every kind, and a checker of each answer (MINUTES=2, SEED=, CACHE=node|cluster|pair, REPORT=1)
+chaos: MINUTES ?= 5
+chaos: .venv ## the stack under load and faults of every kind, and a checker of each answer (MINUTES=5, SEED=, CACHE=node|cluster|pair, REPORT=1)
 	@$(BIN)/python -m proofs.chaos $$(($(MINUTES) * 60)) $(if $(CACHE),--cache $(CACHE)) $(if $(SEED),--seed $(SEED)) $(if $(REPORT),--report)
 
 EXAMPLES ?= 400

@@ -25,7 +25,8 @@ _CERTIFICATES: Final = ROOT / "layers" / "dependencies" / "certificates" / "rds-
 
 UNREACHABLE: Final = "database and cache of a stack are in isolated subnets, and cannot be reached from outside"
 _OPEN_A_TUNNEL: Final = """stack {stack}: {unreachable}.
-Open a tunnel through an instance in its VPC that FunctionSecurityGroup lets pass, in another terminal:
+Open a tunnel in another terminal, through an instance in its VPC that is a member of FunctionSecurityGroup, and of a
+group that lets it reach SSM:
 
   aws ssm start-session --target i-… --document-name AWS-StartPortForwardingSessionToRemoteHost \\
     --parameters host={host},portNumber={port},localPortNumber=15432
