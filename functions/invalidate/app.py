@@ -45,7 +45,7 @@ def invalidate_answers(request: Request) -> Response:
 
 
 def handler(event: dict[str, Any], context: Invocation) -> dict[str, Any] | None:
-    if "routeKey" in event:
+    if not isinstance(event, dict) or "routeKey" in event:
         return app.answer(event, context)
     polling = settings.mode is InvalidationMode.POLL
     left_s = context.get_remaining_time_in_millis() / 1000

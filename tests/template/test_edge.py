@@ -46,6 +46,13 @@ def test_nothing_is_kept_that_an_answer_does_not_allow() -> None:
     assert (KEY["MinTTL"], KEY["DefaultTTL"]) == (0, 0)
 
 
+def test_error_is_given_to_nobody_else() -> None:
+    """CloudFront keeps these for 10 s unless it is told otherwise, whatever their Cache-Control says."""
+    kept = {each["ErrorCode"]: each["ErrorCachingMinTTL"] for each in DISTRIBUTION["CustomErrorResponses"]}
+    assert kept == dict.fromkeys([400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504], 0)
+    assert all(each.keys() == {"ErrorCode", "ErrorCachingMinTTL"} for each in DISTRIBUTION["CustomErrorResponses"])
+
+
 def test_callers_with_other_credentials_share_no_answer() -> None:
     key = KEY["ParametersInCacheKeyAndForwardedToOrigin"]
     assert "Authorization" in key["HeadersConfig"]["Headers"]

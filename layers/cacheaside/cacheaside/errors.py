@@ -185,7 +185,7 @@ class CacheUnavailable(CacheasideError):
 
 
 class EntryTooLarge(CacheUnavailable):
-    """The time of a call was over while a large value was still passing. The server answers, and other values fit."""
+    """A value is too large for the time of a call, or announces too many elements. The server answers, others fit."""
 
 
 class WaitedTooLong(CacheasideError):

@@ -14,6 +14,14 @@ from tests.component.support.sql import Sql
 from tests.support.problem_document import check_problem
 
 ORDER = {"customer_id": 7, "product_ids": [1, 2], "quantities": [2, 1]}
+
+
+def pooled(user: str) -> Any:
+    """Return the caller as a user of an identity pool, all of whom have the same role."""
+    role = "arn:aws:sts::1:assumed-role/Users/CognitoIdentityCredentials"
+    return {"iam": {"userArn": role, "cognitoIdentity": {"identityId": user}}}
+
+
 BAD_ORDER = {**ORDER, "product_ids": [1, 999_999]}
 
 
@@ -100,6 +108,9 @@ def test_key_of_another_request_is_refused(api: Any, orders: Any) -> None:
         ({"iam": {"userArn": "arn:aws:iam::1:user/a"}}, {"iam": {"userArn": "arn:aws:iam::1:user/b"}}),
         ({"jwt": {"claims": {"sub": "a"}, "scopes": None}}, {"jwt": {"claims": {"sub": "b"}, "scopes": None}}),
         ({"iam": {"userArn": "arn:aws:iam::1:user/a"}}, None),
+        ({"jwt": {"claims": {"client_id": "a"}}}, {"jwt": {"claims": {"client_id": "b"}}}),  # tokens of services
+        ({"jwt": {"claims": {"azp": "a"}}}, {"jwt": {"claims": {"client_id": "a"}}}),
+        (pooled("a"), pooled("b")),
     ],
 )
 def test_key_of_another_caller_is_refused(api: Any, orders: Any, first: Any, second: Any) -> None:
@@ -109,6 +120,12 @@ def test_key_of_another_caller_is_refused(api: Any, orders: Any, first: Any, sec
     api.authorizer = second
     assert check_problem(place(api, "k"), 422)["type"] == "/docs#idempotency-key-reused"
     assert orders() == 1
+
+
+def test_key_of_a_caller_without_a_name_is_refused(api: Any, orders: Any) -> None:
+    api.authorizer = {"jwt": {"claims": {"iss": "issuer"}}}
+    assert check_problem(place(api, "k"), 400)["type"] == "/docs#bad-idempotency-key"
+    assert orders() == 0
 
 
 def test_404_for_no_row_is_replayed_too(api: Any, sql: Sql, orders: Any) -> None:

@@ -348,6 +348,13 @@ def test_query_string_binds_to_the_same_values(written: dict[str, list[str]]) ->
     assert repr(again) == repr(values)  # `==` cannot tell True, 1 and 1.0 apart
 
 
+def test_query_string_is_not_much_longer_than_what_a_caller_sends() -> None:
+    for sent in ("1e399", "-1E-397", "100", "123.456"):
+        values = bind_text(OF_ALL_TYPES, {"numbers": [sent] * 50})
+        assert len(to_query_string(values)) <= len(f"numbers={sent}&") * 50
+    assert to_query_string(bind_text(OF_ALL_TYPES, {"number": ["1e399"]})) == "number=1E399"
+
+
 def test_query_string_is_the_same_for_every_spelling() -> None:
     written = {"uuids": ["0E37DF36-F698-11E6-8DD4-CB9CED3DF976"], "number": ["+1.50"], "text": [""]}
     values = bind_text(OF_ALL_TYPES, written)

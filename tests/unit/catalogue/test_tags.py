@@ -26,6 +26,8 @@ def parameter(name: str, **options: object) -> Parameter:
         ("days:{day}", {"day": date(2025, 1, 31)}, ("days:2025-01-31", "days:*")),
         ("flags:{on}", {"on": True}, ("flags:true", "flags:*")),
         ("names:{name}", {"name": "{id}: a, b"}, ("names:{id}: a, b", "names:*")),
+        ("names:{name}", {"name": "é" * 512}, (f"names:{'é' * 512}", "names:*")),
+        ("names:{name}", {"name": "a" * 513}, ("names:*",)),  # such a row is recorded as the table
     ],
 )
 def test_answer_about_a_row_depends_on_the_row_and_on_changes_of_many(

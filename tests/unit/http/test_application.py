@@ -11,6 +11,8 @@ import pytest
 from cacheaside.errors import BadParameters, ParameterProblem
 from cacheaside.http import application
 from cacheaside.http.application import Application
+from cacheaside.http.callers import caller_of, claims_of
+from cacheaside.http.documents import json_response
 from cacheaside.http.messages import Request, Response
 from cacheaside.http.problems import problem_response
 from tests.support.root import ROOT
@@ -52,10 +54,24 @@ HTTP = {"requestContext": {"http": {"method": "GET"}}, "rawPath": "/health", "ro
         ),
         *({**HTTP, "headers": ["a"]}, {**HTTP, "headers": {"a": 1}}, {**HTTP, "rawQueryString": {"a": "b"}}),
         {**HTTP, "requestContext": {"http": {"method": 1}}},
+        *(None, [], "x", 5),
     ],
 )
 def test_event_that_is_none_of_a_gateway_is_the_callers_error(event: Any, caplog: pytest.LogCaptureFixture) -> None:
     response = Application().answer(event, INVOCATION)
+    assert (response["statusCode"], json.loads(response["body"])["type"]) == (400, "/docs#bad-body")
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "authorizer",
+    [*("x", [1], {"jwt": "x"}, {"jwt": {"claims": ["x"]}}), *({"iam": "x"}, {"iam": {"userArn": 5}})],
+)
+def test_authorizer_of_another_form_is_the_callers_error(authorizer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    app = Application()
+    app.route("/health")(lambda request: json_response([claims_of(request), caller_of(request)]))
+    event = {**HTTP, "requestContext": {**HTTP["requestContext"], "authorizer": authorizer}}
+    response = app.answer(event, INVOCATION)
     assert (response["statusCode"], json.loads(response["body"])["type"]) == (400, "/docs#bad-body")
     assert caplog.records == []
 

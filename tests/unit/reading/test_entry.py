@@ -292,6 +292,12 @@ def test_body_is_compressed_only_if_it_becomes_smaller() -> None:
     assert pack(None) == (Encoding.IDENTITY, None)
 
 
+def test_body_whose_compressed_bytes_look_like_a_huge_reply_is_not_compressed() -> None:
+    body = shake_256(b"").digest(20_000) + b"\r\n*1234567" + shake_256(b"x").digest(20_000) + bytes(200_000)
+    assert b"\r\n*1234567" in gzip.compress(body, 1)  # a block that does not pay is stored as it is
+    assert pack(body) == (Encoding.IDENTITY, body)
+
+
 def test_packed_body_is_readable_by_any_gzip_and_has_no_time() -> None:
     _, packed = pack(SHOP)
     assert packed is not None

@@ -1,7 +1,8 @@
 """Claims: what the caller's token says about the caller. `params.user = { type = "text", source = "claim:sub" }`.
 
 API Gateway checks the token, and passes each claim on as text. It writes a list as its items with spaces between, in
-brackets: [a b]. The list of `a b` looks the same, so a list has no value here. A claim is one value.
+brackets: [a b]. The list of `a b` looks the same, so a list has no value here. Neither has an object, map[a:b], nor a
+claim that is null, <nil>. A claim is one value.
 """
 
 from __future__ import annotations
@@ -37,6 +38,6 @@ def claim_of(claims: Claims, name: str) -> str:
     value = claims.get(name, "")
     if not value:
         raise WrongClaim(f"the token has no claim {name}")
-    if value.startswith("[") and value.endswith("]"):
-        raise WrongClaim(f"the claim {name} of the token is a list, and one value is needed")
+    if (value.startswith(("[", "map[")) and value.endswith("]")) or value == "<nil>":
+        raise WrongClaim(f"the claim {name} of the token is a list, an object or null, and one value is needed")
     return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
@@ -45,6 +45,8 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 # Enough for every number of JavaScript and Python, of which the smallest, 5e-324, has most digits.
 _DIGITS_AT_MOST: Final = 400
 
+_ALL_DIGITS: Final = Context(prec=_DIGITS_AT_MOST)
+
 # A message names at most this many unknown parameters, and shows at most this much of a text of the caller.
 _UNKNOWN_AT_MOST: Final = 5
 _SHOWN_AT_MOST: Final = 40
@@ -53,6 +55,10 @@ _SHOWN_AT_MOST: Final = 40
 def _text(raw: str) -> str:
     if "\0" in raw:
         raise ValueError("text without NUL characters")
+    try:
+        raw.encode()
+    except UnicodeEncodeError:  # in a claim; in URLs and bodies it is found before
+        raise ValueError("text without half a surrogate pair") from None
     return raw
 
 
@@ -309,12 +315,22 @@ def to_query_string(values: Mapping[str, Value]) -> str:
     """Return the query string of `values`, the inverse of `bind_text`. A list repeats its name. None is omitted."""
     return urlencode(
         [
-            (name, str(text).lower() if isinstance(text, bool) else text)
+            (name, _written(each))
             for name, value in values.items()
             if value is not None
-            for text in canonical(value if isinstance(value, list) else [value])
+            for each in (value if isinstance(value, list) else [value])
         ]
     )
+
+
+def _written(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal):
+        # A caller writes 1e399 in five characters. In digits an entry would take eighty times as many.
+        shortest = str(value.normalize(_ALL_DIGITS)).replace("E+", "E")
+        return min(format(value, "f"), shortest, key=len)
+    return str(canonical(value))
 
 
 def canonical(value: Value) -> Any:

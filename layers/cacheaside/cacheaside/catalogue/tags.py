@@ -53,6 +53,9 @@ _NOTATION: Final = (
 # Up to the first colon that is not in quotes.
 _BEFORE_KEY: Final = re.compile(r'(?:[^":]|"[^"]*")*')
 
+# A longer key is not recorded: its row is recorded as the table (cacheaside.record, which counts bytes).
+_KEY_AT_MOST: Final = 512
+
 # More changed rows of one table than this invalidate the whole table: that is less work for the cache.
 _ROWS_AT_MOST: Final = 1_000
 
@@ -106,7 +109,8 @@ _declared_table: Final = lru_cache(maxsize=1_000)(table_of)
 def resolve_tags(tags: Sequence[str], values: Mapping[str, Value]) -> tuple[str, ...]:
     """Return the tags that an answer depends on: with parameter values, and `table:*` after each tag of a row.
 
-    `order_items:{order_id},{line}` becomes `order_items:7,1` and `order_items:*`.
+    `order_items:{order_id},{line}` becomes `order_items:7,1` and `order_items:*`; with a key that is too long to be
+    recorded it becomes `order_items:*`.
     """
     resolved: dict[str, None] = {}
     for tag in tags:
@@ -115,7 +119,8 @@ def resolve_tags(tags: Sequence[str], values: Mapping[str, Value]) -> tuple[str,
             resolved[tag] = None
             continue
         key = _PLACEHOLDER.sub(lambda match: _text(values[match[1]]), tag[len(table) :])
-        resolved[table + key] = None
+        if len(key) <= len(":") + _KEY_AT_MOST:
+            resolved[table + key] = None
         resolved[_any_row_of(table)] = None
     return tuple(resolved)
 

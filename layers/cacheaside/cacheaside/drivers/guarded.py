@@ -130,7 +130,7 @@ class GuardedCache:
         query, key = step.keys.query, step.keys.entry
         breaker = self._breakers.admit(query)
         if self._too_large and self._now_ms() < self._too_large.get(key, 0):
-            raise EntryTooLarge("the value was too large for the time of a call lately")
+            raise EntryTooLarge("the value was too large for a call lately")
         try:
             return self._call(method, step, query, breaker)
         except EntryTooLarge:

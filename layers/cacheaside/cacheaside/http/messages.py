@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from cacheaside.errors import BadBody
 
-__all__ = ["Invocation", "Request", "Response"]
+__all__ = ["Invocation", "Request", "Response", "expected"]
 
 
 _T = TypeVar("_T")
@@ -33,14 +33,14 @@ class Request:
     __slots__ = ("body", "event", "headers", "invocation", "method", "name", "path", "query_string")
 
     def __init__(self, event: Mapping[str, Any], invocation: Invocation) -> None:
-        self.event = event
+        self.event = expected(dict, event)
         self.invocation = invocation
-        http = _of(dict, _of(dict, event.get("requestContext")).get("http"))
-        self.method = _of(str, http.get("method"))
-        self.path = _of(str, event.get("rawPath"))
-        self.query_string = _of(str, event.get("rawQueryString") or "")
-        self.body = _of(str, event.get("body") or "")
-        headers = _of(dict, event.get("headers") or {})
+        http = expected(dict, expected(dict, event.get("requestContext")).get("http"))
+        self.method = expected(str, http.get("method"))
+        self.path = expected(str, event.get("rawPath"))
+        self.query_string = expected(str, event.get("rawQueryString") or "")
+        self.body = expected(str, event.get("body") or "")
+        headers = expected(dict, event.get("headers") or {})
         # API Gateway sends lower-case names. `sam local start-api` sends them as the client wrote them.
         self.headers: dict[str, str] = {name.lower(): value for name, value in headers.items()}
         if not all(isinstance(value, str) for value in headers.values()):
@@ -48,7 +48,8 @@ class Request:
         self.name = ""
 
 
-def _of(kind: type[_T], value: object) -> _T:
+def expected(kind: type[_T], value: object) -> _T:
+    """Return a part of an event. Raises BadBody if it is of another kind."""
     if not isinstance(value, kind):
         raise BadBody(_OTHER_EVENT)
     return value

@@ -24,6 +24,7 @@ version of the library. So are bytes whose checksum fits, and whose body is no a
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from enum import Enum
@@ -31,6 +32,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 __all__ = [
+    "ARRAY_HEAD",
     "ENTRY_BYTES_AT_MOST",
     "FORMAT_VERSION",
     "TOKEN_BYTES",
@@ -66,6 +68,10 @@ _GZIP_CONTAINER: Final = 16 + zlib.MAX_WBITS  # zlib writes no time and no name,
 
 # Lambda returns no more, so no answer unpacks to more.
 _BODY_AT_MOST: Final = 6 * 1024 * 1024
+# So begins a reply with an array of a million elements or more. The driver of the cache refuses such a reply wherever
+# the bytes are, so no entry has them. JSON has none: in a text a line break is escaped, and elsewhere none of these
+# characters follows it.
+ARRAY_HEAD: Final = re.compile(rb"\r\n[*%~>|][0-9]{7}")
 # With its tag versions and its query string, of which API Gateway passes 10 kB.
 ENTRY_BYTES_AT_MOST: Final = _BODY_AT_MOST + 65_536
 # The entries whose body this process has checked, and whether the body is an answer. Good or bad, it unpacks each only
@@ -116,11 +122,14 @@ def entity_tag(body: bytes | None) -> bytes:
 
 
 def pack(body: bytes | None, *, compress: bool = True) -> tuple[Encoding, bytes | None]:
-    """Return `body` as it is stored: compressed if that pays and `compress` allows it."""
+    """Return `body` as it is stored: compressed if that pays, and `compress` and `ARRAY_HEAD` allow it."""
     if body is None or not compress or len(body) < _COMPRESS_FROM:
         return Encoding.IDENTITY, body
     packed = zlib.compress(body, _LEVEL, _GZIP_CONTAINER)
-    return (Encoding.GZIP, packed) if len(packed) <= len(body) * _AT_MOST_OF_BODY else (Encoding.IDENTITY, body)
+    # A caller can choose a text that is compressed to any bytes.
+    if len(packed) > len(body) * _AT_MOST_OF_BODY or ARRAY_HEAD.search(packed):
+        return Encoding.IDENTITY, body
+    return Encoding.GZIP, packed
 
 
 def unpack(encoding: Encoding, body: bytes) -> bytes:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
+from cacheaside.catalogue.statements import Query
+from cacheaside.drivers.postgres.rendering import body_of
+from cacheaside.errors import AnswerTooLarge
 from tests.component.support.api import Api
 from tests.component.support.declared import declared_command, declared_query
 from tests.component.support.sql import Sql
@@ -53,6 +57,19 @@ def test_answer_fits_as_it_is_sent(api: Api, text: str, times: int, fits: bool) 
         assert as_sent(answer) < LAMBDA_AT_MOST - 10_000  # and its headers
     else:
         assert check_problem(answer, 500)["type"] == "/docs#answer-too-large"
+
+
+def test_answer_that_is_far_too_large_is_not_copied() -> None:
+    """A sandbox may have no memory for a second one."""
+    statement = Query(name="q", summary="", sql="", returns="many", timeout_ms=1_000)
+    rows = ["x" * 1_000] * 40_000  # one text, so 40 MB only if they are joined
+    tracemalloc.start()
+    try:
+        with pytest.raises(AnswerTooLarge):
+            body_of(statement, rows)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_white_space_of_a_json_column_counts_as_it_is_sent(api: Api) -> None:

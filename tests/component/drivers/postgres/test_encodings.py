@@ -9,6 +9,8 @@ from typing import Any, Final
 import psycopg2
 import pytest
 
+from cacheaside.drivers.postgres.outbox import Outbox
+from cacheaside.settings import Authentication, DatabaseSettings
 from local.servers.postgres import PostgresServer
 from migrate.upgrade import upgrade
 from tests.component.support.api import Api
@@ -89,3 +91,38 @@ def test_bytes_that_are_no_utf8_are_an_error_of_ours_and_no_outage(encoded_api: 
         for sql in (r"select e'caf\xe9' as word", r"select refuse(e'caf\xe9')"):
             assert check_problem(declared_query(encoded_api, sql)(), 500)["type"] == "/docs#internal"
     assert declared_query(encoded_api, "select word from words limit 1")().json["data"] == [{"word": "café"}]
+
+
+KEYED: Final = """
+create table keyed (word text primary key);
+create table other (id integer primary key);
+select cacheaside.watch('keyed', 'other');
+delete from cacheaside.outbox;
+"""
+
+
+def test_key_that_has_no_utf8_stops_no_invalidation(encoding: str, postgres: PostgresServer) -> None:
+    url = postgres.url_for("postgres", encoding)
+    with closing(psycopg2.connect(url, client_encoding="UTF8")) as owner, owner, owner.cursor() as cursor:
+        cursor.execute(KEYED)
+        cursor.execute("insert into keyed values (%s)", [WORDS[encoding]])
+        if encoding == "SQL_ASCII":
+            cursor.execute(r"insert into keyed values (e'caf\xe9')")
+        cursor.execute("insert into other values (1)")
+    try:
+        with Outbox(DatabaseSettings(url, Authentication.URL, region="")).batch() as batch:
+            changes = sorted(batch.changes)
+    finally:
+        with closing(psycopg2.connect(url)) as owner, owner, owner.cursor() as cursor:
+            cursor.execute("select cacheaside.unwatch('keyed'), cacheaside.unwatch('other'); drop table keyed, other")
+    assert changes == [*(["keyed"] if encoding == "SQL_ASCII" else []), f"keyed:{WORDS[encoding]}", "other:1"]
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII"], indirect=True)
+def test_table_whose_name_has_no_utf8_is_refused(encoding: str, postgres: PostgresServer) -> None:
+    url = postgres.url_for("postgres", encoding)
+    with closing(psycopg2.connect(url, client_encoding="LATIN1")) as owner, owner.cursor() as cursor:
+        cursor.execute(r"""do $$ begin execute e'create table "caf\xe9" (id integer primary key)'; end $$""")
+        cursor.execute("select relname::regclass from pg_class where relname like 'caf%%'")
+        with pytest.raises(psycopg2.errors.RaiseException, match="its name is no UTF-8"):
+            cursor.execute("select cacheaside.watch(oid::regclass) from pg_class where relname like 'caf%%'")

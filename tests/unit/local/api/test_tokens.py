@@ -16,13 +16,17 @@ from tests.support.tokens import bearer
 
 def test_each_claim_is_text() -> None:
     claims = {"sub": "ada", "groups": ["a", "b c"], "admin": True, "level": 7, "share": 0.5, "none": None}
+    claims |= {"whole": 7.0, "exact": 12345678.1, "object": {"b": [1], "a": None}}
     assert unchecked_claims(bearer(**claims)) == {
         "sub": "ada",
         "groups": "[a b c]",
         "admin": "true",
         "level": "7",
         "share": "0.5",
-        "none": "null",
+        "none": "<nil>",
+        "whole": "7",
+        "exact": "12345678.1",
+        "object": "map[a:<nil> b:[1]]",
     }
 
 
@@ -37,6 +41,13 @@ def test_a_token_that_a_shell_makes_will_do() -> None:
 )
 def test_what_is_no_token_has_no_claims(authorization: str) -> None:
     assert unchecked_claims(authorization) == {}
+
+
+def test_a_claim_that_nests_deeply_is_no_error() -> None:
+    nested: object = "x"
+    for _ in range(700):
+        nested = [nested]
+    unchecked_claims(bearer(sub=nested))
 
 
 def test_the_event_has_an_authorizer_only_with_a_token() -> None:

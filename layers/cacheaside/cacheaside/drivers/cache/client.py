@@ -77,6 +77,6 @@ class only_cache_unavailable:  # noqa: N801  # as `call_deadline`
 
     def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, ValueTooLarge):
-            raise EntryTooLarge("the cache answers, but a value is too large for the time of a call") from error
+            raise EntryTooLarge("the cache answers, but a value is too large for a call") from error
         if isinstance(error, FAILURES):
             raise CacheUnavailable("the cache did not answer") from error

@@ -18,7 +18,6 @@ cannot be limited: the resolver does it.
 from __future__ import annotations
 
 import fcntl
-import re
 import select
 import socket
 import ssl
@@ -33,6 +32,8 @@ from typing import Any, Final
 
 import redis
 from redis.connection import Connection, SSLConnection
+
+from cacheaside.reading.entry import ARRAY_HEAD
 
 __all__ = [
     "CALL_S",
@@ -57,10 +58,8 @@ _LARGE: Final = 65_536
 _CHUNK: Final = 16_384
 # More than the largest replies have together. A server that sends faster than any network would fill the memory.
 _RECEIVED_AT_MOST: Final = 64 * 1024 * 1024
-# The beginning of a reply with a million elements or more. hiredis would make room for them all before one has arrived,
-# and that takes seconds. No reply of ours has so many, and no entry has such bytes (JSON escapes a line break).
-_MANY: Final = re.compile(rb"\r\n[*%~>|][0-9]{7}")
-_MANY_BYTES: Final = 10
+# The bytes of `ARRAY_HEAD`. hiredis would make room for all elements before one has arrived, and that takes seconds.
+_HEAD_BYTES: Final = 10
 # How much too long a socket's timeout may be before it is worth a system call to shorten it, as a share of the limit.
 _SLACK: Final = 0.1
 # This process may have been paused until after the deadline. Once in a call it then takes the bytes that have arrived.
@@ -69,7 +68,7 @@ _UNLIMITED: Final = float("inf")
 
 
 class ValueTooLarge(redis.RedisError):
-    """The time of a call was over while the bytes of a large value were still passing."""
+    """The time of a call was over while the bytes of a large value were passing, or a reply has too many elements."""
 
 
 class Call:
@@ -231,11 +230,14 @@ class _Socket:
         return count
 
     def _refuse_many(self, buffer: bytearray, count: int) -> None:
-        """Raise InvalidResponse where a reply begins that has too many elements. It may begin in the bytes before."""
-        across = self._tail + buffer[: min(count, _MANY_BYTES)]
-        self._tail = across[-_MANY_BYTES:] if count <= _MANY_BYTES else bytes(buffer[count - _MANY_BYTES : count])
-        if _MANY.search(buffer, 0, count) or _MANY.search(across):
-            raise redis.InvalidResponse("the reply announces too many elements")
+        """Raise ValueTooLarge where a reply begins that has too many elements. It may begin in the bytes before.
+
+        The bytes may also be a foreign value's. That says nothing about the server, and opens no breaker.
+        """
+        across = self._tail + buffer[: min(count, _HEAD_BYTES)]
+        self._tail = across[-_HEAD_BYTES:] if count <= _HEAD_BYTES else bytes(buffer[count - _HEAD_BYTES : count])
+        if ARRAY_HEAD.search(buffer, 0, count) or ARRAY_HEAD.search(across):
+            raise ValueTooLarge("the reply announces too many elements")
 
     def _in_time(self, method: Callable[[Any], Any], argument: Any) -> tuple[Call | None, Any]:
         """Return the current call, and the result of `method` within its time."""

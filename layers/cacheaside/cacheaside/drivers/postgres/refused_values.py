@@ -61,6 +61,7 @@ _CODES_IN_TEXT: Final = frozenset(
     [
         errorcodes.FEATURE_NOT_SUPPORTED,  # date_trunc('timezone', …)
         errorcodes.INVALID_SCHEMA_NAME,
+        errorcodes.INVALID_CATALOG_NAME,  # pg_database_size('missing')
         errorcodes.SYNTAX_ERROR,  # to_tsquery('foo bar')
         errorcodes.INVALID_NAME,
         errorcodes.UNDEFINED_TABLE,  # 'missing'::regclass

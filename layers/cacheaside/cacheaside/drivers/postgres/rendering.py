@@ -56,6 +56,8 @@ def body_of(statement: Statement, rows: list[str]) -> bytes | None:
         return None
     if statement.returns == "one" and len(rows) > 1:
         raise StatementFailed(f"{statement.name} found {len(rows)} rows, and its file says that it returns one")
+    if sum(map(len, rows)) > _BODY_AT_MOST:  # before it is copied: the sandbox may have no memory for that
+        raise AnswerTooLarge(f"{statement.name} answered with more than {_BODY_AT_MOST:,} bytes, which is the limit")
     data = rows[0] if statement.returns == "one" else f"[{','.join(rows)}]"
     body = f'{{"data":{data}}}'.encode()
     # No byte takes more than two, so only large answers are counted.
