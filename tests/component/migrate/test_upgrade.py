@@ -33,6 +33,7 @@ FILES = [
     "migrate/system/0014_quoted_names.sql",
     "migrate/system/0015_described.sql",
     "migrate/system/0016_no_set_statements.sql",
+    "migrate/system/0017_keys_that_are_no_utf8.sql",
     "catalogue/migrations/0001_shop.sql",
     "catalogue/migrations/0002_watch_shop.sql",
 ]

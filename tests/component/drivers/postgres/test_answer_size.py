@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from cacheaside.catalogue.statements import Query
+from cacheaside.catalogue.statements import Command
 from cacheaside.drivers.postgres.rendering import body_of
 from cacheaside.errors import AnswerTooLarge
 from tests.component.support.api import Api
@@ -61,7 +61,7 @@ def test_answer_fits_as_it_is_sent(api: Api, text: str, times: int, fits: bool) 
 
 def test_answer_that_is_far_too_large_is_not_copied() -> None:
     """A sandbox may have no memory for a second one."""
-    statement = Query(name="q", summary="", sql="", returns="many", timeout_ms=1_000)
+    statement = Command(name="c", summary="", sql="", returns="many", timeout_ms=1_000, parameters={})
     rows = ["x" * 1_000] * 40_000  # one text, so 40 MB only if they are joined
     tracemalloc.start()
     try:
