@@ -14,7 +14,7 @@ from cacheaside.catalogue import parameters, sql_file
 from cacheaside.drivers.cache import client
 from cacheaside.drivers.postgres import connection, typed_sql
 from cacheaside.reading import entry, question
-from proofs.fuzz.events import _changed
+from proofs.fuzz.gateway_events import changed
 from proofs.fuzz.search import search
 from proofs.fuzz.targets import TARGETS
 from tests.support.root import ROOT
@@ -34,8 +34,8 @@ def test_no_target_finds_anything_in_half_a_minute() -> None:
 
 def test_a_change_of_an_event_is_in_no_other_case() -> None:
     drawn: dict[str, Any] = {}
-    changed = _changed({}, [(("headers",), drawn, False), (("headers", "if-match"), drawn, False)])
-    assert (changed, drawn) == ({"headers": {"if-match": {}}}, {})
+    event = changed({}, [(("headers",), drawn, False), (("headers", "if-match"), drawn, False)])
+    assert (event, drawn) == ({"headers": {"if-match": {}}}, {})
 
 
 DEFECTS: Final[dict[str, tuple[str, Any, str, Any]]] = {
