@@ -34,7 +34,7 @@ def soak(seconds: float, progress: Callable[[int, int], None], functions: Path |
         pause_s = max(seconds / _SAMPLES_AT_MOST, _SHORTEST_PAUSE_S)
         with load(stack) as tally, Sampler(stack) as sampler:
             began = time.monotonic()
-            judged = 0
+            due, judged = began, 0
             # Where the machine stalls, samples are rare, and it takes longer.
             while (passed := time.monotonic() - began) < seconds or judged < _SAMPLES_AT_LEAST:
                 judged += passed >= seconds * _WARM_UP
@@ -44,7 +44,9 @@ def soak(seconds: float, progress: Callable[[int, int], None], functions: Path |
                 if passed >= seconds * _WARM_UP and not warm:
                     warm = _sandboxes(stack)
                 progress(min(int(passed), int(seconds)), int(seconds))
-                time.sleep(max(began + len(times) * pause_s - time.monotonic(), 0))
+                # Samples that were missed are not made up for: many at one moment would tell no more than one.
+                due = max(due + pause_s, time.monotonic())
+                time.sleep(max(due - time.monotonic(), 0))
         replaced = len(warm ^ _sandboxes(stack))
         progress(int(seconds), int(seconds))
         return SoakReport(times, in_order(series), seconds * _WARM_UP, tally.requests, dict(tally.unexpected), replaced)
