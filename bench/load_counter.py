@@ -28,13 +28,15 @@ class LoadCounter:
         self._url, self._pattern = url, f"%{text}%"
         self._seen: set[tuple[int, object]] = set()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._count)
+        self._thread: threading.Thread
 
     @property
     def total(self) -> int:
         return len(self._seen)
 
     def __enter__(self) -> Self:
+        connection = psycopg2.connect(self._url)  # first, so that it counts from the beginning of the block
+        self._thread = threading.Thread(target=self._count, args=[connection])
         self._thread.start()
         return self
 
@@ -42,8 +44,8 @@ class LoadCounter:
         self._done.set()
         self._thread.join()
 
-    def _count(self) -> None:
-        with closing(psycopg2.connect(self._url)) as connection, connection.cursor() as cursor:
+    def _count(self, connection: psycopg2.extensions.connection) -> None:
+        with closing(connection), connection.cursor() as cursor:
             connection.autocommit = True
             while not self._done.wait(_INTERVAL_S):
                 cursor.execute(_RUNNING, [self._pattern])
