@@ -235,16 +235,25 @@ def test_silent_cache_gets_no_calls_after_two_failures_and_is_used_again_by_itse
     sandbox.expect(HIT)
 
 
-def test_load_time_of_a_hit_limits_the_next_look(sandbox: Sandbox) -> None:
+def test_load_time_of_a_hit_limits_the_next_look(start_sandbox: Callable[[], Sandbox]) -> None:
     """The sandbox has loaded nothing itself: the entry tells how long its load took."""
-    sandbox.prepare_entry(EntryState.FRESH, load_ms=1)
-    SLOW.apply(sandbox.cache)
-    with sandbox.production_timeouts(sandbox.cache):
-        sandbox.function.cache._load_s.clear()
-        sandbox.function.cache._last_loads_ms.clear()
-        assert any(sandbox.answer().cache_status.startswith("cacheaside; hit") for _ in range(TRIES))
-        for _ in range(3):
-            sandbox.expect(BYPASS)
+
+    def is_hit_once() -> bool:
+        sandbox = start_sandbox()  # after a look that was late, one has loaded the answer itself
+        NO_FAULT.apply(sandbox.cache)
+        sandbox.client.flushall()
+        sandbox.prepare_entry(EntryState.FRESH, load_ms=1)
+        SLOW.apply(sandbox.cache)
+        with sandbox.production_timeouts(sandbox.cache):
+            sandbox.function.cache._load_s.clear()
+            sandbox.function.cache._last_loads_ms.clear()
+            if not sandbox.answer().cache_status.startswith("cacheaside; hit"):
+                return False
+            for _ in range(3):
+                sandbox.expect(BYPASS)
+        return True
+
+    assert any(is_hit_once() for _ in range(TRIES))
 
 
 def test_database_that_resets_connections_is_used_again_at_once(sandbox: Sandbox) -> None:
