@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -14,8 +15,12 @@ from cacheaside.catalogue import parameters, sql_file
 from cacheaside.drivers.cache import client
 from cacheaside.drivers.postgres import connection, typed_sql
 from cacheaside.reading import entry, question
+from proofs.fuzz import search as search_module
+from proofs.fuzz.choices import Choices
 from proofs.fuzz.gateway_events import changed
-from proofs.fuzz.search import search
+from proofs.fuzz.search import failure_of, search
+from proofs.fuzz.strategies import just
+from proofs.fuzz.target import Target
 from proofs.fuzz.targets import TARGETS
 from tests.support.root import ROOT
 
@@ -36,6 +41,18 @@ def test_a_change_of_an_event_is_in_no_other_case() -> None:
     drawn: dict[str, Any] = {}
     event = changed({}, [(("headers",), drawn, False), (("headers", "if-match"), drawn, False)])
     assert (event, drawn) == ({"headers": {"if-match": {}}}, {})
+
+
+@pytest.mark.parametrize(("took_s", "is_failure"), [((9, 0), False), ((9, 9), True)], ids=["once", "twice"])
+def test_case_is_too_slow_if_it_is_so_twice(
+    took_s: tuple[int, int], is_failure: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CPU time of a thread may jump while a virtual machine is paused."""
+    clock = iter([0, took_s[0], 0, took_s[1]])
+    monkeypatch.setattr(search_module, "time", SimpleNamespace(thread_time=lambda: next(clock)))
+    failure = failure_of(Target("any", just(0), lambda _: None), Choices(b""), make_small=False)
+    assert (failure is not None) == is_failure
+    assert list(clock) == []
 
 
 DEFECTS: Final[dict[str, tuple[str, Any, str, Any]]] = {
