@@ -25,6 +25,7 @@ Json = dict[str, Any]
 LIMIT = 16
 INIT_LIMIT = 60.0  # seconds
 ANSWER_LIMIT = 6 * 1024 * 1024  # Lambda's, for a synchronous answer
+STATUS_LIMIT = 30.0  # seconds until a sandbox has ended whose channel is closed: a busy machine takes some
 SETTLE_PATIENCE = 0.1  # seconds to wait for a sandbox that has answered before a new one is started
 SANDBOX = Path(__file__).with_name("sandbox.py")
 
@@ -264,7 +265,7 @@ class _Sandbox:
 
     def _death(self) -> FunctionFailed:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
+            self._process.wait(STATUS_LIMIT)
         return FunctionFailed(f"the sandbox ended with status {self._process.returncode}")
 
 
