@@ -14,8 +14,9 @@ __all__ = ["HOST", "alive", "descendants", "free_port", "reserved_ports"]
 HOST = "127.0.0.1"
 
 # Systems give clients ports from 32768 on (Linux) or from 49152 on, so none of these is taken by a connection.
+# The tests choose those from 20000 to 29999 for other servers, before the servers listen on them.
 _BLOCK = 100
-_BLOCKS = range(20_000, 32_000, _BLOCK)
+_BLOCKS = range(30_000, 32_000, _BLOCK)
 
 
 def free_port() -> int:
