@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.support.asking import FAILED_REQUEST, ask, choose
+from tests.browser.support.asking import FAILED_REQUEST, ask, ask_until_hit, choose
 from tests.browser.support.views import in_both_views
+from tests.support.wait_until import wait_until
 
 State = Callable[[Page, str], None]
 
@@ -97,17 +98,20 @@ def test_sixty_calls_are_kept(page: Page, state: State) -> None:
 
 
 def height(page: Page, kind: str) -> float:
-    """Return how high a mark is in the picture, as a share of its scale."""
-    stem = page.locator(f"#chart .mark.{kind} .stem").first
+    """Return how high the last mark of its kind is in the picture, as a share of its scale."""
+    stem = page.locator(f"#chart .mark.{kind} .stem").last
     return float(stem.get_attribute("y1") or 0) - float(stem.get_attribute("y2") or 0)
 
 
 def test_scale_is_linear_until_it_is_switched(page: Page, state: State) -> None:
-    ask(page)
-    ask(page)
+    def is_low() -> bool:
+        """Ask once more: one hit may be slow by chance."""
+        ask_until_hit(page)
+        return height(page, "hit") < height(page, "miss") / 20
+
+    wait_until(is_low)  # a thousandth of the time looks no longer than it is
     labels = page.locator("#chart text.tick")
     assert labels.all_text_contents()[0] == "0"
-    assert height(page, "hit") < height(page, "miss") / 20, "a thousandth of the time looks longer than it is"
     page.get_by_label("logarithmic scale").check()
     assert labels.all_text_contents()[0] == "0.1 ms"
     assert height(page, "miss") / 20 < height(page, "hit") < height(page, "miss")
