@@ -188,15 +188,15 @@ def test_statement_that_runs_ends_with_an_error(stack: ChaosStack, name: str, ca
 
 
 def test_frozen_process_of_postgresql_goes_on_later(stack: ChaosStack) -> None:
-    answered = threading.Event()
+    answered, slept_s = threading.Event(), 5  # so long that it is frozen while it sleeps
 
     def run() -> None:
-        ask(stack, "cacheaside_query", "select pg_sleep(0.5)")
+        ask(stack, "cacheaside_query", f"select pg_sleep({slept_s})")
         answered.set()
 
     with running(run, stack):
         with injected(stack, "one process of PostgreSQL frozen"):
-            assert not answered.wait(PATIENCE_S)
+            assert not answered.wait(slept_s + PATIENCE_S)
         assert answered.wait(60)
 
 
