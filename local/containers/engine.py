@@ -9,6 +9,7 @@ from pathlib import Path
 HOST_NAME = "host.docker.internal"  # the name of this machine inside containers
 _STAND_IN = Path(__file__).with_name("stand_in_image.sh")
 _SERVERS = Path(__file__).with_name("server_images.sh")
+_ANSWERS_WITHIN_S = 120  # on a machine that is busy with containers it may take long
 
 
 class EngineMissing(Exception):
@@ -18,11 +19,11 @@ class EngineMissing(Exception):
 def require() -> None:
     """Raise `EngineMissing` unless a Docker engine answers."""
     try:
-        answer = _docker("version", "--format", "{{.Server.Version}}", timeout=10)
+        answer = _docker("version", "--format", "{{.Server.Version}}", timeout=_ANSWERS_WITHIN_S)
     except FileNotFoundError:
         raise EngineMissing("`docker` is not installed, and sam local runs functions in containers") from None
     except subprocess.TimeoutExpired:
-        raise EngineMissing("the Docker engine does not answer within 10 s") from None
+        raise EngineMissing(f"the Docker engine does not answer within {_ANSWERS_WITHIN_S} s") from None
     if answer.returncode != 0:
         reason = answer.stderr.strip().splitlines() or ["it gave no reason"]
         raise EngineMissing(f"no Docker engine answers, and sam local runs functions in containers: {reason[-1]}")
