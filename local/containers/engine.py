@@ -9,7 +9,7 @@ from pathlib import Path
 HOST_NAME = "host.docker.internal"  # the name of this machine inside containers
 _STAND_IN = Path(__file__).with_name("stand_in_image.sh")
 _SERVERS = Path(__file__).with_name("server_images.sh")
-_ANSWERS_WITHIN_S = 120  # on a machine that is busy with containers it may take long
+_ANSWERS_WITHIN_S = 30  # on a machine that is busy with containers it may take long
 
 
 class EngineMissing(Exception):
