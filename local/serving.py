@@ -69,8 +69,8 @@ def serving(template: Template, folder: Path, port: int, *, access: bool) -> Ite
         def report_change() -> None:
             _declared, report = check_and_declare(stack.database_url)
             print_line(f"The catalogue has changed. {report or 'no statements are left'}")
-            for file in unapplied(stack.database_url):
-                print_line(f"{file} is not applied: `cacheaside migrate` applies it")
+            for line in unapplied(stack.database_url):
+                print_line(line)
 
         with gateway.serving(
             template, environment, stack.log, print_line=print_line, access=access, on_change=report_change

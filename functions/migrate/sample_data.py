@@ -70,12 +70,12 @@ class Sample:
             match = _FILE.fullmatch(path.stem)
             if match is None:
                 raise ValueError(f"sample/{path.name} is not named like 1_customers.sql")
-            statements[match[1]] = path.read_text(encoding="utf-8")
+            statements[match[1]] = _text(path)
             tables[match[1]] = ceil(_rows(path.name, statements[match[1]]) * size)
         for table, sql in statements.items():
             _check_placeholders(table, sql, tables)
         prepare = catalogue / "sample" / "prepare.sql"
-        return cls(size, prepare.read_text(encoding="utf-8") if prepare.exists() else "", statements, tables)
+        return cls(size, _text(prepare) if prepare.exists() else "", statements, tables)
 
     @property
     def total(self) -> int:
@@ -154,6 +154,13 @@ def _number(cursor: Cursor) -> int:
 def _number_of(path: Path) -> int:
     number = path.name.partition("_")[0]
     return int(number) if number.isdecimal() else 0
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"sample/{path.name} is not UTF-8: {error.reason}; save it as UTF-8") from None
 
 
 def _check_placeholders(table: str, sql: str, tables: Mapping[str, int]) -> None:

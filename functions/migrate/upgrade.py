@@ -29,6 +29,9 @@ _LOCK: Final = int.from_bytes(b"cacheasi", "big")  # any number that no other pr
 
 # A migration that waits for the lock of a table blocks all later users of that table, so the wait is short.
 _GUARD: Final = "set local lock_timeout = '10s'"
+# Names without a schema are PostgreSQL's own here: on the path of a session, functions of other users could come first.
+# Where this setting is off, a backslash in our texts would mean something else.
+_SYSTEM_GUARD: Final = "set local search_path = pg_catalog, pg_temp; set local standard_conforming_strings = on"
 
 # Files that were edited after they were applied to databases, by the checksum of the text that these databases have.
 # 0001_roles.sql ran statements that only a superuser may repeat. Where it has been applied, its effect is the same.
@@ -132,8 +135,19 @@ def _read_series(functions: Path, series: str) -> Iterator[Migration]:
             raise MigrationFailed(file, f"has the same number as {previous}.sql")
         if number > expected:
             raise MigrationFailed(file, f"comes next, but number {expected:04} is missing")
-        yield Migration(series, number, path.stem, path.read_text(encoding="utf-8"))
+        yield Migration(series, number, path.stem, _read(path, file))
         previous = path.stem
+
+
+def _read(path: Path, file: str) -> str:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MigrationFailed(file, f"is not UTF-8: {error.reason}; save it as UTF-8") from None
+    if "\0" in text:  # a driver in C ends the statements there
+        line = 1 + text.count("\n", 0, text.index("\0"))
+        raise MigrationFailed(file, "has a NUL character; save it as text in UTF-8", line)
+    return text
 
 
 def _file(series: str, name: str) -> str:
@@ -151,6 +165,8 @@ def _apply_next(connection: Connection, migrations: Sequence[Migration]) -> str 
         if migration is None:
             return None
         cursor.execute(_GUARD)
+        if migration.series == "system":
+            cursor.execute(_SYSTEM_GUARD)
         _execute(cursor, migration)
         cursor.execute(
             "insert into cacheaside.migrations (series, number, name, checksum) values (%s, %s, %s, %s)",

@@ -51,10 +51,16 @@ def migrate(url: str, print_line: PrintLine, *, may_be_sample: bool = False) -> 
 
 
 def unapplied(url: str) -> list[str]:
-    """Return the files that the database lacks, none if that cannot be found out: then the check has said why."""
+    """Return a line for each file that the database lacks, or why a file cannot be read.
+
+    None if the database cannot be asked: then the check has said why.
+    """
     try:
         with connected(url) as connection, connection.cursor() as cursor:
             applied = set(rows(cursor, "select series, number from cacheaside.migrations"))
-            return [each.file for each in read_migrations(FUNCTIONS) if each.key not in applied]
-    except (LocalError, MigrationFailed):
+            lacking = [each.file for each in read_migrations(FUNCTIONS) if each.key not in applied]
+            return [f"{file} is not applied: `cacheaside migrate` applies it" for file in lacking]
+    except MigrationFailed as error:
+        return [str(error)]
+    except LocalError:
         return []

@@ -21,6 +21,12 @@ from local.terminal import PrintLine, one_line
 __all__ = ["Traces", "carry_out", "find_traces"]
 
 _SCHEMA: Final = "drop schema cacheaside cascade"
+# No event trigger follows what is dropped.
+_STOP_FOLLOWING: Final = """do $$ begin
+    if has_table_privilege(to_regclass('cacheaside.following'), 'select') then
+        perform set_config('cacheaside.following', (select token from cacheaside.following), true);
+    end if;
+end $$"""
 _TRIGGERS: Final = """
 select count(*), count(distinct tgrelid) from pg_trigger
 join pg_proc on pg_proc.oid = tgfoid
@@ -162,8 +168,8 @@ def find_traces(url: str) -> Traces:
 def carry_out(url: str, print_line: PrintLine) -> bool:
     """Remove the traces in one transaction, and the recorded URL. Return whether none is left for an administrator."""
     with connected(url) as connection, connection, connection.cursor() as cur:
-        # No event trigger follows what is dropped.
-        cur.execute("set local lock_timeout = '10s'; set local cacheaside.following = 'on'")
+        cur.execute("set local lock_timeout = '10s'")
+        cur.execute(_STOP_FOLLOWING)
         found = _traces(cur, "")
         refused = [each for statement in found.statements if (each := _refusal(cur, statement))]
         left = _traces(cur, "")

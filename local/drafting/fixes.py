@@ -141,7 +141,8 @@ def _pending(connection: Connection, folder: Path) -> dict[Path, str]:
         cur.execute(_APPLIED)
         applied = {name for (name,) in cur.fetchall()}
     files = sorted((folder / "migrations").glob("*.sql"))
-    return {path.relative_to(folder): path.read_text(encoding="utf-8") for path in files if path.stem not in applied}
+    pending = [path for path in files if path.stem not in applied]
+    return {path.relative_to(folder): path.read_text("utf-8", errors="surrogateescape") for path in pending}
 
 
 def _next_number(folder: Path) -> int:

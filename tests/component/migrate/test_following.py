@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 
 from tests.component.support.session import Session
+from tests.support.wait_until import wait_until
 
 ITEMS = """
     create table items (id bigint primary key, value text);
@@ -325,3 +327,27 @@ def test_table_that_may_not_get_triggers_is_a_problem_that_its_owner_is_told_of(
     assert items.changes(f"begin; {WRITE}; select cacheaside.record_unrecorded(); commit") == ["items"]
     items.run("alter function cacheaside.follow owner to postgres; select cacheaside.follow()")
     assert items.run("select problem is not null from cacheaside.names where tag = 'items'") == [(False,)]
+
+
+def test_partition_that_is_being_detached_is_recorded_by_the_next_sweep(session: Session) -> None:
+    session.run("create table parted (id integer primary key) partition by range (id)")
+    session.run("create table part partition of parted for values from (0) to (100); insert into parted values (1)")
+    session.run("select cacheaside.watch('parted')")
+
+    def detach() -> None:
+        with closing(psycopg2.connect(session.url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute("alter table parted detach partition part concurrently")
+
+    def is_pending() -> bool:
+        return session.run("select inhdetachpending from pg_inherits where inhrelid = 'part'::regclass") == [(True,)]
+
+    with closing(psycopg2.connect(session.url)) as reader, reader.cursor() as cursor, ThreadPoolExecutor(1) as threads:
+        cursor.execute("select from parted")  # so that the second half of the statement waits
+        detached = threads.submit(detach)
+        wait_until(is_pending)
+        session.run("select pg_cancel_backend(pid) from pg_stat_activity where query like 'alter table parted detach%'")
+        with pytest.raises(psycopg2.errors.QueryCanceled):
+            detached.result()
+    assert session.run("select from parted") == []
+    assert "parted" in session.changes("select cacheaside.follow()")

@@ -160,6 +160,11 @@ KEYS = {
     "as long as a name may be": ("k text primary key", f"('{'x' * 512}')", [f"keyed:{'x' * 512}"]),
     "longer": ("k text primary key", f"('{'x' * 513}')", ["keyed"]),
     "longer in bytes": ("k text primary key", f"('{'ü' * 257}')", ["keyed"]),
+    "date after the last timestamp": (
+        "k date primary key",
+        "('300000-01-01'), ('9999-12-31')",
+        ["keyed", "keyed:9999-12-31"],
+    ),
     "date without end": ("k date primary key", "('infinity')", ["keyed"]),
     "numeric": ("k numeric primary key", "(1.50)", ["keyed"]),
     "timestamp": ("k timestamptz primary key", "('2026-01-31')", ["keyed"]),

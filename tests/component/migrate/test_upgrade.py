@@ -13,7 +13,7 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from local.servers.postgres import PostgresServer
-from migrate.upgrade import MigrationFailed, unknown, upgrade
+from migrate.upgrade import FUNCTIONS, MigrationFailed, unknown, upgrade
 
 Connect = Callable[..., Connection]
 FILES = [
@@ -34,6 +34,8 @@ FILES = [
     "migrate/system/0015_described.sql",
     "migrate/system/0016_no_set_statements.sql",
     "migrate/system/0017_keys_that_are_no_utf8.sql",
+    "migrate/system/0018_untrusted_users.sql",
+    "migrate/system/0019_dates_and_partitions.sql",
     "catalogue/migrations/0001_shop.sql",
     "catalogue/migrations/0002_watch_shop.sql",
 ]
@@ -95,7 +97,7 @@ def test_each_series_has_its_own_numbers_and_the_systems_files_come_first(connec
 
 @either_series
 def test_file_of_comments_only_is_applied(connect: Connect, tmp_path: Path, folder: str) -> None:
-    write(tmp_path, folder, **{"0001_a": "-- nothing yet\n", "0002_b": "create table b ();"})
+    write(tmp_path, folder, **{"0001_a": "-- nothing yet\n", "0002_b": "create table public.b ();"})
     assert upgrade(connect(), tmp_path) == [f"{folder}/0001_a.sql", f"{folder}/0002_b.sql"]
     assert tables(connect()) == {"b"}
 
@@ -104,19 +106,49 @@ def test_file_of_comments_only_is_applied(connect: Connect, tmp_path: Path, fold
 def test_failing_file_leaves_nothing_of_itself_and_names_its_line(
     connect: Connect, tmp_path: Path, folder: str
 ) -> None:
-    write(tmp_path, folder, **{"0001_a": "create table a ();", "0002_b": "create table b ();\n\nselect nonsense;\n"})
+    write(
+        tmp_path,
+        folder,
+        **{"0001_a": "create table public.a ();", "0002_b": "create table public.b ();\n\nselect nonsense;\n"},
+    )
     with pytest.raises(MigrationFailed) as caught:
         upgrade(connect(), tmp_path)
     assert str(caught.value).startswith(f'{folder}/0002_b.sql:3: column "nonsense" does not exist (SQLSTATE 42703)')
     assert tables(connect()) == {"a"}
-    write(tmp_path, folder, **{"0002_b": "create table b ();"})
+    write(tmp_path, folder, **{"0002_b": "create table public.b ();"})
     assert upgrade(connect(), tmp_path) == [f"{folder}/0002_b.sql"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"create table public.a ();\n\0create table b ();", ":2: has a NUL character; save it as text in UTF-8"),
+        (b"create table caf\xe9 ();", ": is not UTF-8: invalid continuation byte; save it as UTF-8"),
+    ],
+)
+@either_series
+def test_file_that_is_no_text_is_refused(
+    connect: Connect, tmp_path: Path, folder: str, content: bytes, says: str
+) -> None:
+    (write(tmp_path, folder) / folder / "0001_a.sql").write_bytes(content)
+    with pytest.raises(MigrationFailed) as caught:
+        upgrade(connect(), tmp_path)
+    assert str(caught.value) == f"{folder}/0001_a.sql{says}"
+    assert tables(connect()) == set()
+
+
+def test_mark_that_windows_puts_before_utf8_is_no_part_of_a_file(connect: Connect, tmp_path: Path) -> None:
+    (write(tmp_path, CATALOGUE) / CATALOGUE / "0001_a.sql").write_text(
+        "create table public.a ();", encoding="utf-8-sig"
+    )
+    upgrade(connect(), tmp_path)
+    assert tables(connect()) == {"a"}
 
 
 @either_series
 def test_edited_file_is_refused(connect: Connect, tmp_path: Path, folder: str) -> None:
-    upgrade(connect(), write(tmp_path, folder, **{"0001_a": "create table a ();"}))
-    write(tmp_path, folder, **{"0001_a": "create table a (id int);", "0002_b": "create table b ();"})
+    upgrade(connect(), write(tmp_path, folder, **{"0001_a": "create table public.a ();"}))
+    write(tmp_path, folder, **{"0001_a": "create table public.a (id int);", "0002_b": "create table public.b ();"})
     with pytest.raises(MigrationFailed, match=rf"^{folder}/0001_a\.sql: was edited after it was applied"):
         upgrade(connect(), tmp_path)
     assert tables(connect()) == {"a"}
@@ -182,3 +214,19 @@ def test_database_that_is_ahead_in_one_series_gets_the_new_files_of_the_other(co
     write(tmp_path, CATALOGUE, **{"0002_b": "select 1"})
     assert upgrade(connect(), tmp_path) == [f"{CATALOGUE}/0002_b.sql"]
     assert unknown(connect(), tmp_path) == [f"{SYSTEM}/0002_b.sql"]
+
+
+def test_rows_with_a_date_in_their_key_keep_their_tags(connect: Connect, tmp_path: Path) -> None:
+    """The expression of the key is another one from 0019 on, and deployed queries know the key."""
+    former = write(tmp_path, SYSTEM)
+    for path in sorted((FUNCTIONS / SYSTEM).glob("*.sql"))[:18]:
+        (former / SYSTEM / path.name).write_bytes(path.read_bytes())
+    owner = connect()
+    upgrade(owner, former)
+    with owner, owner.cursor() as cursor:
+        cursor.execute("create table days (day date primary key); select cacheaside.watch('days')")
+    upgrade(owner)
+    with owner, owner.cursor() as cursor:
+        cursor.execute("delete from cacheaside.outbox; insert into days values ('2026-11-30')")
+        cursor.execute("select change from cacheaside.outbox")
+        assert cursor.fetchall() == [("days:2026-11-30",)]

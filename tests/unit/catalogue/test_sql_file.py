@@ -30,6 +30,8 @@ def refused(path: Path) -> str:
     [
         ("select 1", "select 1", 3, {}),
         ("select 1 ; \n", "select 1", 3, {}),
+        ("select ';' ; -- done; %%\n/* done */\n", "select ';'", 3, {}),
+        ("select 1 -- done;", "select 1 -- done;", 3, {}),
         ("\n\nselect\n%(b)s,\n%(a)s, %(b)s;\n", "select\n%(b)s,\n%(a)s, %(b)s", 5, {"b": 6, "a": 7}),
         (" \n  -- of 5 %%\nselect %(a)s", "-- of 5 %%\nselect %(a)s", 4, {"a": 5}),
         ("select '\u2028\x85', %(a)s", "select '\u2028\x85', %(a)s", 3, {"a": 3}),
@@ -41,6 +43,11 @@ def test_statement_is_read_with_its_lines(
     file = read_sql_file(written(tmp_path, HEADER + body))
     assert (file.name, file.header, len(file.header_lines)) == ("some", {"summary": "s", "ttl": "1s"}, 2)
     assert (file.sql, file.sql_line, file.placeholders) == (sql, sql_line, placeholders)
+
+
+def test_mark_that_windows_puts_before_utf8_is_no_part_of_the_file(tmp_path: Path) -> None:
+    file = read_sql_file(written(tmp_path, "\ufeff" + HEADER + "select 1"))
+    assert (file.header["summary"], file.sql, file.sql_line) == ("s", "select 1", 3)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def read_sql_file(path: Path) -> SqlFile:
         )
     try:
         # Not splitlines: a name or a string may have one of the characters that end a line elsewhere, such as U+2028.
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise CatalogueError(path, 1, f"not UTF-8: {error.reason}; save the file as UTF-8") from None
     except OSError as error:
@@ -63,7 +63,8 @@ def read_sql_file(path: Path) -> SqlFile:
         line = length + 1 + body.count("\n", 0, body.index("\0"))
         raise CatalogueError(path, line, "a NUL character; save the file as text in UTF-8")
     placeholders = _placeholders(path, body, first_line=length + 1)
-    sql = body.strip().removesuffix(";").rstrip()
+    end = unquoted(body).rstrip()  # without a comment behind the statement
+    sql = (body[: len(end) - 1] if end.endswith(";") else body).strip()
     if not sql:
         raise CatalogueError(path, length + 1, "there is no SQL statement below the header")
     sql_line = length + 1 + body[: body.find(sql)].count("\n")

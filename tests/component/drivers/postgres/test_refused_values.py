@@ -68,6 +68,8 @@ IN_A_QUERY: Final = [
     ("%(x)s::regclass::text", "text", "no_such.table"),  # 3F000
     ("%(x)s::regclass::text", "text", "a.b.c"),  # 0A000
     ("pg_database_size(%(x)s)", "text", "no_such_database"),  # 3D000
+    ("to_regtype(%(x)s)::text", "text", "int["),  # 42601, with a position in the text
+    ("%(x)s::regtype::text", "text", "int["),
     ("%(x)s::regclass::text", "text", ""),  # 42602
     ("%(x)s::regproc::text", "text", "no_such_function"),  # 42883
     ("%(x)s::regproc::text", "text", "lower"),  # 42725

@@ -94,6 +94,8 @@ def _is_about_a_value(error: psycopg2.Error, values: Mapping[str, Value]) -> boo
     if code in _CODES_IN_TEXT:
         if error.diag.internal_position:
             return error.diag.internal_query in values.values()  # ts_stat and query_to_xml run a text as a query
+        if (error.diag.context or "").startswith('invalid type name "'):  # 'int['::regtype; the position is in the text
+            return True
         in_our_sql = error.diag.statement_position or error.diag.source_function == "CheckValidResultRel"
         return not in_our_sql  # the latter has no position: the SQL writes to a materialized view
     of_function = bool(code) and code[:2] not in _CLASSES_OF_POSTGRESQL
