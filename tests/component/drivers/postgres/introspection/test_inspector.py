@@ -197,7 +197,7 @@ def test_changes_without_a_trigger_are_reported(connection: Connection, change: 
     with inspecting(connection) as database, connection.cursor() as cursor:
         cursor.execute("select cacheaside.watch('visits'), cacheaside.watch('sales.leads')")
         # Otherwise an event trigger would repair some of the changes.
-        cursor.execute("select set_config('cacheaside.following', 'on', true)")
+        cursor.execute("select set_config('cacheaside.following', token, true) from cacheaside.following")
         cursor.execute(change)
         source = database.facts(query(sql)).read[tag]
         assert (source.recorded, source.refusal) == (False, "")

@@ -28,6 +28,12 @@ SCHEMA = """
     create table lines_2025 partition of lines for values from ('2025-01-01') to ('2026-01-01');
     create table lines_2026 partition of lines for values from ('2026-01-01') to ('2027-01-01');
     create view cheap as select * from products where price < 10;
+    create collation loosely (provider = builtin, locale = 'C');
+    -- The embedded server comes without the provider that can really compare like this.
+    update pg_collation set collisdeterministic = false where collname = 'loosely';
+    create view shown as select code collate loosely as code, note from notes;
+    create function alike(size, text) returns boolean language sql immutable return lower($1::text) = lower($2);
+    create operator = (leftarg = size, rightarg = text, function = alike);
     create function other_names(text) returns bigint language sql
         begin atomic select count(*) from products where name = $1; end;
 
@@ -107,6 +113,25 @@ def test_row_is_named_by_a_parameter_of_the_keys_type(check: Check, table: str, 
 def test_row_tag_is_enough_where_the_plan_reads_no_other_row(check: Check, sql: str) -> None:
     tags = ["products:{id}", *(["order_items"] if "order_items" in sql else [])]
     assert check(sql, *tags, id="integer") == ""
+
+
+@pytest.mark.parametrize(
+    ("sql", "tag"),
+    [
+        ("select * from notes where code = %(it)s collate loosely", "notes:{it}"),
+        ("select * from notes where code collate loosely = %(it)s", "notes:{it}"),
+        ("select * from shown where code = %(it)s", "notes:{it}"),
+        ("select * from notes where code in (%(it)s collate loosely)", "notes:{it}"),
+        ("select * from sizes where size = %(it)s", "sizes:{it}"),
+    ],
+)
+def test_row_tag_is_not_enough_where_values_with_other_texts_are_equal(check: Check, sql: str, tag: str) -> None:
+    assert "is not enough" in check(sql, tag, it="text")
+
+
+def test_comparison_of_other_columns_may_have_any_collation(check: Check) -> None:
+    sql = "select * from products where id = %(id)s and name = 'a' collate loosely"
+    assert check(sql, "products:{id}", id="integer") == ""
 
 
 @pytest.mark.parametrize(

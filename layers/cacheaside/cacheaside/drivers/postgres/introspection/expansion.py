@@ -71,6 +71,7 @@ class Expansion:
     rights: set[Right] = field(default_factory=set)
     references: Counter[int] = field(default_factory=Counter)  # relations by the number of places to scan them
     calls: set[tuple[str, int]] = field(default_factory=set)  # the role that calls, and the function
+    comparisons: set[tuple[int, int]] = field(default_factory=set)  # operators, each with the collation it uses
     defaults: bool = False  # whether a column is set to its default by name
     locks: bool = False  # whether it has FOR UPDATE or the like
     writes: bool = False  # whether a part of it is no select
@@ -114,6 +115,8 @@ def _note(found: Expansion, node: Node, context: _Context) -> None:
         case "RANGETBLENTRY" if context.in_plan and node.text("relkind") not in ("", "v"):
             found.references[node.number("relid")] += 1
             found.draws |= _draws(node)
+        case "OPEXPR" | "SCALARARRAYOPEXPR":
+            found.comparisons.add((node.number("opno"), node.number("inputcollid")))
         case "QUERY":
             found.writes |= node.number("commandType") != _SELECT
         case "ROWMARKCLAUSE":

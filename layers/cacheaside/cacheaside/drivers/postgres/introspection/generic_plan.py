@@ -15,6 +15,7 @@ from psycopg2.extensions import cursor
 from cacheaside.catalogue.statements import Statement
 from cacheaside.catalogue_check.facts import Scan
 from cacheaside.catalogue_check.row_conditions import equalities
+from cacheaside.drivers.postgres.introspection.equality import Equality
 from cacheaside.drivers.postgres.typed_sql import typed_sql
 
 __all__ = ["Plan", "generic_plan"]
@@ -37,7 +38,8 @@ select
         select attname::text from pg_attribute
         join pg_type on pg_type.oid = atttypid
         where attrelid = pg_class.oid and typtype = 'e'
-    )
+    ),
+    array(select attname::text from pg_attribute where attrelid = pg_class.oid and attcollation <> 0)
 from pg_class
 join pg_namespace on pg_namespace.oid = relnamespace
 where nspname = %s and relname = %s
@@ -73,8 +75,8 @@ class Plan:
         )
 
 
-def generic_plan(cur: cursor, sql: str, statement: Statement) -> Plan:
-    """Return the plan of `sql`, which has the placeholders of `statement`.
+def generic_plan(cur: cursor, sql: str, statement: Statement, equality: Equality) -> Plan:
+    """Return the plan of `sql`, which has the placeholders of `statement`, and in which = has this meaning.
 
     Raises psycopg2.Error if PostgreSQL cannot plan it. PostgreSQL before version 16 cannot plan without values.
     """
@@ -92,12 +94,14 @@ def generic_plan(cur: cursor, sql: str, statement: Statement) -> Plan:
     scanned: Counter[int] = Counter()
     for node in _nodes(explained["Plan"]):
         cur.execute(_RELATION, [node.get("Schema"), node.get("Relation Name")])
-        for oid, tag, enums in cur.fetchall():
+        for oid, tag, enums, texts in cur.fetchall():
             conditions = (node[key] for key in _CONDITIONS if key in node)
-            equal = equalities(conditions, node["Alias"], frozenset(enums))
-            scans.append(
-                Scan(tag, frozenset((column, names[at - _FIRST_NUMBER]) for column, at in equal if at >= _FIRST_NUMBER))
-            )
+            equal = {
+                (column, names[at - _FIRST_NUMBER])
+                for column, at in equalities(conditions, node["Alias"], frozenset(enums))
+                if at >= _FIRST_NUMBER and (equality.of_texts if column in texts else equality.of_others)
+            }
+            scans.append(Scan(tag, frozenset(equal)))
             scanned[oid] += 1
     return Plan(tuple(scans), scanned)
 

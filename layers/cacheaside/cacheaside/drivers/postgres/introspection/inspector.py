@@ -4,6 +4,7 @@
                                    ├─ expansion, rights     the rights that its role lacks
                                    ├─ effects               what a query must not do, or does by itself
                                    ├─ dependencies          what a query reads, by tag (database_objects)
+                                   ├─ equality              what = means in it
                                    ├─ generic_plan          its scans
                                    └─ advice                what to write where PostgreSQL refuses it
     describe_rows ─► Inspector ─┬─ row_types    the columns of its rows, for the documents
@@ -32,6 +33,7 @@ from cacheaside.drivers.postgres.introspection.database_objects import ObjectId,
 from cacheaside.drivers.postgres.introspection.declared_statement import declare
 from cacheaside.drivers.postgres.introspection.dependencies import dependencies
 from cacheaside.drivers.postgres.introspection.effects import refuse_writes, unsteady_parts
+from cacheaside.drivers.postgres.introspection.equality import Equality, equality
 from cacheaside.drivers.postgres.introspection.expansion import expand
 from cacheaside.drivers.postgres.introspection.generic_plan import Plan, generic_plan
 from cacheaside.drivers.postgres.introspection.rights import missing_grants
@@ -76,8 +78,9 @@ class Inspector:
             grants = tuple(missing_grants(cur, found, declared.oid, _QUERY_ROLE))
             unsteady = tuple(unsteady_parts(cur, found))
             read = dependencies(cur, declared.oid)
+            equal = equality(cur, found)
         # PostgreSQL refuses to plan what the role may not run. The tags of rows are checked once it may.
-        plan = None if grants else self._plan(query, _QUERY, _QUERY_ROLE)
+        plan = None if grants else self._plan(query, _QUERY, _QUERY_ROLE, equal)
         objects = self._described(read)
         return Facts(
             columns=declared.columns,
@@ -99,8 +102,9 @@ class Inspector:
             declared = declare(cur, command)
             found = expand(cur, declared.tree, _COMMAND_ROLE)
             grants = tuple(missing_grants(cur, found, declared.oid, _COMMAND_ROLE))
+            equal = equality(cur, found)
         if not grants:
-            self._plan(command, _COMMAND, _COMMAND_ROLE)
+            self._plan(command, _COMMAND, _COMMAND_ROLE, equal)
         return StatementFacts(columns=declared.columns, grants=grants, not_as_role=self._objections[_COMMAND_ROLE])
 
     def described(self, statement: Statement) -> Described | None:
@@ -120,9 +124,9 @@ class Inspector:
                 raise
             return None
 
-    def _plan(self, statement: Statement, template: str, role: str) -> Plan:
+    def _plan(self, statement: Statement, template: str, role: str, equal: Equality) -> Plan:
         with self._attempt(statement, role, self._act_as) as cur:
-            return generic_plan(cur, template.format(sql=statement.sql), statement)
+            return generic_plan(cur, template.format(sql=statement.sql), statement, equal)
 
     def _outlasts_answers(self, query: Query) -> bool:
         """Return whether the query runs for longer than its answers may be used. It is run only if that is possible."""
