@@ -5,6 +5,7 @@ boto3 is imported late: it takes a while, and most commands are about this machi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -36,6 +37,7 @@ WRITES: Final = "WriteAuthorization"
 
 # The variable with the bearer token for a stack that expects a JWT.
 TOKEN: Final = "API_TOKEN"  # noqa: S105 - a name
+_TOKEN_TEXT: Final = re.compile(r"[!-~]+")
 
 _START: Final = "start `cacheaside run` in another terminal first"
 
@@ -145,15 +147,18 @@ def describe_stack(name: str, cloudformation: CloudFormation) -> DeployedStack:
 def target_of_stack(stack: DeployedStack, credentials: Any, token: str | None = None) -> Target:
     """Return the API of a stack. Its parameters decide: unsigned, signed with `credentials`, or with `token`.
 
-    Raises `LocalError` if the stack has no ApiUrl, or needs credentials or a token and there are none.
+    Raises `LocalError` if the stack has no ApiUrl, or needs credentials or a token and there are none, or if a token
+    that it needs is not one.
     """
     url = stack.output("ApiUrl")
     reads, writes = stack.parameter(READS), stack.parameter(WRITES)
-    if "jwt" in (reads, writes) and not token:
-        raise LocalError(f"stack {stack.name} expects bearer tokens: put one into {TOKEN}")
+    ways = {"open": unsigned, "iam": _sigv4(credentials, stack.region)}
+    if "jwt" in (reads, writes):
+        if not token:
+            raise LocalError(f"stack {stack.name} expects bearer tokens: put one into {TOKEN}")
+        ways["jwt"] = bearer(token)
     if "iam" in (reads, writes) and credentials is None:
         raise LocalError(f"stack {stack.name} expects signed requests, and the environment has no AWS credentials")
-    ways = {"open": unsigned, "iam": _sigv4(credentials, stack.region), "jwt": bearer(token or "")}
     return Target(
         url=url,
         authorize=_by_route(urlsplit(url).path, ways[reads], ways[writes]),
@@ -177,7 +182,15 @@ def _by_route(base: str, reads: Authorize, writes: Authorize) -> Authorize:
 
 
 def bearer(token: str) -> Authorize:
-    """Return what authenticates with a bearer token."""
+    """Return what authenticates with a bearer token, without the white space around it: a file ends with a line break.
+
+    Raises `LocalError`, which does not show the token, for a text that http.client would refuse or send as two words.
+    """
+    token = token.strip()
+    if not _TOKEN_TEXT.fullmatch(token):
+        raise LocalError(
+            f"{TOKEN} is no bearer token: it is empty, or has a blank, a line break or a letter that is not ASCII"
+        )
     return lambda _method, _url, _body: {"authorization": f"Bearer {token}"}
 
 

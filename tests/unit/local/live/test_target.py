@@ -112,6 +112,23 @@ def test_missing_token_is_an_error(cloudformation: Stubber) -> None:
         deployed(cloudformation, "open", "jwt")
 
 
+@pytest.mark.parametrize("token", ["eyJ\rhbG", "eyJ\nhbG", "eyJ hbG", "eyJ\0hbG", "eyJé", "eyJ\udcff", " \n"])
+def test_token_that_no_header_can_carry_is_refused_without_showing_it(cloudformation: Stubber, token: str) -> None:
+    with pytest.raises(LocalError, match="API_TOKEN is no bearer token") as refused:
+        deployed(cloudformation, "open", "jwt", token)
+    assert "eyJ" not in str(refused.value)
+
+
+def test_line_break_at_the_end_of_the_file_of_a_token_is_not_sent(cloudformation: Stubber) -> None:
+    target = deployed(cloudformation, "jwt", "jwt", token=" eyJ\r\n")
+    assert target.authorize("GET", f"{URL}/queries", b"") == BEARER
+
+
+def test_wrong_token_does_not_stop_requests_that_need_none(cloudformation: Stubber) -> None:
+    target = deployed(cloudformation, "open", "iam", token="e y J")
+    assert target.authorize("GET", f"{URL}/queries", b"") == {}
+
+
 def test_signature_covers_method_path_query_and_body(cloudformation: Stubber) -> None:
     target = deployed(cloudformation, "iam", "iam")
     headers = target.authorize("GET", f"{URL}/queries", b"")
