@@ -17,9 +17,10 @@ _PATIENCE_S: Final = 0.3
 
 
 class _Output:
-    """Prints lines to standard output. If it is not read, as after Ctrl-S, or closed, lines are left out.
+    """Prints lines to standard output, with control characters escaped: a line may have a name of a database or a file.
 
-    Else each request would wait to print its line, and with many of them no more would be answered.
+    If the output is not read, as after Ctrl-S, or closed, lines are left out. Else each request would wait to print its
+    line, and with many of them no more would be answered.
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class _Output:
         self._left_out = 0
 
     def __call__(self, text: str) -> None:
+        text = printable(text, keep="\n\t")
         with self._lock:
             if sys.stdout is None:
                 return

@@ -47,7 +47,7 @@ def init(database_url: str, schemas: tuple[str, ...], tables: tuple[str, ...], y
     from local.adoption.init import carry_out, write_for_administrator
     from local.adoption.plan import make_plan
     from local.cli.output import print_json
-    from local.terminal import print_line, short_path
+    from local.terminal import print_line, printable, short_path
 
     plan = make_plan(database_url, schemas, tables)
     if as_json:
@@ -56,7 +56,7 @@ def init(database_url: str, schemas: tuple[str, ...], tables: tuple[str, ...], y
         print_line(plan.text())
     if plan.is_done:
         return PROBLEMS if tables and plan.unwatched else 0
-    print_message = (lambda text: click.echo(text, err=True)) if as_json else print_line
+    print_message = (lambda text: click.echo(printable(text, keep="\n\t"), err=True)) if as_json else print_line
     if as_json and not yes:
         return FAILED if plan.for_administrator else 0
     question = "Write for-the-administrator.sql?" if plan.for_administrator else "Do all this?"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 from contextlib import suppress
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from typing import Final
 
 import click
 
 from local.errors import sentence
 from local.signals import Shutdown
+from local.terminal import printable
 
 __all__ = ["FAILED", "PROBLEMS", "main"]
 
@@ -87,13 +88,15 @@ def main(shutdown: Shutdown, arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt, BrokenPipeError):  # nothing reads the output any more
         return 0 if arguments[:1] == ["run"] else _INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        error.show(shown := StringIO())
+        click.echo(printable(shown.getvalue(), keep="\n\t"), err=True, nl=False)  # it may repeat an argument
         return _USAGE
     except Exception as error:
         if (problem := sentence(error)) is None:
             raise
     with suppress(OSError):  # a closed terminal; the status still tells
-        print(f"cacheaside {' '.join(arguments[:1])}: {problem}", file=sys.stderr, flush=True)
+        said = f"cacheaside {' '.join(arguments[:1])}: {problem}"
+        print(printable(said, keep="\n\t"), file=sys.stderr, flush=True)
     return FAILED
 
 

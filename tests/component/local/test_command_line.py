@@ -37,6 +37,21 @@ def test_an_argument_that_is_no_text_is_named_without_a_traceback(arguments: tup
     assert "is not in UTF-8" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("status", "arguments"),
+    [
+        (3, ("check",)),  # CATALOGUE is no folder
+        (2, ("new", "shelf", "--sql", "/none/\x1b]0;pwn\x07")),  # click shows this one as it is
+        (2, ("ls", "--\x1b]0;pwn\x07")),
+    ],
+)
+def test_error_that_repeats_a_name_does_not_control_the_terminal(status: int, arguments: tuple[str, ...]) -> None:
+    ended = run(*arguments, CATALOGUE="/none/\x1b]0;pwn\x07")
+    assert (ended.returncode, ended.stdout) == (status, "")
+    assert "\\x1b]0;pwn\\x07" in ended.stderr
+    assert all(line.isprintable() for line in ended.stderr.split("\n"))
+
+
 def test_letters_that_the_terminal_lacks_are_no_traceback() -> None:
     ended = run("inspect", "--help", PYTHONIOENCODING="ascii")
     assert (ended.returncode, ended.stderr) == (0, "")

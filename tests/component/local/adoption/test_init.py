@@ -150,6 +150,16 @@ def test_migration_of_odd_names_is_valid_sql(checkout: Path, server: PostgresSer
         assert 'grant usage on schema "Sales Dept" to' in migration
 
 
+def test_message_beside_the_json_does_not_control_the_terminal(checkout: Path, server: PostgresServer) -> None:
+    table = '"ev\x1b]0;pwn\x07il"'
+    query = f"-- summary = 'a'\n-- ttl = '5s'\n-- tags = []\nselect 1 from {table};\n"
+    (checkout / "functions/catalogue/queries/evil.sql").write_text(query)
+    with owned_database(server, "postgres", "evil", f"create table {table} (id integer primary key)") as evil:
+        _, out, err = init(checkout, evil, "--yes", "--json")
+    assert "ev\\x1b]0;pwn\\x07il" in err
+    assert all(line.isprintable() for line in (out + err).split("\n"))
+
+
 def test_names_mean_the_same_under_another_search_path(checkout: Path, server: PostgresServer) -> None:
     with owned_database(server, "postgres", "paths", SCHEMA + "create table sales.customers (id integer)") as paths:
         paths.run("alter database paths set search_path = sales, public")
