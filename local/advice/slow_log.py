@@ -6,7 +6,8 @@
     2025-03-01 12:00:00.123 UTC [77] app@shop LOG:  duration: 31.4 ms  plan:
             Query Text: select …
 
-log_line_prefix may be any that has a time. Files of csvlog and jsonlog are told by their first character.
+log_line_prefix may be any that has a time. Files of csvlog and jsonlog are told by their first character. A
+line that is damaged, such as the last one of a file that is still written, is left out.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ __all__ = ["read_logs"]
 _EVENT: Final = re.compile(r"\b(?P<severity>LOG|DETAIL|STATEMENT|ERROR|HINT|CONTEXT|WARNING|FATAL):  ")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?|\b\d{10}\.\d{3}\b")
 _DURATION: Final = re.compile(
-    r"duration: (?P<ms>\d+(?:\.\d+)?) ms  "
+    r"duration: (?P<ms>\d{1,15}(?:\.\d+)?) ms  "
     r"(?:(?:statement|execute (?!fetch from)[^:]*): (?P<sql>.*)|plan:\s*(?P<plan>.*))",
     re.DOTALL,
 )
@@ -41,7 +42,7 @@ _PLAN_TEXT: Final = re.compile(
     r"(?=[A-Z][^\n]*\s\((?:cost|actual)|Query Identifier)",
     re.DOTALL,
 )
-_PARAMETERS: Final = re.compile(r"\$(\d+) = (?:NULL|'((?:[^']|'')*)')")
+_PARAMETERS: Final = re.compile(r"\$(\d{1,5}) = (?:NULL|'((?:[^']|'')*)')")
 _CSV: Final = re.compile(r"\d{4}-\d\d-\d\d [\d:.]+ [^\s,]+,")  # the time zone may be a number
 # A duration as PostgreSQL writes it in another language.
 _FOREIGN: Final = re.compile(r"(?!duration\b)\b[^\W\d_]+ ?: \d+\.\d{3} [^\W\d_]+ ")
@@ -51,6 +52,8 @@ _ALL_BELOW_MS: Final = 1.0
 _QUESTIONS_AT_MOST: Final = 100_000
 _LONGEST_FIELD: Final = 2**30  # no statement is longer
 _TELL_EVERY: Final = 2**20
+# What a damaged line of JSON raises: no JSON, nested too deeply, no object.
+_DAMAGED: Final = (ValueError, RecursionError, AttributeError)
 
 
 class _Event(NamedTuple):
@@ -82,8 +85,12 @@ def read_logs(paths: Sequence[Path], database: str, progress: Callable[[int, int
         if event.database not in ("", database) or (parsed := _statement(event)) is None:
             continue
         ms, sql, values = parsed
+        try:
+            when = _seconds(event.time)
+        except ValueError:
+            continue
         fastest = min(fastest, ms)
-        if (when := _seconds(event.time)) is not None:
+        if when is not None:
             first, last = min(first or when, when), max(last or when, when)
         _add(groups, *normalised(sql, values), ms)
     if not groups:
@@ -180,9 +187,9 @@ def _text_of_plan(plan: str) -> tuple[str, str]:
     if plan.lstrip().startswith("{"):
         try:
             document = json.loads(plan)
-        except ValueError:
+            return str(document.get("Query Text", "")), str(document.get("Query Parameters", ""))
+        except _DAMAGED:
             return "", ""
-        return str(document.get("Query Text", "")), str(document.get("Query Parameters", ""))
     match = _PLAN_TEXT.search(plan)
     return (match["sql"], match["values"] or "") if match else ("", "")
 
@@ -203,16 +210,23 @@ def _events(lines: Iterator[str]) -> Iterator[_Event]:
 def _json_events(lines: Iterable[str]) -> Iterator[_Event]:
     for line in lines:
         try:
-            event = json.loads(line)
-        except ValueError:  # the last line may be incomplete
+            found = json.loads(line)
+            fields = [str(found.get(name, "")) for name in ("timestamp", "dbname", "message", "detail")]
+        except _DAMAGED:
             continue
-        if isinstance(event, dict):
-            yield _Event(*(str(event.get(name, "")) for name in ("timestamp", "dbname", "message", "detail")))
+        yield _Event(*fields)
 
 
 def _csv_events(lines: Iterable[str]) -> Iterator[_Event]:
     csv.field_size_limit(_LONGEST_FIELD)
-    for row in csv.reader(lines):
+    reader = csv.reader(lines)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            continue
         if len(row) > _CSV_DETAIL:
             yield _Event(row[_CSV_TIME], row[_CSV_DATABASE], row[_CSV_MESSAGE], row[_CSV_DETAIL])
 
@@ -238,6 +252,7 @@ def _plain_events(lines: Iterable[str]) -> Iterator[_Event]:
 
 
 def _seconds(time: str) -> float | None:
+    """Return the time, or None if there is none. Raises `ValueError` for a thirteenth month."""
     if not (match := _TIME.search(time)):
         return None
     text = match[0]

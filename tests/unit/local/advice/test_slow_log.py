@@ -81,6 +81,37 @@ def test_each_format_gives_the_same_record(name: str, tmp_path: Path) -> None:
     assert not record.has_writes  # statements below a millisecond are not in it
 
 
+_GOOD = ("2025-03-01 12:00:00.100 UTC", "shop", "duration: 5.000 ms  statement: select 1", "")
+_DEEP = "[" * 100_000
+
+
+def _json_line(*fields: str) -> str:
+    return json.dumps(dict(zip(("timestamp", "dbname", "message", "detail"), fields, strict=True))) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("good", "damaged"),
+    [
+        (_json_line(*_GOOD), f'{{"message": {_DEEP}\n'),
+        (_json_line(*_GOOD), _json_line(_GOOD[0], "shop", f'duration: 9.000 ms  plan:\n{{"Plan": {_DEEP}', "")),
+        (_json_line(*_GOOD), _json_line("2026-13-45 99:99:99 UTC", "shop", "duration: 9 ms  statement: select 2", "")),
+        (f"{csv_line(*_GOOD)},\n", f"{csv_line(*_GOOD)},a\rb\n"),
+        ("{0} LOG:  {2}\n".format(*_GOOD), "2026-13-45 99:99:99 UTC [1] LOG:  duration: 9 ms  statement: select 2\n"),
+        ("{0} LOG:  {2}\n".format(*_GOOD), "0001-01-01 00:00:00 UTC [1] LOG:  duration: 9 ms  statement: select 2\n"),
+        ("{0} LOG:  {2}\n".format(*_GOOD), f"{_GOOD[0]} LOG:  duration: {'9' * 400} ms  statement: select 2\n"),
+    ],
+)
+def test_damaged_line_is_left_out_and_the_rest_is_read(good: str, damaged: str, tmp_path: Path) -> None:
+    record = read(tmp_path, good + damaged + good)
+    assert [(each.sql, each.calls, each.total_ms) for each in record.statements] == [("select 1", 2, 10)]
+
+
+def test_parameter_with_a_number_of_thousands_of_digits_is_no_value(tmp_path: Path) -> None:
+    head = "2025-03-01 12:00:00 UTC"
+    text = f"{head} LOG:  duration: 5 ms  execute s: select $1\n{head} DETAIL:  Parameters: ${'9' * 5_000} = '1'\n"
+    assert read(tmp_path, text).statements[0].calls == 1
+
+
 def test_text_that_occurs_once_is_no_example(tmp_path: Path) -> None:
     line = (
         "2025-03-01 12:00:0{at} UTC LOG:  duration: 5 ms  statement: select * from t where mail = '{mail}' and n = {at}"
