@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ def read_parameters(path: Path) -> list[dict[str, Any]]:
 
 def _csv(path: Path, file: Any) -> Iterator[dict[str, Any]]:
     rows = csv.DictReader(file, strict=True)
+    for name, times in Counter(rows.fieldnames or ()).items():
+        if times > 1:
+            raise LocalError(f"{path}:{rows.line_num}: the head names {name!r} twice")
     for row in rows:
         if None in row or None in row.values():
             raise LocalError(f"{path}:{rows.line_num}: the line has not as many fields as the head")
@@ -40,6 +44,11 @@ def _json_lines(path: Path, file: Any) -> Iterator[dict[str, Any]]:
         try:
             # A number keeps its digits.
             values = json.loads(line, parse_float=str)
+            json.dumps(values, ensure_ascii=False).encode()  # a request is in UTF-8
+        except RecursionError:
+            raise LocalError(f"{path}:{number}: the JSON is nested too deeply") from None
+        except UnicodeEncodeError:
+            raise LocalError(f"{path}:{number}: it has half a surrogate pair, which is no character") from None
         except ValueError as error:
             raise LocalError(f"{path}:{number}: {error}") from None
         if not isinstance(values, dict):

@@ -69,8 +69,8 @@ def test_a_csv_has_a_head_and_an_empty_field_is_the_default(tmp_path: Path) -> N
 
 def test_json_lines_keep_the_digits_of_numbers(tmp_path: Path) -> None:
     file = tmp_path / "ids.jsonl"
-    file.write_text('{"id": 1, "price": 1.10}\n\n{"names": ["a", "b"]}\n')
-    assert read_parameters(file) == [{"id": 1, "price": "1.10"}, {"names": ["a", "b"]}]
+    file.write_text('{"id": 1, "price": 1.10}\n\n{"names": ["a", "\\ud83d\\ude00"]}\n')
+    assert read_parameters(file) == [{"id": 1, "price": "1.10"}, {"names": ["a", "😀"]}]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,10 @@ def test_json_lines_keep_the_digits_of_numbers(tmp_path: Path) -> None:
     [
         ("a.jsonl", '{"id": 1}\n[2]\n', r"a\.jsonl:2: write an object"),
         ("a.jsonl", '{"id": 1}\n{"id"\n', r"a\.jsonl:2: Expecting"),
+        ("a.jsonl", '{"id": 1}\n{"id": ' + "[" * 100_000, r"a\.jsonl:2: the JSON is nested too deeply"),
+        ("a.jsonl", '{"id": 1}\n{"id": ["\\ud800"]}\n', r"a\.jsonl:2: it has half a surrogate pair"),
+        ("a.jsonl", '{"id": 1}\n{"\\udfff": 1}\n', r"a\.jsonl:2: it has half a surrogate pair"),
+        ("a.csv", "id,name,id\n1,a,2\n", r"a\.csv:1: the head names 'id' twice"),
         ("a.csv", "id,name\n1\n", r"a\.csv:2: the line has not as many fields as the head"),
         ("a.csv", "id\n1,2\n", r"a\.csv:2: the line has not as many fields as the head"),
         ("a.csv", 'id\n"1\n', r"a\.csv: unexpected end of data"),
