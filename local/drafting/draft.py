@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue_check.check import check_statements
 from cacheaside.catalogue_check.facts import Facts, StatementRefused
 from cacheaside.catalogue_check.findings import Finding
+from cacheaside.catalogue_check.toml import toml_list, toml_string
 from cacheaside.drivers.postgres.introspection.inspector import inspecting
 from cacheaside.errors import CatalogueError
 from local.drafting.description import (
@@ -31,7 +31,7 @@ from local.drafting.description import (
 from local.drafting.examples import add_examples
 from local.drafting.fixes import find_fixes
 from local.drafting.granted import inspecting_with
-from local.drafting.header import toml_list, with_line
+from local.drafting.header import with_line
 from local.drafting.outline import Place
 from local.drafting.parameters import DraftedParameter, catalogue_type, example_of, parameter_names
 from local.drafting.source import SourceSql
@@ -158,7 +158,7 @@ def _is_accepted(cur: cursor, source: SourceSql, parameters: list[DraftedParamet
 def _text(wanted: Wanted, source: SourceSql, parameters: list[DraftedParameter], described: Description) -> str:
     sql = source.in_catalogue({given: each.placeholder for given, each in zip(source.names, parameters, strict=True)})
     summary = wanted.summary or wanted.name.replace("_", " ").capitalize()
-    lines = [f"-- summary = {json.dumps(summary, ensure_ascii=False)}"]
+    lines = [f"-- summary = {toml_string(summary)}"]
     if not wanted.is_command:
         lines.append(f'-- ttl     = "{wanted.ttl}"')
         if wanted.stale:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Sequence
 
-__all__ = ["toml_list", "with_last_line", "with_line"]
+__all__ = ["with_last_line", "with_line"]
 
 
 def with_line(text: str, number: int, line: str) -> str:
@@ -24,15 +23,6 @@ def with_last_line(text: str, line: str) -> str:
     lines = text.split("\n")
     lines.insert(next((at for at, each in enumerate(lines) if not each.startswith("--")), len(lines)), line)
     return "\n".join(lines)
-
-
-def toml_list(texts: Sequence[str]) -> str:
-    """Return a list in TOML. A text with quotes is a literal string, in which they need no backslash."""
-    return f"[{', '.join(map(_string, texts))}]"
-
-
-def _string(text: str) -> str:
-    return f"'{text}'" if '"' in text and "'" not in text else json.dumps(text, ensure_ascii=False)
 
 
 def _is_toml(lines: Sequence[str]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from cacheaside.catalogue.parameters import Parameter, canonical
+from cacheaside.catalogue_check.toml import toml_string
 from local.drafting.description import ParameterType
 from local.drafting.outline import Place
 
@@ -150,5 +150,5 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return toml_string(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -19,6 +19,7 @@ from cacheaside.catalogue.statements import Query
 from cacheaside.catalogue.tags import parameters_of, table_of
 from cacheaside.catalogue_check.facts import DatabaseObject, Facts, KeyColumn, ObjectKind
 from cacheaside.catalogue_check.findings import Fix, Message
+from cacheaside.catalogue_check.toml import toml_list
 
 __all__ = ["objects_read", "row_objection", "tag_problems", "unrecorded"]
 
@@ -133,12 +134,4 @@ def _shown(tag: str) -> str:
 def _tags_setting(file: SqlFile, tags: list[str]) -> str:
     existing = _TAGS_SETTING.match(file.header_lines[file.line_of("tags") - 1])
     start = existing[0].rstrip() if existing else "-- tags ="
-    return f"{start} [{', '.join(map(_toml, tags))}]"
-
-
-def _toml(text: str) -> str:
-    """Return a string of TOML on one line: a literal one, if that spares the quotes in `text` their backslashes."""
-    if '"' in text and "'" not in text and text.isprintable():
-        return f"'{text}'"
-    plain = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in plain) + '"'
+    return f"{start} {toml_list(tags)}"

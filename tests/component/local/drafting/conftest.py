@@ -27,6 +27,7 @@ insert into parcel_lines select number, 1, 'one' from generate_series(1, 20) as 
 create schema depot;
 create table depot.shelves (id integer primary key, name text);
 insert into depot.shelves values (5, 'five');
+create table "she\x7f\x1blf" (id integer primary key);
 """
 
 

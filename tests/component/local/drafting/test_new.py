@@ -71,6 +71,13 @@ def test_primary_key_gives_the_tag_of_a_row_and_one_answer(cacheaside: CommandLi
     assert '-- returns = "one"\n' in cacheaside.query("parcel_line")
 
 
+def test_table_with_control_characters_gives_a_file_that_can_be_read(cacheaside: CommandLine) -> None:
+    sql = cacheaside.sql('select * from "she\x7f\x1blf" where id = $1')
+    status, _, err = cacheaside("new", "shelf", "--sql", sql)
+    assert (status, err) == (1, "")  # watching is all that is missing
+    assert '-- tags    = ["\\"she\\U0000007f\\U0000001blf\\":{id}"]\n' in cacheaside.query("shelf")
+
+
 @pytest.mark.parametrize(
     ("sql", "tags", "returns"),
     [

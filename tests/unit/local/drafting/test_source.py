@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.drafting.header import toml_list, with_line
+from local.drafting.header import with_line
 from local.drafting.outline import Place
 from local.drafting.parameters import parameter_names, snake_case
 from local.drafting.source import SourceSql
@@ -57,7 +57,3 @@ def test_names_in_mixed_case_are_split_into_words() -> None:
 def test_setting_of_several_lines_is_replaced_as_a_whole() -> None:
     text = '-- ttl = "60s"\n-- tags = [\n--   "a",\n-- ]\n-- verify = false\nselect 1\n'
     assert with_line(text, 2, '-- tags = ["b"]') == '-- ttl = "60s"\n-- tags = ["b"]\n-- verify = false\nselect 1\n'
-
-
-def test_names_with_quotes_are_literal_strings() -> None:
-    assert toml_list(["orders", '"InvoiceLine":{id}']) == """["orders", '"InvoiceLine":{id}']"""
