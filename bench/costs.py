@@ -95,7 +95,11 @@ def options() -> list[tuple[str, str, str]]:
         ("`CacheType=serverless`, idle", "0.1 GB × 730 h, and no node", with_sign(empty - NODE, empty - NODES)),
         ("the same, 100/s", "1 GB × 730 h, 5 ECPUs a request, and no node", with_sign(full - NODE, full - NODES)),
         ("`CacheEngine=redis`", "nodes cost a quarter more", with_sign(NODE / 4, NODES / 4)),
-        ("`SnapStart=on`", "1 GB × a month, for each published version, normally one", with_sign(usd("snapshot", SECONDS))),
+        (
+            "`SnapStart=on`",
+            "1 GB × a month, for each published version, normally one",
+            with_sign(usd("snapshot", SECONDS)),
+        ),
         ("the same", "10,000 cold starts × 1 GB", with_sign(usd("restore", 10_000))),
     ]
 
