@@ -28,7 +28,7 @@ as $$
 begin
     if keys = '{}' then  -- the statement changed no row
         return;
-    elsif cardinality(keys) > 100 then  -- not worth listing: nearly every answer is made from one of so many rows
+    elsif pg_catalog.cardinality(keys) > 100 then  -- not worth listing: nearly every answer is made from one of so many rows
         keys := null;
         new_keys := '{}';
     end if;
@@ -36,11 +36,12 @@ begin
     -- A key that is null, that might be too long for the index of the outbox, or that cannot be sent, stands for the
     -- whole table.
     select distinct case
-        when octet_length(key) <= 512 and (getdatabaseencoding() = 'UTF8' or cacheaside.is_utf8(key))
+        when pg_catalog.octet_length(key) <= 512
+            and (pg_catalog.getdatabaseencoding() = 'UTF8' or cacheaside.is_utf8(key))
             then tag || ':' || key
         else tag
     end
-    from unnest(coalesce(keys, array[null]) || new_keys) as key
+    from pg_catalog.unnest(coalesce(keys, array[null]) || new_keys) as key
     on conflict (transaction_id, change) do update set drained_at = null where outbox.drained_at is not null;
 end
 $$;
