@@ -28,7 +28,8 @@ as $$
 begin
     if keys = '{}' then  -- the statement changed no row
         return;
-    elsif pg_catalog.cardinality(keys) > 100 then  -- not worth listing: nearly every answer is made from one of so many rows
+    -- Not worth listing: nearly every answer is made from one of so many rows.
+    elsif pg_catalog.cardinality(keys) > 100 then
         keys := null;
         new_keys := '{}';
     end if;

@@ -1,8 +1,8 @@
 -- Other users of the database may create functions in public, and may set any setting.
 --   watch, unwatch, declare   call functions by names without a schema: a function of another user was run with the
 --                             owner's rights
---   following                 "a trigger is being created" was a setting, which every session can have. Now it has a value
---                             that only the owner knows
+--   following                 "a trigger is being created" was a setting, which every session can have. Now it has a
+--                             value that only the owner knows
 
 -- Their errors print names as the caller writes them, so they keep the path of the session.
 do $do$

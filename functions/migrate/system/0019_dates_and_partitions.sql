@@ -1,5 +1,5 @@
--- A date after the year 294276 is no timestamp: a writer's insert of such a key failed. No caller can ask for a row of a
--- later year than 9999, so it is recorded as the table.
+-- A date after the year 294276 is no timestamp: a writer's insert of such a key failed. No caller can ask for a row of
+-- a later year than 9999, so it is recorded as the table.
 --
 -- A partition that `detach concurrently` has begun to detach holds no rows of its table any more. If the statement was
 -- cancelled, nothing was recorded. Now it has another version, so the next call of follow records its table.
@@ -64,7 +64,9 @@ return concat_ws(
         where version.class = 'pg_class'::regclass and attrelid = object and attnum > 0 and not attisdropped
     ),
     (
-        select string_agg(inhparent::text || case when inhdetachpending then ' leaving' else '' end, '.' order by inhseqno)
+        select string_agg(
+            inhparent::text || case when inhdetachpending then ' leaving' else '' end, '.' order by inhseqno
+        )
         from pg_inherits
         where version.class = 'pg_class'::regclass and inhrelid = object
     ),
