@@ -353,6 +353,11 @@ def test_query_string_is_not_much_longer_than_what_a_caller_sends() -> None:
         values = bind_text(OF_ALL_TYPES, {"numbers": [sent] * 50})
         assert len(to_query_string(values)) <= len(f"numbers={sent}&") * 50
     assert to_query_string(bind_text(OF_ALL_TYPES, {"number": ["1e399"]})) == "number=1E399"
+    assert to_query_string(bind_text(OF_ALL_TYPES, {"number": ["9" * 60]})) == f"number={'9' * 60}"  # not rounded
+
+
+def test_canonical_list_has_one_form_of_each_value() -> None:
+    assert canonical([Decimal("1.5"), date(2026, 1, 2), "a"]) == ["1.5", "2026-01-02", "a"]
 
 
 def test_query_string_is_the_same_for_every_spelling() -> None:

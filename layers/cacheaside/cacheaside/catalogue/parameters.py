@@ -329,7 +329,7 @@ def _written(value: Value) -> str:
     if isinstance(value, Decimal):
         # A caller writes 1e399 in five characters. In digits an entry would take eighty times as many.
         shortest = str(value.normalize(_ALL_DIGITS)).replace("E+", "E")
-        return min(format(value, "f"), shortest, key=len)
+        return min(str(value), shortest, key=len)
     return str(canonical(value))
 
 
