@@ -45,7 +45,7 @@ def test_no_text_makes_a_pattern_run_away(load: Callable[[str], Accepts], patter
     def refuse(length: int) -> None:
         assert not accepts("a" * length + "c")
 
-    assert is_linear(refuse, 200_000)  # a shorter text is faster than in proportion: its memory is there already
+    assert is_linear(refuse, 20_000)
 
 
 @pytest.mark.parametrize(
